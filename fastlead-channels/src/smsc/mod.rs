@@ -1,0 +1,3 @@
+//! smsc adapter.
+mod adapter;
+pub use adapter::SmscAdapter;

@@ -1,0 +1,3 @@
+//! smtp adapter.
+mod adapter;
+pub use adapter::SmtpAdapter;

@@ -1,0 +1,3 @@
+//! telegram adapter.
+mod adapter;
+pub use adapter::TelegramAdapter;

@@ -1,0 +1,3 @@
+//! webhook adapter.
+mod adapter;
+pub use adapter::WebhookAdapter;

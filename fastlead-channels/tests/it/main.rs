@@ -1,0 +1,2 @@
+//! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]

@@ -1,0 +1,175 @@
+//! Which channel adapters exist: an explicit, immutable value.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+
+use crate::channel::{Channel, ChannelInfo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::ChannelId;
+
+/// A kind of channel: its name, its configuration, and how to build an instance.
+pub trait ChannelAdapter: Debug + Send + Sync + 'static {
+    /// The kind, lower case, such as `telegram`.
+    const KIND: &'static str;
+    /// What people read, such as `Telegram`.
+    const TITLE: &'static str;
+    /// The configuration of one instance. Every field has a doc comment: it is the label in a form.
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// Builds an instance. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    fn build(info: ChannelInfo, config: Self::Config) -> Result<Arc<dyn Channel>>;
+}
+
+type Build = fn(ChannelId, String, serde_json::Value) -> Result<Arc<dyn Channel>>;
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    title: &'static str,
+    build: Build,
+    schema: fn() -> Schema,
+}
+
+/// The adapters that this program was built with.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    entries: BTreeMap<&'static str, Entry>,
+    absent: BTreeMap<&'static str, &'static str>,
+}
+
+impl Registry {
+    /// Starts an empty registry.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// The kinds, in alphabetical order, each with its title.
+    pub fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str)> + '_ {
+        self.entries.iter().map(|(kind, entry)| (*kind, entry.title))
+    }
+
+    /// The JSON Schema of a kind's configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] that says which kinds exist.
+    pub fn schema(&self, kind: &str) -> Result<Schema> {
+        Ok((self.entry(kind)?.schema)())
+    }
+
+    /// Builds an instance from its stored configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown kind; [`ErrorKind::Config`] where the configuration
+    /// does not fit. The message never repeats the configuration.
+    pub fn build(&self, kind: &str, id: ChannelId, name: &str, config: serde_json::Value) -> Result<Arc<dyn Channel>> {
+        (self.entry(kind)?.build)(id, name.to_owned(), config)
+    }
+
+    fn entry(&self, kind: &str) -> Result<&Entry> {
+        self.entries.get(kind).ok_or_else(|| {
+            let message = match self.absent.get(kind) {
+                Some(feature) => format!("channel kind `{kind}` was compiled out; enable the cargo feature `{feature}`"),
+                None => {
+                    let known: Vec<_> = self.entries.keys().copied().collect();
+                    let shown: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
+                    format!("unknown channel kind `{shown}`; known kinds: {}", known.join(", "))
+                }
+            };
+            Error::new(ErrorKind::NotFound, message)
+        })
+    }
+}
+
+/// Collects adapters.
+#[derive(Debug, Default)]
+pub struct RegistryBuilder {
+    registry: Registry,
+    twice: Option<&'static str>,
+}
+
+impl RegistryBuilder {
+    /// Adds an adapter.
+    #[must_use]
+    pub fn channel<A: ChannelAdapter>(mut self) -> Self {
+        let entry = Entry { title: A::TITLE, build: build::<A>, schema: schema::<A> };
+        if self.registry.entries.insert(A::KIND, entry).is_some() {
+            self.twice = Some(A::KIND);
+        }
+        self
+    }
+
+    /// Says that a kind exists but was compiled out, so that the error can name the feature.
+    #[must_use]
+    pub fn absent(mut self, kind: &'static str, feature: &'static str) -> Self {
+        self.registry.absent.insert(kind, feature);
+        self
+    }
+
+    /// Applies a function that adds several adapters, such as `fastlead_channels::register`.
+    #[must_use]
+    pub fn apply(self, register: impl FnOnce(Self) -> Self) -> Self {
+        register(self)
+    }
+
+    /// The finished registry.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where two adapters have the same kind.
+    pub fn build(self) -> Result<Registry> {
+        match self.twice {
+            Some(kind) => Err(Error::new(ErrorKind::Config, format!("two adapters of the channel kind `{kind}`"))),
+            None => Ok(self.registry),
+        }
+    }
+}
+
+fn build<A: ChannelAdapter>(id: ChannelId, name: String, config: serde_json::Value) -> Result<Arc<dyn Channel>> {
+    let config = serde_json::from_value::<A::Config>(config).map_err(|error| {
+        Error::new(ErrorKind::Config, describe_config_error(&error.to_string()))
+            .with_adapter(A::KIND)
+            .with_operation("configure")
+    })?;
+    A::build(ChannelInfo { kind: A::KIND, id, name }, config)
+}
+
+/// Serde names fields and types, but may also repeat a value: those in quotes are cut out.
+fn describe_config_error(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut quoted = false;
+    for character in text.chars() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                if quoted {
+                    out.push_str("[value]");
+                }
+            }
+            _ if quoted => {}
+            _ => out.push(character),
+        }
+    }
+    out
+}
+
+fn schema<A: ChannelAdapter>() -> Schema {
+    schemars::schema_for!(A::Config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::describe_config_error;
+
+    #[test]
+    fn a_config_error_names_the_field_but_not_the_value() {
+        let text = r#"invalid type: string "123:SECRET", expected u16 at `port`"#;
+        let shown = describe_config_error(text);
+        assert!(!shown.contains("SECRET"));
+        assert!(shown.contains("`port`"));
+    }
+}

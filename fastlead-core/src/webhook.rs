@@ -1,0 +1,163 @@
+//! Requests from providers: bytes in, events out, and no way around verification.
+
+use std::fmt::Debug;
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use subtle::ConstantTimeEq;
+
+use crate::channel::InboundEvent;
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
+
+/// Understands the requests of one provider. Pure: no network, no clock, no store.
+pub trait WebhookReceiver: Debug + Send + Sync {
+    /// Proves that the request comes from the provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthenticated`] where it does not; [`ErrorKind::Invalid`] where the part that
+    /// is signed cannot be read.
+    fn verify<'a>(&self, request: WebhookRequest<'a>) -> Result<Verified<'a>>;
+
+    /// Reads the events out of a verified request.
+    ///
+    /// # Behavior
+    /// * Event kinds that the adapter does not know are left out, without an error: providers add
+    ///   kinds and repeat what was refused.
+    /// * Fills in the exact reply that the provider wants; it is sent after the events are on disk.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] where the body cannot be read.
+    fn parse(&self, request: &Verified<'_>) -> Result<WebhookBatch>;
+}
+
+/// A request as it came.
+#[derive(Clone, Copy)]
+pub struct WebhookRequest<'a> {
+    /// `GET`, `POST` …
+    pub method: &'a str,
+    /// The raw query string without `?`.
+    pub query: &'a str,
+    /// Header names in lower case, and values.
+    pub headers: &'a [(&'a str, &'a [u8])],
+    /// The raw body.
+    pub body: &'a [u8],
+    /// Who called, where known.
+    pub remote: Option<IpAddr>,
+    /// When it came.
+    pub received_at: Timestamp,
+}
+
+impl<'a> WebhookRequest<'a> {
+    /// The value of the header `name` (lower case), where it is text.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        self.headers
+            .iter()
+            .find(|(header, _)| *header == name)
+            .and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
+}
+
+impl Debug for WebhookRequest<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WebhookRequest")
+            .field("method", &self.method)
+            .field("body_len", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A request that is known to come from the provider. Only this module can make one.
+#[derive(Debug, Clone, Copy)]
+pub struct Verified<'a> {
+    request: WebhookRequest<'a>,
+    confirm: Option<ConfirmByFetch>,
+}
+
+/// The promise of a receiver whose provider does not sign: what the request says is only a hint,
+/// and the object it names must be fetched from the provider before anything is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfirmByFetch;
+
+impl<'a> Verified<'a> {
+    /// Compares what the provider sent with what it must have sent, in constant time. Empty
+    /// expectations never match: a missing secret is not an open door.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthenticated`].
+    pub fn by_equal(request: WebhookRequest<'a>, expected: &[u8], given: &[u8]) -> Result<Self> {
+        if !expected.is_empty() && bool::from(expected.ct_eq(given)) {
+            Ok(Self { request, confirm: None })
+        } else {
+            Err(Error::new(ErrorKind::Unauthenticated, "webhook signature or token does not match")
+                .with_operation("verify"))
+        }
+    }
+
+    /// Lets a request of a provider that does not sign pass, as a hint only.
+    pub const fn unsigned(request: WebhookRequest<'a>, confirm: ConfirmByFetch) -> Self {
+        Self { request, confirm: Some(confirm) }
+    }
+
+    /// The request.
+    pub const fn request(&self) -> &WebhookRequest<'a> {
+        &self.request
+    }
+
+    /// Whether what the request says must be fetched before it is believed.
+    pub const fn must_confirm(&self) -> bool {
+        self.confirm.is_some()
+    }
+}
+
+/// What a request brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookBatch {
+    /// The events, in the provider's order.
+    pub events: Vec<InboundEvent>,
+    /// The exact reply that the provider wants.
+    pub reply: WebhookReply,
+}
+
+/// The answer to a provider's request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WebhookReply {
+    /// HTTP status.
+    pub status: u16,
+    /// `Content-Type` of the body.
+    pub content_type: &'static str,
+    /// Body.
+    pub body: Bytes,
+}
+
+impl WebhookReply {
+    /// 200 with a short text.
+    pub const fn ok(text: &'static str) -> Self {
+        Self { status: 200, content_type: "text/plain; charset=utf-8", body: Bytes::from_static(text.as_bytes()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request<'a>() -> WebhookRequest<'a> {
+        WebhookRequest {
+            method: "POST",
+            query: "",
+            headers: &[("x-token", b"abc")],
+            body: b"{}",
+            remote: None,
+            received_at: crate::time::epoch(),
+        }
+    }
+
+    #[test]
+    fn only_an_equal_and_present_secret_verifies() {
+        assert!(Verified::by_equal(request(), b"abc", b"abc").is_ok());
+        for (expected, given) in [(&b"abc"[..], &b"abd"[..]), (b"abc", b""), (b"abc", b"abcd"), (b"", b"")] {
+            let error = Verified::by_equal(request(), expected, given).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unauthenticated);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! FastLead testkit.
+
+pub mod sim;

@@ -1,0 +1,10 @@
+//! Offline simulators of providers, built from the providers' documentation and not from our
+//! adapters, so that the two can disagree.
+
+mod fault;
+mod inbox;
+mod serve;
+
+pub use fault::{Fault, Faults};
+pub use inbox::{Arrival, ArrivedButton, Inbox};
+pub use serve::SimServer;
