@@ -1,0 +1,126 @@
+//! A contact was left.
+
+use sha2::{Digest, Sha256};
+
+use super::{Address, Decider, Effect, Reason, TimerName, UniqueKey, Verdict};
+use crate::delivery::{Body, Purpose};
+use crate::lead::{Capture, ConsentPurpose};
+use crate::message::{MessageClass, Recipient};
+use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
+use crate::time::plus_seconds;
+
+impl Decider<'_> {
+    pub(super) fn captured(&mut self, capture: &Capture) {
+        for (index, rule) in self.policy.accept.iter().enumerate() {
+            let path = format!("accept[{index}]");
+            if rule.reject_if.holds(capture) {
+                self.trace.note(path, Some(&rule.code), Verdict::Refused, Reason::ConditionHeld);
+                self.effects.push(Effect::Reject { code: rule.code.clone() });
+                return;
+            }
+            self.trace.note(path, Some(&rule.code), Verdict::Passed, None);
+        }
+        if let Some(of) = self.snapshot.duplicate_of {
+            self.trace.note("dedupe", Some(&of.to_string()), Verdict::Refused, Reason::DuplicateKey);
+            self.effects.push(Effect::Duplicate { of });
+            return;
+        }
+        self.reserve(capture);
+        self.effects.push(Effect::Accept);
+        let route = &self.policy.route;
+        self.offer("route", route.targets(), route.template(), 0);
+        self.announce(LeadEventType::Created);
+        self.auto_reply(capture);
+        self.first_timer();
+    }
+
+    fn reserve(&mut self, capture: &Capture) {
+        let Some(dedupe) = &self.policy.dedupe else { return };
+        let keys = self.dedupe_keys(dedupe, capture);
+        if keys.is_empty() {
+            self.trace.note("dedupe", None, Verdict::Passed, Reason::NothingToCompare);
+            return;
+        }
+        self.trace.note("dedupe", None, Verdict::Passed, None);
+        let until = plus_seconds(self.now, dedupe.window_secs);
+        self.effects.push(Effect::ReserveUnique { scope: dedupe.scope, keys, until });
+    }
+
+    fn dedupe_keys(&self, dedupe: &Dedupe, capture: &Capture) -> Vec<UniqueKey> {
+        let scope = match dedupe.scope {
+            DedupeScope::Source => self.subject.source_id.as_uuid(),
+            DedupeScope::Project => self.subject.project_id.as_uuid(),
+            DedupeScope::Workspace => self.subject.workspace_id.as_uuid(),
+        };
+        let mut start = Sha256::new();
+        start.update(scope.as_bytes());
+        let values = dedupe.fields.iter().map(|field| field.value(capture).map(|value| (field, value.to_lowercase())));
+        let add = |hash: &mut Sha256, field: &crate::policy::Field, value: &str| {
+            let name = field.to_string();
+            for part in [name.as_str(), value] {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part.as_bytes());
+            }
+        };
+        match dedupe.matching {
+            DedupeMatch::Any => values
+                .flatten()
+                .map(|(field, value)| {
+                    let mut hash = start.clone();
+                    add(&mut hash, field, &value);
+                    finish(hash)
+                })
+                .collect(),
+            DedupeMatch::All => {
+                let mut hash = start;
+                for pair in values {
+                    let Some((field, value)) = pair else { return Vec::new() };
+                    add(&mut hash, field, &value);
+                }
+                vec![finish(hash)]
+            }
+        }
+    }
+
+    fn auto_reply(&mut self, capture: &Capture) {
+        for (index, reply) in self.policy.auto_reply.iter().enumerate() {
+            let rule = format!("auto_reply[{index}]");
+            let recipient = match reply.to {
+                ReplyTo::Phone => capture.contact.phone.clone().map(Recipient::Phone).ok_or(Reason::NoPhone),
+                ReplyTo::Email => capture.contact.email.clone().map(Recipient::Email).ok_or(Reason::NoEmail),
+            };
+            let recipient = match recipient {
+                Ok(recipient) => recipient,
+                Err(reason) => {
+                    self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, reason);
+                    continue;
+                }
+            };
+            if reply.class == MessageClass::Advertising && !capture.consented(ConsentPurpose::Advertising) {
+                self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, Reason::NoAdvertisingConsent);
+                continue;
+            }
+            let body =
+                Body::Template { name: reply.template.clone(), locale: capture.locale, offer_buttons: false };
+            let address = Address { rule: &rule, channel: &reply.channel, recipient, retry: None };
+            self.deliver(address, Purpose::AutoReply, body, reply.class, reply.ttl_secs);
+        }
+    }
+
+    fn first_timer(&mut self) {
+        match self.policy.escalation.first() {
+            Some(step) => {
+                let due_at = plus_seconds(self.now, step.after_secs);
+                self.trace.note("escalation[0]", None, Verdict::Scheduled, None);
+                self.effects.push(Effect::SetTimer { timer: TimerName::Escalate(0), due_at });
+            }
+            None => self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded),
+        }
+    }
+}
+
+fn finish(hash: Sha256) -> UniqueKey {
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.finalize()[..16]);
+    UniqueKey(key)
+}

@@ -1,0 +1,196 @@
+//! What happens to a lead, and what shall happen because of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::delivery::{DeliverySpec, DeliveryState};
+use crate::id::{ChannelId, DeliveryId, LeadId};
+use crate::lead::Capture;
+use crate::message::Response;
+use crate::policy::{DedupeScope, LeadEventType};
+use crate::time::Timestamp;
+
+/// Something that happened to a lead. Kept for ever, in the order it was decided upon.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Somebody left their contact, for the first time or again.
+    Captured(Box<Capture>),
+    /// A delivery that concerns the lead has ended badly.
+    DeliveryEnded {
+        /// Which one.
+        delivery_id: DeliveryId,
+        /// The target it was for, where it was an offer.
+        target: Option<String>,
+        /// The channel it went over.
+        channel_id: ChannelId,
+        /// How it ended.
+        state: DeliveryState,
+        /// Why: a stable code.
+        reason: Option<String>,
+    },
+    /// A timer's moment has come.
+    TimerFired {
+        /// Which one.
+        timer: TimerName,
+    },
+    /// A target has answered an offer.
+    Responded {
+        /// Which target.
+        target: String,
+        /// What it answered.
+        response: Response,
+        /// How the answer came.
+        via: Via,
+    },
+}
+
+impl Event {
+    /// Stable name of the kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Captured(_) => "captured",
+            Self::DeliveryEnded { .. } => "delivery_ended",
+            Self::TimerFired { .. } => "timer_fired",
+            Self::Responded { .. } => "responded",
+        }
+    }
+}
+
+/// How an answer came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Via {
+    /// A pressed button.
+    Button {
+        /// The channel that brought it.
+        channel_id: ChannelId,
+        /// The provider's id of the press, to answer it.
+        interaction_id: String,
+        /// Where the answer to the press goes.
+        chat: crate::secret::Pii<String>,
+    },
+    /// The operator API.
+    Api,
+}
+
+/// The name of a timer, unique within its lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TimerName {
+    /// The rung of the ladder with this index, from 0.
+    Escalate(u32),
+    /// The end of the ladder.
+    Unanswered,
+}
+
+/// What shall happen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Effect {
+    /// The lead is taken in.
+    Accept,
+    /// The lead is refused.
+    Reject {
+        /// Stable machine-readable reason.
+        code: String,
+    },
+    /// The capture belongs to a lead that is there already.
+    Duplicate {
+        /// That lead.
+        of: LeadId,
+    },
+    /// No other lead may have one of these keys before the window ends: decided at commit.
+    ReserveUnique {
+        /// Among which leads.
+        scope: DedupeScope,
+        /// What must be unique.
+        keys: Vec<UniqueKey>,
+        /// When the reservation ends.
+        until: Timestamp,
+    },
+    /// A target is offered the lead.
+    Offer {
+        /// Its name.
+        target: String,
+        /// 0 for the route, then the rungs of the ladder from 1.
+        step: u32,
+        /// How many deliveries carry the offer.
+        deliveries: u32,
+    },
+    /// A message must be sent.
+    Deliver(Box<Deliver>),
+    /// Deliveries that offer the lead and have not been sent are not wanted any more.
+    CancelOffers,
+    /// A timer is set, instead of an older one of the same name.
+    SetTimer {
+        /// Its name.
+        timer: TimerName,
+        /// Its moment.
+        due_at: Timestamp,
+    },
+    /// All timers of the lead are cleared.
+    ClearTimers,
+    /// A target has the lead.
+    Assign {
+        /// Its name.
+        target: String,
+    },
+    /// A target does not want the lead.
+    Decline {
+        /// Its name.
+        target: String,
+    },
+    /// One offer's delivery has failed.
+    OfferLost {
+        /// The target.
+        target: String,
+    },
+    /// The ladder has ended and nobody has accepted.
+    GiveUp,
+    /// Something that programs may be told of.
+    Announce {
+        /// What.
+        event: LeadEventType,
+    },
+}
+
+/// A message that must be sent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Deliver {
+    /// The channel instance.
+    pub channel_id: ChannelId,
+    /// Not after this moment.
+    pub expires_at: Timestamp,
+    /// Whether it keeps its order with others to the same recipient.
+    pub ordered: bool,
+    /// Everything else.
+    pub spec: DeliverySpec,
+}
+
+/// 16 bytes that are equal when two captures are the same by a dedupe rule, and tell nothing else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UniqueKey(pub [u8; 16]);
+
+impl std::fmt::Debug for UniqueKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "UniqueKey({})", hex::encode(self.0))
+    }
+}
+
+impl Serialize for UniqueKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for UniqueKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut key = [0; 16];
+        hex::decode_to_slice(text, &mut key).map_err(serde::de::Error::custom)?;
+        Ok(Self(key))
+    }
+}

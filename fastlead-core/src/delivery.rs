@@ -1,0 +1,448 @@
+//! Deliveries: rows that say what must be sent, to whom, until when, and what became of it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::error::{ErrorKind, RetryHint};
+use crate::id::{ChannelId, DeliveryId, LeadId, LeaseToken, ProjectId, WorkspaceId};
+use crate::message::{Content, Locale, MessageClass, Recipient};
+use crate::policy::PolicyRef;
+use crate::text::Overflow;
+use crate::time::{Timestamp, plus, plus_seconds};
+
+/// Which tenant and project something belongs to. An argument of every store operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Scope {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
+}
+
+/// What a delivery is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+#[non_exhaustive]
+pub enum Purpose {
+    /// Offers a lead to a target.
+    Offer {
+        /// The target's name in the policy.
+        target: String,
+        /// 0 for the route itself, then the rungs of the ladder from 1.
+        step: u32,
+    },
+    /// Answers the visitor.
+    AutoReply,
+    /// Tells a program of an event.
+    Webhook,
+    /// Answers a pressed button.
+    InteractionReply,
+    /// Tells the owner of trouble.
+    Notice,
+    /// Sent by hand, such as a test message.
+    Manual,
+}
+
+impl Purpose {
+    /// Stable name: `offer`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Offer { .. } => "offer",
+            Self::AutoReply => "auto_reply",
+            Self::Webhook => "webhook",
+            Self::InteractionReply => "interaction_reply",
+            Self::Notice => "notice",
+            Self::Manual => "manual",
+        }
+    }
+}
+
+/// What a delivery says: the name of a text that is rendered when it is sent, or the thing itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+#[non_exhaustive]
+pub enum Body {
+    /// A template of the policy that decided, filled with the lead.
+    Template {
+        /// Its name.
+        name: String,
+        /// The reader's language.
+        locale: Locale,
+        /// Whether the accept and decline buttons stand under it.
+        offer_buttons: bool,
+    },
+    /// An event for a program, filled with the lead when it is sent.
+    LeadEvent {
+        /// Dotted name, such as `lead.created`.
+        event_type: String,
+        /// When it happened.
+        occurred_at: Timestamp,
+    },
+    /// A finished content.
+    Fixed(Content),
+}
+
+/// The immutable part of a delivery.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeliverySpec {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who it goes to.
+    pub recipient: Recipient,
+    /// What it says.
+    pub body: Body,
+    /// Service or advertising.
+    pub class: MessageClass,
+    /// When a failed attempt is repeated.
+    pub retry: RetrySchedule,
+    /// What happens to a text that is too long.
+    pub overflow: Overflow,
+    /// The policy that asked for it; its templates are used.
+    pub policy: Option<PolicyRef>,
+}
+
+/// A delivery that is to be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewDelivery {
+    /// Its id, which is also the idempotency key given to the provider.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// The lead it is about, if any.
+    pub lead_id: Option<LeadId>,
+    /// The channel instance that carries it.
+    pub channel_id: ChannelId,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+    /// Not after this moment.
+    pub expires_at: Timestamp,
+    /// Deliveries with the same key keep their order.
+    pub order_key: Option<OrderKey>,
+    /// The immutable part.
+    pub spec: DeliverySpec,
+    /// A lease that the committing worker takes with the insert, to send at once.
+    pub lease: Option<Lease>,
+}
+
+/// A worker's hold on a piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// A settle must carry it.
+    pub token: LeaseToken,
+    /// Then another worker may take over.
+    pub until: Timestamp,
+}
+
+/// Which deliveries keep their order among themselves: 16 bytes that tell nothing of the address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderKey(pub [u8; 16]);
+
+impl OrderKey {
+    /// The key of everything that goes to `recipient` over `channel`.
+    pub fn of(channel: ChannelId, recipient: &Recipient) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(channel.as_uuid().as_bytes());
+        hash.update([recipient.kind() as u8]);
+        hash.update(recipient.address().as_bytes());
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.finalize()[..16]);
+        Self(key)
+    }
+}
+
+/// Where a delivery stands. The terminal states are the ones of the promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// Waits for its moment.
+    Pending,
+    /// A worker is sending it.
+    Sending,
+    /// The provider has accepted it and owes a receipt, or the outcome of an attempt is being asked for.
+    AwaitingReceipt,
+    /// It arrived.
+    Delivered,
+    /// The provider accepted it and gives no receipts, or gave none in time.
+    Sent,
+    /// It will not arrive, for a reason.
+    Failed,
+    /// It outlived its lifetime.
+    Expired,
+    /// It must not be sent, for a reason.
+    Suppressed,
+    /// It is not wanted any more.
+    Cancelled,
+    /// It may or may not have been sent, and nobody can tell: a person must look.
+    Ambiguous,
+}
+
+impl DeliveryState {
+    /// Whether nothing more happens by itself.
+    pub const fn is_terminal(self) -> bool {
+        !matches!(self, Self::Pending | Self::Sending | Self::AwaitingReceipt)
+    }
+
+    /// Whether it ended without reaching the recipient, or perhaps without.
+    pub const fn is_failure(self) -> bool {
+        matches!(self, Self::Failed | Self::Expired | Self::Suppressed | Self::Ambiguous)
+    }
+
+    /// Stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::AwaitingReceipt => "awaiting_receipt",
+            Self::Delivered => "delivered",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Suppressed => "suppressed",
+            Self::Cancelled => "cancelled",
+            Self::Ambiguous => "ambiguous",
+        }
+    }
+
+    /// The number that stores keep; never reused for another meaning.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::Pending => 0,
+            Self::Sending => 1,
+            Self::AwaitingReceipt => 2,
+            Self::Delivered => 10,
+            Self::Sent => 11,
+            Self::Failed => 12,
+            Self::Expired => 13,
+            Self::Suppressed => 14,
+            Self::Cancelled => 15,
+            Self::Ambiguous => 16,
+        }
+    }
+
+    /// The state with this number.
+    pub const fn from_number(number: i64) -> Option<Self> {
+        Some(match number {
+            0 => Self::Pending,
+            1 => Self::Sending,
+            2 => Self::AwaitingReceipt,
+            10 => Self::Delivered,
+            11 => Self::Sent,
+            12 => Self::Failed,
+            13 => Self::Expired,
+            14 => Self::Suppressed,
+            15 => Self::Cancelled,
+            16 => Self::Ambiguous,
+            _ => return None,
+        })
+    }
+}
+
+/// When a failed attempt is repeated: the published table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(transparent)]
+pub struct RetrySchedule {
+    /// Seconds to wait after the first, second … failed attempt. One attempt more than entries.
+    pub delays_secs: Vec<u64>,
+}
+
+impl Default for RetrySchedule {
+    /// 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 3 h, 6 h, 12 h: ten attempts over 22 h 42 min 35 s.
+    fn default() -> Self {
+        Self { delays_secs: vec![5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200] }
+    }
+}
+
+/// The most that a provider's `Retry-After` can ask for.
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+
+impl RetrySchedule {
+    /// When to try again after attempt number `attempt` (from 1) failed at `now`; `None` when the
+    /// schedule is used up.
+    ///
+    /// A provider's own delay lengthens the wait, up to [`MAX_RETRY_AFTER`], and never shortens it.
+    /// Up to a tenth is added as jitter, derived from the delivery and the attempt.
+    pub fn next(&self, delivery: DeliveryId, attempt: u32, now: Timestamp, asked: Option<Duration>) -> Option<Timestamp> {
+        let index = usize::try_from(attempt.saturating_sub(1)).ok()?;
+        let base = Duration::from_secs(*self.delays_secs.get(index)?);
+        let wait = base.max(asked.unwrap_or_default().min(MAX_RETRY_AFTER));
+        Some(plus(now, wait + jitter(delivery, attempt, wait)))
+    }
+}
+
+/// Up to a tenth of `wait`, the same for the same delivery and attempt.
+pub fn jitter(delivery: DeliveryId, attempt: u32, wait: Duration) -> Duration {
+    let mut hash = Sha256::new();
+    hash.update(delivery.as_uuid().as_bytes());
+    hash.update(attempt.to_be_bytes());
+    let digest = hash.finalize();
+    let share = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
+    wait / 10 * share / u32::from(u16::MAX)
+}
+
+/// What a claimed delivery asks of the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Send it.
+    Send,
+    /// Ask what became of it: a receipt is missing or an outcome was unknown.
+    Confirm,
+    /// A worker died while sending: the outcome of that attempt is unknown.
+    Recover,
+}
+
+/// A delivery under a lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeasedDelivery {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// What to do.
+    pub phase: Phase,
+    /// The lease.
+    pub lease: Lease,
+}
+
+/// A delivery as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// The lead it is about.
+    pub lead_id: Option<LeadId>,
+    /// The channel instance that carries it.
+    pub channel_id: ChannelId,
+    /// The immutable part.
+    pub spec: DeliverySpec,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// Why, where the state has a reason: a stable code.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// Not before this moment.
+    pub due_at: Timestamp,
+    /// Not after this moment.
+    pub expires_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// How many attempts were begun.
+    pub attempts: u32,
+    /// How many parts of a split text the provider has accepted.
+    pub parts_sent: u32,
+    /// How often its receipt was asked for.
+    pub checks: u32,
+    /// Whether the outcome of the last attempt is unknown and must be found out before another.
+    pub uncertain: bool,
+    /// When the last attempt began.
+    pub last_attempt_at: Option<Timestamp>,
+    /// The provider's id.
+    pub provider_message_id: Option<String>,
+    /// Its key of order.
+    pub order_key: Option<OrderKey>,
+}
+
+/// What one attempt did, for the record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Counted from 1.
+    pub number: u32,
+    /// Which part of a split text, from 0.
+    pub part: u32,
+    /// `send`, `lookup` or `receipt`.
+    pub operation: AttemptOperation,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// How long it took, in microseconds.
+    pub micros: u64,
+    /// `None` for success.
+    pub error: Option<AttemptError>,
+    /// What the provider said of the message: its id, the number of segments, the cost.
+    pub provider_message_id: Option<String>,
+    /// Billable parts.
+    pub segments: Option<u32>,
+    /// Cost as the provider says it.
+    pub cost: Option<String>,
+    /// What was decided upon it, as a stable code such as `sent`, `retry`, `channel_paused`.
+    pub verdict: String,
+}
+
+/// What an attempt was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOperation {
+    /// The message was handed to the provider.
+    Send,
+    /// The provider was asked what became of it.
+    Lookup,
+    /// The provider told us.
+    Receipt,
+    /// A person decided.
+    Operator,
+}
+
+/// How an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptError {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// Whether it may be repeated.
+    pub retry: RetryHint,
+    /// The provider's own code.
+    pub provider_code: Option<String>,
+    /// One line without personal data.
+    pub message: String,
+}
+
+impl From<&crate::error::Error> for AttemptError {
+    fn from(error: &crate::error::Error) -> Self {
+        Self {
+            kind: error.kind(),
+            retry: error.retry(),
+            provider_code: error.provider_code().map(str::to_owned),
+            message: error.message().to_owned(),
+        }
+    }
+}
+
+/// When the receipt of an accepted message is asked for, in seconds after acceptance; after the
+/// last one without an answer the delivery ends as `sent`.
+pub const RECEIPT_CHECKS_SECS: [u64; 6] = [60, 300, 1_800, 7_200, 21_600, 86_400];
+
+/// The moment of the receipt check number `checks` (from 0) for a message accepted at `accepted_at`.
+pub fn receipt_check_at(accepted_at: Timestamp, checks: u32) -> Option<Timestamp> {
+    let index = usize::try_from(checks).ok()?;
+    RECEIPT_CHECKS_SECS.get(index).map(|seconds| plus_seconds(accepted_at, *seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::RandomIds;
+    use crate::time::epoch;
+
+    #[test]
+    fn the_published_table_adds_up() {
+        let schedule = RetrySchedule::default();
+        assert_eq!(schedule.delays_secs.len() + 1, 10);
+        assert_eq!(schedule.delays_secs.iter().sum::<u64>(), 22 * 3600 + 42 * 60 + 35);
+    }
+
+    #[test]
+    fn jitter_is_only_added_and_retry_after_is_bounded() {
+        let schedule = RetrySchedule::default();
+        for _ in 0..1_000 {
+            let id = DeliveryId::generate(&RandomIds, epoch());
+            let at = |asked| (schedule.next(id, 1, epoch(), asked).unwrap() - epoch()).to_std().unwrap();
+            assert!((Duration::from_secs(5)..=Duration::from_millis(5_500)).contains(&at(None)));
+            assert!(at(Some(Duration::from_secs(1))) >= Duration::from_secs(5));
+            assert!(at(Some(Duration::from_secs(60))) >= Duration::from_secs(60));
+            assert!(at(Some(Duration::from_secs(1_000_000))) <= MAX_RETRY_AFTER * 11 / 10);
+            assert_eq!(schedule.next(id, 10, epoch(), None), None);
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Leaves a provider alone that does not answer.
+
+mod machine;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use tower_layer::Layer;
+use tower_service::Service;
+
+pub use self::machine::{Breaker, BreakerPolicy, BreakerState, Ticket, Verdict};
+use super::operation::{Operation, Wrapped, call};
+use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::time::Clock;
+
+/// Refuses operations with [`ErrorKind::Paused`] while the breaker is open; the error is
+/// [`RetryHint::Safe`] and says when to come back.
+///
+/// One layer has one breaker: everything it wraps shares it.
+#[derive(Debug, Clone)]
+pub struct CircuitBreakerLayer {
+    handle: BreakerHandle,
+}
+
+impl CircuitBreakerLayer {
+    /// A closed breaker that reads the time from `clock`.
+    pub fn new(policy: BreakerPolicy, clock: Arc<dyn Clock>) -> Self {
+        let breaker = Arc::new(Mutex::new(Breaker::new(policy)));
+        Self { handle: BreakerHandle { breaker, clock } }
+    }
+
+    /// A view of the breaker.
+    pub fn handle(&self) -> BreakerHandle {
+        self.handle.clone()
+    }
+}
+
+/// A view of a breaker.
+#[derive(Debug, Clone)]
+pub struct BreakerHandle {
+    breaker: Arc<Mutex<Breaker>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl BreakerHandle {
+    /// What the breaker shows now.
+    pub fn state(&self) -> BreakerState {
+        self.lock().state(self.clock.now())
+    }
+
+    /// A panic elsewhere leaves counters behind that are still good.
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Layer<S> for CircuitBreakerLayer {
+    type Service = CircuitBreaker<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        CircuitBreaker { inner, handle: self.handle() }
+    }
+}
+
+/// Made by [`CircuitBreakerLayer`].
+#[derive(Debug, Clone)]
+pub struct CircuitBreaker<S> {
+    inner: S,
+    handle: BreakerHandle,
+}
+
+/// Settles a ticket exactly once, also when the operation is dropped halfway.
+struct Attempt {
+    handle: BreakerHandle,
+    ticket: Ticket,
+    verdict: Verdict,
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        let now = self.handle.clock.now();
+        self.handle.lock().settle(self.ticket, self.verdict, now);
+    }
+}
+
+impl<S, Op> Service<Op> for CircuitBreaker<S>
+where
+    Op: Operation,
+    S: Wrapped<Op>,
+{
+    type Response = S::Response;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<S::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, operation: Op) -> Self::Future {
+        let inner = self.inner.clone();
+        let handle = self.handle.clone();
+        Box::pin(async move {
+            let now = handle.clock.now();
+            let ticket = handle.lock().admit(now).map_err(|left| {
+                Error::new(ErrorKind::Paused, "the circuit breaker is open")
+                    .with_retry(RetryHint::Safe { after: Some(left) })
+                    .with_adapter(operation.account().kind)
+                    .with_operation(Op::NAME)
+            })?;
+            let mut attempt = Attempt { handle, ticket, verdict: Verdict::Silent };
+            let result = call(inner, operation).await;
+            attempt.verdict = Verdict::of(&result);
+            result
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, unavailable};
+    use crate::time::{epoch, plus_seconds};
+
+    #[test]
+    fn refuses_while_open_and_shows_it() {
+        let clock = manual_clock();
+        let script = (0..5).map(|_| Err(unavailable()));
+        let service = Scripted::with_clock(script, clock.clone());
+        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), clock.clone());
+        let handle = layer.handle();
+        let mut guarded = layer.layer(service.clone());
+        for _ in 0..5 {
+            assert_eq!(handle.state(), BreakerState::Closed);
+            assert!(ready(guarded.call(operation())).is_err());
+        }
+        assert_eq!(handle.state(), BreakerState::Open { until: plus_seconds(epoch(), 30) });
+
+        clock.advance(Duration::from_secs(10));
+        let error = ready(guarded.clone().call(operation())).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Paused);
+        assert_eq!(error.retry(), RetryHint::Safe { after: Some(Duration::from_secs(20)) });
+        assert_eq!(service.calls(), 5);
+
+        clock.advance(Duration::from_secs(20));
+        assert_eq!(handle.state(), BreakerState::HalfOpen);
+        assert!(ready(guarded.call(operation())).is_ok());
+        assert_eq!(handle.state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_dropped_probe_gives_its_place_back() {
+        let clock = manual_clock();
+        let script = (0..5).map(|_| Script::Fail(unavailable())).chain([Script::Hang]);
+        let service = Scripted::with_clock(script, clock.clone());
+        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), clock.clone());
+        let mut guarded = layer.layer(service);
+        for _ in 0..5 {
+            assert!(ready(guarded.call(operation())).is_err());
+        }
+        clock.advance(Duration::from_secs(30));
+        let mut probe = guarded.call(operation());
+        pending(&mut probe);
+        assert_eq!(ready(guarded.call(operation())).unwrap_err().kind(), ErrorKind::Paused);
+        drop(probe);
+        assert!(ready(guarded.call(operation())).is_ok());
+        assert_eq!(layer.handle().state(), BreakerState::Closed);
+    }
+}

@@ -1,0 +1,306 @@
+//! A channel behind all the layers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tower_service::Service;
+
+use super::attempt_timeout::{timed_out, within};
+use super::breaker::BreakerState;
+use super::operation::{Account, ChannelService, SendMessage};
+use super::policy::{Limits, Resilient, ResiliencePolicy};
+use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
+use crate::error::{Result, RetryHint};
+use crate::message::OutboundMessage;
+use crate::time::Clock;
+use crate::webhook::WebhookReceiver;
+
+/// A channel whose `send` goes through all the layers. Clones are cheap and share the state of the
+/// layers. Info, capabilities, webhook and poller are those of the channel inside; `check` and
+/// `lookup` go to it directly, with the timeout of one attempt.
+#[derive(Debug, Clone)]
+pub struct LayeredChannel {
+    inner: Arc<dyn Channel>,
+    service: Resilient<ChannelService>,
+    account: Arc<Account>,
+    idempotent: bool,
+    timeout: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl LayeredChannel {
+    pub(super) fn new(policy: &ResiliencePolicy, inner: Arc<dyn Channel>, clock: Arc<dyn Clock>) -> Self {
+        let capabilities = inner.capabilities();
+        let info = inner.info();
+        let account = Arc::new(Account { kind: info.kind, instance: info.id.to_string() });
+        let service = ChannelService::new(Arc::clone(&inner));
+        Self {
+            service: policy.stack(service, &Limits::from(&capabilities), &clock),
+            account,
+            idempotent: capabilities.idempotent_send,
+            timeout: policy.attempt_timeout(),
+            inner,
+            clock,
+        }
+    }
+
+    /// What the channel's circuit breaker shows now.
+    pub fn breaker_state(&self) -> BreakerState {
+        self.service.breaker().state()
+    }
+
+    /// [`Channel::send`] for a message that is shared already, without copying it.
+    ///
+    /// # Errors
+    /// Those of the channel inside and of the layers.
+    pub async fn send_shared(&self, message: Arc<OutboundMessage>) -> Result<SendReceipt> {
+        let operation = SendMessage::new(message, Arc::clone(&self.account), self.idempotent);
+        self.service.clone().call(operation).await
+    }
+
+    /// `work` only asks, so that it may be made again after a timeout.
+    async fn ask<T>(&self, name: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let late = || timed_out(self.timeout, self.account.kind, name, RetryHint::SAFE);
+        within(&*self.clock, self.timeout, work, late).await
+    }
+}
+
+#[async_trait]
+impl Channel for LayeredChannel {
+    fn info(&self) -> &ChannelInfo {
+        self.inner.info()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
+        self.send_shared(Arc::new(message.clone())).await
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.ask("check", self.inner.check()).await
+    }
+
+    async fn lookup(&self, sent: &SentReference) -> Result<Lookup> {
+        self.ask("lookup", self.inner.lookup(sent)).await
+    }
+
+    fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        self.inner.webhook()
+    }
+
+    fn poller(&self) -> Option<&dyn Poller> {
+        self.inner.poller()
+    }
+}
+
+/// The composed order, seen from outside.
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::channel::Rate;
+    use crate::error::{Error, ErrorKind};
+    use crate::layer::scripted::*;
+    use crate::time::ManualClock;
+
+    fn wrapped(
+        policy: ResiliencePolicy,
+        script: impl IntoIterator<Item = impl Into<Script>>,
+        adapt: impl FnOnce(&mut Capabilities),
+    ) -> (LayeredChannel, Scripted, Arc<ManualClock>) {
+        policy.validate().unwrap();
+        let clock = manual_clock();
+        let sends = Scripted::with_clock(script, clock.clone());
+        let mut capabilities = Capabilities::default();
+        adapt(&mut capabilities);
+        let channel = policy.wrap(ScriptedChannel::new(&sends, capabilities), clock.clone());
+        (channel, sends, clock)
+    }
+
+    fn policy(json: &str) -> ResiliencePolicy {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn unchanged(_: &mut Capabilities) {}
+
+    /// Runs to the end, moving the clock whenever the operation waits.
+    fn run<T>(work: impl Future<Output = T>, clock: &ManualClock) -> T {
+        let mut work = Box::pin(work);
+        for _ in 0..10_000 {
+            match (&mut work).now_or_never() {
+                Some(result) => return result,
+                None => clock.advance(Duration::from_millis(10)),
+            }
+        }
+        panic!("never ends");
+    }
+
+    #[test]
+    fn it_is_the_channel_that_it_wraps() {
+        let (channel, sends, _clock) =
+            wrapped(ResiliencePolicy::default(), [Script::Succeed], |capabilities| capabilities.html = true);
+        assert_eq!(channel.info().kind, "scripted");
+        assert!(channel.capabilities().html);
+        assert!(channel.webhook().is_none() && channel.poller().is_none());
+        let receipt = ready(channel.send(&message_to("1"))).unwrap();
+        assert_eq!(receipt, SendReceipt::accepted("1"));
+        assert_eq!(sends.calls(), 1);
+        let shared: Arc<dyn Channel> = Arc::new(channel.clone());
+        assert!(ready(shared.send(&message_to("1"))).is_ok());
+    }
+
+    #[test]
+    fn retry_is_outside_of_the_breaker_and_does_not_retry_its_refusal() {
+        let retry = policy(
+            r#"{"retry": {"max_attempts": 5}, "breaker": {"min_requests": 2, "open_secs": 30}}"#,
+        );
+        let (channel, sends, clock) = wrapped(retry, (0..9).map(|_| Err(unavailable())), unchanged);
+        let error = run(channel.send(&message_to("1")), &clock).unwrap_err();
+        // The second failure opened the breaker; the third attempt was refused and is not reported.
+        assert_eq!(sends.calls(), 2);
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.retry().after().unwrap() > Duration::from_secs(28), "{:?}", error.retry());
+        assert!(matches!(channel.breaker_state(), BreakerState::Open { .. }));
+
+        let error = ready(channel.send(&message_to("1"))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Paused);
+        assert_eq!(sends.calls(), 2);
+    }
+
+    #[test]
+    fn a_wait_for_the_rate_is_not_counted_by_the_attempt_timeout() {
+        let slow = policy(
+            r#"{"attempt_timeout_millis": 500,
+                "rate": {"recipient": {"permits": 1, "per_millis": 900}}, "breaker": {"min_requests": 1}}"#,
+        );
+        let script = [Script::Succeed, Script::After(Duration::from_millis(400))];
+        let (channel, sends, clock) = wrapped(slow, script, unchanged);
+        assert!(ready(channel.send(&message_to("1"))).is_ok());
+        assert!(run(channel.send(&message_to("1")), &clock).is_ok());
+        assert_eq!(sends.called_at_millis(), [0, 900]);
+    }
+
+    #[test]
+    fn a_refusal_by_the_rate_says_nothing_about_the_provider() {
+        let strict = policy(r#"{"breaker": {"min_requests": 1, "failure_percent": 1}}"#);
+        let (channel, sends, _clock) = wrapped(strict, [Script::Succeed], |capabilities| {
+            capabilities.recipient_rate = Some(Rate::per_minute(1));
+        });
+        assert!(ready(channel.send(&message_to("1"))).is_ok());
+        let error = ready(channel.send(&message_to("1"))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        assert_eq!(error.retry(), RetryHint::Safe { after: Some(Duration::from_secs(60)) });
+        assert_eq!((sends.calls(), channel.breaker_state()), (1, BreakerState::Closed));
+    }
+
+    #[test]
+    fn who_waits_for_a_rate_holds_no_place() {
+        let narrow = policy(r#"{"max_in_flight": 1, "rate": {"recipient": {"permits": 1, "per_millis": 900}}}"#);
+        let (channel, sends, clock) = wrapped(narrow, [Script::Succeed], unchanged);
+        assert!(ready(channel.send(&message_to("1"))).is_ok());
+        let message = message_to("1");
+        let mut waiting = channel.send(&message);
+        pending(&mut waiting);
+        assert!(ready(channel.send(&message_to("2"))).is_ok());
+        clock.advance(Duration::from_millis(900));
+        assert!(ready(waiting).is_ok());
+        assert_eq!(sends.calls(), 3);
+    }
+
+    #[test]
+    fn an_attempt_timeout_is_retried_only_with_a_key_and_counts_against_the_provider() {
+        for (idempotent, calls) in [(false, 1), (true, 3)] {
+            let hanging = (0..9).map(|_| Script::Hang);
+            let quick = policy(r#"{"attempt_timeout_millis": 1000, "breaker": {"min_requests": 3}}"#);
+            let (channel, sends, clock) = wrapped(quick, hanging, |c| c.idempotent_send = idempotent);
+            let error = run(channel.send(&message_to("1")), &clock).unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, RetryHint::UNKNOWN));
+            assert_eq!(sends.calls(), calls);
+            let open = matches!(channel.breaker_state(), BreakerState::Open { .. });
+            assert_eq!(open, idempotent);
+        }
+    }
+
+    #[test]
+    fn the_deadline_holds_for_everything_inside() {
+        let patient = policy(
+            r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#,
+        );
+        let (channel, sends, clock) = wrapped(patient, [Script::Hang, Script::Hang], unchanged);
+        let message = message_to("1");
+        let mut first = channel.send(&message);
+        pending(&mut first);
+        clock.advance(Duration::from_millis(500));
+        let mut second = channel.send(&message);
+        pending(&mut second);
+
+        // The first is on the wire: nobody knows. It makes room for the second, which then is too.
+        clock.advance(Duration::from_millis(1_500));
+        assert_eq!(ready(first).unwrap_err().retry(), RetryHint::UNKNOWN);
+        let mut third = channel.send(&message);
+        pending(&mut second);
+        pending(&mut third);
+        clock.advance(Duration::from_millis(500));
+        // Polled first, the third is still waiting for the place of the second.
+        assert_eq!(ready(second).unwrap_err().retry(), RetryHint::UNKNOWN);
+        assert_eq!(sends.calls(), 2);
+        drop(third);
+    }
+
+    #[test]
+    fn waiting_for_a_place_until_the_deadline_is_safe_to_repeat() {
+        let patient = policy(
+            r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#,
+        );
+        let (channel, sends, clock) = wrapped(patient, [Script::Hang], unchanged);
+        let message = message_to("1");
+        let (mut first, mut second) = (channel.send(&message), channel.send(&message));
+        pending(&mut first);
+        pending(&mut second);
+        clock.advance(Duration::from_millis(2_000));
+        let error = ready(second).unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, RetryHint::SAFE));
+        assert_eq!(sends.calls(), 1);
+    }
+
+    #[test]
+    fn the_policy_overrides_what_the_channel_declares() {
+        let one = policy(r#"{"max_in_flight": 1}"#);
+        assert_eq!(one.max_in_flight, Some(NonZeroU32::MIN));
+        for (policy, under_way) in [(ResiliencePolicy::default(), 2), (one, 1)] {
+            let hanging = [Script::Hang, Script::Hang, Script::Hang];
+            let (channel, sends, _clock) = wrapped(policy, hanging, |c| c.max_in_flight = 2);
+            let message = message_to("1");
+            let mut all: Vec<_> = (0..3).map(|_| channel.send(&message)).collect();
+            all.iter_mut().for_each(pending);
+            assert_eq!(sends.calls(), under_way);
+        }
+    }
+
+    #[test]
+    fn clones_share_the_breaker() {
+        let strict = policy(r#"{"retry": {"max_attempts": 1}, "breaker": {"min_requests": 1}}"#);
+        let (channel, _sends, _clock) = wrapped(strict, [Err(unavailable())], unchanged);
+        let clone = channel.clone();
+        assert!(ready(channel.send(&message_to("1"))).is_err());
+        assert!(matches!(clone.breaker_state(), BreakerState::Open { .. }));
+    }
+
+    #[test]
+    fn questions_pass_an_open_breaker_and_end_in_time() {
+        let strict = policy(r#"{"retry": {"max_attempts": 1}, "breaker": {"min_requests": 1}}"#);
+        let script = [Script::Fail(unavailable()), Script::Succeed, Script::Hang];
+        let (channel, _sends, clock) = wrapped(strict, script, unchanged);
+        assert!(ready(channel.send(&message_to("1"))).is_err());
+        assert!(ready(channel.check()).is_ok());
+        let error: Error = run(channel.check(), &clock).unwrap_err();
+        assert_eq!((error.kind(), error.retry(), error.operation()), (ErrorKind::Timeout, RetryHint::SAFE, "check"));
+    }
+}

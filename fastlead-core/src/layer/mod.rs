@@ -1,0 +1,48 @@
+//! Resilience as `tower` layers: the request is the operation, the error stays [`crate::Error`].
+//!
+//! [`ResiliencePolicy`] puts them together in the one order, from the outside to the inside:
+//!
+//! | layer | what it does |
+//! |---|---|
+//! | [`TraceLayer`] | one span |
+//! | [`ObserveLayer`] | one duration and one count |
+//! | [`DeadlineLayer`] | ends the operation when its whole time is over |
+//! | [`RetryLayer`] | tries again within seconds |
+//! | [`CircuitBreakerLayer`] | leaves a provider alone that does not answer |
+//! | [`RateLimitLayer`] | keeps to the rates of the account and of each recipient |
+//! | [`ConcurrencyLayer`] | bounds how many requests are under way |
+//! | [`AttemptTimeoutLayer`] | ends one request that takes too long |
+//!
+//! Each can be used alone. Seconds are retried here; minutes and hours belong to the durable
+//! schedule, which is why nothing here waits long: what would take longer comes back as an error
+//! that says when to try again.
+//!
+//! All time comes from a [`crate::time::Clock`], and no layer spawns a task.
+
+mod attempt_timeout;
+mod breaker;
+mod channel;
+mod concurrency;
+mod deadline;
+mod observe;
+mod operation;
+mod policy;
+mod rate_limit;
+mod retry;
+#[cfg(test)]
+mod scripted;
+mod trace;
+
+pub use attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
+pub use breaker::{
+    Breaker, BreakerHandle, BreakerPolicy, BreakerState, CircuitBreaker, CircuitBreakerLayer, Ticket, Verdict,
+};
+pub use channel::LayeredChannel;
+pub use concurrency::{Concurrency, ConcurrencyLayer};
+pub use deadline::{Deadline, DeadlineLayer};
+pub use observe::{Observe, ObserveLayer};
+pub use operation::{Account, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped};
+pub use policy::{Limits, RatePolicy, ResiliencePolicy, Resilient};
+pub use rate_limit::{RateLimit, RateLimitLayer};
+pub use retry::{Retry, RetryLayer, RetryPolicy};
+pub use trace::{Trace, TraceLayer};

@@ -1,0 +1,223 @@
+//! What the layers need to know of a request, so that the same ones serve messages and payments.
+
+use std::fmt::{self, Debug};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use futures_util::future::BoxFuture;
+use tower_service::Service;
+
+use crate::channel::{Channel, SendReceipt};
+use crate::error::{Error, Result};
+use crate::message::{Content, OutboundMessage};
+
+/// A request that is the whole operation: it can be cloned for another attempt, and says what the
+/// layers ask of it.
+pub trait Operation: Clone + Debug + Send + Sync + 'static {
+    /// What is done, such as `send`.
+    const NAME: &'static str;
+    /// The histogram of durations, in seconds.
+    const SECONDS: &'static str;
+    /// The counter of finished operations.
+    const TOTAL: &'static str;
+
+    /// The account that it goes through.
+    fn account(&self) -> &Account;
+
+    /// The id that logs know it by. Never personal data.
+    fn reference(&self) -> &dyn fmt::Display;
+
+    /// Who it is addressed to, for a limit per recipient; `None` where that limit does not apply.
+    fn recipient(&self) -> Option<RecipientKey>;
+
+    /// Whether the provider does not act twice on the same request.
+    fn is_idempotent(&self) -> bool;
+
+    /// Where the layers note how far the operation has got. Clones share it.
+    fn progress(&self) -> &Progress;
+}
+
+/// The account at a provider that an operation goes through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The adapter, such as `telegram`.
+    pub kind: &'static str,
+    /// The id of the configured instance, such as `chn_…`.
+    pub instance: String,
+}
+
+/// A recipient reduced to a hash, so that no address stays in a limiter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RecipientKey(u64);
+
+impl RecipientKey {
+    /// The key of an address.
+    pub fn of(address: &impl Hash) -> Self {
+        let mut hasher = DefaultHasher::new();
+        address.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// How far an operation has got, so that a deadline knows whether the provider may have acted.
+///
+/// The answer is "it may have" unless a layer says that it only waits.
+#[derive(Debug, Clone, Default)]
+pub struct Progress(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waits: AtomicU32,
+    unknown: AtomicBool,
+}
+
+impl Progress {
+    /// Says that nothing is on the wire until the returned guard is dropped.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.0.waits.fetch_add(1, Ordering::Relaxed);
+        Waiting(self)
+    }
+
+    /// Says that an attempt has ended without telling whether the provider acted. Never taken back.
+    pub fn outcome_is_unknown(&self) {
+        self.0.unknown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the provider certainly did not act so far.
+    pub fn provider_did_not_act(&self) -> bool {
+        self.0.waits.load(Ordering::Relaxed) > 0 && !self.0.unknown.load(Ordering::Relaxed)
+    }
+}
+
+/// Held while an operation waits for its turn.
+#[derive(Debug)]
+pub struct Waiting<'a>(&'a Progress);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.0.waits.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Hand one message to a channel.
+#[derive(Debug, Clone)]
+pub struct SendMessage {
+    message: Arc<OutboundMessage>,
+    account: Arc<Account>,
+    idempotent: bool,
+    progress: Progress,
+}
+
+impl SendMessage {
+    /// Sends `message` through `account`. `idempotent` is the channel's
+    /// [`crate::channel::Capabilities::idempotent_send`].
+    pub fn new(message: Arc<OutboundMessage>, account: Arc<Account>, idempotent: bool) -> Self {
+        Self { message, account, idempotent, progress: Progress::default() }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &OutboundMessage {
+        &self.message
+    }
+}
+
+impl Operation for SendMessage {
+    const NAME: &'static str = "send";
+    const SECONDS: &'static str = "fastlead_channel_send_seconds";
+    const TOTAL: &'static str = "fastlead_channel_send_total";
+
+    fn account(&self) -> &Account {
+        &self.account
+    }
+
+    fn reference(&self) -> &dyn fmt::Display {
+        &self.message.delivery_id
+    }
+
+    /// The answer to a pressed button writes nothing into the chat, so the chat's limit does not hold it up.
+    fn recipient(&self) -> Option<RecipientKey> {
+        match self.message.content {
+            Content::InteractionReply(_) => None,
+            _ => Some(RecipientKey::of(&self.message.recipient)),
+        }
+    }
+
+    fn is_idempotent(&self) -> bool {
+        self.idempotent
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+}
+
+/// A service that a layer can wrap: cheap to clone, with this crate's error.
+pub trait Wrapped<Op: Operation>:
+    Service<Op, Response: Send + 'static, Error = Error, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<Op, S> Wrapped<Op> for S
+where
+    Op: Operation,
+    S: Service<Op, Error = Error> + Clone + Send + Sync + 'static,
+    S::Response: Send + 'static,
+    S::Future: Send,
+{
+}
+
+/// Waits until `service` is ready and calls it. Our layers are always ready and do this inside the
+/// call, so that a clone is as good as the original.
+pub(super) async fn call<S, Op>(mut service: S, operation: Op) -> Result<S::Response>
+where
+    Op: Operation,
+    S: Wrapped<Op>,
+{
+    std::future::poll_fn(|context| service.poll_ready(context)).await?;
+    service.call(operation).await
+}
+
+/// The innermost service: the channel itself.
+#[derive(Debug, Clone)]
+pub struct ChannelService(Arc<dyn Channel>);
+
+impl ChannelService {
+    /// Serves [`SendMessage`] with `channel`.
+    pub fn new(channel: Arc<dyn Channel>) -> Self {
+        Self(channel)
+    }
+}
+
+impl Service<SendMessage> for ChannelService {
+    type Response = SendReceipt;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<SendReceipt>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<()>> {
+        std::task::Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, operation: SendMessage) -> Self::Future {
+        let channel = Arc::clone(&self.0);
+        Box::pin(async move { channel.send(operation.message()).await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_may_have_acted_unless_somebody_says_otherwise() {
+        let progress = Progress::default();
+        assert!(!progress.provider_did_not_act());
+        let waiting = progress.wait();
+        assert!(progress.clone().provider_did_not_act());
+        drop(waiting);
+        assert!(!progress.provider_did_not_act());
+        progress.outcome_is_unknown();
+        let _waiting = progress.wait();
+        assert!(!progress.provider_did_not_act());
+    }
+}

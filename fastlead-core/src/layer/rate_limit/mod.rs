@@ -1,0 +1,177 @@
+//! Keeps to the rates that a provider allows, for the account and for each recipient.
+
+mod limiter;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use self::limiter::Limiter;
+use super::operation::{Operation, Wrapped, call};
+use crate::channel::Rate;
+use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::time::{Clock, plus};
+
+/// Waits for a permit of the account and one of the recipient where that is short; else refuses
+/// with [`ErrorKind::RateLimited`], which is [`RetryHint::Safe`] and says when to come back.
+///
+/// A permit is taken from both or from neither, so that a busy recipient does not use up the account.
+/// One layer has one set of limits: everything it wraps shares it. At most 65,536 recipients are
+/// remembered; where so many are busy at once, others are refused until some have recovered.
+#[derive(Debug, Clone)]
+pub struct RateLimitLayer {
+    limiter: Arc<Mutex<Limiter>>,
+    max_wait: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl RateLimitLayer {
+    /// Keeps to the rate of the `account` and of each `recipient`; `None` has no limit. Nobody
+    /// waits longer than `max_wait`.
+    pub fn new(
+        account: Option<Rate>,
+        recipient: Option<Rate>,
+        max_wait: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let limiter = Arc::new(Mutex::new(Limiter::new(account, recipient, Arc::clone(&clock))));
+        Self { limiter, max_wait, clock }
+    }
+
+    async fn permit<Op: Operation>(&self, operation: &Op) -> Result<()> {
+        let recipient = operation.recipient();
+        let end = plus(self.clock.now(), self.max_wait);
+        loop {
+            // A panic elsewhere leaves a state behind that is still good.
+            let taken = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).take(recipient);
+            let Err(wait) = taken else { return Ok(()) };
+            let next = plus(self.clock.now(), wait);
+            if next > end {
+                return Err(Error::new(ErrorKind::RateLimited, "the channel's rate is used up")
+                    .with_retry(RetryHint::Safe { after: Some(wait) })
+                    .with_adapter(operation.account().kind)
+                    .with_operation(Op::NAME));
+            }
+            let _waiting = operation.progress().wait();
+            self.clock.sleep_until(next).await;
+        }
+    }
+}
+
+impl<S> Layer<S> for RateLimitLayer {
+    type Service = RateLimit<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        RateLimit { inner, layer: self.clone() }
+    }
+}
+
+/// Made by [`RateLimitLayer`].
+#[derive(Debug, Clone)]
+pub struct RateLimit<S> {
+    inner: S,
+    layer: RateLimitLayer,
+}
+
+impl<S, Op> Service<Op> for RateLimit<S>
+where
+    Op: Operation,
+    S: Wrapped<Op>,
+{
+    type Response = S::Response;
+    type Error = Error;
+    type Future = BoxFuture<'static, Result<S::Response>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, operation: Op) -> Self::Future {
+        let inner = self.inner.clone();
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            layer.permit(&operation).await?;
+            call(inner, operation).await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready};
+
+    const NOTHING: [Script; 0] = [];
+
+    #[test]
+    fn a_short_wait_is_waited_for_and_a_long_one_is_handed_back() {
+        let clock = manual_clock();
+        let service = Scripted::with_clock(NOTHING, clock.clone());
+        let rate = Some(Rate { permits: 1, per_millis: 800 });
+        let layer = RateLimitLayer::new(None, rate, Duration::from_secs(1), clock.clone());
+        let mut limited = layer.layer(service.clone());
+
+        assert!(ready(limited.call(operation_to("a", false))).is_ok());
+        let waiting = operation_to("a", false);
+        let mut second = limited.call(waiting.clone());
+        pending(&mut second);
+        assert!(waiting.progress().provider_did_not_act());
+        assert!(ready(limited.call(operation_to("b", false))).is_ok());
+        clock.advance(Duration::from_millis(800));
+        assert!(ready(second).is_ok());
+        assert_eq!(service.called_at_millis(), [0, 0, 800]);
+
+        let slow = RateLimitLayer::new(None, Some(Rate::per_minute(20)), Duration::from_secs(1), clock.clone());
+        let mut limited = slow.layer(service.clone());
+        for _ in 0..3 {
+            assert!(ready(limited.call(operation_to("a", false))).is_ok());
+        }
+        let error = ready(limited.call(operation_to("a", false))).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::RateLimited);
+        let RetryHint::Safe { after: Some(after) } = error.retry() else { panic!("{error}") };
+        assert!((Duration::from_secs(3)..Duration::from_secs(4)).contains(&after), "{after:?}");
+        assert_eq!(service.calls(), 6);
+    }
+
+    #[test]
+    fn the_wait_is_bounded_also_where_others_are_quicker() {
+        let clock = manual_clock();
+        let service = Scripted::with_clock(NOTHING, clock.clone());
+        let rate = Some(Rate { permits: 1, per_millis: 400 });
+        let layer = RateLimitLayer::new(rate, None, Duration::from_secs(1), clock.clone());
+        let mut limited = layer.layer(service.clone());
+        assert!(ready(limited.call(operation_to("a", false))).is_ok());
+        let mut waiting: Vec<_> = (0..5).map(|_| limited.call(operation_to("a", false))).collect();
+        waiting.iter_mut().for_each(pending);
+        let (mut sent, mut refused) = (0, 0);
+        for _ in 0..3 {
+            clock.advance(Duration::from_millis(400));
+            waiting.retain_mut(|send| match futures_util::FutureExt::now_or_never(send) {
+                None => true,
+                Some(Ok(_)) => {
+                    sent += 1;
+                    false
+                }
+                Some(Err(error)) => {
+                    assert_eq!(error.kind(), ErrorKind::RateLimited);
+                    refused += 1;
+                    false
+                }
+            });
+        }
+        assert_eq!((sent, refused, waiting.len()), (2, 3, 0));
+    }
+
+    #[test]
+    fn clones_and_layers_share_the_limit() {
+        let clock = manual_clock();
+        let service = Scripted::with_clock(NOTHING, clock.clone());
+        let layer = RateLimitLayer::new(Some(Rate::per_minute(1)), None, Duration::ZERO, clock.clone());
+        assert!(ready(layer.layer(service.clone()).call(operation_to("a", false))).is_ok());
+        assert!(ready(layer.clone().layer(service).call(operation_to("b", false))).is_err());
+    }
+}

@@ -1,0 +1,69 @@
+//! A lead as it was captured: who, from where, with which consents.
+
+mod attribution;
+mod consent;
+mod input;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use attribution::{Attribution, Touch};
+pub use consent::{Consent, ConsentDocument, ConsentPurpose};
+pub use input::{CaptureInput, FieldError, limits};
+
+use crate::contact::Contact;
+use crate::message::Locale;
+use crate::secret::Pii;
+use crate::time::Timestamp;
+
+/// One capture, normalised. It is stored as it is and never changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Capture {
+    /// Who can be reached how.
+    pub contact: Contact,
+    /// What the person wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<Pii<String>>,
+    /// The source's own fields, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, Pii<String>>,
+    /// Where the person came from.
+    #[serde(default, skip_serializing_if = "Attribution::is_empty")]
+    pub attribution: Attribution,
+    /// What the person agreed to, each with its evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consents: Vec<Consent>,
+    /// The language to answer in.
+    pub locale: Locale,
+    /// When and from where it came.
+    pub received: Received,
+}
+
+/// The circumstances of a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Received {
+    /// The moment of receipt.
+    pub at: Timestamp,
+    /// The client's address, where known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip: Option<Pii<IpAddr>>,
+    /// The client's `User-Agent`, where sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<Pii<String>>,
+}
+
+impl Received {
+    /// Received at `at`, circumstances unknown.
+    pub const fn at(at: Timestamp) -> Self {
+        Self { at, ip: None, user_agent: None }
+    }
+}
+
+impl Capture {
+    /// Whether the person agreed to `purpose` at capture.
+    pub fn consented(&self, purpose: ConsentPurpose) -> bool {
+        self.consents.iter().any(|consent| consent.purpose == purpose && consent.granted)
+    }
+}

@@ -1,0 +1,173 @@
+//! What people read and mend: leads, their history, deliveries and attempts.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::decide::{Event, Trace};
+use crate::delivery::{Attempt, Delivery, DeliveryState};
+use crate::error::Result;
+use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use crate::lead::Capture;
+use crate::time::Timestamp;
+
+/// Reads what has happened, a page at a time, and repairs what has failed.
+#[async_trait]
+pub trait Journal: Debug + Send + Sync + 'static {
+    /// Leads, newest first.
+    async fn leads(&self, workspace: WorkspaceId, filter: LeadFilter, page: PageRequest) -> Result<Page<LeadSummary>>;
+
+    /// A lead's history, oldest first.
+    async fn events(&self, workspace: WorkspaceId, lead: LeadId, page: PageRequest) -> Result<Page<StoredEvent>>;
+
+    /// Deliveries, newest first.
+    async fn deliveries(&self, workspace: WorkspaceId, filter: DeliveryFilter, page: PageRequest)
+    -> Result<Page<DeliverySummary>>;
+
+    /// The attempts of a delivery, oldest first.
+    async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
+
+    /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
+    async fn retry(&self, workspace: WorkspaceId, delivery: DeliveryId, now: Timestamp, expires_at: Timestamp)
+    -> Result<Delivery>;
+
+    /// Makes due again what a channel has failed to deliver (failed or expired, not ambiguous) since `since`, at
+    /// most `limit` deliveries, oldest first.
+    ///
+    /// # Behavior
+    /// * Idempotent: what was recovered is pending and is not recovered again while it is.
+    /// * Resumable: the answer says whether more is left.
+    async fn recover(&self, workspace: WorkspaceId, channel: ChannelId, since: Timestamp, now: Timestamp, expires_at: Timestamp, limit: u32)
+    -> Result<Recovered>;
+
+    /// How much work waits, for metrics.
+    async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;
+}
+
+/// Which leads.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeadFilter {
+    /// Only of this project.
+    pub project_id: Option<ProjectId>,
+    /// Only of this source.
+    pub source_id: Option<SourceId>,
+    /// Only with this status: `open`, `accepted`, `rejected` or `unanswered`.
+    pub status: Option<String>,
+}
+
+/// Which deliveries.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliveryFilter {
+    /// Only about this lead.
+    pub lead_id: Option<LeadId>,
+    /// Only over this channel.
+    pub channel_id: Option<ChannelId>,
+    /// Only in this state.
+    pub state: Option<DeliveryState>,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Where the page before ended; `None` for the first.
+    pub after: Option<Cursor>,
+    /// At most so many entries. Stores clamp it to 1–500.
+    pub limit: u32,
+}
+
+impl Default for PageRequest {
+    fn default() -> Self {
+        Self { after: None, limit: 50 }
+    }
+}
+
+/// The place between two entries of a list: opaque outside, an id inside. Stays valid while
+/// entries are added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor(pub uuid::Uuid);
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` where there is none.
+    pub next: Option<Cursor>,
+}
+
+/// A lead in a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeadSummary {
+    /// Its id.
+    pub id: LeadId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// Its source.
+    pub source_id: SourceId,
+    /// When it was captured.
+    pub created_at: Timestamp,
+    /// Where it stands.
+    pub status: String,
+    /// Who has it.
+    pub assigned_to: Option<String>,
+    /// What was captured.
+    pub capture: Capture,
+}
+
+/// An entry of a lead's history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredEvent {
+    /// Its id.
+    pub id: EventId,
+    /// The lead.
+    pub lead_id: LeadId,
+    /// When it was decided upon.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: Event,
+    /// Why it was decided so.
+    pub trace: Trace,
+}
+
+/// A delivery in a list.
+pub type DeliverySummary = Delivery;
+
+/// An attempt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttemptRecord {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+    /// The attempt.
+    #[serde(flatten)]
+    pub attempt: Attempt,
+}
+
+/// What a recovery did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Recovered {
+    /// How many deliveries are due again.
+    pub deliveries: u64,
+    /// Whether more is left; call again.
+    pub more: bool,
+}
+
+/// How much work waits.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct QueueDepth {
+    /// Deliveries that wait for their moment or are due.
+    pub pending: u64,
+    /// Deliveries under a lease.
+    pub sending: u64,
+    /// Deliveries whose receipt is owed.
+    pub awaiting_receipt: u64,
+    /// Deliveries that a person must look at.
+    pub ambiguous: u64,
+    /// Milliseconds since the oldest due delivery became due; 0 where none is.
+    pub oldest_due_millis: u64,
+    /// Timers that are set.
+    pub timers: u64,
+}

@@ -1,0 +1,21 @@
+//! What the engine and the server ask of a store. Whole domain operations, never tables.
+
+mod accounts;
+mod catalog;
+mod journal;
+mod store;
+
+pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
+pub use catalog::{
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project, SealedConfig, Source,
+    SourceLimits, Workspace,
+};
+pub use journal::{
+    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page, PageRequest,
+    QueueDepth, Recovered, StoredEvent,
+};
+pub use store::{
+    CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard, IdempotencyRecord, InboundRecord,
+    InboundRef, LeadRecord, LeasedTimer, NewTimer, Refusal, Reservation, SettleOutcome, Settlement, Settled, Store,
+    Transition,
+};

@@ -1,0 +1,395 @@
+//! The engine's store: decisions in one transaction, work under leases.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::channel::InboundEvent;
+use crate::decide::{Event, LeadState, TimerName, Trace, UniqueKey};
+use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
+use crate::error::Result;
+use crate::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId};
+use crate::lead::Capture;
+use crate::policy::PolicyRef;
+use crate::time::Timestamp;
+
+/// Where leads, their work and its outcomes live.
+///
+/// # Behavior
+/// * What an `Ok` reports is durable: it survives the death of the process at the next instant.
+/// * `commit` and `settle` are atomic and linearizable against each other, on one node and, where
+///   the store is shared, across nodes. A store may group concurrent calls into one transaction;
+///   one bad member never fails the others.
+/// * Futures may be dropped at any await point; the operation then has either happened or not.
+#[async_trait]
+pub trait Store: Debug + Send + Sync + 'static {
+    /// Applies a decision: the event, the new state and all its work, in one transaction.
+    ///
+    /// # Behavior
+    /// * Checks in this order, and refuses at the first that fails, changing nothing: the
+    ///   settlement's lease; the inbound event; the idempotency key; the guard; the reservations.
+    /// * Two transitions that would both pass alone but not together: exactly one passes.
+    /// * [`Refusal::Contended`] says that another one is being decided right now; committing the
+    ///   same transition again will get a definite answer.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`] with `Never` where nothing was changed for certain,
+    /// `IfIdempotent` where the outcome of the transaction is unknown;
+    /// [`crate::ErrorKind::Overloaded`] where there is no room in the queue.
+    async fn commit(&self, transition: Transition) -> Result<CommitOutcome>;
+
+    /// Records what became of a leased delivery.
+    ///
+    /// # Behavior
+    /// * Refused with [`SettleOutcome::LeaseLost`] unless the delivery is leased with this token:
+    ///   a worker that wakes after its lease cannot overwrite the one that took over.
+    async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome>;
+
+    /// Adds deliveries that belong to no decision: notices and messages sent by hand.
+    async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()>;
+
+    /// Leases due work.
+    ///
+    /// # Behavior
+    /// * For each channel asked for, at most its `limit` deliveries, longest due first. Other channels'
+    ///   backlogs do not matter.
+    /// * A delivery whose [`NewDelivery::order_key`] has an earlier unfinished delivery is not claimed.
+    /// * Deliveries whose lease has run out are claimed with [`crate::delivery::Phase::Recover`] where they were being
+    ///   sent, and with the phase they had otherwise.
+    /// * Work claimed is leased to nobody else until `lease.until`.
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
+
+    /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
+    /// or a timer becomes due. `now` itself where something is claimable already.
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
+
+    /// A lead with its state and first capture.
+    async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>>;
+
+    /// One delivery.
+    async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>>;
+
+    /// The delivery that a receipt or a pressed button names.
+    async fn find_delivery(&self, channel: ChannelId, message: &crate::channel::MessageReference) -> Result<Option<Delivery>>;
+
+    /// Records a receipt on a delivery that is not leased to anybody.
+    ///
+    /// # Behavior
+    /// * A delivery that has arrived never becomes undelivered: receipts may come in any order.
+    /// * Answers the state afterwards, and whether this call changed it.
+    async fn record_receipt(&self, delivery: DeliveryId, state: DeliveryState, reason: Option<String>, attempt: Attempt)
+    -> Result<(DeliveryState, bool)>;
+
+    /// Keeps what a provider sent until it has been acted upon.
+    ///
+    /// # Behavior
+    /// * Events that this channel has brought before (by `provider_event_id`) are left out of the answer.
+    /// * The cursor is stored in the same transaction.
+    async fn record_inbound(&self, channel: ChannelId, events: Vec<InboundEvent>, cursor: Option<String>, now: Timestamp)
+    -> Result<Vec<InboundRecord>>;
+
+    /// What was recorded and not yet acted upon, oldest first: what a dead process left behind.
+    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>>;
+
+    /// Says that an inbound event needs no (further) action.
+    async fn finish_inbound(&self, inbound: InboundRef) -> Result<()>;
+
+    /// Where polling of a channel goes on.
+    async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>>;
+}
+
+/// A decision to be applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transition {
+    /// Whose lead.
+    pub scope: Scope,
+    /// Its source.
+    pub source_id: SourceId,
+    /// The lead: a new one, or the one whose state changes.
+    pub lead_id: LeadId,
+    /// What must still be true.
+    pub guard: Guard,
+    /// The id under which the event is kept. For a new lead it is the lead's own UUID.
+    pub event_id: EventId,
+    /// What happened.
+    pub event: Event,
+    /// When it was decided.
+    pub at: Timestamp,
+    /// Why it was decided so. Names the policy, which a new lead is pinned to.
+    pub trace: Trace,
+    /// The state after the decision. Ignored with [`Guard::Append`].
+    pub state: LeadState,
+    /// Deliveries to be made.
+    pub deliveries: Vec<NewDelivery>,
+    /// Whether pending offers of the lead are cancelled.
+    pub cancel_offers: bool,
+    /// Whether all timers of the lead are cleared, before new ones are set.
+    pub clear_timers: bool,
+    /// Timers to be set; one replaces another of the same name.
+    pub timers: Vec<NewTimer>,
+    /// What nobody else may have.
+    pub reservations: Vec<Reservation>,
+    /// The caller's idempotency key, and the answer to repeat.
+    pub idempotency: Option<IdempotencyRecord>,
+    /// The end of a delivery that is the event, recorded in the same transaction.
+    pub settlement: Option<Settlement>,
+    /// The inbound event that is acted upon.
+    pub inbound: Option<InboundRef>,
+    /// The timer that fired, cleared in the same transaction. Guarded by its lease token.
+    pub fired: Option<(TimerId, LeaseToken)>,
+}
+
+/// What must still be true of the lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// It does not exist.
+    New,
+    /// Its state has this version.
+    Version(u64),
+    /// It exists; the event is added to its history and its state stays.
+    Append,
+}
+
+/// Something that only one lead may have, or only so many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reservation {
+    /// No other lead may hold the key before `until`.
+    Unique {
+        /// The key.
+        key: UniqueKey,
+        /// When it is free again.
+        until: Timestamp,
+    },
+}
+
+/// A timer to be set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewTimer {
+    /// Its id.
+    pub id: TimerId,
+    /// Its name within the lead.
+    pub name: TimerName,
+    /// Its moment.
+    pub due_at: Timestamp,
+}
+
+/// A caller's idempotency key within a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdempotencyRecord {
+    /// SHA-256 of the key, first 16 bytes.
+    pub key: [u8; 16],
+    /// SHA-256 of the request, first 16 bytes: the same key with another request is refused.
+    pub request: [u8; 16],
+    /// What is answered, now and on every repetition.
+    pub answer: CaptureAnswer,
+    /// When the key is forgotten.
+    pub until: Timestamp,
+}
+
+/// What a caller is told of a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct CaptureAnswer {
+    /// The lead; for a duplicate the one that was there before.
+    pub lead_id: LeadId,
+    /// What was decided.
+    #[serde(flatten)]
+    pub verdict: CaptureVerdict,
+}
+
+/// What was decided upon a capture.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "decision", rename_all = "snake_case")]
+pub enum CaptureVerdict {
+    /// Taken in.
+    Accepted,
+    /// Belongs to a lead that was there before.
+    Duplicate,
+    /// Refused by a rule of the policy.
+    Rejected {
+        /// Stable machine-readable reason.
+        code: String,
+    },
+}
+
+/// The answer to [`Store::commit`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum CommitOutcome {
+    /// Everything is on disk.
+    Applied,
+    /// Nothing was changed.
+    Refused(Refusal),
+}
+
+/// Why a transition was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Another transition of the same group stands in the way; commit again.
+    Contended,
+    /// The lead's version has moved, or a new lead exists already; read it and decide again.
+    Stale,
+    /// Another lead holds a unique key; decide again knowing so.
+    Duplicate(LeadId),
+    /// The idempotency key was used for the same request: repeat the answer.
+    Replayed(CaptureAnswer),
+    /// The idempotency key was used for another request.
+    KeyReused,
+    /// The inbound event was acted upon before.
+    InboundDone,
+    /// The settled delivery or fired timer is leased to somebody else, or to nobody.
+    LeaseLost,
+}
+
+/// What is asked of [`Store::claim`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRequest {
+    /// The present moment.
+    pub now: Timestamp,
+    /// The lease to take.
+    pub lease: Lease,
+    /// The channels that have room, each with how many deliveries it can take.
+    pub channels: Vec<(ChannelId, u32)>,
+    /// How many timers can be taken.
+    pub timers: u32,
+}
+
+/// What [`Store::claim`] leased.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Claimed {
+    /// Deliveries.
+    pub deliveries: Vec<LeasedDelivery>,
+    /// Timers.
+    pub timers: Vec<LeasedTimer>,
+}
+
+/// A timer under a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeasedTimer {
+    /// Its id.
+    pub id: TimerId,
+    /// Whose lead.
+    pub scope: Scope,
+    /// The lead.
+    pub lead_id: LeadId,
+    /// Its name.
+    pub name: TimerName,
+    /// Its moment.
+    pub due_at: Timestamp,
+    /// The lease.
+    pub token: LeaseToken,
+}
+
+/// What became of a leased delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which one.
+    pub delivery_id: DeliveryId,
+    /// The lease under which it was worked on.
+    pub token: LeaseToken,
+    /// The moment.
+    pub at: Timestamp,
+    /// Where it stands now.
+    pub outcome: Settled,
+    /// For the record; absent where nothing was attempted.
+    pub attempt: Option<Attempt>,
+}
+
+/// Where a delivery stands after work on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It has ended.
+    Ended {
+        /// A terminal state.
+        state: DeliveryState,
+        /// Why: a stable code.
+        reason: Option<String>,
+        /// The provider's id, where known.
+        provider_message_id: Option<String>,
+    },
+    /// It is tried again.
+    Retry {
+        /// When.
+        due_at: Timestamp,
+        /// Why: a stable code.
+        reason: String,
+        /// Whether the attempt counts against the schedule.
+        counted: bool,
+        /// How many parts of a split text the provider has accepted so far.
+        parts_sent: u32,
+    },
+    /// The provider owes a receipt, or must be asked about an unknown outcome.
+    Await {
+        /// When to ask.
+        check_at: Timestamp,
+        /// The provider's id, where known.
+        provider_message_id: Option<String>,
+        /// Whether it is unknown that the provider has the message at all.
+        uncertain: bool,
+        /// How many parts of a split text the provider has accepted so far.
+        parts_sent: u32,
+    },
+}
+
+/// The answer to [`Store::settle`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettleOutcome {
+    /// On disk.
+    Settled,
+    /// Leased to somebody else, or to nobody; nothing was changed.
+    LeaseLost,
+}
+
+/// A lead as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeadRecord {
+    /// Its id.
+    pub id: LeadId,
+    /// Whose it is.
+    pub scope: Scope,
+    /// Its source.
+    pub source_id: SourceId,
+    /// When it was captured.
+    pub created_at: Timestamp,
+    /// The policy version that decided first, and decides on.
+    pub policy: PolicyRef,
+    /// What was captured first.
+    pub capture: Capture,
+    /// Where it stands.
+    pub state: LeadState,
+}
+
+impl LeadRecord {
+    /// The project that the lead belongs to.
+    pub const fn project_id(&self) -> ProjectId {
+        self.scope.project_id
+    }
+}
+
+/// Names an inbound event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InboundRef {
+    /// The channel that brought it.
+    pub channel_id: ChannelId,
+    /// The provider's id of it.
+    pub provider_event_id: String,
+}
+
+/// An inbound event that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboundRecord {
+    /// The channel that brought it.
+    pub channel_id: ChannelId,
+    /// The event.
+    pub event: InboundEvent,
+    /// When it was recorded.
+    pub received_at: Timestamp,
+}
+
+impl InboundRecord {
+    /// Its name.
+    pub fn reference(&self) -> InboundRef {
+        InboundRef { channel_id: self.channel_id, provider_event_id: self.event.provider_event_id.clone() }
+    }
+}
