@@ -2,13 +2,22 @@
 
 pub mod channel;
 pub mod contact;
+pub mod decide;
+pub mod delivery;
 pub mod error;
 pub mod id;
+pub mod layer;
+pub mod lead;
 pub mod message;
+pub mod policy;
+pub mod port;
 pub mod registry;
 pub mod secret;
+pub mod template;
+pub mod text;
 pub mod time;
 pub mod webhook;
+pub mod words;
 
 pub use async_trait::async_trait;
 pub use error::{Error, ErrorKind, Result, RetryHint};

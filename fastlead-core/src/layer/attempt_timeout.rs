@@ -82,7 +82,12 @@ pub(super) async fn within<T>(
     }
 }
 
-pub(super) fn timed_out(timeout: Duration, kind: &'static str, operation: &'static str, retry: RetryHint) -> Error {
+pub(super) fn timed_out(
+    timeout: Duration,
+    kind: &'static str,
+    operation: &'static str,
+    retry: RetryHint,
+) -> Error {
     Error::new(ErrorKind::Timeout, "no answer in time")
         .with_retry(retry)
         .with_adapter(kind)

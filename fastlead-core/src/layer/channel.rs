@@ -9,7 +9,7 @@ use tower_service::Service;
 use super::attempt_timeout::{timed_out, within};
 use super::breaker::BreakerState;
 use super::operation::{Account, ChannelService, SendMessage};
-use super::policy::{Limits, Resilient, ResiliencePolicy};
+use super::policy::{Limits, ResiliencePolicy, Resilient};
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
 use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
@@ -158,9 +158,8 @@ mod tests {
 
     #[test]
     fn retry_is_outside_of_the_breaker_and_does_not_retry_its_refusal() {
-        let retry = policy(
-            r#"{"retry": {"max_attempts": 5}, "breaker": {"min_requests": 2, "open_secs": 30}}"#,
-        );
+        let retry =
+            policy(r#"{"retry": {"max_attempts": 5}, "breaker": {"min_requests": 2, "open_secs": 30}}"#);
         let (channel, sends, clock) = wrapped(retry, (0..9).map(|_| Err(unavailable())), unchanged);
         let error = run(channel.send(&message_to("1")), &clock).unwrap_err();
         // The second failure opened the breaker; the third attempt was refused and is not reported.
@@ -202,7 +201,8 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_rate_holds_no_place() {
-        let narrow = policy(r#"{"max_in_flight": 1, "rate": {"recipient": {"permits": 1, "per_millis": 900}}}"#);
+        let narrow =
+            policy(r#"{"max_in_flight": 1, "rate": {"recipient": {"permits": 1, "per_millis": 900}}}"#);
         let (channel, sends, clock) = wrapped(narrow, [Script::Succeed], unchanged);
         assert!(ready(channel.send(&message_to("1"))).is_ok());
         let message = message_to("1");
@@ -230,9 +230,8 @@ mod tests {
 
     #[test]
     fn the_deadline_holds_for_everything_inside() {
-        let patient = policy(
-            r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#,
-        );
+        let patient =
+            policy(r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#);
         let (channel, sends, clock) = wrapped(patient, [Script::Hang, Script::Hang], unchanged);
         let message = message_to("1");
         let mut first = channel.send(&message);
@@ -256,9 +255,8 @@ mod tests {
 
     #[test]
     fn waiting_for_a_place_until_the_deadline_is_safe_to_repeat() {
-        let patient = policy(
-            r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#,
-        );
+        let patient =
+            policy(r#"{"total_deadline_millis": 2000, "attempt_timeout_millis": 2000, "max_in_flight": 1}"#);
         let (channel, sends, clock) = wrapped(patient, [Script::Hang], unchanged);
         let message = message_to("1");
         let (mut first, mut second) = (channel.send(&message), channel.send(&message));
@@ -301,6 +299,9 @@ mod tests {
         assert!(ready(channel.send(&message_to("1"))).is_err());
         assert!(ready(channel.check()).is_ok());
         let error: Error = run(channel.check(), &clock).unwrap_err();
-        assert_eq!((error.kind(), error.retry(), error.operation()), (ErrorKind::Timeout, RetryHint::SAFE, "check"));
+        assert_eq!(
+            (error.kind(), error.retry(), error.operation()),
+            (ErrorKind::Timeout, RetryHint::SAFE, "check")
+        );
     }
 }

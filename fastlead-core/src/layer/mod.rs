@@ -41,7 +41,9 @@ pub use channel::LayeredChannel;
 pub use concurrency::{Concurrency, ConcurrencyLayer};
 pub use deadline::{Deadline, DeadlineLayer};
 pub use observe::{Observe, ObserveLayer};
-pub use operation::{Account, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped};
+pub use operation::{
+    Account, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped,
+};
 pub use policy::{Limits, RatePolicy, ResiliencePolicy, Resilient};
 pub use rate_limit::{RateLimit, RateLimitLayer};
 pub use retry::{Retry, RetryLayer, RetryPolicy};

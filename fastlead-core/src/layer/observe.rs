@@ -109,7 +109,8 @@ mod tests {
 
     impl Book {
         fn line(&self, key: &Key) -> Arc<Line> {
-            let labels: Vec<_> = key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
+            let labels: Vec<_> =
+                key.labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
             Arc::new(Line(format!("{}{{{}}}", key.name(), labels.join(",")), self.clone()))
         }
     }
@@ -144,11 +145,14 @@ mod tests {
             assert!(ready(first).is_ok());
             assert!(ready(observed.call(operation())).is_err());
         });
-        assert_eq!(*book.0.lock().unwrap(), [
-            "fastlead_channel_send_seconds{kind=scripted} 1.5",
-            "fastlead_channel_send_total{kind=scripted,outcome=ok} +1",
-            "fastlead_channel_send_seconds{kind=scripted} 0",
-            "fastlead_channel_send_total{kind=scripted,outcome=rate_limited} +1",
-        ]);
+        assert_eq!(
+            *book.0.lock().unwrap(),
+            [
+                "fastlead_channel_send_seconds{kind=scripted} 1.5",
+                "fastlead_channel_send_total{kind=scripted,outcome=ok} +1",
+                "fastlead_channel_send_seconds{kind=scripted} 0",
+                "fastlead_channel_send_total{kind=scripted,outcome=rate_limited} +1",
+            ]
+        );
     }
 }

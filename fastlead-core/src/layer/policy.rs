@@ -108,9 +108,14 @@ impl ResiliencePolicy {
     /// [`ErrorKind::Config`] that names the first field at fault.
     pub fn validate(&self) -> Result<()> {
         let total = self.total_deadline_millis.get();
-        let rate_is_empty = |rate: Option<Rate>| rate.is_some_and(|rate| rate.permits == 0 || rate.per_millis == 0);
+        let rate_is_empty =
+            |rate: Option<Rate>| rate.is_some_and(|rate| rate.permits == 0 || rate.per_millis == 0);
         let faults = [
-            (self.attempt_timeout_millis.get() > total, "attempt_timeout_millis", "above total_deadline_millis"),
+            (
+                self.attempt_timeout_millis.get() > total,
+                "attempt_timeout_millis",
+                "above total_deadline_millis",
+            ),
             (self.rate.max_wait_millis > total, "rate.max_wait_millis", "above total_deadline_millis"),
             (
                 self.retry.base_delay_millis > self.retry.max_delay_millis,

@@ -34,7 +34,11 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { max_attempts: NonZeroU32::MIN.saturating_add(2), base_delay_millis: 250, max_delay_millis: 2_000 }
+        Self {
+            max_attempts: NonZeroU32::MIN.saturating_add(2),
+            base_delay_millis: 250,
+            max_delay_millis: 2_000,
+        }
     }
 }
 
@@ -143,7 +147,8 @@ where
                 if matches!(error.retry(), RetryHint::IfIdempotent { .. }) {
                     operation.progress().outcome_is_unknown();
                 }
-                let Some(next) = pause.map(|pause| plus(clock.now(), pause)).filter(|next| *next < end) else {
+                let Some(next) = pause.map(|pause| plus(clock.now(), pause)).filter(|next| *next < end)
+                else {
                     return Err(error);
                 };
                 {
@@ -261,7 +266,10 @@ mod tests {
         let clock = manual_clock();
         let service = Scripted::with_clock((0..9).map(|_| Err(unavailable())), clock.clone());
         let error = run(&service, &clock, false, BUDGET).unwrap_err();
-        assert_eq!((error.kind(), error.retry(), service.calls()), (ErrorKind::Unavailable, RetryHint::SAFE, 3));
+        assert_eq!(
+            (error.kind(), error.retry(), service.calls()),
+            (ErrorKind::Unavailable, RetryHint::SAFE, 3)
+        );
     }
 
     #[test]

@@ -50,7 +50,10 @@ impl Scripted {
         Self::with_clock(script, manual_clock())
     }
 
-    pub(super) fn with_clock(script: impl IntoIterator<Item = impl Into<Script>>, clock: Arc<ManualClock>) -> Self {
+    pub(super) fn with_clock(
+        script: impl IntoIterator<Item = impl Into<Script>>,
+        clock: Arc<ManualClock>,
+    ) -> Self {
         let script = script.into_iter().map(Into::into).collect();
         Self { script: Arc::new(Mutex::new(script)), calls: Arc::default(), clock }
     }

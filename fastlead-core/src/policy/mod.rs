@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, Field};
 pub use validate::{PolicyFault, known_variables};
+pub(crate) use validate::nearest;
 
 use crate::delivery::RetrySchedule;
 use crate::id::PolicyId;

@@ -47,13 +47,8 @@ struct AccountLimit {
 impl Limiter {
     pub(super) fn new(account: Option<Rate>, recipient: Option<Rate>, clock: Arc<dyn Clock>) -> Self {
         let clock = Moments(clock);
-        let mut limiter = Self {
-            account: None,
-            recipient: None,
-            rates: (account, recipient),
-            clock,
-            clean_at: CLEAN_AT,
-        };
+        let mut limiter =
+            Self { account: None, recipient: None, rates: (account, recipient), clock, clean_at: CLEAN_AT };
         limiter.start_anew();
         limiter
     }
@@ -108,7 +103,8 @@ impl Limiter {
             let state = Revocable::default();
             AccountLimit { limit: RateLimiter::new(quota(rate), state.clone(), self.clock.clone()), state }
         });
-        self.recipient = recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.clock.clone()));
+        self.recipient =
+            recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.clock.clone()));
         self.clean_at = CLEAN_AT;
     }
 }

@@ -125,7 +125,8 @@ mod tests {
         assert!(ready(second).is_ok());
         assert_eq!(service.called_at_millis(), [0, 0, 800]);
 
-        let slow = RateLimitLayer::new(None, Some(Rate::per_minute(20)), Duration::from_secs(1), clock.clone());
+        let slow =
+            RateLimitLayer::new(None, Some(Rate::per_minute(20)), Duration::from_secs(1), clock.clone());
         let mut limited = slow.layer(service.clone());
         for _ in 0..3 {
             assert!(ready(limited.call(operation_to("a", false))).is_ok());

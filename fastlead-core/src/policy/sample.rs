@@ -1,0 +1,47 @@
+//! A policy to start from.
+
+use super::Policy;
+
+impl Policy {
+    /// The smallest policy that works: one target on one channel, reached at `recipient`.
+    ///
+    /// Refuses a lead without phone and e-mail, takes a phone once a day, tells the target and waits.
+    pub fn starter(channel: &str, recipient: crate::message::Recipient) -> Self {
+        use super::{AcceptRule, Condition, Dedupe, DedupeMatch, DedupeScope, DeliveryRules, Destination, Field, Route, Target};
+        use crate::message::Locale;
+        use crate::template::{Template, TemplateSource};
+        use std::collections::BTreeMap;
+
+        let offer = Template::from([
+            (Locale::Ru, TemplateSource::plain("Новая заявка: {{ lead.name or 'без имени' }}, {{ lead.phone or lead.email }}")),
+            (Locale::En, TemplateSource::plain("New lead: {{ lead.name or 'no name' }}, {{ lead.phone or lead.email }}")),
+        ]);
+        Self {
+            accept: vec![AcceptRule {
+                reject_if: Condition::All(vec![Condition::Missing(Field::Phone), Condition::Missing(Field::Email)]),
+                code: "no_contact".to_owned(),
+            }],
+            dedupe: Some(Dedupe {
+                matching: DedupeMatch::Any,
+                fields: vec![Field::Phone, Field::Email],
+                window_secs: 86_400,
+                scope: DedupeScope::Project,
+            }),
+            targets: BTreeMap::from([(
+                "manager".to_owned(),
+                Target {
+                    display_name: "Manager".to_owned(),
+                    locale: Locale::Ru,
+                    destinations: vec![Destination { channel: channel.to_owned(), recipient, retry: None }],
+                },
+            )]),
+            route: Route::Broadcast { targets: vec!["manager".to_owned()], template: "new_lead".to_owned() },
+            escalation: Vec::new(),
+            auto_reply: Vec::new(),
+            webhooks: Vec::new(),
+            alerts: Vec::new(),
+            templates: BTreeMap::from([("new_lead".to_owned(), offer)]),
+            delivery: DeliveryRules::default(),
+        }
+    }
+}
