@@ -4,6 +4,7 @@ pub mod channel;
 pub mod contact;
 pub mod decide;
 pub mod delivery;
+pub mod engine;
 pub mod error;
 pub mod id;
 pub mod layer;
@@ -20,5 +21,6 @@ pub mod webhook;
 pub mod words;
 
 pub use async_trait::async_trait;
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result, RetryHint};
 pub use message::Content;

@@ -250,7 +250,7 @@ mod tests {
         for (text, max, expected) in [
             ("fits", 4, vec!["fits"]),
             ("first paragraph\n\nsecond. one", 26, vec!["first paragraph", "second. one"]),
-            ("one line\nanother line here", 20, vec!["one line", "another line here"]),
+            ("one whole line\nanother line", 22, vec!["one whole line", "another line"]),
             ("Это раз. Это два слова", 13, vec!["Это раз.", "Это два слова"]),
             ("one two three", 8, vec!["one two", "three"]),
             ("one two three", 7, vec!["one two", "three"]),

@@ -98,14 +98,14 @@ pub(super) fn timed_out(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready};
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, shared};
 
     #[test]
     fn a_late_answer_leaves_the_outcome_unknown() {
         let clock = manual_clock();
         let script = [Script::Hang, Script::After(Duration::from_secs(9))];
-        let service = Scripted::with_clock(script, clock.clone());
-        let mut limited = AttemptTimeoutLayer::new(Duration::from_secs(10), clock.clone()).layer(service);
+        let service = Scripted::with_clock(script, &clock);
+        let mut limited = AttemptTimeoutLayer::new(Duration::from_secs(10), shared(&clock)).layer(service);
 
         let mut late = limited.call(operation());
         pending(&mut late);

@@ -117,10 +117,10 @@ mod tests {
     ) -> (LayeredChannel, Scripted, Arc<ManualClock>) {
         policy.validate().unwrap();
         let clock = manual_clock();
-        let sends = Scripted::with_clock(script, clock.clone());
+        let sends = Scripted::with_clock(script, &clock);
         let mut capabilities = Capabilities::default();
         adapt(&mut capabilities);
-        let channel = policy.wrap(ScriptedChannel::new(&sends, capabilities), clock.clone());
+        let channel = policy.wrap(ScriptedChannel::new(&sends, capabilities), shared(&clock));
         (channel, sends, clock)
     }
 

@@ -86,7 +86,7 @@ mod tests {
     fn one_waits_for_the_other_and_a_dropped_one_makes_room() {
         let clock = manual_clock();
         let script = [Script::After(Duration::from_secs(1)), Script::Hang, Script::Succeed];
-        let service = Scripted::with_clock(script, clock.clone());
+        let service = Scripted::with_clock(script, &clock);
         let mut limited = ConcurrencyLayer::new(NonZeroU32::MIN).layer(service.clone());
 
         let mut first = limited.call(operation());

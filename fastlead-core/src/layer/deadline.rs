@@ -85,13 +85,13 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready};
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, shared};
 
     fn timed_out(waiting: bool) -> Error {
         let clock = manual_clock();
         let script = if waiting { Script::Wait } else { Script::Hang };
-        let service = Scripted::with_clock([script], clock.clone());
-        let mut limited = DeadlineLayer::new(Duration::from_secs(30), clock.clone()).layer(service);
+        let service = Scripted::with_clock([script], &clock);
+        let mut limited = DeadlineLayer::new(Duration::from_secs(30), shared(&clock)).layer(service);
         let mut send = limited.call(operation());
         pending(&mut send);
         clock.advance(Duration::from_millis(29_999));
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn an_answer_at_the_last_moment_counts() {
         let clock = manual_clock();
-        let service = Scripted::with_clock([Script::After(Duration::from_secs(30))], clock.clone());
-        let mut limited = DeadlineLayer::new(Duration::from_secs(30), clock.clone()).layer(service);
+        let service = Scripted::with_clock([Script::After(Duration::from_secs(30))], &clock);
+        let mut limited = DeadlineLayer::new(Duration::from_secs(30), shared(&clock)).layer(service);
         let mut send = limited.call(operation());
         pending(&mut send);
         clock.advance(Duration::from_secs(30));

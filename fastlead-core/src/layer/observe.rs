@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready};
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, shared};
 
     #[derive(Debug, Clone, Default)]
     struct Book(Arc<Mutex<Vec<String>>>);
@@ -137,8 +137,8 @@ mod tests {
             let clock = manual_clock();
             let refused = Error::new(ErrorKind::RateLimited, "too many requests");
             let script = [Script::After(Duration::from_millis(1500)), Script::Fail(refused)];
-            let service = Scripted::with_clock(script, clock.clone());
-            let mut observed = ObserveLayer::new(clock.clone()).layer(service);
+            let service = Scripted::with_clock(script, &clock);
+            let mut observed = ObserveLayer::new(shared(&clock)).layer(service);
             let mut first = observed.call(operation());
             pending(&mut first);
             clock.advance(Duration::from_millis(1500));

@@ -237,7 +237,7 @@ mod tests {
 
     /// Runs to the end, moving the clock whenever the operation waits.
     fn run(service: &Scripted, clock: &Arc<ManualClock>, idempotent: bool, budget: Duration) -> Result<()> {
-        let layer = RetryLayer::new(RetryPolicy::default(), budget, clock.clone());
+        let layer = RetryLayer::new(RetryPolicy::default(), budget, shared(&clock));
         let mut send = layer.layer(service.clone()).call(operation_to("1", idempotent));
         for _ in 0..10_000 {
             match futures_util::FutureExt::now_or_never(&mut send) {
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn tries_again_after_pauses_until_it_works() {
         let clock = manual_clock();
-        let service = Scripted::with_clock([Err(unavailable()), Err(unavailable()), Ok(())], clock.clone());
+        let service = Scripted::with_clock([Err(unavailable()), Err(unavailable()), Ok(())], &clock);
         assert!(run(&service, &clock, false, BUDGET).is_ok());
         let at = service.called_at_millis();
         assert_eq!(at.len(), 3);
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn gives_up_after_the_last_attempt_with_its_error() {
         let clock = manual_clock();
-        let service = Scripted::with_clock((0..9).map(|_| Err(unavailable())), clock.clone());
+        let service = Scripted::with_clock((0..9).map(|_| Err(unavailable())), &clock);
         let error = run(&service, &clock, false, BUDGET).unwrap_err();
         assert_eq!(
             (error.kind(), error.retry(), service.calls()),
@@ -276,7 +276,7 @@ mod tests {
     fn an_unknown_outcome_is_tried_again_only_with_a_key() {
         for (idempotent, calls) in [(false, 1), (true, 2)] {
             let clock = manual_clock();
-            let service = Scripted::with_clock([Err(reset()), Ok(())], clock.clone());
+            let service = Scripted::with_clock([Err(reset()), Ok(())], &clock);
             assert_eq!(run(&service, &clock, idempotent, BUDGET).is_ok(), idempotent);
             assert_eq!(service.calls(), calls);
         }
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn an_unknown_outcome_is_not_forgotten() {
         let clock = manual_clock();
-        let service = Scripted::with_clock([Err(reset()), Err(limited(5_000))], clock.clone());
+        let service = Scripted::with_clock([Err(reset()), Err(limited(5_000))], &clock);
         let error = run(&service, &clock, true, BUDGET).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::RateLimited);
         assert_eq!(error.retry(), RetryHint::IfIdempotent { after: Some(Duration::from_secs(5)) });
@@ -296,7 +296,7 @@ mod tests {
         let clock = manual_clock();
         let after = Some(Duration::from_secs(30));
         let paused = Error::new(ErrorKind::Paused, "open").with_retry(RetryHint::Safe { after });
-        let service = Scripted::with_clock([Err(unavailable()), Err(paused)], clock.clone());
+        let service = Scripted::with_clock([Err(unavailable()), Err(paused)], &clock);
         let error = run(&service, &clock, false, BUDGET).unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::Safe { after }));
         assert_eq!(service.calls(), 2);
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn no_attempt_begins_after_the_budget() {
         let clock = manual_clock();
-        let service = Scripted::with_clock((0..9).map(|_| Err(unavailable())), clock.clone());
+        let service = Scripted::with_clock((0..9).map(|_| Err(unavailable())), &clock);
         let error = run(&service, &clock, false, Duration::from_millis(400)).unwrap_err();
         assert_eq!((error.kind(), service.calls()), (ErrorKind::Unavailable, 2));
     }
@@ -314,9 +314,9 @@ mod tests {
     fn a_pause_is_a_wait() {
         let clock = manual_clock();
         for (error, safe) in [(unavailable(), true), (reset(), false)] {
-            let service = Scripted::with_clock([Err(error)], clock.clone());
+            let service = Scripted::with_clock([Err(error)], &clock);
             let send = operation_to("1", true);
-            let layer = RetryLayer::new(RetryPolicy::default(), BUDGET, clock.clone());
+            let layer = RetryLayer::new(RetryPolicy::default(), BUDGET, shared(&clock));
             let mut running = layer.layer(service).call(send.clone());
             pending(&mut running);
             assert_eq!(send.progress().provider_did_not_act(), safe);

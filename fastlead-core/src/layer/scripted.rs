@@ -47,15 +47,15 @@ pub(super) struct Scripted {
 
 impl Scripted {
     pub(super) fn new(script: impl IntoIterator<Item = impl Into<Script>>) -> Self {
-        Self::with_clock(script, manual_clock())
+        Self::with_clock(script, &manual_clock())
     }
 
     pub(super) fn with_clock(
         script: impl IntoIterator<Item = impl Into<Script>>,
-        clock: Arc<ManualClock>,
+        clock: &Arc<ManualClock>,
     ) -> Self {
         let script = script.into_iter().map(Into::into).collect();
-        Self { script: Arc::new(Mutex::new(script)), calls: Arc::default(), clock }
+        Self { script: Arc::new(Mutex::new(script)), calls: Arc::default(), clock: Arc::clone(clock) }
     }
 
     /// How often it was called.
@@ -143,6 +143,12 @@ impl Channel for ScriptedChannel {
 
 pub(super) fn manual_clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(epoch()))
+}
+
+/// The same clock as the layers want it.
+pub(super) fn shared(clock: &Arc<ManualClock>) -> Arc<dyn Clock> {
+    let clock: Arc<ManualClock> = Arc::clone(clock);
+    clock
 }
 
 /// A message to an invented chat.

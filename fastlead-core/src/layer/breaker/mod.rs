@@ -121,15 +121,17 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, unavailable};
+    use crate::layer::scripted::{
+        Script, Scripted, manual_clock, operation, pending, ready, shared, unavailable,
+    };
     use crate::time::{epoch, plus_seconds};
 
     #[test]
     fn refuses_while_open_and_shows_it() {
         let clock = manual_clock();
         let script = (0..5).map(|_| Err(unavailable()));
-        let service = Scripted::with_clock(script, clock.clone());
-        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), clock.clone());
+        let service = Scripted::with_clock(script, &clock);
+        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), shared(&clock));
         let handle = layer.handle();
         let mut guarded = layer.layer(service.clone());
         for _ in 0..5 {
@@ -154,8 +156,8 @@ mod tests {
     fn a_dropped_probe_gives_its_place_back() {
         let clock = manual_clock();
         let script = (0..5).map(|_| Script::Fail(unavailable())).chain([Script::Hang]);
-        let service = Scripted::with_clock(script, clock.clone());
-        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), clock.clone());
+        let service = Scripted::with_clock(script, &clock);
+        let layer = CircuitBreakerLayer::new(BreakerPolicy::default(), shared(&clock));
         let mut guarded = layer.layer(service);
         for _ in 0..5 {
             assert!(ready(guarded.call(operation())).is_err());

@@ -101,10 +101,10 @@ impl Limiter {
         let (account, recipient) = self.rates;
         self.account = account.map(|rate| {
             let state = Revocable::default();
-            AccountLimit { limit: RateLimiter::new(quota(rate), state.clone(), self.clock.clone()), state }
+            AccountLimit { limit: RateLimiter::new(quota(rate), state.clone(), self.shared(&clock)), state }
         });
         self.recipient =
-            recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.clock.clone()));
+            recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.shared(&clock)));
         self.clean_at = CLEAN_AT;
     }
 }
@@ -180,7 +180,7 @@ mod tests {
 
     fn limiter(account: Option<Rate>, recipient: Option<Rate>) -> (Limiter, Arc<ManualClock>) {
         let clock = manual_clock();
-        (Limiter::new(account, recipient, clock.clone()), clock)
+        (Limiter::new(account, recipient, shared(&clock)), clock)
     }
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -218,7 +218,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_set_back_does_not_block() {
         let clock = Arc::new(ManualClock::new(plus_seconds(epoch(), 7_200)));
-        let mut limiter = Limiter::new(Some(Rate::per_second(1)), Some(Rate::per_second(1)), clock.clone());
+        let mut limiter = Limiter::new(Some(Rate::per_second(1)), Some(Rate::per_second(1)), shared(&clock));
         clock.set(plus_seconds(epoch(), 10_000));
         assert_eq!(limiter.take(key("a")), Ok(()));
         clock.set(plus_seconds(epoch(), 8_000));

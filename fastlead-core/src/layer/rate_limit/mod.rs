@@ -103,16 +103,16 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready};
+    use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready, shared};
 
     const NOTHING: [Script; 0] = [];
 
     #[test]
     fn a_short_wait_is_waited_for_and_a_long_one_is_handed_back() {
         let clock = manual_clock();
-        let service = Scripted::with_clock(NOTHING, clock.clone());
+        let service = Scripted::with_clock(NOTHING, &clock);
         let rate = Some(Rate { permits: 1, per_millis: 800 });
-        let layer = RateLimitLayer::new(None, rate, Duration::from_secs(1), clock.clone());
+        let layer = RateLimitLayer::new(None, rate, Duration::from_secs(1), shared(&clock));
         let mut limited = layer.layer(service.clone());
 
         assert!(ready(limited.call(operation_to("a", false))).is_ok());
@@ -126,7 +126,7 @@ mod tests {
         assert_eq!(service.called_at_millis(), [0, 0, 800]);
 
         let slow =
-            RateLimitLayer::new(None, Some(Rate::per_minute(20)), Duration::from_secs(1), clock.clone());
+            RateLimitLayer::new(None, Some(Rate::per_minute(20)), Duration::from_secs(1), shared(&clock));
         let mut limited = slow.layer(service.clone());
         for _ in 0..3 {
             assert!(ready(limited.call(operation_to("a", false))).is_ok());
@@ -141,9 +141,9 @@ mod tests {
     #[test]
     fn the_wait_is_bounded_also_where_others_are_quicker() {
         let clock = manual_clock();
-        let service = Scripted::with_clock(NOTHING, clock.clone());
+        let service = Scripted::with_clock(NOTHING, &clock);
         let rate = Some(Rate { permits: 1, per_millis: 400 });
-        let layer = RateLimitLayer::new(rate, None, Duration::from_secs(1), clock.clone());
+        let layer = RateLimitLayer::new(rate, None, Duration::from_secs(1), shared(&clock));
         let mut limited = layer.layer(service.clone());
         assert!(ready(limited.call(operation_to("a", false))).is_ok());
         let mut waiting: Vec<_> = (0..5).map(|_| limited.call(operation_to("a", false))).collect();
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn clones_and_layers_share_the_limit() {
         let clock = manual_clock();
-        let service = Scripted::with_clock(NOTHING, clock.clone());
-        let layer = RateLimitLayer::new(Some(Rate::per_minute(1)), None, Duration::ZERO, clock.clone());
+        let service = Scripted::with_clock(NOTHING, &clock);
+        let layer = RateLimitLayer::new(Some(Rate::per_minute(1)), None, Duration::ZERO, shared(&clock));
         assert!(ready(layer.layer(service.clone()).call(operation_to("a", false))).is_ok());
         assert!(ready(layer.clone().layer(service).call(operation_to("b", false))).is_err());
     }

@@ -1,0 +1,88 @@
+//! Something happened to a lead that is there already.
+
+use std::sync::Arc;
+
+use super::content::LeadFacts;
+use super::transition::{Extras, Owner};
+use super::{Change, Engine};
+use crate::decide::{Event, LeadState, Subject, decide};
+use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::id::{EventId, LeadId, WorkspaceId};
+use crate::port::{CommitOutcome, Guard, LeadRecord, Refusal};
+
+/// How often a decision is made again because the lead had moved.
+const MAX_DECISIONS: usize = 32;
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// The lead's state afterwards.
+    Done(LeadState),
+    /// Somebody else has taken over the work that the event reports.
+    LeaseLost,
+    /// The event was acted upon before.
+    Before,
+    /// There is no such lead.
+    NoLead,
+}
+
+impl Engine {
+    /// Decides upon `event`, makes it durable together with `extras`, and starts what follows.
+    pub(super) async fn apply(
+        &self,
+        workspace: WorkspaceId,
+        lead_id: LeadId,
+        event: Event,
+        extras: impl Fn() -> Extras + Send + Sync,
+    ) -> Result<Applied> {
+        for _ in 0..MAX_DECISIONS {
+            let Some(record) = self.inner.store.lead(workspace, lead_id).await? else { return Ok(Applied::NoLead) };
+            let policy = self.policy(record.policy).await?;
+            let directory = self.directory();
+            let now = self.now();
+            let snapshot = directory.snapshot(workspace);
+            let LeadRecord { id, scope, source_id, created_at, capture, state, .. } = record;
+            let subject = Subject {
+                lead_id: id,
+                workspace_id: scope.workspace_id,
+                project_id: scope.project_id,
+                source_id,
+                capture: &capture,
+            };
+            let decision = decide(&policy.policy, policy.reference, subject, &state, &snapshot, &event, now);
+            let owner = Owner {
+                scope,
+                source_id,
+                lead_id,
+                event_id: EventId::generate(&*self.inner.ids, now),
+                guard: Guard::Version(state.version),
+            };
+            let next = state.apply(&decision.effects);
+            let prepared = self.prepare(owner, event.clone(), next.clone(), decision, extras(), &directory, now);
+            match self.inner.store.commit(prepared.transition).await? {
+                CommitOutcome::Applied => {
+                    let project_id = scope.project_id;
+                    let facts =
+                        LeadFacts { id: lead_id, project_id, source_id, created_at, capture: Arc::new(capture) };
+                    self.start(prepared.immediate, Some(&facts));
+                    if let Some(moment) = prepared.wake_by {
+                        self.wake_by(moment);
+                    }
+                    self.announce(Change::Lead {
+                        workspace_id: workspace,
+                        lead_id,
+                        event_id: owner.event_id,
+                        kind: event.kind(),
+                    });
+                    return Ok(Applied::Done(next));
+                }
+                CommitOutcome::Refused(Refusal::LeaseLost) => return Ok(Applied::LeaseLost),
+                CommitOutcome::Refused(Refusal::InboundDone) => return Ok(Applied::Before),
+                CommitOutcome::Refused(_) => {}
+            }
+        }
+        Err(Error::new(ErrorKind::Overloaded, "the lead kept changing; nothing was stored")
+            .with_operation("apply")
+            .with_retry(RetryHint::SAFE))
+    }
+}

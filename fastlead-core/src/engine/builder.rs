@@ -1,0 +1,235 @@
+//! Putting an engine together.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, broadcast, watch};
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+use super::{Engine, Inner, directory};
+use crate::channel::{Channel, ChannelInfo};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ChannelId, IdSource, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
+use crate::layer::ResiliencePolicy;
+use crate::message::Locale;
+use crate::policy::Policy;
+use crate::port::{
+    Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
+};
+use crate::time::{Clock, SystemClock};
+
+/// Opens a stored channel instance: unseals its configuration and builds the adapter.
+pub trait ChannelOpener: Debug + Send + Sync {
+    /// Builds the instance.
+    ///
+    /// # Errors
+    /// Where the configuration cannot be unsealed or does not fit.
+    fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>>;
+}
+
+/// Puts an [`Engine`] together.
+#[derive(Debug)]
+pub struct EngineBuilder {
+    store: Arc<dyn Store>,
+    catalog: Arc<dyn Catalog>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    resilience: ResiliencePolicy,
+    opener: Option<Arc<dyn ChannelOpener>>,
+    lease: Duration,
+    channels: Vec<Arc<dyn Channel>>,
+    policy: Option<(String, Policy)>,
+    sources: Vec<String>,
+}
+
+/// The same UUID for the same kind and name, so that what is built in code keeps its identity
+/// across restarts.
+pub fn stable_uuid(kind: &str, name: &str) -> Uuid {
+    let digest = Sha256::new().chain_update(kind).chain_update([0]).chain_update(name).finalize();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
+impl ChannelInfo {
+    /// What a channel is that is built in code: its id follows from kind and name.
+    pub fn embedded(kind: &'static str, name: &str) -> Self {
+        let id = ChannelId::from_uuid(stable_uuid("channel", &format!("{kind}/{name}")));
+        Self { kind, id, name: name.to_owned() }
+    }
+}
+
+impl EngineBuilder {
+    pub(super) fn new(store: Arc<dyn Store>, catalog: Arc<dyn Catalog>) -> Self {
+        Self {
+            store,
+            catalog,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            resilience: ResiliencePolicy::default(),
+            opener: None,
+            lease: Duration::from_secs(120),
+            channels: Vec::new(),
+            policy: None,
+            sources: Vec::new(),
+        }
+    }
+
+    /// Another clock, for tests and simulations.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another source of ids, for tests and simulations.
+    #[must_use]
+    pub fn ids(mut self, ids: Arc<dyn IdSource>) -> Self {
+        self.ids = ids;
+        self
+    }
+
+    /// The layers around every channel.
+    #[must_use]
+    pub fn resilience(mut self, resilience: ResiliencePolicy) -> Self {
+        self.resilience = resilience;
+        self
+    }
+
+    /// How channel instances that are stored in the catalog are opened.
+    #[must_use]
+    pub fn opener(mut self, opener: Arc<dyn ChannelOpener>) -> Self {
+        self.opener = Some(opener);
+        self
+    }
+
+    /// For how long a worker holds a delivery. It must be longer than the total deadline of a send;
+    /// after a crash, this long passes before another worker takes over. Default 120 s.
+    #[must_use]
+    pub const fn lease(mut self, lease: Duration) -> Self {
+        self.lease = lease;
+        self
+    }
+
+    /// Adds a channel that is built in code.
+    #[must_use]
+    pub fn channel(mut self, channel: Arc<dyn Channel>) -> Self {
+        self.channels.push(channel);
+        self
+    }
+
+    /// The embedded project and its policy, published when the engine is built.
+    #[must_use]
+    pub fn project(mut self, name: &str, policy: Policy) -> Self {
+        self.policy = Some((name.to_owned(), policy));
+        self
+    }
+
+    /// Adds a source to the embedded project; `name` is also its public key.
+    #[must_use]
+    pub fn source(mut self, name: &str) -> Self {
+        self.sources.push(name.to_owned());
+        self
+    }
+
+    /// Builds the engine. Nothing runs until [`Engine::run`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the policy cannot work, with every fault; those of the store.
+    pub async fn build(self) -> Result<Engine> {
+        let inner = Inner {
+            store: self.store,
+            catalog: Arc::clone(&self.catalog),
+            clock: self.clock,
+            ids: self.ids,
+            resilience: self.resilience,
+            opener: self.opener,
+            lease: self.lease,
+            directory: directory::Shared::default(),
+            policies: Mutex::new(HashMap::new()),
+            running: AtomicBool::new(false),
+            wake: Notify::new(),
+            asleep_until: AtomicI64::new(i64::MAX),
+            generation: watch::channel(0).0,
+            changes: broadcast::channel(1_024).0,
+            tasks: TaskTracker::new(),
+        };
+        let engine = Engine { inner: Arc::new(inner) };
+        engine.reload().await?;
+        if let Some((name, policy)) = self.policy {
+            embed(&engine, &*self.catalog, &name, policy, self.channels, &self.sources).await?;
+        } else if !self.channels.is_empty() || !self.sources.is_empty() {
+            let message = "channels and sources that are built in code need `.project(name, policy)`";
+            return Err(Error::new(ErrorKind::Config, message).with_operation("build"));
+        }
+        Ok(engine)
+    }
+}
+
+/// Stores what was built in code under stable ids, and puts it to work.
+async fn embed(
+    engine: &Engine,
+    catalog: &dyn Catalog,
+    name: &str,
+    policy: Policy,
+    channels: Vec<Arc<dyn Channel>>,
+    sources: &[String],
+) -> Result<()> {
+    let now = engine.now();
+    let workspace_id = WorkspaceId::from_uuid(stable_uuid("workspace", "embedded"));
+    let project_id = ProjectId::from_uuid(stable_uuid("project", name));
+    catalog.put_workspace(Workspace { id: workspace_id, name: "embedded".to_owned(), created_at: now }).await?;
+    let project = Project { id: project_id, workspace_id, name: name.to_owned(), created_at: now };
+    catalog.put_project(project.clone()).await?;
+    engine.put_project(project);
+    for channel in channels {
+        let info = channel.info().clone();
+        let record = ChannelRecord {
+            id: info.id,
+            workspace_id,
+            kind: info.kind.to_owned(),
+            name: info.name,
+            config: SealedConfig::default(),
+            webhook_token: String::new(),
+            status: ChannelStatus::Active,
+            created_at: now,
+        };
+        catalog.put_channel(record).await?;
+        engine.attach(workspace_id, channel, false);
+    }
+    let stored = catalog.load().await?.channels;
+    for record in stored.iter().filter(|record| record.status.is_paused()) {
+        engine.inner.directory.change(|directory| directory.set_paused(record.id, true));
+    }
+    policy.validate(&engine.directory().capabilities(workspace_id)).map_err(|faults| {
+        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; "))).with_operation("build")
+    })?;
+    let policy_id = PolicyId::from_uuid(stable_uuid("policy", name));
+    let record = catalog.publish_policy(workspace_id, project_id, policy_id, policy, now).await?;
+    engine.activate_policy(&record)?;
+    for key in sources {
+        let source = Source {
+            id: SourceId::from_uuid(stable_uuid("source", &format!("{name}/{key}"))),
+            workspace_id,
+            project_id,
+            key: key.clone(),
+            name: key.clone(),
+            active: true,
+            locale: Locale::Ru,
+            allowed_origins: Vec::new(),
+            consents: Vec::new(),
+            form: FormSettings::default(),
+            limits: SourceLimits::default(),
+            created_at: now,
+        };
+        catalog.put_source(source.clone()).await?;
+        engine.put_source(source);
+    }
+    Ok(())
+}

@@ -1,0 +1,175 @@
+//! What a delivery says, put together when it is sent.
+
+use serde::Serialize;
+
+use super::directory::{ActivePolicy, Directory};
+use crate::channel::Capabilities;
+use crate::delivery::{Body, Delivery, Purpose};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{LeadId, ProjectId, SourceId};
+use crate::lead::Capture;
+use crate::message::url_text::HttpUrl;
+use crate::message::{Button, ButtonAction, Content, EventPayload, Locale, Response, Text};
+use crate::secret::Pii;
+use crate::time::Timestamp;
+use crate::words;
+
+/// How many parts a long text may be split into.
+const MAX_PARTS: u32 = 10;
+
+/// The lead that a delivery is about, as far as its content needs it.
+#[derive(Debug, Clone)]
+pub(super) struct LeadFacts {
+    pub id: LeadId,
+    pub project_id: ProjectId,
+    pub source_id: SourceId,
+    pub created_at: Timestamp,
+    pub capture: std::sync::Arc<Capture>,
+}
+
+/// What templates see. Every name is in `policy::known_variables`.
+#[derive(Serialize)]
+struct Context<'a> {
+    lead: LeadContext<'a>,
+    project: Named<'a>,
+    source: Named<'a>,
+    offer: OfferContext<'a>,
+}
+
+#[derive(Serialize)]
+struct Named<'a> {
+    name: &'a str,
+}
+
+#[derive(Serialize)]
+struct OfferContext<'a> {
+    step: u32,
+    target: &'a str,
+}
+
+#[derive(Serialize)]
+struct LeadContext<'a> {
+    id: LeadId,
+    name: Option<&'a str>,
+    phone: Option<&'a str>,
+    email: Option<&'a str>,
+    comment: Option<&'a str>,
+    fields: std::collections::BTreeMap<&'a str, &'a str>,
+    created_at: Timestamp,
+    locale: Locale,
+    page: Option<&'a str>,
+    referrer: Option<&'a str>,
+    utm_source: Option<&'a str>,
+    utm_medium: Option<&'a str>,
+    utm_campaign: Option<&'a str>,
+    utm_content: Option<&'a str>,
+    utm_term: Option<&'a str>,
+}
+
+impl<'a> LeadContext<'a> {
+    fn new(facts: &'a LeadFacts) -> Self {
+        let capture = &*facts.capture;
+        let last = capture.attribution.last.as_ref();
+        let text = |value: &'a Option<Pii<String>>| value.as_ref().map(|value| value.expose().as_str());
+        Self {
+            id: facts.id,
+            name: text(&capture.contact.name),
+            phone: capture.contact.phone.as_ref().map(crate::contact::Phone::expose),
+            email: capture.contact.email.as_ref().map(crate::contact::Email::expose),
+            comment: text(&capture.comment),
+            fields: capture.fields.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect(),
+            created_at: facts.created_at,
+            locale: capture.locale,
+            page: last.and_then(|touch| text(&touch.page)),
+            referrer: last.and_then(|touch| text(&touch.referrer)),
+            utm_source: last.and_then(|touch| touch.utm_source.as_deref()),
+            utm_medium: last.and_then(|touch| touch.utm_medium.as_deref()),
+            utm_campaign: last.and_then(|touch| touch.utm_campaign.as_deref()),
+            utm_content: last.and_then(|touch| touch.utm_content.as_deref()),
+            utm_term: last.and_then(|touch| touch.utm_term.as_deref()),
+        }
+    }
+}
+
+/// The contents of a delivery, one for each part that its channel needs.
+pub(super) fn contents(
+    delivery: &Delivery,
+    lead: Option<&LeadFacts>,
+    policy: Option<&ActivePolicy>,
+    directory: &Directory,
+    capabilities: &Capabilities,
+) -> Result<Vec<Content>> {
+    let missing = |what: &str| Error::new(ErrorKind::Internal, format!("delivery has no {what}")).with_operation("render");
+    let text = match &delivery.spec.body {
+        Body::Fixed(Content::Text(text)) => text.clone(),
+        Body::Fixed(content) => return supported(content.clone(), capabilities).map(|content| vec![content]),
+        Body::LeadEvent { event_type, occurred_at } => {
+            let lead = lead.ok_or_else(|| missing("lead"))?;
+            let data = serde_json::json!({
+                "lead_id": lead.id,
+                "project_id": lead.project_id,
+                "source_id": lead.source_id,
+                "created_at": lead.created_at,
+                "capture": &*lead.capture,
+            });
+            let payload = EventPayload {
+                event_type: event_type.clone(),
+                occurred_at: *occurred_at,
+                data: Pii::new(data),
+            };
+            return supported(Content::Event(payload), capabilities).map(|content| vec![content]);
+        }
+        Body::Template { name, locale, offer_buttons } => {
+            let lead = lead.ok_or_else(|| missing("lead"))?;
+            let policy = policy.ok_or_else(|| missing("policy"))?;
+            let (step, target) = match &delivery.spec.purpose {
+                Purpose::Offer { target, step } => (*step, target.as_str()),
+                _ => (0, ""),
+            };
+            let project = directory.project(lead.project_id).map_or("", |project| project.name.as_str());
+            let context = Context {
+                lead: LeadContext::new(lead),
+                project: Named { name: project },
+                source: Named { name: directory.source_name(lead.source_id) },
+                offer: OfferContext { step, target },
+            };
+            let mut text = policy.templates.render(name, *locale, &context)?;
+            text.buttons = buttons(*locale, *offer_buttons && capabilities.buttons, lead.id, policy);
+            text
+        }
+    };
+    let parts = crate::text::fit(&text, capabilities.text_max, delivery.spec.overflow, MAX_PARTS)?;
+    parts.into_iter().map(|part: Text| supported(Content::Text(part), capabilities)).collect()
+}
+
+fn supported(content: Content, capabilities: &Capabilities) -> Result<Content> {
+    let able = match &content {
+        Content::Text(_) => capabilities.text,
+        Content::Event(_) => capabilities.events,
+        Content::InteractionReply(_) => capabilities.interaction_replies,
+    };
+    if able {
+        Ok(content)
+    } else {
+        let message = format!("this channel does not carry content of the kind {}", content.kind());
+        Err(Error::new(ErrorKind::Unsupported, message).with_operation("send"))
+    }
+}
+
+fn buttons(locale: Locale, offer: bool, lead: LeadId, policy: &ActivePolicy) -> Vec<Button> {
+    let mut buttons = Vec::new();
+    if offer {
+        for (label, response) in
+            [(words::accept_label(locale), Response::Accept), (words::decline_label(locale), Response::Decline)]
+        {
+            buttons.push(Button { label: label.to_owned(), action: ButtonAction::Respond(response) });
+        }
+    }
+    if let Some(url) = &policy.policy.delivery.lead_url {
+        let url = url.as_str().replace("{lead_id}", &lead.to_string());
+        if let Ok(url) = HttpUrl::try_from(url) {
+            buttons.push(Button { label: words::open_label(locale).to_owned(), action: ButtonAction::Open(url) });
+        }
+    }
+    buttons
+}

@@ -1,0 +1,199 @@
+//! What the engine keeps in memory of the installation: sources, policies, channels.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::Semaphore;
+
+use crate::channel::{Capabilities, Channel};
+use crate::decide::{ChannelFacts, Snapshot};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ChannelId, ProjectId, SourceId, WorkspaceId};
+use crate::layer::LayeredChannel;
+use crate::policy::{Policy, PolicyRef};
+use crate::port::{PolicyRecord, Project, Source};
+use crate::template::CompiledTemplates;
+
+/// A policy that is ready to decide and to speak.
+#[derive(Debug)]
+pub struct ActivePolicy {
+    /// Which one.
+    pub reference: PolicyRef,
+    /// The policy.
+    pub policy: Arc<Policy>,
+    /// Its texts.
+    pub templates: CompiledTemplates,
+}
+
+impl ActivePolicy {
+    /// Compiles a published policy.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where a template does not compile, which publishing should have refused.
+    pub fn new(record: &PolicyRecord) -> Result<Self> {
+        let templates = CompiledTemplates::compile(&record.policy.templates).map_err(|faults| {
+            let first = faults.first().map(|fault| fault.path.clone()).unwrap_or_default();
+            Error::new(ErrorKind::Config, format!("template at `{first}` does not compile")).with_operation("load policy")
+        })?;
+        Ok(Self { reference: record.reference, policy: Arc::clone(&record.policy), templates })
+    }
+}
+
+/// A channel instance at work.
+#[derive(Debug)]
+pub struct ActiveChannel {
+    /// The instance.
+    pub id: ChannelId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// What its owner calls it.
+    pub name: String,
+    /// The adapter under its layers.
+    pub channel: LayeredChannel,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Room for sends.
+    pub(super) permits: Arc<Semaphore>,
+    /// Whether due work was left behind for want of room.
+    pub(super) backlog: AtomicBool,
+    paused: AtomicBool,
+}
+
+impl ActiveChannel {
+    pub(super) fn new(workspace_id: WorkspaceId, channel: LayeredChannel, paused: bool) -> Self {
+        let capabilities = channel.capabilities();
+        let info = channel.info().clone();
+        let room = usize::try_from(capabilities.max_in_flight.max(1)).unwrap_or(1);
+        Self {
+            id: info.id,
+            workspace_id,
+            name: info.name,
+            channel,
+            capabilities,
+            permits: Arc::new(Semaphore::new(room)),
+            backlog: AtomicBool::new(true),
+            paused: AtomicBool::new(paused),
+        }
+    }
+
+    /// Whether nothing is sent over it.
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Whether work taken under a lease can be told from work done after a crash, so that taking more than
+    /// can be sent at once does no harm.
+    pub(super) const fn may_prefetch(&self) -> bool {
+        self.capabilities.idempotent_send || self.capabilities.lookup
+    }
+}
+
+/// Everything at one moment. Replaced as a whole, so that readers never wait.
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    sources: HashMap<String, Arc<Source>>,
+    source_names: HashMap<SourceId, String>,
+    projects: HashMap<ProjectId, Arc<Project>>,
+    current: HashMap<ProjectId, Arc<ActivePolicy>>,
+    channels: HashMap<ChannelId, Arc<ActiveChannel>>,
+    snapshots: HashMap<WorkspaceId, Arc<Snapshot>>,
+}
+
+impl Directory {
+    /// The source with this public key.
+    pub fn source(&self, key: &str) -> Option<&Arc<Source>> {
+        self.sources.get(key)
+    }
+
+    /// What a source is called.
+    pub fn source_name(&self, id: SourceId) -> &str {
+        self.source_names.get(&id).map_or("", String::as_str)
+    }
+
+    /// A project.
+    pub fn project(&self, id: ProjectId) -> Option<&Arc<Project>> {
+        self.projects.get(&id)
+    }
+
+    /// The policy that decides on new leads of a project.
+    pub fn current_policy(&self, project: ProjectId) -> Option<&Arc<ActivePolicy>> {
+        self.current.get(&project)
+    }
+
+    /// A channel instance.
+    pub fn channel(&self, id: ChannelId) -> Option<&Arc<ActiveChannel>> {
+        self.channels.get(&id)
+    }
+
+    /// All channel instances.
+    pub fn channels(&self) -> impl Iterator<Item = &Arc<ActiveChannel>> {
+        self.channels.values()
+    }
+
+    /// The capabilities of a workspace's channel instances by name, for [`Policy::validate`].
+    pub fn capabilities(&self, workspace: WorkspaceId) -> BTreeMap<String, Capabilities> {
+        let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
+        mine.map(|channel| (channel.name.clone(), channel.capabilities.clone())).collect()
+    }
+
+    pub(super) fn snapshot(&self, workspace: WorkspaceId) -> Arc<Snapshot> {
+        self.snapshots.get(&workspace).map(Arc::clone).unwrap_or_default()
+    }
+
+    pub(super) fn put_source(&mut self, source: Source) {
+        if let Some(old) = self.sources.values().find(|old| old.id == source.id && old.key != source.key) {
+            let old = old.key.clone();
+            self.sources.remove(&old);
+        }
+        self.source_names.insert(source.id, source.name.clone());
+        self.sources.insert(source.key.clone(), Arc::new(source));
+    }
+
+    pub(super) fn put_project(&mut self, project: Project) {
+        self.projects.insert(project.id, Arc::new(project));
+    }
+
+    pub(super) fn put_policy(&mut self, project: ProjectId, policy: Arc<ActivePolicy>) {
+        self.current.insert(project, policy);
+    }
+
+    pub(super) fn put_channel(&mut self, channel: Arc<ActiveChannel>) {
+        let workspace = channel.workspace_id;
+        self.channels.insert(channel.id, channel);
+        self.refresh_snapshot(workspace);
+    }
+
+    pub(super) fn set_paused(&mut self, id: ChannelId, paused: bool) {
+        if let Some(channel) = self.channels.get(&id) {
+            channel.paused.store(paused, Ordering::Release);
+            let workspace = channel.workspace_id;
+            self.refresh_snapshot(workspace);
+        }
+    }
+
+    fn refresh_snapshot(&mut self, workspace: WorkspaceId) {
+        let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
+        let channels = mine
+            .map(|channel| (channel.name.clone(), ChannelFacts { id: channel.id, paused: channel.is_paused() }))
+            .collect();
+        self.snapshots.insert(workspace, Arc::new(Snapshot { channels, duplicate_of: None }));
+    }
+}
+
+/// The directory that everybody shares.
+#[derive(Debug, Default)]
+pub(super) struct Shared(RwLock<Arc<Directory>>);
+
+impl Shared {
+    pub(super) fn get(&self) -> Arc<Directory> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn change(&self, change: impl FnOnce(&mut Directory)) {
+        let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Directory::clone(&guard);
+        change(&mut next);
+        *guard = Arc::new(next);
+    }
+}

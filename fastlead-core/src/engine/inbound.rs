@@ -1,0 +1,215 @@
+//! What providers bring back: receipts, pressed buttons, messages.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::apply::Applied;
+use super::directory::ActiveChannel;
+use super::transition::Extras;
+use crate::channel::{Channel, InboundEvent, InboundKind, MessageReference, Peer, ReceiptStatus, ResponseTokenText};
+use crate::decide::{Event, LeadState, Via};
+use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
+use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::id::{ChannelId, LeadId, WorkspaceId};
+use crate::message::Response;
+use crate::port::InboundRecord;
+use crate::webhook::{WebhookReply, WebhookRequest};
+
+/// What a batch of inbound events came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ingested {
+    /// Events that were new.
+    pub new: usize,
+    /// Events that this channel had brought before.
+    pub repeated: usize,
+}
+
+/// What an answer to an offer came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResponseOutcome {
+    /// The lead's state after the answer.
+    Decided(LeadState),
+    /// There is no such lead in this workspace.
+    NotFound,
+}
+
+/// How many left-over events are taken at a time after a start.
+const LEFT_OVER_BATCH: u32 = 256;
+
+impl Engine {
+    /// Takes a provider's request: verifies it, keeps its events durably, answers as the provider
+    /// wants, and acts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where the channel takes no webhooks; those of the receiver; those of the store.
+    pub async fn webhook(&self, channel: ChannelId, request: WebhookRequest<'_>) -> Result<WebhookReply> {
+        let directory = self.directory();
+        let active = directory.channel(channel).map(Arc::clone);
+        let active = active.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
+        let receiver = active.channel.webhook();
+        let receiver = receiver.ok_or_else(|| Error::new(ErrorKind::NotFound, "this channel takes no webhooks"))?;
+        let verified = receiver.verify(request)?;
+        if verified.must_confirm() {
+            let message = "this provider does not sign; its events must be confirmed by fetching, which is not supported here";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let batch = receiver.parse(&verified)?;
+        self.ingest(&active, batch.events, None).await?;
+        Ok(batch.reply)
+    }
+
+    /// Keeps inbound events durably, then acts upon the new ones.
+    ///
+    /// # Errors
+    /// Where they could not be stored; nothing was acted upon then.
+    pub async fn ingest(
+        &self,
+        channel: &Arc<ActiveChannel>,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+    ) -> Result<Ingested> {
+        let count = events.len();
+        let new = self.inner.store.record_inbound(channel.id, events, cursor, self.now()).await?;
+        let ingested = Ingested { new: new.len(), repeated: count.saturating_sub(new.len()) };
+        for record in new {
+            self.act_logged(&record).await;
+        }
+        Ok(ingested)
+    }
+
+    /// Answers an offer by hand.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn respond(&self, workspace: WorkspaceId, lead: LeadId, target: &str, response: Response) -> Result<ResponseOutcome> {
+        let event = Event::Responded { target: target.to_owned(), response, via: Via::Api };
+        match self.apply(workspace, lead, event, Extras::default).await? {
+            Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),
+            Applied::NoLead | Applied::LeaseLost | Applied::Before => Ok(ResponseOutcome::NotFound),
+        }
+    }
+
+    /// Acts upon what an earlier process had kept and not acted upon.
+    pub(super) async fn finish_pending_inbound(&self) {
+        loop {
+            match self.inner.store.pending_inbound(LEFT_OVER_BATCH).await {
+                Ok(records) if records.is_empty() => return,
+                Ok(records) => {
+                    let mut failed = 0_usize;
+                    for record in &records {
+                        failed += usize::from(!self.act_logged(record).await);
+                    }
+                    if failed > 0 {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::error!(%error, "left-over inbound events cannot be read");
+                    return;
+                }
+            }
+        }
+    }
+
+    async fn act_logged(&self, record: &InboundRecord) -> bool {
+        let acted = self.act(record).await;
+        if let Err(error) = &acted {
+            tracing::error!(channel = %record.channel_id, %error, "inbound event could not be acted upon; it is kept");
+        }
+        acted.is_ok()
+    }
+
+    async fn act(&self, record: &InboundRecord) -> Result<()> {
+        let reference = record.reference();
+        match &record.event.kind {
+            InboundKind::Interaction { interaction_id, token, from } => {
+                if self.pressed(record, interaction_id, token.as_ref(), from).await? {
+                    return Ok(());
+                }
+            }
+            InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
+            // Conversations, bindings and suppressions are kept; nothing acts upon them yet.
+            _ => {}
+        }
+        self.inner.store.finish_inbound(reference).await
+    }
+
+    /// Answers whether the event was finished in the decision's own transaction.
+    async fn pressed(
+        &self,
+        record: &InboundRecord,
+        interaction_id: &str,
+        token: Option<&ResponseTokenText>,
+        from: &Peer,
+    ) -> Result<bool> {
+        let Some(token) = token.and_then(ResponseTokenText::decode) else { return Ok(false) };
+        let message = MessageReference::Delivery(token.delivery_id);
+        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, &message).await? else { return Ok(false) };
+        let (Some(lead), Purpose::Offer { target, .. }) = (delivery.lead_id, &delivery.spec.purpose) else {
+            return Ok(false);
+        };
+        let via = Via::Button {
+            channel_id: record.channel_id,
+            interaction_id: interaction_id.to_owned(),
+            chat: from.chat.clone(),
+        };
+        let event = Event::Responded { target: target.clone(), response: token.response, via };
+        let extras = || Extras { inbound: Some(record.reference()), ..Extras::default() };
+        match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
+            Applied::Done(_) | Applied::Before => Ok(true),
+            Applied::NoLead | Applied::LeaseLost => Ok(false),
+        }
+    }
+
+    async fn receipt(&self, record: &InboundRecord, message: &MessageReference, status: &ReceiptStatus) -> Result<()> {
+        let (state, reason, error) = match status {
+            ReceiptStatus::Delivered | ReceiptStatus::Read => (DeliveryState::Delivered, None, None),
+            ReceiptStatus::Failed(failure) => {
+                let error = AttemptError {
+                    kind: ErrorKind::Unavailable,
+                    retry: RetryHint::Never,
+                    provider_code: failure.provider_code.clone(),
+                    message: "the provider reports that the message did not arrive".to_owned(),
+                };
+                (DeliveryState::Failed, Some(failure.reason.code().to_owned()), Some(error))
+            }
+            ReceiptStatus::InTransit => return Ok(()),
+        };
+        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, message).await? else {
+            tracing::info!(channel = %record.channel_id, "a receipt names a message that is not known here");
+            return Ok(());
+        };
+        let attempt = Attempt {
+            number: delivery.attempts,
+            part: 0,
+            operation: AttemptOperation::Receipt,
+            started_at: record.event.occurred_at,
+            micros: 0,
+            error,
+            provider_message_id: delivery.provider_message_id.clone(),
+            segments: None,
+            cost: None,
+            verdict: state.as_str().to_owned(),
+        };
+        let (after, changed) = self.inner.store.record_receipt(delivery.id, state, reason.clone(), attempt).await?;
+        if !changed {
+            return Ok(());
+        }
+        self.announce(super::Change::Delivery {
+            workspace_id: delivery.scope.workspace_id,
+            delivery_id: delivery.id,
+            lead_id: delivery.lead_id,
+            verdict: after.as_str(),
+        });
+        let (Some(lead), true) = (delivery.lead_id, after.is_failure()) else { return Ok(()) };
+        let target = match &delivery.spec.purpose {
+            Purpose::Offer { target, .. } => Some(target.clone()),
+            Purpose::AutoReply | Purpose::Webhook => None,
+            _ => return Ok(()),
+        };
+        let (delivery_id, channel_id) = (delivery.id, delivery.channel_id);
+        let event = Event::DeliveryEnded { delivery_id, target, channel_id, state: after, reason };
+        self.apply(delivery.scope.workspace_id, lead, event, Extras::default).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,200 @@
+//! What becomes of a delivery after an attempt or a question. Pure: the promise in one place.
+
+use crate::channel::{Capabilities, Lookup, SendReceipt};
+use crate::delivery::{Delivery, DeliveryState, receipt_check_at};
+use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::message::Part;
+use crate::port::Settled;
+use crate::time::{Timestamp, plus, plus_seconds};
+
+/// What was decided upon an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// Where the delivery stands.
+    pub settled: Settled,
+    /// The same in one word, for the record of attempts.
+    pub verdict: &'static str,
+    /// The fault lies with the account: pause the channel.
+    pub pause: Option<ErrorKind>,
+}
+
+/// How soon an unknown outcome is asked about.
+const UNCERTAIN_CHECK_SECS: u64 = 5;
+
+fn ended(state: DeliveryState, reason: Option<&str>, provider_message_id: Option<String>) -> Outcome {
+    let settled = Settled::Ended { state, reason: reason.map(str::to_owned), provider_message_id };
+    Outcome { settled, verdict: state.as_str(), pause: None }
+}
+
+pub(super) fn expired() -> Outcome {
+    ended(DeliveryState::Expired, Some("ttl"), None)
+}
+
+pub(super) fn refused(error: &Error) -> Outcome {
+    ended(DeliveryState::Failed, Some(error.code()), None)
+}
+
+pub(super) fn after_send(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    part: Part,
+    result: &Result<SendReceipt>,
+    now: Timestamp,
+) -> Outcome {
+    match result {
+        Ok(receipt) => accepted(delivery, capabilities, part, receipt, now),
+        Err(error) => failed(delivery, capabilities, part, error, now),
+    }
+}
+
+fn accepted(delivery: &Delivery, capabilities: &Capabilities, part: Part, receipt: &SendReceipt, now: Timestamp) -> Outcome {
+    if part.index + 1 < part.count {
+        return next_part(part.index + 1, now);
+    }
+    let id = receipt.provider_message_id.clone();
+    if receipt.delivered {
+        return ended(DeliveryState::Delivered, None, id);
+    }
+    await_receipt(delivery, capabilities, part, id, now)
+}
+
+fn await_receipt(delivery: &Delivery, capabilities: &Capabilities, part: Part, id: Option<String>, now: Timestamp) -> Outcome {
+    let id = id.or_else(|| delivery.provider_message_id.clone());
+    match receipt_check_at(now, 0) {
+        Some(check_at) if capabilities.receipts => Outcome {
+            settled: Settled::Await { check_at, provider_message_id: id, uncertain: false, parts_sent: part.count },
+            verdict: "accepted",
+            pause: None,
+        },
+        _ => ended(DeliveryState::Sent, None, id),
+    }
+}
+
+fn next_part(parts_sent: u32, now: Timestamp) -> Outcome {
+    let settled = Settled::Retry { due_at: now, reason: "next_part".to_owned(), counted: false, parts_sent };
+    Outcome { settled, verdict: "next_part", pause: None }
+}
+
+fn failed(delivery: &Delivery, capabilities: &Capabilities, part: Part, error: &Error, now: Timestamp) -> Outcome {
+    let parts_sent = part.index;
+    let kind = error.kind();
+    let deferred = |due_at, verdict: &'static str, pause| Outcome {
+        settled: Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent },
+        verdict,
+        pause,
+    };
+    if kind == ErrorKind::Paused {
+        let wait = error.retry().after().unwrap_or(std::time::Duration::from_secs(1));
+        return deferred(plus(now, wait), "deferred", None);
+    }
+    if kind.is_account_level() && error.retry() == RetryHint::Never {
+        return deferred(now, "channel_paused", Some(kind));
+    }
+    match error.retry() {
+        RetryHint::Never => ended(DeliveryState::Failed, Some(error.code()), None),
+        RetryHint::IfIdempotent { .. } if !capabilities.idempotent_send => {
+            if capabilities.lookup {
+                uncertain(delivery, part.index, now)
+            } else {
+                ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None)
+            }
+        }
+        RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => retry(delivery, parts_sent, error.code(), after, now),
+    }
+}
+
+fn uncertain(delivery: &Delivery, parts_sent: u32, now: Timestamp) -> Outcome {
+    Outcome {
+        settled: Settled::Await {
+            check_at: plus_seconds(now, UNCERTAIN_CHECK_SECS),
+            provider_message_id: delivery.provider_message_id.clone(),
+            uncertain: true,
+            parts_sent,
+        },
+        verdict: "outcome_unknown",
+        pause: None,
+    }
+}
+
+fn retry(delivery: &Delivery, parts_sent: u32, reason: &str, asked: Option<std::time::Duration>, now: Timestamp) -> Outcome {
+    match delivery.spec.retry.next(delivery.id, delivery.attempts, now, asked) {
+        None => ended(DeliveryState::Failed, Some("retries_exhausted"), None),
+        Some(due_at) if due_at >= delivery.expires_at => expired(),
+        Some(due_at) => Outcome {
+            settled: Settled::Retry { due_at, reason: reason.to_owned(), counted: true, parts_sent },
+            verdict: "retry",
+            pause: None,
+        },
+    }
+}
+
+/// What becomes of a delivery whose worker died while sending.
+pub(super) enum Recovery {
+    /// Send again: the provider honours the key.
+    SendAgain,
+    /// Ask the provider.
+    Ask,
+    /// Nobody can tell.
+    End(Outcome),
+}
+
+pub(super) fn after_crash(capabilities: &Capabilities) -> Recovery {
+    if capabilities.idempotent_send {
+        Recovery::SendAgain
+    } else if capabilities.lookup {
+        Recovery::Ask
+    } else {
+        Recovery::End(ended(DeliveryState::Ambiguous, Some("worker_died"), None))
+    }
+}
+
+/// `uncertain`: whether it is unknown that the provider has the message at all.
+pub(super) fn after_lookup(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    uncertain: bool,
+    part: Part,
+    result: &Result<Lookup>,
+    now: Timestamp,
+) -> Outcome {
+    let last_part = part.index + 1 >= part.count;
+    match result {
+        Ok(Lookup::Delivered) if uncertain && !last_part => next_part(part.index + 1, now),
+        Ok(Lookup::Delivered) => ended(DeliveryState::Delivered, None, delivery.provider_message_id.clone()),
+        Ok(Lookup::Accepted { .. }) if uncertain && !last_part => next_part(part.index + 1, now),
+        Ok(Lookup::Accepted { provider_message_id }) if uncertain => {
+            await_receipt(delivery, capabilities, part, provider_message_id.clone(), now)
+        }
+        Ok(Lookup::Failed(failure)) => ended(DeliveryState::Failed, Some(failure.reason.code()), None),
+        Ok(Lookup::NotAccepted) if uncertain => retry(delivery, part.index, "not_accepted", None, now),
+        Ok(Lookup::Accepted { .. } | Lookup::NotAccepted | Lookup::Unknown) | Err(_) => {
+            ask_later(delivery, uncertain, part, result, now)
+        }
+    }
+}
+
+fn ask_later(delivery: &Delivery, uncertain: bool, part: Part, result: &Result<Lookup>, now: Timestamp) -> Outcome {
+    let pause = match result {
+        Err(error) if error.kind().is_account_level() => Some(error.kind()),
+        _ => None,
+    };
+    let since = delivery.last_attempt_at.unwrap_or(now);
+    let next = receipt_check_at(since, delivery.checks).map(|at| at.max(plus_seconds(now, UNCERTAIN_CHECK_SECS)));
+    match next {
+        Some(check_at) => Outcome {
+            settled: Settled::Await {
+                check_at,
+                provider_message_id: delivery.provider_message_id.clone(),
+                uncertain,
+                parts_sent: if uncertain { part.index } else { part.count },
+            },
+            verdict: "ask_later",
+            pause,
+        },
+        None if uncertain => Outcome { pause, ..ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None) },
+        None => Outcome {
+            pause,
+            ..ended(DeliveryState::Sent, Some("no_receipt"), delivery.provider_message_id.clone())
+        },
+    }
+}

@@ -1,0 +1,214 @@
+//! The workers: claim what is due, work on it, sleep until the next moment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Engine;
+use super::directory::ActiveChannel;
+use super::transition::Extras;
+use crate::channel::Channel;
+use crate::decide::Event;
+use crate::error::Result;
+use crate::id::ChannelId;
+use crate::port::{ClaimRequest, LeasedTimer};
+use crate::time::{Timestamp, plus};
+
+/// How many timers are claimed at a time.
+const TIMER_BATCH: u32 = 64;
+/// How many deliveries per free place are claimed on channels where that does no harm.
+const PREFETCH: u32 = 8;
+/// How long the dispatcher rests after the store has failed.
+const STORE_REST: Duration = Duration::from_millis(500);
+/// How long a poll waits at the provider.
+const POLL_WAIT: Duration = Duration::from_secs(25);
+/// How long polling rests after it has failed.
+const POLL_REST: Duration = Duration::from_secs(5);
+
+impl Engine {
+    /// Works until `stop` is cancelled, then finishes what is under way and returns.
+    ///
+    /// Only one of these runs in an engine at a time; other processes may run theirs on the same store.
+    pub async fn run(&self, stop: CancellationToken) {
+        self.inner.running.store(true, Ordering::Release);
+        self.finish_pending_inbound().await;
+        let mut pollers = HashMap::new();
+        let mut generation = self.inner.generation.subscribe();
+        self.start_pollers(&mut pollers);
+        while !stop.is_cancelled() {
+            if generation.has_changed().unwrap_or(false) {
+                generation.mark_unchanged();
+                self.start_pollers(&mut pollers);
+            }
+            self.inner.asleep_until.store(i64::MAX, Ordering::Release);
+            match self.claim_once().await {
+                Ok(true) => {}
+                Ok(false) => self.rest(&stop).await,
+                Err(error) => {
+                    tracing::error!(%error, "work cannot be claimed; trying again");
+                    let until = plus(self.now(), STORE_REST);
+                    tokio::select! {
+                        () = self.inner.clock.sleep_until(until) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+            }
+        }
+        self.inner.running.store(false, Ordering::Release);
+        drop(pollers);
+        self.inner.tasks.close();
+        self.inner.tasks.wait().await;
+        self.inner.tasks.reopen();
+    }
+
+    /// Sleeps until something becomes due or somebody wakes us.
+    async fn rest(&self, stop: &CancellationToken) {
+        let now = self.now();
+        let channels: Vec<ChannelId> = self.claimable().iter().map(|(channel, _)| channel.id).collect();
+        let next = match self.inner.store.next_due(now, &channels).await {
+            Ok(next) => next,
+            Err(error) => {
+                tracing::error!(%error, "the next moment cannot be read; looking again soon");
+                Some(plus(now, STORE_REST))
+            }
+        };
+        // Where something is due already it waits for room, and whoever makes room wakes us; a short
+        // rest covers channels that another process keeps busy.
+        let until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
+        self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
+        tokio::select! {
+            () = self.inner.wake.notified() => {}
+            () = self.inner.clock.sleep_until(until), if until < Timestamp::MAX_UTC => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    /// The channels that have room, each with how much.
+    fn claimable(&self) -> Vec<(Arc<ActiveChannel>, u32)> {
+        let room = |channel: &Arc<ActiveChannel>| {
+            let free = u32::try_from(channel.permits.available_permits()).unwrap_or(u32::MAX);
+            if channel.is_paused() || free == 0 {
+                return None;
+            }
+            Some((Arc::clone(channel), if channel.may_prefetch() { free.saturating_mul(PREFETCH) } else { free }))
+        };
+        self.directory().channels().filter_map(room).collect()
+    }
+
+    /// Claims and starts what is due. Answers whether there may be more at once.
+    async fn claim_once(&self) -> Result<bool> {
+        let now = self.now();
+        let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> = HashMap::new();
+        for (channel, limit) in self.claimable() {
+            let mut permits = Vec::new();
+            while u32::try_from(permits.len()).unwrap_or(u32::MAX) < limit {
+                match Arc::clone(&channel.permits).try_acquire_owned() {
+                    Ok(permit) => permits.push(permit),
+                    Err(_) => break,
+                }
+            }
+            if permits.is_empty() {
+                continue;
+            }
+            channel.backlog.store(false, Ordering::Release);
+            let limit = if channel.may_prefetch() { limit } else { u32::try_from(permits.len()).unwrap_or(u32::MAX) };
+            taken.insert(channel.id, (channel, permits, limit));
+        }
+        let request = ClaimRequest {
+            now,
+            lease: self.new_lease(now),
+            channels: taken.iter().map(|(id, (_, _, limit))| (*id, *limit)).collect(),
+            timers: TIMER_BATCH,
+        };
+        let claimed = self.inner.store.claim(request).await?;
+        let mut counts: HashMap<ChannelId, u32> = HashMap::new();
+        let more_timers = claimed.timers.len() >= usize::try_from(TIMER_BATCH).unwrap_or(usize::MAX);
+        for leased in claimed.deliveries {
+            let Some((channel, permits, _)) = taken.get_mut(&leased.delivery.channel_id) else { continue };
+            *counts.entry(channel.id).or_default() += 1;
+            let channel = Arc::clone(channel);
+            let permit = permits.pop();
+            let engine = self.clone();
+            self.inner.tasks.spawn(async move {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    // The semaphore is never closed.
+                    None => match Arc::clone(&channel.permits).acquire_owned().await {
+                        Ok(permit) => permit,
+                        Err(_) => return,
+                    },
+                };
+                engine.work(leased, &channel, None).await;
+                engine.release(&channel, permit);
+            });
+        }
+        let mut more = more_timers;
+        for (id, (channel, _, limit)) in &taken {
+            if counts.get(id).is_some_and(|count| count >= limit) {
+                channel.backlog.store(true, Ordering::Release);
+                more |= channel.permits.available_permits() > 0;
+            }
+        }
+        drop(taken);
+        for timer in claimed.timers {
+            let engine = self.clone();
+            self.inner.tasks.spawn(async move { engine.fire(timer).await });
+        }
+        Ok(more)
+    }
+
+    /// Gives room back, and wakes the dispatcher where work waits for it.
+    pub(super) fn release(&self, channel: &ActiveChannel, permit: OwnedSemaphorePermit) {
+        drop(permit);
+        if channel.backlog.swap(false, Ordering::AcqRel) {
+            self.inner.wake.notify_one();
+        }
+    }
+
+    async fn fire(&self, timer: LeasedTimer) {
+        let event = Event::TimerFired { timer: timer.name };
+        let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
+        let applied = self.apply(timer.scope.workspace_id, timer.lead_id, event, extras).await;
+        if let Err(error) = applied {
+            tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+        }
+    }
+
+    fn start_pollers(&self, pollers: &mut HashMap<ChannelId, AbortOnDropHandle<()>>) {
+        let directory = self.directory();
+        pollers.retain(|id, handle| !handle.is_finished() && directory.channel(*id).is_some());
+        for channel in directory.channels().filter(|channel| channel.channel.poller().is_some()) {
+            pollers.entry(channel.id).or_insert_with(|| {
+                let engine = self.clone();
+                let id = channel.id;
+                AbortOnDropHandle::new(tokio::spawn(async move { engine.poll(id).await }))
+            });
+        }
+    }
+
+    /// Brings in a channel's news until the channel is gone.
+    async fn poll(&self, id: ChannelId) {
+        loop {
+            let directory = self.directory();
+            let Some(channel) = directory.channel(id).map(Arc::clone) else { return };
+            let Some(poller) = channel.channel.poller() else { return };
+            let news = async {
+                let cursor = self.inner.store.poll_cursor(id).await?;
+                let batch = poller.poll(cursor.as_deref(), POLL_WAIT, self.now()).await?;
+                if !batch.events.is_empty() || batch.cursor.is_some() {
+                    self.ingest(&channel, batch.events, batch.cursor).await?;
+                }
+                Ok::<_, crate::error::Error>(())
+            };
+            if let Err(error) = news.await {
+                tracing::warn!(channel = %id, %error, "polling failed; trying again");
+                self.inner.clock.sleep_until(plus(self.now(), POLL_REST)).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! One leased delivery: send it or ask about it, and record what came of it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::apply::Applied;
+use super::content::{LeadFacts, contents};
+use super::directory::ActiveChannel;
+use super::outcome::{self, Outcome, Recovery};
+use super::transition::Extras;
+use super::{Change, Engine};
+use crate::channel::{Channel, SendReceipt, SentReference};
+use crate::decide::Event;
+use crate::delivery::{
+    Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, LeasedDelivery, NewDelivery, Phase, Purpose,
+};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::DeliveryId;
+use crate::message::{Content, MessageClass, OutboundMessage, Part};
+use crate::port::{SettleOutcome, Settled, Settlement};
+use crate::time::{Timestamp, plus_seconds};
+use crate::words;
+
+impl Engine {
+    /// Works on a leased delivery. Errors end in the log: the lease runs out and another try is made.
+    pub(super) async fn work(&self, leased: LeasedDelivery, channel: &Arc<ActiveChannel>, lead: Option<LeadFacts>) {
+        let id = leased.delivery.id;
+        if let Err(error) = self.try_work(leased, channel, lead).await {
+            tracing::error!(delivery = %id, %error, "delivery could not be recorded; its lease will run out");
+        }
+    }
+
+    async fn try_work(&self, leased: LeasedDelivery, channel: &Arc<ActiveChannel>, lead: Option<LeadFacts>) -> Result<()> {
+        let LeasedDelivery { delivery, phase, lease } = &leased;
+        let now = self.now();
+        let (outcome, attempt) = match phase {
+            Phase::Send if delivery.expires_at <= now => (outcome::expired(), None),
+            Phase::Send => self.send(delivery, channel, lead).await?,
+            Phase::Confirm => self.ask(delivery, channel, delivery.uncertain).await,
+            Phase::Recover => match outcome::after_crash(&channel.capabilities) {
+                Recovery::SendAgain => self.send(delivery, channel, lead).await?,
+                Recovery::Ask => self.ask(delivery, channel, true).await,
+                Recovery::End(outcome) => (outcome, None),
+            },
+        };
+        if let Some(cause) = outcome.pause {
+            self.pause_account(delivery, channel, cause).await?;
+        }
+        let settlement = Settlement {
+            delivery_id: delivery.id,
+            token: lease.token,
+            at: self.now(),
+            outcome: outcome.settled.clone(),
+            attempt,
+        };
+        self.record(delivery, channel, &outcome, settlement).await
+    }
+
+    async fn send(
+        &self,
+        delivery: &Delivery,
+        channel: &Arc<ActiveChannel>,
+        lead: Option<LeadFacts>,
+    ) -> Result<(Outcome, Option<Attempt>)> {
+        let prepared = self.parts(delivery, channel, lead).await?;
+        let started_at = self.now();
+        let (content, part) = match prepared {
+            Ok(ready) => ready,
+            Err(error) => {
+                let outcome = outcome::refused(&error);
+                let attempt = attempt(delivery, AttemptOperation::Send, Part::WHOLE, started_at, started_at, outcome.verdict);
+                return Ok((outcome, Some(Attempt { error: Some(AttemptError::from(&error)), ..attempt })));
+            }
+        };
+        let message = Arc::new(OutboundMessage {
+            delivery_id: delivery.id,
+            attempt: delivery.attempts.max(1),
+            part,
+            recipient: delivery.spec.recipient.clone(),
+            content,
+            class: delivery.spec.class,
+            attempted_at: started_at,
+            expires_at: Some(delivery.expires_at),
+        });
+        let result: Result<SendReceipt> = channel.channel.send_shared(message).await;
+        let ended_at = self.now();
+        let outcome = outcome::after_send(delivery, &channel.capabilities, part, &result, ended_at);
+        let attempt = attempt(delivery, AttemptOperation::Send, part, started_at, ended_at, outcome.verdict);
+        let attempt = match &result {
+            Ok(receipt) => Attempt {
+                provider_message_id: receipt.provider_message_id.clone(),
+                segments: receipt.segments,
+                cost: receipt.cost.clone(),
+                ..attempt
+            },
+            Err(error) => Attempt { error: Some(AttemptError::from(error)), ..attempt },
+        };
+        Ok((outcome, Some(attempt)))
+    }
+
+    /// The content of the next part, and which part it is. The inner error refuses the content; the
+    /// outer one says that it could not be put together now.
+    async fn parts(
+        &self,
+        delivery: &Delivery,
+        channel: &ActiveChannel,
+        lead: Option<LeadFacts>,
+    ) -> Result<Result<(Content, Part)>> {
+        let needs_lead = matches!(delivery.spec.body, Body::Template { .. } | Body::LeadEvent { .. });
+        let lead = match (lead, delivery.lead_id) {
+            (Some(lead), _) => Some(lead),
+            (None, Some(id)) if needs_lead => self.lead_facts(delivery, id).await?,
+            _ => None,
+        };
+        let policy = match delivery.spec.policy {
+            Some(reference) if needs_lead => Some(self.policy(reference).await?),
+            _ => None,
+        };
+        let directory = self.directory();
+        let parts = contents(delivery, lead.as_ref(), policy.as_deref(), &directory, &channel.capabilities);
+        Ok(parts.and_then(|parts| {
+            let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+            let index = delivery.parts_sent.min(count.saturating_sub(1));
+            let content = parts.into_iter().nth(usize::try_from(index).unwrap_or(0));
+            content
+                .map(|content| (content, Part { index, count }))
+                .ok_or_else(|| Error::new(ErrorKind::Content, "the text is empty").with_operation("render"))
+        }))
+    }
+
+    async fn lead_facts(&self, delivery: &Delivery, id: crate::id::LeadId) -> Result<Option<LeadFacts>> {
+        let record = self.inner.store.lead(delivery.scope.workspace_id, id).await?;
+        Ok(record.map(|record| LeadFacts {
+            id,
+            project_id: record.scope.project_id,
+            source_id: record.source_id,
+            created_at: record.created_at,
+            capture: Arc::new(record.capture),
+        }))
+    }
+
+    async fn ask(&self, delivery: &Delivery, channel: &ActiveChannel, uncertain: bool) -> (Outcome, Option<Attempt>) {
+        let started_at = self.now();
+        let reference = SentReference {
+            delivery_id: delivery.id,
+            provider_message_id: delivery.provider_message_id.clone(),
+            recipient: delivery.spec.recipient.clone(),
+            attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
+            now: started_at,
+        };
+        let result = channel.channel.lookup(&reference).await;
+        let ended_at = self.now();
+        // A receipt is asked for after the last part; an unknown outcome is that of the next part.
+        let part = Part { index: if uncertain { delivery.parts_sent } else { delivery.parts_sent.saturating_sub(1) }, count: delivery.parts_sent.max(1) };
+        let part = if uncertain { Part { count: part.index + 1, ..part } } else { part };
+        let outcome = outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
+        let attempt = attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
+        let error = result.as_ref().err().map(AttemptError::from);
+        (outcome, Some(Attempt { error, ..attempt }))
+    }
+
+    /// Makes the outcome durable; where the policy must hear of it, together with what follows.
+    async fn record(
+        &self,
+        delivery: &Delivery,
+        channel: &Arc<ActiveChannel>,
+        outcome: &Outcome,
+        settlement: Settlement,
+    ) -> Result<()> {
+        let ended_badly = match &settlement.outcome {
+            Settled::Ended { state, reason, .. } if state.is_failure() => Some((*state, reason.clone())),
+            _ => None,
+        };
+        let settled = match (ended_badly, delivery.lead_id, &delivery.spec.purpose) {
+            (Some((state, reason)), Some(lead_id), Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook) => {
+                let target = match &delivery.spec.purpose {
+                    Purpose::Offer { target, .. } => Some(target.clone()),
+                    _ => None,
+                };
+                let event = Event::DeliveryEnded {
+                    delivery_id: delivery.id,
+                    target,
+                    channel_id: delivery.channel_id,
+                    state,
+                    reason,
+                };
+                let extras = || Extras { settlement: Some(settlement.clone()), ..Extras::default() };
+                match self.apply(delivery.scope.workspace_id, lead_id, event, extras).await? {
+                    Applied::Done(_) => SettleOutcome::Settled,
+                    Applied::NoLead => self.inner.store.settle(settlement.clone()).await?,
+                    Applied::LeaseLost | Applied::Before => SettleOutcome::LeaseLost,
+                }
+            }
+            _ => self.inner.store.settle(settlement.clone()).await?,
+        };
+        if settled == SettleOutcome::LeaseLost {
+            tracing::warn!(delivery = %delivery.id, "another worker has taken this delivery over; this outcome is dropped");
+            return Ok(());
+        }
+        match &settlement.outcome {
+            Settled::Retry { due_at: moment, .. } | Settled::Await { check_at: moment, .. } => {
+                channel.backlog.store(true, Ordering::Release);
+                self.wake_by(*moment);
+            }
+            Settled::Ended { .. } => {}
+        }
+        metrics::counter!("fastlead_deliveries_total", "verdict" => outcome.verdict).increment(1);
+        self.announce(Change::Delivery {
+            workspace_id: delivery.scope.workspace_id,
+            delivery_id: delivery.id,
+            lead_id: delivery.lead_id,
+            verdict: outcome.verdict,
+        });
+        Ok(())
+    }
+
+    /// Pauses a channel whose account is at fault, once, and tells the owners over other channels.
+    async fn pause_account(&self, delivery: &Delivery, channel: &ActiveChannel, cause: ErrorKind) -> Result<()> {
+        let workspace = channel.workspace_id;
+        if channel.is_paused() || !self.pause(workspace, channel.id, cause.code()).await? {
+            return Ok(());
+        }
+        tracing::warn!(channel = %channel.id, cause = cause.code(), "channel paused");
+        let directory = self.directory();
+        let Some(policy) = directory.current_policy(delivery.scope.project_id) else { return Ok(()) };
+        let now = self.now();
+        let mut notices = Vec::new();
+        let snapshot = directory.snapshot(workspace);
+        for target in policy.policy.alerts.iter().filter_map(|name| policy.policy.targets.get(name)) {
+            for destination in &target.destinations {
+                let Some(facts) = snapshot.channels.get(&destination.channel) else { continue };
+                if facts.id == channel.id {
+                    continue;
+                }
+                let text = words::channel_paused(target.locale, &channel.name, cause);
+                notices.push(NewDelivery {
+                    id: DeliveryId::generate(&*self.inner.ids, now),
+                    scope: delivery.scope,
+                    lead_id: None,
+                    channel_id: facts.id,
+                    created_at: now,
+                    due_at: now,
+                    expires_at: plus_seconds(now, policy.policy.delivery.ttl_secs),
+                    order_key: None,
+                    spec: DeliverySpec {
+                        purpose: Purpose::Notice,
+                        recipient: destination.recipient.clone(),
+                        body: Body::Fixed(Content::Text(text)),
+                        class: MessageClass::Service,
+                        retry: policy.policy.delivery.retry.clone(),
+                        overflow: policy.policy.delivery.overflow,
+                        policy: None,
+                    },
+                    lease: None,
+                });
+            }
+        }
+        if notices.is_empty() {
+            tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
+            return Ok(());
+        }
+        self.enqueue(notices).await
+    }
+
+    /// Stores deliveries that belong to no decision, and wakes the workers.
+    ///
+    /// # Errors
+    /// Where they could not be stored.
+    pub async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        self.inner.store.enqueue(deliveries).await?;
+        self.wake();
+        Ok(())
+    }
+}
+
+fn attempt(
+    delivery: &Delivery,
+    operation: AttemptOperation,
+    part: Part,
+    started_at: Timestamp,
+    ended_at: Timestamp,
+    verdict: &str,
+) -> Attempt {
+    Attempt {
+        number: delivery.attempts.max(1),
+        part: part.index,
+        operation,
+        started_at,
+        micros: (ended_at - started_at).num_microseconds().and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0),
+        error: None,
+        provider_message_id: None,
+        segments: None,
+        cost: None,
+        verdict: verdict.to_owned(),
+    }
+}

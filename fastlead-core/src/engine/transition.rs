@@ -1,0 +1,201 @@
+//! A decision becomes a transition: ids, leases and reservations are added.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::directory::{ActiveChannel, Directory};
+use super::{Engine, content::LeadFacts};
+use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
+use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
+use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
+use crate::port::{Guard, InboundRef, IdempotencyRecord, NewTimer, Reservation, Settlement, Transition};
+use crate::time::{Timestamp, plus};
+
+/// What a transition carries besides the decision.
+#[derive(Debug, Default)]
+pub(super) struct Extras {
+    pub idempotency: Option<IdempotencyRecord>,
+    pub settlement: Option<Settlement>,
+    pub inbound: Option<InboundRef>,
+    pub fired: Option<(TimerId, LeaseToken)>,
+}
+
+/// Whose transition.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner {
+    pub scope: Scope,
+    pub source_id: SourceId,
+    pub lead_id: LeadId,
+    pub event_id: EventId,
+    pub guard: Guard,
+}
+
+/// A delivery that this process sends at once when the commit has succeeded.
+pub(super) struct Immediate {
+    pub leased: LeasedDelivery,
+    pub channel: Arc<ActiveChannel>,
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// A transition and what to do once it is on disk.
+pub(super) struct Prepared {
+    pub transition: Transition,
+    pub immediate: Vec<Immediate>,
+    /// The earliest moment of work that is not sent at once.
+    pub wake_by: Option<Timestamp>,
+}
+
+impl Engine {
+    pub(super) fn prepare(
+        &self,
+        owner: Owner,
+        event: Event,
+        state: LeadState,
+        decision: Decision,
+        extras: Extras,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> Prepared {
+        let Owner { scope, source_id, lead_id, event_id, guard } = owner;
+        let mut transition = Transition {
+            scope,
+            source_id,
+            lead_id,
+            guard,
+            event_id,
+            event,
+            at: now,
+            trace: decision.trace,
+            state,
+            deliveries: Vec::new(),
+            cancel_offers: false,
+            clear_timers: false,
+            timers: Vec::new(),
+            reservations: Vec::new(),
+            idempotency: extras.idempotency,
+            settlement: extras.settlement,
+            inbound: extras.inbound,
+            fired: extras.fired,
+        };
+        let mut immediate = Vec::new();
+        let mut wake_by: Option<Timestamp> = None;
+        let mut wake = |moment: Timestamp| wake_by = Some(wake_by.map_or(moment, |have| have.min(moment)));
+        for effect in decision.effects {
+            match effect {
+                Effect::Deliver(deliver) => {
+                    let (new, at_once) = self.new_delivery(scope, lead_id, *deliver, directory, now);
+                    match at_once {
+                        Some(at_once) => immediate.push(at_once),
+                        None => wake(now),
+                    }
+                    transition.deliveries.push(new);
+                }
+                Effect::SetTimer { timer, due_at } => {
+                    wake(due_at);
+                    let id = TimerId::generate(&*self.inner.ids, now);
+                    transition.timers.push(NewTimer { id, name: timer, due_at });
+                }
+                Effect::ReserveUnique { keys, until, .. } => {
+                    transition.reservations.extend(keys.into_iter().map(|key| Reservation::Unique { key, until }));
+                }
+                Effect::CancelOffers => transition.cancel_offers = true,
+                Effect::ClearTimers => {
+                    transition.clear_timers = true;
+                    transition.timers.clear();
+                }
+                Effect::Accept
+                | Effect::Reject { .. }
+                | Effect::Duplicate { .. }
+                | Effect::Offer { .. }
+                | Effect::Assign { .. }
+                | Effect::Decline { .. }
+                | Effect::OfferLost { .. }
+                | Effect::GiveUp
+                | Effect::Announce { .. } => {}
+            }
+        }
+        Prepared { transition, immediate, wake_by }
+    }
+
+    fn new_delivery(
+        &self,
+        scope: Scope,
+        lead_id: LeadId,
+        deliver: Deliver,
+        directory: &Directory,
+        now: Timestamp,
+    ) -> (NewDelivery, Option<Immediate>) {
+        let Deliver { channel_id, expires_at, ordered, spec } = deliver;
+        let order_key = ordered.then(|| OrderKey::of(channel_id, &spec.recipient));
+        let mut new = NewDelivery {
+            id: DeliveryId::generate(&*self.inner.ids, now),
+            scope,
+            lead_id: Some(lead_id),
+            channel_id,
+            created_at: now,
+            due_at: now,
+            expires_at,
+            order_key,
+            spec,
+            lease: None,
+        };
+        let Some(channel) = directory.channel(channel_id) else { return (new, None) };
+        let running = self.inner.running.load(Ordering::Acquire);
+        if !running || channel.is_paused() || order_key.is_some() {
+            channel.backlog.store(true, Ordering::Release);
+            return (new, None);
+        }
+        // A lease is taken only together with room to send at once, so that a lease found after a
+        // crash means a send that may have begun.
+        let Ok(permit) = Arc::clone(&channel.permits).try_acquire_owned() else {
+            channel.backlog.store(true, Ordering::Release);
+            return (new, None);
+        };
+        let lease = self.new_lease(now);
+        new.lease = Some(lease);
+        let leased = LeasedDelivery { delivery: as_sending(&new), phase: Phase::Send, lease };
+        (new, Some(Immediate { leased, channel: Arc::clone(channel), permit }))
+    }
+
+    pub(super) fn new_lease(&self, now: Timestamp) -> Lease {
+        Lease { token: LeaseToken::generate(&*self.inner.ids, now), until: plus(now, self.inner.lease) }
+    }
+
+    /// Starts what was leased with a commit that has succeeded.
+    pub(super) fn start(&self, immediate: Vec<Immediate>, lead: Option<&LeadFacts>) {
+        for Immediate { leased, channel, permit } in immediate {
+            let engine = self.clone();
+            let lead = lead.cloned();
+            self.inner.tasks.spawn(async move {
+                engine.work(leased, &channel, lead).await;
+                engine.release(&channel, permit);
+            });
+        }
+    }
+}
+
+/// The delivery as the store keeps it after the insert with a lease.
+fn as_sending(new: &NewDelivery) -> Delivery {
+    Delivery {
+        id: new.id,
+        scope: new.scope,
+        lead_id: new.lead_id,
+        channel_id: new.channel_id,
+        spec: new.spec.clone(),
+        state: DeliveryState::Sending,
+        reason: None,
+        created_at: new.created_at,
+        due_at: new.due_at,
+        expires_at: new.expires_at,
+        updated_at: new.created_at,
+        attempts: 1,
+        parts_sent: 0,
+        checks: 0,
+        uncertain: false,
+        last_attempt_at: Some(new.created_at),
+        provider_message_id: None,
+        order_key: new.order_key,
+    }
+}
