@@ -1,3 +1,5 @@
 //! FastLead testkit.
 
+pub mod conformance;
+pub mod memory;
 pub mod sim;

@@ -1,3 +1,11 @@
-//! smtp adapter.
+#![doc = include_str!("docs.md")]
+
 mod adapter;
-pub use adapter::SmtpAdapter;
+mod client;
+mod config;
+mod error;
+mod message;
+mod pool;
+
+pub use adapter::{Smtp, SmtpAdapter};
+pub use config::{SmtpConfig, SmtpMechanism, SmtpSender, SmtpTls};

@@ -1,14 +1,238 @@
-//! Placeholder until the adapter lands.
+//! The channel itself.
+
 use std::sync::Arc;
-use fastlead_core::{Error, ErrorKind, Result, channel::{Channel, ChannelInfo}, registry::ChannelAdapter};
-/// The telegram adapter.
+
+use fastlead_core::channel::{
+    Capabilities, Channel, ChannelInfo, Lookup, Poller, Rate, SendReceipt, SentReference, TextLimit, TextUnit,
+};
+use fastlead_core::message::{
+    Button, ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, RecipientKind,
+    ResponseToken, Text,
+};
+use fastlead_core::registry::ChannelAdapter;
+use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
+use teloxide_core::payloads::{
+    AnswerCallbackQuery, AnswerCallbackQuerySetters, SendMessage, SendMessageSetters, SetWebhook,
+    SetWebhookSetters,
+};
+use teloxide_core::types::{
+    CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
+    ParseMode, Recipient as TelegramChat, ThreadId,
+};
+use url::Url;
+
+use super::client::Client;
+use super::config::{TelegramConfig, Updates};
+use super::error::Operation;
+use super::html::telegram_html;
+use super::inbound::WANTED;
+use super::poller::TelegramPoller;
+use super::webhook::TelegramWebhook;
+
+pub(super) const KIND: &str = "telegram";
+
+/// 4096 characters after entities parsing (<https://core.telegram.org/bots/api#sendmessage>), counted
+/// in code points (`message_length_max` of <https://core.telegram.org/constructor/config>).
+const LONGEST_TEXT: TextLimit = TextLimit { max: 4096, unit: TextUnit::Chars };
+/// Telegram publishes no number; at 30 messages a second this leaves half a second for each.
+const MAX_IN_FLIGHT: u32 = 16;
+/// "Avoid sending more than one message per second" to one chat:
+/// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>.
+const RECIPIENT_RATE: Rate = Rate::per_second(1);
+
+/// The kind `telegram` for a registry.
 #[derive(Debug)]
 pub struct TelegramAdapter;
+
 impl ChannelAdapter for TelegramAdapter {
-    const KIND: &'static str = "telegram";
+    const KIND: &'static str = KIND;
     const TITLE: &'static str = "Telegram";
-    type Config = serde_json::Value;
-    fn build(_: ChannelInfo, _: Self::Config) -> Result<Arc<dyn Channel>> {
-        Err(Error::new(ErrorKind::Unsupported, "not built yet"))
+    type Config = TelegramConfig;
+
+    fn build(info: ChannelInfo, config: TelegramConfig) -> Result<Arc<dyn Channel>> {
+        Ok(Arc::new(Telegram::new(info, config)?))
+    }
+}
+
+/// A Telegram bot that writes to people and groups.
+#[derive(Debug)]
+pub struct Telegram {
+    info: ChannelInfo,
+    config: TelegramConfig,
+    client: Client,
+    webhook: Option<TelegramWebhook>,
+    poller: Option<TelegramPoller>,
+}
+
+impl Telegram {
+    /// A bot. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    pub fn new(info: ChannelInfo, config: TelegramConfig) -> Result<Self> {
+        config.validate()?;
+        let client = Client::new(&config)?;
+        let by_webhook = config.updates == Updates::Webhook;
+        let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
+        let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
+        Ok(Self { info, config, client, webhook, poller })
+    }
+
+    /// Tells Telegram to post updates to `url` from now on, with the configured secret. To be called
+    /// once, and again when the address or the secret changes.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where `updates` is not `webhook`; [`ErrorKind::Invalid`] where `url` is
+    /// not an address that Telegram calls (HTTPS on port 443, 80, 88 or 8443); else as for any request.
+    pub async fn set_webhook(&self, url: &str) -> Result<()> {
+        let refuse = |kind, message| Operation::SetUpWebhook.error(kind, RetryHint::Never, message);
+        let webhook = self
+            .webhook
+            .as_ref()
+            .ok_or_else(|| refuse(ErrorKind::Config, "updates: choose webhook before a webhook is set"))?;
+        let url =
+            Url::parse(url).map_err(|_| refuse(ErrorKind::Invalid, "the webhook address cannot be read"))?;
+        let request =
+            SetWebhook::new(url).allowed_updates(WANTED).secret_token(webhook.secret().expose().as_str());
+        self.client.set_webhook(&request).await
+    }
+
+    /// Tells Telegram to post no more updates, which polling needs. Updates that wait are kept.
+    ///
+    /// # Errors
+    /// As for any request.
+    pub async fn delete_webhook(&self) -> Result<()> {
+        self.client.delete_webhook().await
+    }
+
+    /// Whether presses of buttons come back.
+    const fn hears(&self) -> bool {
+        self.webhook.is_some() || self.poller.is_some()
+    }
+
+    fn compose(&self, message: &OutboundMessage, text: &Text) -> Result<SendMessage> {
+        let chat = chat(&message.recipient)?;
+        let is_group = !matches!(chat, TelegramChat::Id(ChatId(1..)));
+        let preview = LinkPreviewOptions {
+            is_disabled: true,
+            url: None,
+            prefer_small_media: false,
+            prefer_large_media: false,
+            show_above_text: false,
+        };
+        let mut request = match &text.html {
+            Some(html) => SendMessage::new(chat, telegram_html(html.expose())).parse_mode(ParseMode::Html),
+            None => SendMessage::new(chat, text.plain.expose()),
+        }
+        .link_preview_options(preview);
+        if let Some(id) = self.config.message_thread_id.filter(|_| is_group) {
+            request = request.message_thread_id(ThreadId(MessageId(id)));
+        }
+        if !text.buttons.is_empty() {
+            let rows = text.buttons.iter().map(|shown| Ok([self.button(message, shown)?]));
+            request = request.reply_markup(InlineKeyboardMarkup::new(rows.collect::<Result<Vec<_>>>()?));
+        }
+        Ok(request)
+    }
+
+    fn button(&self, message: &OutboundMessage, shown: &Button) -> Result<InlineKeyboardButton> {
+        let refuse = |kind, message| Err(Operation::Send.error(kind, RetryHint::Never, message));
+        match &shown.action {
+            ButtonAction::Respond(_) if !self.hears() => refuse(
+                ErrorKind::Unsupported,
+                "updates: choose polling or webhook; without updates a pressed button does nothing",
+            ),
+            ButtonAction::Respond(response) => {
+                let token = ResponseToken { response: *response, delivery_id: message.delivery_id };
+                Ok(InlineKeyboardButton::callback(shown.label.as_str(), token.encode()))
+            }
+            ButtonAction::Open(address) => match Url::parse(address.as_str()) {
+                Ok(address) => Ok(InlineKeyboardButton::url(shown.label.as_str(), address)),
+                Err(_) => refuse(ErrorKind::Content, "a button's address cannot be read"),
+            },
+            _ => refuse(ErrorKind::Unsupported, "a telegram button can respond or open a page only"),
+        }
+    }
+
+    async fn answer(&self, reply: &InteractionReply) -> Result<SendReceipt> {
+        let request =
+            AnswerCallbackQuery::new(CallbackQueryId(reply.interaction_id.clone())).text(reply.text.as_str());
+        self.client.answer_callback_query(&request).await?;
+        Ok(SendReceipt::default())
+    }
+}
+
+/// One of Telegram's two kinds of address: a number, or the `@name` of a public group or channel.
+fn chat(recipient: &Recipient) -> Result<TelegramChat> {
+    let refuse = |kind, message| Err(Operation::Send.error(kind, RetryHint::Never, message));
+    let Recipient::Chat(address) = recipient else {
+        return refuse(ErrorKind::Invalid, "a telegram bot writes to chats only");
+    };
+    let address = address.expose();
+    if let Ok(id) = address.parse() {
+        return Ok(TelegramChat::Id(ChatId(id)));
+    }
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    if address.strip_prefix('@').is_some_and(is_name) {
+        return Ok(TelegramChat::ChannelUsername(address.clone()));
+    }
+    refuse(ErrorKind::Recipient, "expected the number of a chat, or the @name of a public group or channel")
+}
+
+#[async_trait]
+impl Channel for Telegram {
+    fn info(&self) -> &ChannelInfo {
+        &self.info
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let hears = self.hears();
+        let mut capabilities = Capabilities::default();
+        capabilities.recipients = vec![RecipientKind::Chat];
+        capabilities.text = true;
+        capabilities.html = true;
+        capabilities.buttons = hears;
+        capabilities.interaction_replies = hears;
+        capabilities.inbound = hears;
+        capabilities.text_max = Some(LONGEST_TEXT);
+        capabilities.max_in_flight = MAX_IN_FLIGHT;
+        capabilities.account_rate = Some(Rate::per_second(self.config.messages_per_second));
+        capabilities.recipient_rate = Some(RECIPIENT_RATE);
+        capabilities
+    }
+
+    async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
+        match &message.content {
+            Content::Text(text) => {
+                let sent = self.client.send_message(&self.compose(message, text)?).await?;
+                Ok(SendReceipt::accepted(sent.message_id.to_string()))
+            }
+            Content::InteractionReply(reply) if self.hears() => self.answer(reply).await,
+            _ => Err(Operation::Send.error(
+                ErrorKind::Unsupported,
+                RetryHint::Never,
+                "a telegram bot carries texts and answers to buttons only",
+            )),
+        }
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.client.get_me().await
+    }
+
+    /// Bots cannot read what they have sent.
+    async fn lookup(&self, _: &SentReference) -> Result<Lookup> {
+        Ok(Lookup::Unknown)
+    }
+
+    fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        self.webhook.as_ref().map(|webhook| webhook as &dyn WebhookReceiver)
+    }
+
+    fn poller(&self) -> Option<&dyn Poller> {
+        self.poller.as_ref().map(|poller| poller as &dyn Poller)
     }
 }

@@ -1,3 +1,14 @@
-//! telegram adapter.
+#![doc = include_str!("docs.md")]
+
 mod adapter;
-pub use adapter::TelegramAdapter;
+mod client;
+mod config;
+mod error;
+mod html;
+mod inbound;
+mod poller;
+mod webhook;
+mod wire;
+
+pub use adapter::{Telegram, TelegramAdapter};
+pub use config::{TelegramConfig, Updates};

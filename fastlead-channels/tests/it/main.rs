@@ -1,2 +1,7 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+#[cfg(feature = "smsc")]
+mod smsc;
+#[cfg(feature = "telegram")]
+mod telegram;

@@ -240,14 +240,13 @@ mod tests {
         let mut second = channel.send(&message);
         pending(&mut second);
 
-        // The first is on the wire: nobody knows. It makes room for the second, which then is too.
+        // The first was on the wire: nobody knows. It makes room for the second, not for the third.
         clock.advance(Duration::from_millis(1_500));
         assert_eq!(ready(first).unwrap_err().retry(), RetryHint::UNKNOWN);
         let mut third = channel.send(&message);
         pending(&mut second);
         pending(&mut third);
         clock.advance(Duration::from_millis(500));
-        // Polled first, the third is still waiting for the place of the second.
         assert_eq!(ready(second).unwrap_err().retry(), RetryHint::UNKNOWN);
         assert_eq!(sends.calls(), 2);
         drop(third);

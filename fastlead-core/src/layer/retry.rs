@@ -186,6 +186,7 @@ fn of_all_attempts(earlier: Option<Error>, latest: Error) -> Error {
 mod tests {
     use super::*;
     use crate::layer::scripted::*;
+    use crate::time::ManualClock;
 
     const BUDGET: Duration = Duration::from_secs(30);
 
@@ -237,7 +238,7 @@ mod tests {
 
     /// Runs to the end, moving the clock whenever the operation waits.
     fn run(service: &Scripted, clock: &Arc<ManualClock>, idempotent: bool, budget: Duration) -> Result<()> {
-        let layer = RetryLayer::new(RetryPolicy::default(), budget, shared(&clock));
+        let layer = RetryLayer::new(RetryPolicy::default(), budget, shared(clock));
         let mut send = layer.layer(service.clone()).call(operation_to("1", idempotent));
         for _ in 0..10_000 {
             match futures_util::FutureExt::now_or_never(&mut send) {
@@ -247,8 +248,6 @@ mod tests {
         }
         panic!("never ends");
     }
-
-    use crate::time::ManualClock;
 
     #[test]
     fn tries_again_after_pauses_until_it_works() {

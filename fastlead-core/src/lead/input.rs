@@ -49,6 +49,18 @@ pub struct CaptureInput {
     pub consents: BTreeMap<ConsentPurpose, bool>,
     /// The language to answer in, as a BCP 47 tag; the source's language where absent.
     pub locale: Option<String>,
+    /// What helps to tell people from programs. Not part of the lead.
+    pub bot_check: BotCheck,
+}
+
+/// What helps to tell people from programs.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize, schemars::JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct BotCheck {
+    /// The value of a field that people do not see; programs fill it in.
+    pub honeypot: Option<Pii<String>>,
+    /// How many milliseconds passed between showing the form and sending it.
+    pub elapsed_millis: Option<u64>,
 }
 
 /// One thing to mend in an input. It never repeats what was sent.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use attribution::{Attribution, Touch};
 pub use consent::{Consent, ConsentDocument, ConsentPurpose};
-pub use input::{CaptureInput, FieldError, limits};
+pub use input::{BotCheck, CaptureInput, FieldError, limits};
 
 use crate::contact::Contact;
 use crate::message::Locale;

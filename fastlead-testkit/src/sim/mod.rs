@@ -3,7 +3,11 @@
 
 mod fault;
 mod inbox;
+mod post;
 mod serve;
+pub mod smsc;
+pub mod smtp;
+pub mod telegram;
 
 pub use fault::{Fault, Faults};
 pub use inbox::{Arrival, ArrivedButton, Inbox};

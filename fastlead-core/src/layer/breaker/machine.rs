@@ -28,7 +28,7 @@ pub struct BreakerPolicy {
     pub failure_percent: u8,
     /// How long nothing is sent after that, in seconds. Default 30.
     pub open_secs: NonZeroU32,
-    /// How many attempts must then succeed one way or another before all is well. Default 1.
+    /// How many attempts the provider must then answer before all is well. Default 1.
     pub half_open_probes: NonZeroU32,
 }
 
@@ -125,7 +125,7 @@ impl Breaker {
         match &self.phase {
             Phase::Closed(_) => BreakerState::Closed,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-            Phase::Open { since } => match self.closed_for(*since, now) {
+            Phase::Open { since } => match self.open_left(*since, now) {
                 None => BreakerState::HalfOpen,
                 Some(left) => BreakerState::Open { until: plus(now, left) },
             },
@@ -138,7 +138,7 @@ impl Breaker {
     /// The time that the breaker stays open, or a second while its probes are under way.
     pub fn admit(&mut self, now: Timestamp) -> Result<Ticket, Duration> {
         if let Phase::Open { since } = self.phase {
-            if let Some(left) = self.closed_for(since, now) {
+            if let Some(left) = self.open_left(since, now) {
                 return Err(left);
             }
             self.enter(Phase::HalfOpen { under_way: 0, passed: 0 });
@@ -194,7 +194,7 @@ impl Breaker {
 
     /// How much longer a breaker opened at `since` stays open; `None` when the time has come. A
     /// clock that was set back does not keep it open.
-    fn closed_for(&self, since: Timestamp, now: Timestamp) -> Option<Duration> {
+    fn open_left(&self, since: Timestamp, now: Timestamp) -> Option<Duration> {
         let open = Duration::from_secs(u64::from(self.policy.open_secs.get()));
         let passed = (now - since).to_std().ok()?;
         open.checked_sub(passed).filter(|left| !left.is_zero())

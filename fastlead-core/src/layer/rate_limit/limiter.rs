@@ -101,10 +101,10 @@ impl Limiter {
         let (account, recipient) = self.rates;
         self.account = account.map(|rate| {
             let state = Revocable::default();
-            AccountLimit { limit: RateLimiter::new(quota(rate), state.clone(), self.shared(&clock)), state }
+            AccountLimit { limit: RateLimiter::new(quota(rate), state.clone(), self.clock.clone()), state }
         });
         self.recipient =
-            recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.shared(&clock)));
+            recipient.map(|rate| RateLimiter::hashmap_with_clock(quota(rate), self.clock.clone()));
         self.clean_at = CLEAN_AT;
     }
 }
@@ -171,7 +171,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::layer::scripted::manual_clock;
+    use crate::layer::scripted::{manual_clock, shared};
     use crate::time::{ManualClock, epoch, plus_seconds};
 
     fn key(chat: &str) -> Option<RecipientKey> {

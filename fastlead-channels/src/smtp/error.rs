@@ -1,0 +1,453 @@
+//! What went wrong, when in the dialogue, and what that means for the delivery.
+//!
+//! Replies are classified by phase, reply code, enhanced status code (RFC 3463) and, where those
+//! leave it open, by words in the text. The text itself goes no further: servers repeat addresses
+//! and logins in it.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use fastlead_core::secret::Pii;
+use fastlead_core::{Error, ErrorKind, RetryHint};
+
+/// How long a full mailbox is left alone.
+const MAILBOX_FULL_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How long greylisting usually lasts.
+const GREYLIST_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// How far the dialogue had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Waiting for one of our own connections.
+    Wait,
+    /// Name lookup, TCP, TLS, greeting and EHLO.
+    Connect,
+    /// AUTH.
+    Auth,
+    /// NOOP or QUIT.
+    Idle,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Recipient,
+    /// DATA.
+    Data,
+    /// The message is being written; the line that ends it is not.
+    Body,
+    /// The line that ends the message has been handed to the network: from here on the server may
+    /// have accepted it, whatever we see or do not see.
+    End,
+}
+
+impl Phase {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Wait => "wait",
+            Self::Connect => "connect",
+            Self::Auth => "auth",
+            Self::Idle => "noop",
+            Self::Mail => "mail",
+            Self::Recipient => "rcpt",
+            Self::Data => "data",
+            Self::Body => "body",
+            Self::End => "end_of_data",
+        }
+    }
+
+    /// The hint for a failure without any reply of the server.
+    const fn retry_without_reply(self) -> RetryHint {
+        match self {
+            Self::End => RetryHint::UNKNOWN,
+            _ => RetryHint::SAFE,
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(super) enum Failure {
+    /// The server said no.
+    Reply {
+        /// Reply code, 400 to 599.
+        code: u16,
+        /// All lines of the reply, joined.
+        text: Pii<String>,
+    },
+    /// No answer in time.
+    Timeout,
+    /// The connection ended.
+    Closed,
+    /// The network failed.
+    Network(io::ErrorKind),
+    /// The server's certificate was not accepted.
+    Certificate,
+    /// TLS failed in another way.
+    Tls,
+    /// Not a reply that SMTP knows here.
+    Garbage,
+    /// Encryption is required, but the server does not offer it.
+    NoStartTls,
+    /// The server offers none of the ways to sign in.
+    NoMechanism,
+    /// The address or the message needs an extension that the server does not have.
+    NoSmtpUtf8,
+}
+
+/// A failure and its phase.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    pub(super) phase: Phase,
+    pub(super) failure: Failure,
+}
+
+impl Trouble {
+    pub(super) const fn new(phase: Phase, failure: Failure) -> Self {
+        Self { phase, failure }
+    }
+
+    /// Whether the dialogue may go on over the same connection.
+    pub(super) const fn leaves_connection_usable(&self) -> bool {
+        matches!(self.failure, Failure::Reply { code, .. } if code != 421)
+            || matches!(self.failure, Failure::NoSmtpUtf8)
+    }
+}
+
+impl From<&lettre::transport::smtp::Error> for Failure {
+    fn from(error: &lettre::transport::smtp::Error) -> Self {
+        if let Some(code) = error.status() {
+            let text = error.source().map(ToString::to_string).unwrap_or_default();
+            return Self::Reply { code: code.into(), text: Pii::new(text) };
+        }
+        if let Some(failure) = network_failure(error) {
+            return failure;
+        }
+        // lettre has no other mark for a connection that ended in the middle of a reply.
+        if error.source().is_some_and(|source| source.to_string() == "incomplete response") {
+            return Self::Closed;
+        }
+        if error.is_response() || error.is_client() {
+            Self::Garbage
+        } else {
+            Self::Network(io::ErrorKind::Other)
+        }
+    }
+}
+
+/// Looks for what TLS or the operating system said.
+fn network_failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            return Some(match (tls, io.kind()) {
+                (Some(rustls::Error::InvalidCertificate(_)), _) => Failure::Certificate,
+                (Some(_), _) => Failure::Tls,
+                (None, io::ErrorKind::TimedOut) => Failure::Timeout,
+                (
+                    None,
+                    io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted,
+                ) => Failure::Closed,
+                (None, kind) => Failure::Network(kind),
+            });
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The meaning of `trouble` for the delivery.
+pub(super) fn parse_error(operation: &'static str, trouble: &Trouble) -> Error {
+    let phase = trouble.phase;
+    let silent = phase.retry_without_reply();
+    let verdict = match &trouble.failure {
+        Failure::Reply { code, text } => {
+            let enhanced = EnhancedCode::find(text.expose());
+            let verdict = classify(phase, *code, enhanced, &text.expose().to_lowercase());
+            let provider_code =
+                enhanced.map_or_else(|| code.to_string(), |enhanced| format!("{code} {enhanced}"));
+            return finish(operation, phase, verdict).with_provider_code(provider_code);
+        }
+        Failure::Timeout if phase == Phase::Wait => {
+            Verdict::new(ErrorKind::Overloaded, RetryHint::SAFE, "every connection of the account is busy")
+        }
+        Failure::Timeout => Verdict::new(ErrorKind::Timeout, silent, "no answer in time"),
+        Failure::Closed => Verdict::new(ErrorKind::Unavailable, silent, "the server closed the connection"),
+        Failure::Network(kind) => {
+            let verdict = Verdict::new(ErrorKind::Unavailable, silent, "the network failed");
+            return finish(operation, phase, verdict).with_context("io", kind.to_string());
+        }
+        Failure::Certificate => Verdict::never(
+            ErrorKind::Config,
+            "the server's certificate is not trusted; check `host`, or give its authority in `ca_pem`",
+        ),
+        Failure::Tls => Verdict::new(
+            ErrorKind::Unavailable,
+            silent,
+            "tls failed; check that `tls` and `port` fit together",
+        ),
+        Failure::Garbage => {
+            Verdict::new(ErrorKind::Protocol, silent, "the server did not answer as smtp servers do")
+        }
+        Failure::NoStartTls => {
+            Verdict::never(ErrorKind::Config, "the server does not offer starttls; use `tls` = wrapper")
+        }
+        Failure::NoMechanism => {
+            Verdict::never(ErrorKind::Config, "the server offers none of the `mechanisms` to sign in")
+        }
+        Failure::NoSmtpUtf8 => Verdict::never(
+            ErrorKind::Unsupported,
+            "the address has letters outside ascii, and the server has no smtputf8",
+        ),
+    };
+    finish(operation, phase, verdict)
+}
+
+fn finish(operation: &'static str, phase: Phase, verdict: Verdict) -> Error {
+    let error = Error::new(verdict.kind, verdict.message)
+        .with_retry(verdict.retry)
+        .with_adapter("smtp")
+        .with_operation(operation)
+        .with_context("phase", phase.name());
+    if verdict.mailbox_full { error.with_context("condition", "mailbox_full") } else { error }
+}
+
+/// What a failure means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Verdict {
+    kind: ErrorKind,
+    retry: RetryHint,
+    message: &'static str,
+    mailbox_full: bool,
+}
+
+impl Verdict {
+    const fn new(kind: ErrorKind, retry: RetryHint, message: &'static str) -> Self {
+        Self { kind, retry, message, mailbox_full: false }
+    }
+
+    const fn never(kind: ErrorKind, message: &'static str) -> Self {
+        Self::new(kind, RetryHint::Never, message)
+    }
+
+    const fn later(kind: ErrorKind, after: Option<Duration>, message: &'static str) -> Self {
+        Self::new(kind, RetryHint::Safe { after }, message)
+    }
+
+    const fn about_full_mailbox(mut self) -> Self {
+        self.mailbox_full = true;
+        self
+    }
+}
+
+/// An enhanced status code, such as `5.1.1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct EnhancedCode {
+    class: u8,
+    subject: u16,
+    detail: u16,
+}
+
+impl EnhancedCode {
+    /// The code at the start of the text (RFC 2034), or behind a `#` anywhere in it.
+    fn find(text: &str) -> Option<Self> {
+        Self::parse(text.trim_start())
+            .or_else(|| text.match_indices('#').find_map(|(at, mark)| Self::parse(&text[at + mark.len()..])))
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let mut fields = text[..end].split('.');
+        let (class, subject, detail) = (fields.next()?, fields.next()?, fields.next()?);
+        // A fourth field would make it an IP address.
+        if fields.next().is_some() || !matches!(class, "4" | "5") || subject.len() > 3 || detail.len() > 3 {
+            return None;
+        }
+        Some(Self {
+            class: class.parse().ok()?,
+            subject: subject.parse().ok()?,
+            detail: detail.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for EnhancedCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.class, self.subject, self.detail)
+    }
+}
+
+fn classify(phase: Phase, code: u16, enhanced: Option<EnhancedCode>, text: &str) -> Verdict {
+    let status = enhanced.map(|enhanced| (enhanced.subject, enhanced.detail));
+    match code {
+        400..=499 => transient(phase, code, status, text),
+        500..=599 => permanent(phase, code, status, text),
+        _ => Verdict::never(ErrorKind::Protocol, "the server gave a code that smtp does not know"),
+    }
+}
+
+/// 4xx: the server did not act, and asks to come back.
+fn transient(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Verdict {
+    if code == 454 || phase == Phase::Auth {
+        return Verdict::later(ErrorKind::Unavailable, None, "signing in is not possible at the moment");
+    }
+    if status == Some((7, 28)) || speaks_of_rate(text) {
+        return Verdict::later(ErrorKind::RateLimited, None, "the server asks for fewer messages");
+    }
+    if status == Some((2, 2)) || speaks_of_full_mailbox(text) {
+        return Verdict::later(
+            ErrorKind::Unavailable,
+            Some(MAILBOX_FULL_PAUSE),
+            "the recipient's mailbox is full at the moment",
+        )
+        .about_full_mailbox();
+    }
+    if status == Some((7, 1)) || text.contains("greylist") || text.contains("graylist") {
+        return Verdict::later(
+            ErrorKind::Unavailable,
+            Some(GREYLIST_PAUSE),
+            "the server puts off senders that it does not know yet",
+        );
+    }
+    Verdict::later(ErrorKind::Unavailable, None, "the server cannot take the message at the moment")
+}
+
+/// 5xx: the same message would be refused again.
+fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Verdict {
+    let is_login_code = matches!(code, 530 | 534 | 535 | 538);
+    let wants_login = matches!(phase, Phase::Mail | Phase::Recipient)
+        && (text.contains("authentication required") || text.contains("authentication is required"));
+    if is_login_code || wants_login || matches!(status, Some((7, 8 | 9))) {
+        return Verdict::never(ErrorKind::Auth, "the server refused the login, or asks for one");
+    }
+    if phase == Phase::Auth {
+        return match (code, status) {
+            (500..=504, _) | (_, Some((5, _))) => {
+                Verdict::never(ErrorKind::Config, "the server does not take this way to sign in")
+            }
+            _ => Verdict::never(ErrorKind::Auth, "the server refused the login"),
+        };
+    }
+    match status {
+        Some((1, 1 | 2 | 3 | 6 | 10) | (2, 1)) if may_concern_recipient(phase) => return bad_recipient(),
+        Some((1, 7 | 8)) => return bad_sender(),
+        Some((2, 2)) => return full_mailbox(),
+        Some((3, 4) | (2, 3)) => return too_big(),
+        Some((5, _)) => return malformed(),
+        Some((6, 7)) => {
+            return Verdict::never(
+                ErrorKind::Unsupported,
+                "the server does not take addresses outside ascii",
+            );
+        }
+        _ => {}
+    }
+    match code {
+        556 if may_concern_recipient(phase) => return bad_recipient(),
+        552 if text.contains("size") || text.contains("too large") || text.contains("too big") => {
+            return too_big();
+        }
+        552 => return full_mailbox(),
+        500..=504 | 555 => return malformed(),
+        _ => {}
+    }
+    if matches!(phase, Phase::Connect | Phase::Idle) {
+        return Verdict::never(ErrorKind::Config, "the server refuses our host or its hello name");
+    }
+    if phase == Phase::Mail {
+        return bad_sender();
+    }
+    if phase == Phase::Recipient && text.contains("relay") {
+        return Verdict::never(
+            ErrorKind::Config,
+            "the server does not relay for this account; does it need a login?",
+        );
+    }
+    if matches!(status, Some((7, _))) {
+        return refused();
+    }
+    if matches!(code, 550 | 551 | 553 | 554) {
+        if speaks_of_full_mailbox(text) {
+            return full_mailbox();
+        }
+        return if speaks_of_unknown_mailbox(text) { bad_recipient() } else { refused() };
+    }
+    if status.is_some_and(|(subject, _)| subject == 6) || code == 571 {
+        return refused();
+    }
+    Verdict::never(ErrorKind::Protocol, "the server refused for a reason that is not documented")
+}
+
+/// Before RCPT the server has not even heard of the recipient.
+const fn may_concern_recipient(phase: Phase) -> bool {
+    matches!(phase, Phase::Recipient | Phase::Data | Phase::Body | Phase::End)
+}
+
+const fn bad_recipient() -> Verdict {
+    Verdict::never(ErrorKind::Recipient, "the mailbox does not exist or does not take mail")
+}
+
+const fn full_mailbox() -> Verdict {
+    Verdict::never(ErrorKind::Recipient, "the recipient's mailbox is full").about_full_mailbox()
+}
+
+const fn bad_sender() -> Verdict {
+    Verdict::never(
+        ErrorKind::Config,
+        "the server does not take mail from this sender; check `from` and `return_path`",
+    )
+}
+
+const fn too_big() -> Verdict {
+    Verdict::never(ErrorKind::Content, "the message is too big for the server or the mailbox")
+}
+
+const fn malformed() -> Verdict {
+    Verdict::never(ErrorKind::Invalid, "the server did not understand the command")
+}
+
+const fn refused() -> Verdict {
+    Verdict::never(
+        ErrorKind::Content,
+        "the server refused the message by its policy, such as spam or sender checks",
+    )
+}
+
+fn speaks_of_rate(text: &str) -> bool {
+    let has_word = text.split(|c: char| !c.is_alphanumeric()).any(|word| {
+        matches!(word, "rate" | "rates" | "ratelimit" | "ratelimited" | "throttled" | "throttling")
+    });
+    has_word || text.contains("too many")
+}
+
+fn speaks_of_full_mailbox(text: &str) -> bool {
+    ["mailbox full", "mailbox is full", "over quota", "quota exceeded", "exceeded storage", "out of storage"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+fn speaks_of_unknown_mailbox(text: &str) -> bool {
+    [
+        "user unknown",
+        "unknown user",
+        "no such user",
+        "no such recipient",
+        "unknown recipient",
+        "recipient unknown",
+        "invalid recipient",
+        "user not found",
+        "recipient not found",
+        "does not exist",
+        "mailbox",
+    ]
+    .iter()
+    .any(|words| text.contains(words))
+}
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

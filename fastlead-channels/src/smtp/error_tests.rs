@@ -1,0 +1,217 @@
+//! Replies as servers give them, and what becomes of them.
+
+use super::*;
+
+/// What a row expects.
+#[derive(Debug, PartialEq, Eq)]
+enum Retry {
+    Never,
+    Safe,
+    SafeAfterSecs(u64),
+    Unknown,
+}
+
+fn retry_of(error: &Error) -> Retry {
+    match error.retry() {
+        RetryHint::Never => Retry::Never,
+        RetryHint::Safe { after: None } => Retry::Safe,
+        RetryHint::Safe { after: Some(after) } => Retry::SafeAfterSecs(after.as_secs()),
+        RetryHint::IfIdempotent { .. } => Retry::Unknown,
+    }
+}
+
+fn reply(phase: Phase, code: u16, text: &str) -> Error {
+    parse_error("send", &Trouble::new(phase, Failure::Reply { code, text: Pii::from(text) }))
+}
+
+type Row = (Phase, u16, &'static str, ErrorKind, Retry);
+
+#[rustfmt::skip]
+const REPLIES: &[Row] = &[
+    // 4xx: come back later
+    (Phase::Connect, 421, "4.3.2 Service shutting down", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Mail, 421, "Service not available, closing transmission channel", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: mailbox busy", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::End, 451, "4.3.0 Error: queue file write error", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::End, 452, "4.3.1 Insufficient system storage", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Recipient, 450, "4.1.8 <leads@example.com>: Sender address rejected: Domain not found", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::End, 421, "4.4.2 Error: timeout exceeded", ErrorKind::Unavailable, Retry::Safe),
+    // greylisting
+    (Phase::Recipient, 451, "4.7.1 Greylisting in action, please come back later", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
+    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: Greylisted, see https://example.com/", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
+    (Phase::End, 451, "4.7.1 Please try again later", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
+    // rate
+    (Phase::Mail, 421, "4.7.28 Our system has detected unusual traffic from your IP address", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 421, "4.7.0 Our system has detected an unusual rate of unsolicited mail", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Recipient, 450, "4.2.1 The user you are trying to contact is receiving mail at a rate that prevents more", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Mail, 450, "4.7.1 Error: too much mail, too many messages from 192.0.2.1", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Connect, 421, "Too many concurrent SMTP connections", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 451, "4.3.0 Temporary failure: could not generate or separate", ErrorKind::Unavailable, Retry::Safe),
+    // full mailbox
+    (Phase::Recipient, 452, "4.2.2 <anna@example.com>: Mailbox full", ErrorKind::Unavailable, Retry::SafeAfterSecs(3600)),
+    (Phase::End, 452, "4.2.2 The recipient's inbox is out of storage space", ErrorKind::Unavailable, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 552, "5.2.2 <anna@example.com>: Mailbox over quota", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 552, "Requested mail action aborted: exceeded storage allocation", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "Mailbox is full, quota exceeded", ErrorKind::Recipient, Retry::Never),
+    // signing in
+    (Phase::Auth, 454, "4.7.0 Temporary authentication failure", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Mail, 454, "4.7.0 TLS not available due to temporary reason", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Auth, 535, "5.7.8 Error: authentication failed: leads@example.com", ErrorKind::Auth, Retry::Never),
+    (Phase::Auth, 534, "5.7.9 Application-specific password required", ErrorKind::Auth, Retry::Never),
+    (Phase::Auth, 538, "5.7.11 Encryption required for requested authentication mechanism", ErrorKind::Auth, Retry::Never),
+    (Phase::Auth, 550, "5.7.1 Account disabled", ErrorKind::Auth, Retry::Never),
+    (Phase::Mail, 530, "5.7.0 Authentication required", ErrorKind::Auth, Retry::Never),
+    (Phase::Mail, 530, "5.7.0 Must issue a STARTTLS command first", ErrorKind::Auth, Retry::Never),
+    (Phase::Recipient, 550, "5.7.1 Authentication required", ErrorKind::Auth, Retry::Never),
+    (Phase::Auth, 504, "5.5.4 Unrecognized authentication type", ErrorKind::Config, Retry::Never),
+    (Phase::Auth, 503, "5.5.1 Error: authentication not enabled", ErrorKind::Config, Retry::Never),
+    // bad recipient
+    (Phase::Recipient, 550, "5.1.1 <anna@example.com>: Recipient address rejected: User unknown in virtual mailbox table", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "5.1.2 <anna@example.com>: Recipient address rejected: Domain not found", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 501, "5.1.3 Bad recipient address syntax", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 551, "5.1.6 Recipient has moved", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 556, "5.1.10 Recipient address has null MX", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 550, "5.2.1 The email account that you tried to reach is disabled", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 550, "5.1.1 The email account that you tried to reach does not exist", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "#5.1.1 Address rejected anna@example.com", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "No such user here", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "Requested action not taken: mailbox unavailable", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 553, "sorry, unknown user anna@example.com", ErrorKind::Recipient, Retry::Never),
+    // 550 that does not say so
+    (Phase::Recipient, 550, "Access denied", ErrorKind::Content, Retry::Never),
+    (Phase::Recipient, 550, "5.4.1 Recipient address rejected: Access denied", ErrorKind::Content, Retry::Never),
+    // content and policy
+    (Phase::End, 552, "5.3.4 Message size exceeds fixed limit", ErrorKind::Content, Retry::Never),
+    (Phase::Mail, 552, "5.3.4 Error: message file too big", ErrorKind::Content, Retry::Never),
+    (Phase::End, 554, "5.2.3 Message too long for the mailbox", ErrorKind::Content, Retry::Never),
+    (Phase::End, 552, "Message size exceeds maximum permitted", ErrorKind::Content, Retry::Never),
+    (Phase::End, 554, "5.7.1 Message rejected under suspicion of SPAM; https://example.com/spam", ErrorKind::Content, Retry::Never),
+    (Phase::Recipient, 550, "5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.example.com", ErrorKind::Content, Retry::Never),
+    (Phase::End, 550, "5.7.25 The sending IP does not have a PTR record set up", ErrorKind::Content, Retry::Never),
+    (Phase::End, 550, "5.7.26 Unauthenticated email from example.com is not accepted due to DMARC policy", ErrorKind::Content, Retry::Never),
+    (Phase::End, 554, "Transaction failed", ErrorKind::Content, Retry::Never),
+    (Phase::End, 554, "5.6.0 Message contains invalid header", ErrorKind::Content, Retry::Never),
+    // the account: sender, host, relaying
+    (Phase::Connect, 554, "5.7.1 Client host rejected: Access denied", ErrorKind::Config, Retry::Never),
+    (Phase::Connect, 554, "No SMTP service here", ErrorKind::Config, Retry::Never),
+    (Phase::Mail, 553, "5.7.1 Sender address rejected: not owned by auth user", ErrorKind::Config, Retry::Never),
+    (Phase::Mail, 550, "5.1.8 <leads@example.com>: Sender address rejected: Domain not found", ErrorKind::Config, Retry::Never),
+    (Phase::Mail, 550, "5.1.1 user unknown", ErrorKind::Config, Retry::Never),
+    (Phase::Mail, 501, "5.1.7 Bad sender address syntax", ErrorKind::Config, Retry::Never),
+    (Phase::Recipient, 554, "5.7.1 <anna@example.com>: Relay access denied", ErrorKind::Config, Retry::Never),
+    // bugs
+    (Phase::Mail, 501, "Syntax error in parameters", ErrorKind::Invalid, Retry::Never),
+    (Phase::Data, 503, "5.5.1 Error: need RCPT command", ErrorKind::Invalid, Retry::Never),
+    (Phase::Mail, 555, "5.5.4 Unsupported option", ErrorKind::Invalid, Retry::Never),
+    (Phase::Data, 554, "5.5.1 Error: no valid recipients", ErrorKind::Invalid, Retry::Never),
+    // letters outside ASCII
+    (Phase::Recipient, 553, "5.6.7 Non-ASCII address without SMTPUTF8", ErrorKind::Unsupported, Retry::Never),
+    // surprises
+    (Phase::End, 599, "what", ErrorKind::Protocol, Retry::Never),
+];
+
+#[test]
+fn replies_mean_what_the_table_says() {
+    for (phase, code, text, kind, retry) in REPLIES {
+        let error = reply(*phase, *code, text);
+        assert_eq!((error.kind(), &retry_of(&error)), (*kind, retry), "{phase:?} {code} {text}");
+        assert!(error.provider_code().unwrap().starts_with(&code.to_string()));
+        let shown = format!("{error} {error:?}");
+        for private in ["anna", "leads", "192.0.2", "example.com"] {
+            assert!(!shown.contains(private), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn without_a_reply_only_the_phase_tells_whether_the_server_may_have_acted() {
+    let before =
+        [Phase::Connect, Phase::Auth, Phase::Idle, Phase::Mail, Phase::Recipient, Phase::Data, Phase::Body];
+    type Make = fn() -> Failure;
+    let table: &[(Make, ErrorKind)] = &[
+        (|| Failure::Timeout, ErrorKind::Timeout),
+        (|| Failure::Closed, ErrorKind::Unavailable),
+        (|| Failure::Network(io::ErrorKind::HostUnreachable), ErrorKind::Unavailable),
+        (|| Failure::Tls, ErrorKind::Unavailable),
+        (|| Failure::Garbage, ErrorKind::Protocol),
+    ];
+    for (make, kind) in table {
+        for phase in before {
+            let error = parse_error("send", &Trouble::new(phase, make()));
+            assert_eq!((error.kind(), retry_of(&error)), (*kind, Retry::Safe), "{phase:?}");
+        }
+        let error = parse_error("send", &Trouble::new(Phase::End, make()));
+        assert_eq!((error.kind(), retry_of(&error)), (*kind, Retry::Unknown));
+    }
+}
+
+#[test]
+fn settings_that_cannot_work_are_not_retried() {
+    for (failure, kind) in [
+        (Failure::Certificate, ErrorKind::Config),
+        (Failure::NoStartTls, ErrorKind::Config),
+        (Failure::NoMechanism, ErrorKind::Config),
+        (Failure::NoSmtpUtf8, ErrorKind::Unsupported),
+    ] {
+        let error = parse_error("check", &Trouble::new(Phase::Connect, failure));
+        assert_eq!((error.kind(), retry_of(&error)), (kind, Retry::Never));
+    }
+    let busy = parse_error("send", &Trouble::new(Phase::Wait, Failure::Timeout));
+    assert_eq!((busy.kind(), retry_of(&busy)), (ErrorKind::Overloaded, Retry::Safe));
+}
+
+#[test]
+fn what_the_operating_system_and_tls_said_is_found_inside() {
+    let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+    assert!(matches!(network_failure(&io::Error::other(certificate)), Some(Failure::Certificate)));
+    assert!(matches!(network_failure(&io::Error::other(rustls::Error::DecryptError)), Some(Failure::Tls)));
+    for (kind, closed) in [
+        (io::ErrorKind::ConnectionReset, true),
+        (io::ErrorKind::BrokenPipe, true),
+        (io::ErrorKind::UnexpectedEof, true),
+        (io::ErrorKind::ConnectionRefused, false),
+    ] {
+        let failure = network_failure(&io::Error::from(kind)).unwrap();
+        assert_eq!(matches!(failure, Failure::Closed), closed, "{kind}");
+    }
+    assert!(matches!(network_failure(&io::Error::from(io::ErrorKind::TimedOut)), Some(Failure::Timeout)));
+    assert!(network_failure(&fmt::Error).is_none());
+}
+
+#[test]
+fn one_line_that_says_where_what_and_why() {
+    let error = reply(Phase::Recipient, 550, "5.1.1 <anna@example.com>: User unknown");
+    assert_eq!(
+        error.to_string(),
+        "smtp send: recipient refused: the mailbox does not exist or does not take mail \
+         (provider code 550 5.1.1), phase=rcpt"
+    );
+    let full = reply(Phase::Recipient, 552, "5.2.2 full");
+    assert!(full.context().contains(&("condition", "mailbox_full".to_owned())));
+}
+
+#[test]
+fn enhanced_codes_are_not_confused_with_addresses_or_versions() {
+    for (text, wanted) in [
+        ("5.1.1 no", Some("5.1.1")),
+        (" 4.7.28 no", Some("4.7.28")),
+        ("5.7.26", Some("5.7.26")),
+        ("Rejected (#5.7.1)", Some("5.7.1")),
+        ("5.1.1.7 is blocked", None),
+        ("2.1.5 ok", None),
+        ("5.1234.1 no", None),
+        ("blocked by version 4.2.1", None),
+        ("", None),
+    ] {
+        assert_eq!(EnhancedCode::find(text).map(|code| code.to_string()).as_deref(), wanted, "{text}");
+    }
+}
+
+#[test]
+fn only_a_clean_no_leaves_the_connection_usable() {
+    let reply = |code| Failure::Reply { code, text: Pii::from("") };
+    assert!(Trouble::new(Phase::Recipient, reply(550)).leaves_connection_usable());
+    assert!(!Trouble::new(Phase::Recipient, reply(421)).leaves_connection_usable());
+    assert!(!Trouble::new(Phase::Recipient, Failure::Timeout).leaves_connection_usable());
+    assert!(!Trouble::new(Phase::Data, Failure::Garbage).leaves_connection_usable());
+}

@@ -1,0 +1,190 @@
+//! Requests to Telegram and their answers. One HTTP request per call; nothing is retried or followed
+//! here.
+//!
+//! The requests are teloxide-core's typed payloads. They are not sent by its `Bot`: that one sleeps
+//! for ten seconds on every 5xx, drops `error_code`, and refuses an answer or an update for one field
+//! that Telegram has added since.
+
+use std::fmt;
+use std::time::Duration;
+
+use fastlead_core::secret::Secret;
+use fastlead_core::{Error, ErrorKind, Result, RetryHint};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use teloxide_core::payloads::{
+    AnswerCallbackQuery, DeleteWebhook, GetMe, GetUpdates, SendMessage, SetWebhook,
+};
+use teloxide_core::requests::Payload;
+use url::Url;
+
+use super::adapter::KIND;
+use super::config::TelegramConfig;
+use super::error::{Operation, parse_error, transport_error};
+use super::wire::{SentMessage, Success, Update};
+
+/// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
+const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// Shorter than servers and proxies keep idle connections, so that a request is not written into one
+/// that is just being closed: its outcome would be unknown for no reason.
+const IDLE_CONNECTION: Duration = Duration::from_secs(15);
+
+/// Cheap to clone: the clones share their connections.
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Secret<String>,
+    timeout: Duration,
+}
+
+impl fmt::Debug for Client {
+    /// Without the HTTP client, which would print the proxy and its password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: &TelegramConfig) -> Result<Self> {
+        crate::tls::install_crypto();
+        let configure =
+            |kind, message| Error::new(kind, message).with_adapter(KIND).with_operation("configure");
+        let timeout = config.timeout();
+        let mut http = reqwest::Client::builder()
+            .timeout(timeout)
+            // Shorter than the whole, so that an unreachable host is known to have got nothing.
+            .connect_timeout(timeout / 2)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // The environment is the server's business, not an adapter's.
+            .no_proxy()
+            .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")));
+        if let Some(url) = config.proxy_url()? {
+            let proxy = reqwest::Proxy::all(url)
+                .map_err(|_| configure(ErrorKind::Config, "proxy: cannot be used; check the address"))?;
+            http = http.proxy(proxy);
+        }
+        let http = http.build().map_err(|error| {
+            configure(ErrorKind::Internal, "cannot set up the http client").with_source(error.without_url())
+        })?;
+        Ok(Self { http, base: config.base_url()?, token: config.bot_token.clone(), timeout })
+    }
+
+    pub(super) async fn send_message(&self, request: &SendMessage) -> Result<SentMessage> {
+        self.call(Operation::Send, request, self.timeout).await
+    }
+
+    pub(super) async fn answer_callback_query(&self, request: &AnswerCallbackQuery) -> Result<()> {
+        self.call::<_, IgnoredAny>(Operation::Send, request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn get_me(&self) -> Result<()> {
+        self.call::<_, IgnoredAny>(Operation::Check, &GetMe::new(), self.timeout).await.map(drop)
+    }
+
+    /// `wait` is how long Telegram may keep silent because there is no news.
+    pub(super) async fn get_updates(&self, request: &GetUpdates, wait: Duration) -> Result<Vec<Update>> {
+        self.call(Operation::Poll, request, wait + self.timeout).await
+    }
+
+    pub(super) async fn set_webhook(&self, request: &SetWebhook) -> Result<()> {
+        self.call::<_, IgnoredAny>(Operation::SetUpWebhook, request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn delete_webhook(&self) -> Result<()> {
+        let request = DeleteWebhook::new();
+        self.call::<_, IgnoredAny>(Operation::SetUpWebhook, &request, self.timeout).await.map(drop)
+    }
+
+    async fn call<P, R>(&self, operation: Operation, request: &P, timeout: Duration) -> Result<R>
+    where
+        P: Payload + Serialize + Sync,
+        R: DeserializeOwned,
+    {
+        let body = serde_json::to_vec(request).map_err(|_| {
+            operation.error(ErrorKind::Internal, RetryHint::Never, "the request cannot be written as json")
+        })?;
+        let fault = |error| transport_error(operation, error);
+        let mut response = self
+            .http
+            .post(self.method_url(operation, P::NAME)?)
+            .timeout(timeout)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .body(body)
+            .send()
+            .await
+            .map_err(fault)?;
+        let status = response.status().as_u16();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(fault)? {
+            if answer.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(operation.error(
+                    ErrorKind::Protocol,
+                    RetryHint::UNKNOWN,
+                    "the answer is too long",
+                ));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        decode(operation, status, &answer)
+    }
+
+    /// The address carries the token: it must not be printed.
+    fn method_url(&self, operation: Operation, method: &str) -> Result<Url> {
+        let mut url = self.base.clone();
+        let Ok(mut path) = url.path_segments_mut() else {
+            return Err(operation.error(ErrorKind::Config, RetryHint::Never, "endpoint: cannot be extended"));
+        };
+        path.pop_if_empty().push(&format!("bot{}", self.token.expose())).push(method);
+        drop(path);
+        Ok(url)
+    }
+}
+
+/// The result asked for, or the error that came in its place.
+fn decode<R: DeserializeOwned>(operation: Operation, status: u16, body: &[u8]) -> Result<R> {
+    match serde_json::from_slice::<Success<R>>(body) {
+        Ok(Success { ok: true, result }) if (200..300).contains(&status) => Ok(result),
+        _ => Err(parse_error(operation, status, body)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(endpoint: &str) -> Client {
+        let mut config = TelegramConfig::new("123456:hidden".into());
+        config.endpoint = Some(endpoint.to_owned());
+        config.proxy = Some("http://user:hidden@127.0.0.1:3128".into());
+        Client::new(&config).unwrap()
+    }
+
+    #[test]
+    fn the_endpoint_keeps_its_path() {
+        for (endpoint, url) in [
+            ("http://127.0.0.1:8081", "http://127.0.0.1:8081/bot123456:hidden/GetMe"),
+            ("http://127.0.0.1:8081/telegram/", "http://127.0.0.1:8081/telegram/bot123456:hidden/GetMe"),
+        ] {
+            assert_eq!(client(endpoint).method_url(Operation::Check, GetMe::NAME).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn neither_token_nor_proxy_password_is_printed() {
+        let shown = format!("{:?}", client("http://127.0.0.1:8081"));
+        assert!(!shown.contains("hidden"), "{shown}");
+    }
+
+    #[test]
+    fn an_answer_may_have_more_fields_than_we_know() {
+        let body =
+            br#"{"ok":true,"result":{"message_id":42,"date":1,"chat":{"id":1,"type":"hologram"},"new":{}}}"#;
+        assert_eq!(decode::<SentMessage>(Operation::Send, 200, body).unwrap().message_id, 42);
+        let error = decode::<SentMessage>(Operation::Send, 500, body).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+    }
+}

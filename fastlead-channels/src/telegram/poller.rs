@@ -1,0 +1,47 @@
+//! Long polling with `getUpdates`.
+
+use std::time::Duration;
+
+use fastlead_core::channel::{PollBatch, Poller};
+use fastlead_core::time::Timestamp;
+use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
+use teloxide_core::payloads::{GetUpdates, GetUpdatesSetters};
+
+use super::client::Client;
+use super::error::Operation;
+use super::inbound::{WANTED, read_update};
+
+/// Telegram cuts longer waits down to this (`LONG_POLL_MAX_TIMEOUT` of its server).
+const LONGEST_WAIT_SECS: u32 = 50;
+
+/// The cursor is the `update_id` that comes next. Asking for it tells Telegram that everything before
+/// it has arrived.
+#[derive(Debug)]
+pub(super) struct TelegramPoller {
+    client: Client,
+}
+
+impl TelegramPoller {
+    pub(super) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Poller for TelegramPoller {
+    async fn poll(&self, cursor: Option<&str>, wait: Duration, now: Timestamp) -> Result<PollBatch> {
+        let wait_secs = u32::try_from(wait.as_secs()).unwrap_or(LONGEST_WAIT_SECS).min(LONGEST_WAIT_SECS);
+        let mut request = GetUpdates::new().timeout(wait_secs).allowed_updates(WANTED);
+        if let Some(cursor) = cursor {
+            // A negative offset would throw updates away.
+            let offset = cursor.parse().ok().filter(|offset: &i32| *offset > 0).ok_or_else(|| {
+                Operation::Poll.error(ErrorKind::Invalid, RetryHint::Never, "the cursor is not an update id")
+            })?;
+            request = request.offset(offset);
+        }
+        let updates = self.client.get_updates(&request, Duration::from_secs(wait_secs.into())).await?;
+        let cursor = updates.iter().map(|update| update.update_id).max().map(|last| (last + 1).to_string());
+        let events = updates.into_iter().filter_map(|update| read_update(update, now)).collect();
+        Ok(PollBatch { events, cursor })
+    }
+}

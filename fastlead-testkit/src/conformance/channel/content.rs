@@ -1,0 +1,188 @@
+//! What arrives is what was said, and what cannot be said is refused.
+
+use fastlead_core::ErrorKind;
+use fastlead_core::channel::Channel;
+use fastlead_core::message::{Content, Text};
+use fastlead_core::secret::Pii;
+
+use super::ChannelHarness;
+use super::probe::{
+    Probe, event, expect_error, expect_kind, expect_never, interaction_reply, recipients_of_every_kind,
+};
+use super::sample::outbound;
+use crate::conformance::{Outcome, Verdict, Violation, applies_if, ensure};
+
+/// Texts that transports and markup languages like to break.
+const TEXTS: [&str; 12] = [
+    "Hello",
+    "Новая заявка: Анна, ёлка, №5 — «срочно»",
+    "Emoji 👩‍👩‍👧‍👦 🇷🇺 👍🏽 and e\u{301}",
+    "שלום עולם, مرحبا بالعالم",
+    "<b>not bold</b> & <script>alert(1)</script> &amp; &lt;",
+    "*stars* _under_ `tick` [link](https://example.com) ~x~ #tag +1 - = | {a} . !",
+    "quotes \" ' ` and backslash \\ \\n %41 %d {{name}} ${x}",
+    "first line\nsecond line\n\nfourth line",
+    ".\na line that is a single dot, and\n..two dots",
+    "+7 900 000-00-00 anna@example.com https://example.com/?a=1&b=2;c=3+4",
+    "a=1&mes=2;psw=3\u{a0}\u{2028}x",
+    "From the start of a line",
+];
+
+/// A text arrives character for character, whatever it looks like.
+pub async fn text_arrives_literally<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.text, "capability text");
+    for (number, text) in TEXTS.into_iter().enumerate() {
+        probe.send(&probe.message(text)).await?;
+        let arrivals = probe.arrived(number + 1).await?;
+        let seen = arrivals.last().map(|arrival| probe.harness.as_seen(arrival).text).unwrap_or_default();
+        ensure!(seen == text, "sent {text:?}, a person sees {seen:?}");
+    }
+    Ok(Verdict::Held)
+}
+
+/// Where the channel has a subject line, it shows the subject, and a line break in it stays inside.
+pub async fn subject_is_shown<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.subject, "capability subject");
+    let subject = "Заявка №1: Анна & <b>Ко</b>";
+    let text = Text { subject: Some(subject.into()), ..Text::plain("Текст") };
+    probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
+    let seen = probe.only_arrival().await?;
+    ensure!(
+        seen.subject.as_deref() == Some(subject),
+        "sent the subject {subject:?}, a person sees {:?}",
+        seen.subject
+    );
+    ensure!(seen.text == "Текст", "the text beside a subject arrived as {:?}", seen.text);
+
+    let injected =
+        Text { subject: Some("Тема\r\nBcc: anna@example.com".into()), ..Text::plain("Текст") };
+    match probe.channel.send(&outbound(probe.harness.recipient(), Content::Text(injected))).await {
+        Ok(_) => {
+            let arrivals = probe.arrived(2).await?;
+            let whole = arrivals.iter().all(|arrival| probe.harness.as_seen(arrival).text == "Текст");
+            ensure!(whole, "a line break in the subject changed the message");
+            let to = probe.harness.arrivals().all();
+            let same = to.first().map(|arrival| &arrival.to) == to.last().map(|arrival| &arrival.to);
+            ensure!(same, "a line break in the subject changed who gets the message");
+        }
+        Err(error) => {
+            expect_kind("a line break in the subject", &error, &[ErrorKind::Content, ErrorKind::Invalid])?
+        }
+    }
+    Ok(Verdict::Held)
+}
+
+/// With `html` the markup takes effect; without it the plain form arrives.
+pub async fn html_is_shown<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.text, "capability text");
+    let plain = "Анна & Ко: <важно>";
+    let html = "<b>Анна</b> &amp; Ко: &lt;важно&gt;";
+    let text = Text { html: Some(Pii::from(html)), ..Text::plain(plain) };
+    probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
+    let seen = probe.only_arrival().await?;
+    ensure!(seen.text == plain, "sent {html:?}, a person sees {:?}", seen.text);
+    if probe.capabilities.html {
+        let bold = seen
+            .markup
+            .as_deref()
+            .is_some_and(|markup| markup.contains("<b>") || markup.contains("<strong>"));
+        ensure!(bold, "the capability html is declared, but the bold markup did not arrive");
+    }
+    Ok(Verdict::Held)
+}
+
+/// An event for a program arrives with its name and data.
+pub async fn event_arrives<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.events, "capability events");
+    let content = event("Анна \"<Ко>\"\n\\");
+    let Content::Event(sent) = content.clone() else {
+        return Err(Violation::new("the suite's own sample is not an event"));
+    };
+    probe.send(&outbound(probe.harness.recipient(), content)).await?;
+    let arrivals = probe.arrived(1).await?;
+    let seen = arrivals.first().and_then(|arrival| probe.harness.seen_event(arrival));
+    let (name, data) = seen.ok_or_else(|| Violation::new("what arrived is not an event"))?;
+    ensure!(name == sent.event_type, "sent the event {}, got {name}", sent.event_type);
+    ensure!(data == *sent.data.expose(), "the event's data changed on the way: {data}");
+    Ok(Verdict::Held)
+}
+
+/// Content that is not declared is refused as unsupported, without asking the provider.
+pub async fn unsupported_content_is_refused_before_any_request<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    let declared = &probe.capabilities;
+    let undeclared: Vec<Content> = [
+        (declared.text, Content::Text(Text::plain("текст"))),
+        (declared.events, event("событие")),
+        (declared.interaction_replies, interaction_reply("1")),
+    ]
+    .into_iter()
+    .filter_map(|(carried, content)| (!carried).then_some(content))
+    .collect();
+    applies_if!(!undeclared.is_empty(), "it carries every kind of content");
+    for content in undeclared {
+        let kind = content.kind();
+        let error =
+            expect_error(kind, probe.offline().send(&outbound(probe.harness.recipient(), content)).await)?;
+        expect_kind(kind, &error, &[ErrorKind::Unsupported, ErrorKind::Content])?;
+        expect_never(kind, &error)?;
+    }
+    probe.arrived(0).await?;
+    Ok(Verdict::Held)
+}
+
+/// An address of a kind that the channel does not send to is refused as invalid, without asking
+/// the provider.
+pub async fn wrong_kind_of_recipient_is_refused_before_any_request<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    let declared = &probe.capabilities.recipients;
+    let wrong: Vec<_> =
+        recipients_of_every_kind()?.into_iter().filter(|(kind, _)| !declared.contains(kind)).collect();
+    applies_if!(!wrong.is_empty(), "it sends to every kind of recipient");
+    for (kind, recipient) in wrong {
+        let what = format!("recipient of kind {kind:?}");
+        let error =
+            expect_error(&what, probe.offline().send(&outbound(recipient, probe.carried("не туда"))).await)?;
+        expect_kind(&what, &error, &[ErrorKind::Invalid])?;
+        expect_never(&what, &error)?;
+    }
+    probe.arrived(0).await?;
+    Ok(Verdict::Held)
+}
+
+/// The declared limit is the real one, in the declared unit: a text of exactly that length
+/// arrives whole, and one more character is refused and not cut.
+pub async fn longest_text_is_accepted_and_a_longer_one_refused<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    let Some(limit) = probe.capabilities.text_max else {
+        return Ok(Verdict::NotApplicable("capability text_max"));
+    };
+    let max = usize::try_from(limit.max).map_err(|error| Violation::new(error.to_string()))?;
+    let mut arrived = 0;
+    for letter in ["a", "я", "😀"] {
+        let size = limit.unit.measure(letter);
+        let longest = letter.repeat(max / size) + &"a".repeat(max % size);
+        probe.send(&probe.message(&longest)).await?;
+        arrived += 1;
+        let arrivals = probe.arrived(arrived).await?;
+        let seen = arrivals.last().map(|arrival| probe.harness.as_seen(arrival).text).unwrap_or_default();
+        ensure!(seen == longest, "{max} units of {letter:?} did not arrive whole");
+        refuses_longer(&probe, &probe.channel, &(longest + "a")).await?;
+    }
+    probe.arrived(arrived).await?;
+    Ok(Verdict::Held)
+}
+
+async fn refuses_longer<H: ChannelHarness>(
+    probe: &Probe<H>,
+    channel: &std::sync::Arc<dyn Channel>,
+    text: &str,
+) -> Result<(), Violation> {
+    let error = expect_error("a text over the limit", channel.send(&probe.message(text)).await)?;
+    expect_kind("a text over the limit", &error, &[ErrorKind::Content])?;
+    expect_never("a text over the limit", &error)
+}

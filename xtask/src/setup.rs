@@ -1,0 +1,216 @@
+//! `cargo xtask setup`: installs what the tests need, and says what it does.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::steps::{Steps, available, root};
+use crate::{Failure, Outcome};
+
+/// A program that some test starts.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// What it may be called; one of them is enough.
+    programs: &'static [&'static str],
+    /// The Debian package that brings it.
+    package: &'static str,
+    /// Which test starts it.
+    purpose: &'static str,
+}
+
+const NEEDS: &[Need] = &[
+    Need { programs: &["git"], package: "git", purpose: "the architecture tests list files with it" },
+    Need { programs: &["node"], package: "nodejs", purpose: "the browser test is driven by Node" },
+    Need { programs: &["npm"], package: "npm", purpose: "it installs playwright-core" },
+    Need {
+        programs: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+        package: "chromium",
+        purpose: "the browser test opens pages in it",
+    },
+];
+
+/// The oldest Node that playwright-core takes (its `engines` field).
+const NODE_MAJOR_MIN: u32 = 20;
+
+/// How packages can be installed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Installer {
+    /// apt-get, as root already.
+    Root,
+    /// apt-get through sudo.
+    Sudo,
+    /// Not at all.
+    Nothing,
+}
+
+/// Installs what is missing; says what to install by hand where it cannot.
+pub(crate) fn run() -> Outcome {
+    let mut steps = Steps::default();
+    rust_components(&mut steps)?;
+    system_packages(&mut steps)?;
+    node_version()?;
+    node_packages(&mut steps)?;
+    println!("\nready: cargo xtask test");
+    Ok(())
+}
+
+fn rust_components(steps: &mut Steps) -> Outcome {
+    for (component, command) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
+        if available("cargo", &[command, "--version"]) {
+            println!("{component}: present");
+        } else if available("rustup", &["--version"]) {
+            steps.run(component, Command::new("rustup").args(["component", "add", component]))?;
+        } else {
+            return Err(Failure::new(format!(
+                "`cargo {command}` is missing: install {component} for this toolchain"
+            )));
+        }
+    }
+    if !available("cargo", &["nextest", "--version"]) {
+        println!(
+            "cargo-nextest: absent, `cargo test` is used instead (https://nexte.st shows how to install it)"
+        );
+    }
+    Ok(())
+}
+
+fn system_packages(steps: &mut Steps) -> Outcome {
+    let missing = missing(NEEDS, |program| available(program, &["--version"]));
+    for need in NEEDS {
+        let state =
+            if missing.iter().any(|other| other.package == need.package) { "missing" } else { "present" };
+        println!("{}: {state}", need.package);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let commands = apt_commands(installer(), &missing).ok_or_else(|| Failure::new(by_hand(&missing)))?;
+    for words in commands {
+        let (program, arguments) = words.split_first().ok_or_else(|| Failure::new("empty command"))?;
+        steps.run("system packages", Command::new(program).args(arguments))?;
+    }
+    Ok(())
+}
+
+fn missing(needs: &[Need], present: impl Fn(&str) -> bool) -> Vec<Need> {
+    needs.iter().filter(|need| !need.programs.iter().any(|program| present(program))).copied().collect()
+}
+
+fn installer() -> Installer {
+    if !available("apt-get", &["--version"]) {
+        return Installer::Nothing;
+    }
+    let user = Command::new("id").arg("-u").stderr(Stdio::null()).output();
+    if user.is_ok_and(|output| output.stdout.trim_ascii() == b"0") {
+        Installer::Root
+    } else if available("sudo", &["--version"]) {
+        Installer::Sudo
+    } else {
+        Installer::Nothing
+    }
+}
+
+/// The commands that install the packages; `None` where nothing can.
+fn apt_commands(installer: Installer, missing: &[Need]) -> Option<Vec<Vec<&'static str>>> {
+    let prefix: &[&str] = match installer {
+        Installer::Root => &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
+        Installer::Sudo => &["sudo", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"],
+        Installer::Nothing => return None,
+    };
+    let mut install = [prefix, &["install", "--yes", "--no-install-recommends"]].concat();
+    install.extend(missing.iter().map(|need| need.package));
+    Some(vec![[prefix, &["update"]].concat(), install])
+}
+
+fn by_hand(missing: &[Need]) -> String {
+    let mut text =
+        String::from("cannot install packages here (apt-get with root or sudo is needed). Install by hand:");
+    for need in missing {
+        text.push_str(&format!(
+            "\n  {} (any of: {}): {}",
+            need.package,
+            need.programs.join(", "),
+            need.purpose
+        ));
+    }
+    text
+}
+
+fn node_version() -> Outcome {
+    let output = Command::new("node")
+        .arg("--version")
+        .output()
+        .map_err(|error| Failure::new(format!("cannot start node: {error}")))?;
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    match node_major(&version) {
+        Some(major) if major >= NODE_MAJOR_MIN => Ok(()),
+        _ => Err(Failure::new(format!(
+            "the browser test needs Node {NODE_MAJOR_MIN} or newer, and `node --version` says `{version}`; \
+            install it from https://nodejs.org"
+        ))),
+    }
+}
+
+fn node_major(version: &str) -> Option<u32> {
+    version.strip_prefix('v')?.split('.').next()?.parse().ok()
+}
+
+/// Installs what the lock file names into `target/e2e`, so that nothing outside `target` changes.
+fn node_packages(steps: &mut Steps) -> Outcome {
+    let source = root().join("fastlead-server/tests/e2e");
+    let private = root().join("target/e2e");
+    if same(&source.join("package-lock.json"), &private.join("package-lock.json"))
+        && private.join("node_modules/playwright-core/package.json").exists()
+    {
+        println!("playwright-core: present in target/e2e");
+        return Ok(());
+    }
+    let prepare = || {
+        std::fs::create_dir_all(&private)?;
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(source.join(file), private.join(file))?;
+        }
+        Ok(())
+    };
+    prepare().map_err(|error: std::io::Error| Failure::new(format!("cannot prepare target/e2e: {error}")))?;
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(&private);
+    steps.run("node packages", &mut npm)
+}
+
+/// Whether both files exist and are equal.
+fn same(left: &Path, right: &Path) -> bool {
+    matches!((std::fs::read(left), std::fs::read(right)), (Ok(left), Ok(right)) if left == right)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_name_of_a_program_is_enough() {
+        let names = |present: &[&str]| -> Vec<&str> {
+            missing(NEEDS, |program| present.contains(&program)).iter().map(|need| need.package).collect()
+        };
+        assert_eq!(names(&["git", "node", "npm", "google-chrome"]), [""; 0]);
+        assert_eq!(names(&["git", "node"]), ["npm", "chromium"]);
+    }
+
+    #[test]
+    fn apt_runs_as_root_or_through_sudo_or_not_at_all() {
+        let chromium = &NEEDS[3..];
+        let last = |installer| apt_commands(installer, chromium).map(|all| all[1].join(" "));
+        let install =
+            "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium";
+        assert_eq!(last(Installer::Root).as_deref(), Some(install));
+        assert_eq!(last(Installer::Sudo), Some(format!("sudo {install}")));
+        assert_eq!(last(Installer::Nothing), None);
+        assert!(by_hand(chromium).contains("google-chrome"));
+    }
+
+    #[test]
+    fn node_says_its_major_version() {
+        assert_eq!(node_major("v20.20.2"), Some(20));
+        assert_eq!(node_major(""), None);
+        assert_eq!(node_major("20"), None);
+    }
+}

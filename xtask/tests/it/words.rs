@@ -1,0 +1,121 @@
+//! Words that must not occur in a part of the repository.
+
+use crate::repository::{File, assert_none, files};
+
+/// A rule: these words do not occur in these files.
+struct Absence {
+    /// Why, in one line.
+    why: &'static str,
+    /// Which files.
+    within: fn(&File) -> bool,
+    /// The words. They match only where they are not part of a longer name, and are no method. Some
+    /// are written in two parts, so that this file passes its own test.
+    words: &'static [&'static str],
+}
+
+const ABSENCES: &[Absence] = &[
+    Absence {
+        why: "a test waits for an event, or on paused time, and never for a while",
+        within: |file| file.is_integration_test(),
+        words: &[concat!("sle", "ep("), concat!("sleep", "_until("), concat!("page.waitFor", "Timeout(")],
+    },
+    Absence {
+        why: "an adapter is given the time, its settings and its randomness; it starts no tasks and waits for nothing",
+        within: |file| file.path.starts_with("fastlead-channels/src/") && file.extension() == "rs",
+        words: &[
+            "Utc::now",
+            "SystemTime::now",
+            "std::env",
+            "std::fs",
+            "tokio::fs",
+            "tokio::spawn",
+            "thread::spawn",
+            "thread_rng",
+            "Uuid::new_v4",
+            "Uuid::now_v7",
+            "time::sleep",
+        ],
+    },
+    Absence {
+        why: "core reads the clock in its clock, and nowhere else",
+        within: |file| {
+            file.path.starts_with("fastlead-core/src/")
+                && !["fastlead-core/src/time.rs", "fastlead-core/src/id.rs"].contains(&file.path.as_str())
+                && file.extension() == "rs"
+        },
+        words: &["Utc::now", "SystemTime::now", "Uuid::now_v7", "Uuid::new_v4"],
+    },
+    Absence {
+        why: "money is counted in minor units",
+        within: |file| file.path.starts_with("fastlead-billing/src/") && file.extension() == "rs",
+        words: &["f32", "f64"],
+    },
+    Absence {
+        why: "a certificate that does not fit is refused",
+        within: |file| file.path.starts_with("fastlead-channels/src/") && file.extension() == "rs",
+        words: &["danger_accept_invalid_certs", "danger_accept_invalid_hostnames"],
+    },
+];
+
+fn is_name(character: char) -> bool {
+    character.is_alphanumeric() || character == '_'
+}
+
+fn occurrences(absence: &Absence, files: &[File]) -> Vec<String> {
+    let mut faults = Vec::new();
+    for file in files.iter().filter(|file| (absence.within)(file)) {
+        for word in absence.words {
+            for (position, _) in file.text.match_indices(word) {
+                let longer = file.text[..position].ends_with(|c| is_name(c) || c == '.')
+                    || (word.ends_with(is_name) && file.text[position + word.len()..].starts_with(is_name));
+                if !longer {
+                    faults.push(format!("{}: `{word}`", file.at(position)));
+                }
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn what_must_not_be_is_not() {
+    let files = files();
+    let mut report = Vec::new();
+    for absence in ABSENCES {
+        let faults = occurrences(absence, &files);
+        if !faults.is_empty() {
+            report.push(format!("{}:\n    {}", absence.why, faults.join("\n    ")));
+        }
+    }
+    assert_none("these words must not occur there", &report);
+}
+
+#[test]
+fn a_word_that_must_not_be_is_noticed() {
+    let sleep = concat!(
+        "tokio::time::sle",
+        "ep(a).await; thread::sle",
+        "ep(b); clock.sle",
+        "ep(c); fn oversle",
+        "ep() {}"
+    );
+    let samples = [
+        File::sample("a/tests/it/waits.rs", sleep),
+        File::sample("a/src/backoff.rs", sleep),
+        File::sample("fastlead-channels/src/acme/adapter.rs", "let now = Utc::now(); // not MyUtc::nowhere"),
+        File::sample("fastlead-core/src/time.rs", "Utc::now()"),
+        File::sample("fastlead-core/src/decide.rs", "Utc::now()"),
+        File::sample("fastlead-billing/src/money.rs", "let rubles: f64 = 0.1;"),
+    ];
+    let faults: Vec<_> = ABSENCES.iter().flat_map(|absence| occurrences(absence, &samples)).collect();
+    assert_eq!(
+        faults,
+        [
+            concat!("a/tests/it/waits.rs:1: `sle", "ep(`"),
+            concat!("a/tests/it/waits.rs:1: `sle", "ep(`"),
+            "fastlead-channels/src/acme/adapter.rs:1: `Utc::now`",
+            "fastlead-core/src/decide.rs:1: `Utc::now`",
+            "fastlead-billing/src/money.rs:1: `f64`",
+        ]
+    );
+}
