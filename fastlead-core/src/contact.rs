@@ -192,7 +192,9 @@ impl From<Email> for String {
 }
 
 /// A person's account in a messenger.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub struct Handle {
     /// The channel kind that knows the account, such as `telegram`.
     pub messenger: String,
@@ -223,7 +225,9 @@ mod tests {
 
     #[test]
     fn russian_numbers_as_people_write_them() {
-        for text in ["+7 900 000-00-00", "8 (900) 000-00-00", "79000000000", "900 000 00 00", " 8-900-000-00-00 "] {
+        for text in
+            ["+7 900 000-00-00", "8 (900) 000-00-00", "79000000000", "900 000 00 00", " 8-900-000-00-00 "]
+        {
             assert_eq!(Phone::parse(text).unwrap().expose(), "+79000000000", "{text}");
         }
     }
@@ -259,7 +263,9 @@ mod tests {
 
     #[test]
     fn not_phones() {
-        for text in ["", "+", "123", "+7 900 000-00-0", "8 800", "phone", "+7 900 000-00-00 доб. 5", "'; DROP TABLE"] {
+        for text in
+            ["", "+", "123", "+7 900 000-00-0", "8 800", "phone", "+7 900 000-00-00 доб. 5", "'; DROP TABLE"]
+        {
             assert_eq!(Phone::parse(text), Err(AddressError::Phone), "{text}");
         }
     }
@@ -268,7 +274,9 @@ mod tests {
     fn emails() {
         assert_eq!(Email::parse(" Anna@Example.COM ").unwrap().expose(), "Anna@example.com");
         assert_eq!(Email::parse("иван@пример.рф").unwrap().expose(), "иван@пример.рф");
-        for text in ["", "@", "a@b", "a b@example.com", "a@example.com\r\nBcc: x@example.com", "<a@example.com>"] {
+        for text in
+            ["", "@", "a@b", "a b@example.com", "a@example.com\r\nBcc: x@example.com", "<a@example.com>"]
+        {
             assert_eq!(Email::parse(text), Err(AddressError::Email), "{text}");
         }
     }

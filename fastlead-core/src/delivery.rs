@@ -155,7 +155,9 @@ impl OrderKey {
 }
 
 /// Where a delivery stands. The terminal states are the ones of the promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// Waits for its moment.
@@ -265,7 +267,13 @@ impl RetrySchedule {
     ///
     /// A provider's own delay lengthens the wait, up to [`MAX_RETRY_AFTER`], and never shortens it.
     /// Up to a tenth is added as jitter, derived from the delivery and the attempt.
-    pub fn next(&self, delivery: DeliveryId, attempt: u32, now: Timestamp, asked: Option<Duration>) -> Option<Timestamp> {
+    pub fn next(
+        &self,
+        delivery: DeliveryId,
+        attempt: u32,
+        now: Timestamp,
+        asked: Option<Duration>,
+    ) -> Option<Timestamp> {
         let index = usize::try_from(attempt.saturating_sub(1)).ok()?;
         let base = Duration::from_secs(*self.delays_secs.get(index)?);
         let wait = base.max(asked.unwrap_or_default().min(MAX_RETRY_AFTER));

@@ -67,14 +67,22 @@ impl Registry {
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown kind; [`ErrorKind::Config`] where the configuration
     /// does not fit. The message never repeats the configuration.
-    pub fn build(&self, kind: &str, id: ChannelId, name: &str, config: serde_json::Value) -> Result<Arc<dyn Channel>> {
+    pub fn build(
+        &self,
+        kind: &str,
+        id: ChannelId,
+        name: &str,
+        config: serde_json::Value,
+    ) -> Result<Arc<dyn Channel>> {
         (self.entry(kind)?.build)(id, name.to_owned(), config)
     }
 
     fn entry(&self, kind: &str) -> Result<&Entry> {
         self.entries.get(kind).ok_or_else(|| {
             let message = match self.absent.get(kind) {
-                Some(feature) => format!("channel kind `{kind}` was compiled out; enable the cargo feature `{feature}`"),
+                Some(feature) => {
+                    format!("channel kind `{kind}` was compiled out; enable the cargo feature `{feature}`")
+                }
                 None => {
                     let known: Vec<_> = self.entries.keys().copied().collect();
                     let shown: String = kind.chars().filter(|c| !c.is_control()).take(40).collect();
@@ -123,13 +131,19 @@ impl RegistryBuilder {
     /// [`ErrorKind::Config`] where two adapters have the same kind.
     pub fn build(self) -> Result<Registry> {
         match self.twice {
-            Some(kind) => Err(Error::new(ErrorKind::Config, format!("two adapters of the channel kind `{kind}`"))),
+            Some(kind) => {
+                Err(Error::new(ErrorKind::Config, format!("two adapters of the channel kind `{kind}`")))
+            }
             None => Ok(self.registry),
         }
     }
 }
 
-fn build<A: ChannelAdapter>(id: ChannelId, name: String, config: serde_json::Value) -> Result<Arc<dyn Channel>> {
+fn build<A: ChannelAdapter>(
+    id: ChannelId,
+    name: String,
+    config: serde_json::Value,
+) -> Result<Arc<dyn Channel>> {
     let config = serde_json::from_value::<A::Config>(config).map_err(|error| {
         Error::new(ErrorKind::Config, describe_config_error(&error.to_string()))
             .with_adapter(A::KIND)

@@ -133,7 +133,11 @@ pub struct WebhookReply {
 impl WebhookReply {
     /// 200 with a short text.
     pub const fn ok(text: &'static str) -> Self {
-        Self { status: 200, content_type: "text/plain; charset=utf-8", body: Bytes::from_static(text.as_bytes()) }
+        Self {
+            status: 200,
+            content_type: "text/plain; charset=utf-8",
+            body: Bytes::from_static(text.as_bytes()),
+        }
     }
 }
 

@@ -85,7 +85,9 @@ pub fn delivery_ended(locale: Locale, lead: LeadId, state: DeliveryState) -> Tex
 /// Tells an owner that nobody has accepted a lead.
 pub fn unanswered(locale: Locale, lead: LeadId) -> Text {
     match locale {
-        Locale::Ru => notice("FastLead: заявку никто не взял", format!("Заявку {lead} никто не взял в работу.")),
+        Locale::Ru => {
+            notice("FastLead: заявку никто не взял", format!("Заявку {lead} никто не взял в работу."))
+        }
         Locale::En => notice("FastLead: nobody took a lead", format!("Nobody has accepted the lead {lead}.")),
     }
 }

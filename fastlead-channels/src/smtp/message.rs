@@ -23,21 +23,21 @@ pub(super) struct Mail {
     pub(super) from: Address,
     /// Envelope recipient.
     pub(super) to: Address,
-    /// Headers and body, every line ended by CR LF, dots not doubled yet.
+    /// Headers and body, lines separated by CR LF, dots not doubled yet.
     pub(super) source: Vec<u8>,
 }
 
 /// Builds the mail of `message`.
 ///
 /// # Errors
-/// [`ErrorKind::Unsupported`] for what mail cannot carry; [`ErrorKind::Recipient`] for an address
-/// whose domain cannot exist.
+/// [`ErrorKind::Unsupported`] for content that mail cannot carry; [`ErrorKind::Invalid`] for a
+/// recipient of another kind; [`ErrorKind::Recipient`] for an address whose domain cannot exist.
 pub(super) fn build(sender: &Sender, message: &OutboundMessage) -> Result<Mail> {
     let Content::Text(text) = &message.content else {
         return Err(refuse(ErrorKind::Unsupported, "mail carries texts only"));
     };
     let Recipient::Email(email) = &message.recipient else {
-        return Err(refuse(ErrorKind::Unsupported, "mail goes to e-mail addresses only"));
+        return Err(refuse(ErrorKind::Invalid, "mail goes to e-mail addresses only"));
     };
     let to = wire_address(email)
         .ok_or_else(|| refuse(ErrorKind::Recipient, "the address has a domain that cannot exist"))?;
@@ -63,7 +63,10 @@ pub(super) fn build(sender: &Sender, message: &OutboundMessage) -> Result<Mail> 
         .ok()
         .and_then(|email| wire_address(&email))
         .ok_or_else(|| refuse(ErrorKind::Config, "`return_path` is not an e-mail address"))?;
-    Ok(Mail { message_id, from, to, source: mail.formatted() })
+    let mut source = mail.formatted();
+    // The final dot brings a line break of its own.
+    source.truncate(source.strip_suffix(b"\r\n").map_or(source.len(), <[u8]>::len));
+    Ok(Mail { message_id, from, to, source })
 }
 
 fn headers(
@@ -147,7 +150,6 @@ fn plain_body(text: &Text) -> String {
         body.push_str(if index == 0 { "\n\n" } else { "\n" });
         body.push_str(&format!("{label}: {url}"));
     }
-    body.push('\n');
     body
 }
 
@@ -160,7 +162,7 @@ fn html_body(text: &Text) -> Option<String> {
     for (label, url) in links(text) {
         page.push_str(&format!("<p><a href=\"{}\">{}</a></p>\n", escape(url), escape(&label)));
     }
-    page.push_str("</body>\n</html>\n");
+    page.push_str("</body>\n</html>");
     Some(page)
 }
 

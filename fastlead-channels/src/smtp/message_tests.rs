@@ -50,7 +50,7 @@ fn a_plain_message_is_these_bytes() {
         "Content-Type: text/plain; charset=utf-8\r\n",
         "Content-Transfer-Encoding: 7bit\r\n",
         "\r\n",
-        "Hello\r\nAnna\r\nbye\r\n\r\n",
+        "Hello\r\nAnna\r\nbye",
     );
     assert_eq!(source(&sender(|_| {}), &message(text)), expected);
 }
@@ -143,7 +143,7 @@ fn buttons_that_open_pages_are_links_and_the_others_are_not_there() {
     ];
     assert_eq!(
         plain_body(&text),
-        "Lead\n\nSee <it>: https://example.com/l?a=1&b=\"2\nCall back: https://example.com/c\n"
+        "Lead\n\nSee <it>: https://example.com/l?a=1&b=\"2\nCall back: https://example.com/c"
     );
     let html = html_body(&text).unwrap();
     assert!(html.contains("<div dir=\"auto\"><b>Lead</b></div>"));
@@ -164,8 +164,8 @@ fn what_mail_cannot_carry_is_refused_without_a_call() {
         interaction_id: "1".to_owned(),
         text: "ok".to_owned(),
     });
-    for message in [to_phone, reply] {
-        assert_eq!(build(&sender, &message).err().unwrap().kind(), ErrorKind::Unsupported);
+    for (message, kind) in [(to_phone, ErrorKind::Invalid), (reply, ErrorKind::Unsupported)] {
+        assert_eq!(build(&sender, &message).err().unwrap().kind(), kind);
     }
 }
 

@@ -54,7 +54,8 @@ impl Decider<'_> {
         };
         let mut start = Sha256::new();
         start.update(scope.as_bytes());
-        let values = dedupe.fields.iter().map(|field| field.value(capture).map(|value| (field, value.to_lowercase())));
+        let values =
+            dedupe.fields.iter().map(|field| field.value(capture).map(|value| (field, value.to_lowercase())));
         let add = |hash: &mut Sha256, field: &crate::policy::Field, value: &str| {
             let name = field.to_string();
             for part in [name.as_str(), value] {

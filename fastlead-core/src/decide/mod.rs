@@ -125,7 +125,13 @@ impl Decider<'_> {
                 };
                 let body =
                     Body::Template { name: template.to_owned(), locale: target.locale, offer_buttons: true };
-                self.deliver(address, Purpose::Offer { target: name.clone(), step }, body, MessageClass::Service, ttl);
+                self.deliver(
+                    address,
+                    Purpose::Offer { target: name.clone(), step },
+                    body,
+                    MessageClass::Service,
+                    ttl,
+                );
             }
             let deliveries = u32::try_from(self.effects.len() - before).unwrap_or(u32::MAX);
             self.effects.push(Effect::Offer { target: name.clone(), step, deliveries });
@@ -133,7 +139,14 @@ impl Decider<'_> {
     }
 
     /// Adds a delivery unless its channel is gone. Answers whether it was added.
-    fn deliver(&mut self, address: Address<'_>, purpose: Purpose, body: Body, class: MessageClass, ttl_secs: u64) -> bool {
+    fn deliver(
+        &mut self,
+        address: Address<'_>,
+        purpose: Purpose,
+        body: Body,
+        class: MessageClass,
+        ttl_secs: u64,
+    ) -> bool {
         let Address { rule, channel, recipient, retry } = address;
         let Some(facts) = self.snapshot.channels.get(channel) else {
             self.trace.note(rule, Some(channel), Verdict::Skipped, Reason::ChannelMissing);
@@ -188,9 +201,18 @@ impl Decider<'_> {
                 continue;
             };
             for destination in &target.destinations {
-                let same = self.snapshot.channels.get(&destination.channel).is_some_and(|facts| Some(facts.id) == about);
+                let same = self
+                    .snapshot
+                    .channels
+                    .get(&destination.channel)
+                    .is_some_and(|facts| Some(facts.id) == about);
                 if same {
-                    self.trace.note(rule.clone(), Some(&destination.channel), Verdict::Skipped, Reason::SameChannel);
+                    self.trace.note(
+                        rule.clone(),
+                        Some(&destination.channel),
+                        Verdict::Skipped,
+                        Reason::SameChannel,
+                    );
                     continue;
                 }
                 let address = Address {
@@ -200,7 +222,13 @@ impl Decider<'_> {
                     retry: destination.retry.as_ref(),
                 };
                 let body = Body::Fixed(crate::message::Content::Text(text(target.locale)));
-                self.deliver(address, Purpose::Notice, body, MessageClass::Service, self.policy.delivery.ttl_secs);
+                self.deliver(
+                    address,
+                    Purpose::Notice,
+                    body,
+                    MessageClass::Service,
+                    self.policy.delivery.ttl_secs,
+                );
             }
         }
     }

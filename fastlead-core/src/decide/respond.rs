@@ -63,7 +63,9 @@ impl Decider<'_> {
     fn answer_press(&mut self, via: &Via, text: &str) {
         let Via::Button { channel_id, interaction_id, chat } = via else { return };
         let channels = &self.snapshot.channels;
-        let Some(name) = channels.iter().find(|(_, facts)| facts.id == *channel_id).map(|(name, _)| name.clone()) else {
+        let Some(name) =
+            channels.iter().find(|(_, facts)| facts.id == *channel_id).map(|(name, _)| name.clone())
+        else {
             self.trace.note("respond.reply", None, Verdict::Skipped, Reason::ChannelMissing);
             return;
         };
@@ -77,6 +79,12 @@ impl Decider<'_> {
             interaction_id: interaction_id.clone(),
             text: text.to_owned(),
         });
-        self.deliver(address, Purpose::InteractionReply, Body::Fixed(content), MessageClass::Service, REPLY_TTL_SECS);
+        self.deliver(
+            address,
+            Purpose::InteractionReply,
+            Body::Fixed(content),
+            MessageClass::Service,
+            REPLY_TTL_SECS,
+        );
     }
 }

@@ -86,7 +86,12 @@ impl LeadState {
             Effect::Accept => self.status = LeadStatus::Open,
             Effect::Reject { code } => self.status = LeadStatus::Rejected { code: code.clone() },
             Effect::Offer { target, step, deliveries } => {
-                self.offers.push(Offer { target: target.clone(), step: *step, alive: *deliveries, declined: false });
+                self.offers.push(Offer {
+                    target: target.clone(),
+                    step: *step,
+                    alive: *deliveries,
+                    declined: false,
+                });
             }
             Effect::Assign { target } => {
                 self.status = LeadStatus::Accepted;
@@ -98,7 +103,8 @@ impl LeadState {
                 }
             }
             Effect::OfferLost { target } => {
-                let lost = self.offers.iter_mut().rev().find(|offer| offer.target == *target && offer.alive > 0);
+                let lost =
+                    self.offers.iter_mut().rev().find(|offer| offer.target == *target && offer.alive > 0);
                 if let Some(offer) = lost {
                     offer.alive -= 1;
                 }

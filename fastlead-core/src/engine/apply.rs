@@ -36,7 +36,9 @@ impl Engine {
         extras: impl Fn() -> Extras + Send + Sync,
     ) -> Result<Applied> {
         for _ in 0..MAX_DECISIONS {
-            let Some(record) = self.inner.store.lead(workspace, lead_id).await? else { return Ok(Applied::NoLead) };
+            let Some(record) = self.inner.store.lead(workspace, lead_id).await? else {
+                return Ok(Applied::NoLead);
+            };
             let policy = self.policy(record.policy).await?;
             let directory = self.directory();
             let now = self.now();
@@ -58,12 +60,18 @@ impl Engine {
                 guard: Guard::Version(state.version),
             };
             let next = state.apply(&decision.effects);
-            let prepared = self.prepare(owner, event.clone(), next.clone(), decision, extras(), &directory, now);
+            let prepared =
+                self.prepare(owner, event.clone(), next.clone(), decision, extras(), &directory, now);
             match self.inner.store.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     let project_id = scope.project_id;
-                    let facts =
-                        LeadFacts { id: lead_id, project_id, source_id, created_at, capture: Arc::new(capture) };
+                    let facts = LeadFacts {
+                        id: lead_id,
+                        project_id,
+                        source_id,
+                        created_at,
+                        capture: Arc::new(capture),
+                    };
                     self.start(prepared.immediate, Some(&facts));
                     if let Some(moment) = prepared.wake_by {
                         self.wake_by(moment);

@@ -19,7 +19,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::Policy;
 use crate::port::{
-    Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
+    Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source, SourceLimits, Store,
+    Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -183,7 +184,9 @@ async fn embed(
     let now = engine.now();
     let workspace_id = WorkspaceId::from_uuid(stable_uuid("workspace", "embedded"));
     let project_id = ProjectId::from_uuid(stable_uuid("project", name));
-    catalog.put_workspace(Workspace { id: workspace_id, name: "embedded".to_owned(), created_at: now }).await?;
+    catalog
+        .put_workspace(Workspace { id: workspace_id, name: "embedded".to_owned(), created_at: now })
+        .await?;
     let project = Project { id: project_id, workspace_id, name: name.to_owned(), created_at: now };
     catalog.put_project(project.clone()).await?;
     engine.put_project(project);
@@ -208,7 +211,8 @@ async fn embed(
     }
     policy.validate(&engine.directory().capabilities(workspace_id)).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; "))).with_operation("build")
+        Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; ")))
+            .with_operation("build")
     })?;
     let policy_id = PolicyId::from_uuid(stable_uuid("policy", name));
     let record = catalog.publish_policy(workspace_id, project_id, policy_id, policy, now).await?;

@@ -74,7 +74,8 @@ impl Engine {
         let CaptureRequest { source, capture, idempotency } = request;
         let directory = self.directory();
         let policy = directory.current_policy(source.project_id).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "the source's project has no published policy").with_operation("capture")
+            Error::new(ErrorKind::Config, "the source's project has no published policy")
+                .with_operation("capture")
         })?;
         let scope = Scope { workspace_id: source.workspace_id, project_id: source.project_id };
         let mut snapshot = directory.snapshot(scope.workspace_id);
@@ -131,12 +132,15 @@ impl Engine {
                     return Ok(CaptureOutcome { answer, replayed: true, trace: None });
                 }
                 CommitOutcome::Refused(Refusal::KeyReused) => {
-                    let message = "this idempotency key was used for another request; use a new key for a new request";
+                    let message =
+                        "this idempotency key was used for another request; use a new key for a new request";
                     return Err(Error::new(ErrorKind::Conflict, message)
                         .with_operation("capture")
                         .with_context("code", "idempotency_key_reused"));
                 }
-                CommitOutcome::Refused(Refusal::Duplicate(of)) => Arc::make_mut(&mut snapshot).duplicate_of = Some(of),
+                CommitOutcome::Refused(Refusal::Duplicate(of)) => {
+                    Arc::make_mut(&mut snapshot).duplicate_of = Some(of)
+                }
                 // A duplicate of a lead that is gone meanwhile is decided anew.
                 CommitOutcome::Refused(Refusal::Stale) => Arc::make_mut(&mut snapshot).duplicate_of = None,
                 CommitOutcome::Refused(_) => {}
@@ -169,7 +173,10 @@ fn owner(
             Effect::Reject { code } => return (new, CaptureVerdict::Rejected { code: code.clone() }),
             Effect::Duplicate { of } => {
                 let event_id = EventId::generate(&*engine.inner.ids, now);
-                return (Owner { lead_id: *of, event_id, guard: Guard::Append, ..new }, CaptureVerdict::Duplicate);
+                return (
+                    Owner { lead_id: *of, event_id, guard: Guard::Append, ..new },
+                    CaptureVerdict::Duplicate,
+                );
             }
             _ => {}
         }

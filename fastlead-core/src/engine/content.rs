@@ -77,7 +77,11 @@ impl<'a> LeadContext<'a> {
             phone: capture.contact.phone.as_ref().map(crate::contact::Phone::expose),
             email: capture.contact.email.as_ref().map(crate::contact::Email::expose),
             comment: text(&capture.comment),
-            fields: capture.fields.iter().map(|(name, value)| (name.as_str(), value.expose().as_str())).collect(),
+            fields: capture
+                .fields
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.expose().as_str()))
+                .collect(),
             created_at: facts.created_at,
             locale: capture.locale,
             page: last.and_then(|touch| text(&touch.page)),
@@ -99,7 +103,9 @@ pub(super) fn contents(
     directory: &Directory,
     capabilities: &Capabilities,
 ) -> Result<Vec<Content>> {
-    let missing = |what: &str| Error::new(ErrorKind::Internal, format!("delivery has no {what}")).with_operation("render");
+    let missing = |what: &str| {
+        Error::new(ErrorKind::Internal, format!("delivery has no {what}")).with_operation("render")
+    };
     let text = match &delivery.spec.body {
         Body::Fixed(Content::Text(text)) => text.clone(),
         Body::Fixed(content) => return supported(content.clone(), capabilities).map(|content| vec![content]),
@@ -159,16 +165,20 @@ fn supported(content: Content, capabilities: &Capabilities) -> Result<Content> {
 fn buttons(locale: Locale, offer: bool, lead: LeadId, policy: &ActivePolicy) -> Vec<Button> {
     let mut buttons = Vec::new();
     if offer {
-        for (label, response) in
-            [(words::accept_label(locale), Response::Accept), (words::decline_label(locale), Response::Decline)]
-        {
+        for (label, response) in [
+            (words::accept_label(locale), Response::Accept),
+            (words::decline_label(locale), Response::Decline),
+        ] {
             buttons.push(Button { label: label.to_owned(), action: ButtonAction::Respond(response) });
         }
     }
     if let Some(url) = &policy.policy.delivery.lead_url {
         let url = url.as_str().replace("{lead_id}", &lead.to_string());
         if let Ok(url) = HttpUrl::try_from(url) {
-            buttons.push(Button { label: words::open_label(locale).to_owned(), action: ButtonAction::Open(url) });
+            buttons.push(Button {
+                label: words::open_label(locale).to_owned(),
+                action: ButtonAction::Open(url),
+            });
         }
     }
     buttons

@@ -34,7 +34,8 @@ impl ActivePolicy {
     pub fn new(record: &PolicyRecord) -> Result<Self> {
         let templates = CompiledTemplates::compile(&record.policy.templates).map_err(|faults| {
             let first = faults.first().map(|fault| fault.path.clone()).unwrap_or_default();
-            Error::new(ErrorKind::Config, format!("template at `{first}` does not compile")).with_operation("load policy")
+            Error::new(ErrorKind::Config, format!("template at `{first}` does not compile"))
+                .with_operation("load policy")
         })?;
         Ok(Self { reference: record.reference, policy: Arc::clone(&record.policy), templates })
     }
@@ -175,7 +176,9 @@ impl Directory {
     fn refresh_snapshot(&mut self, workspace: WorkspaceId) {
         let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
         let channels = mine
-            .map(|channel| (channel.name.clone(), ChannelFacts { id: channel.id, paused: channel.is_paused() }))
+            .map(|channel| {
+                (channel.name.clone(), ChannelFacts { id: channel.id, paused: channel.is_paused() })
+            })
             .collect();
         self.snapshots.insert(workspace, Arc::new(Snapshot { channels, duplicate_of: None }));
     }

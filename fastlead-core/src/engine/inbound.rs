@@ -6,7 +6,9 @@ use super::Engine;
 use super::apply::Applied;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
-use crate::channel::{Channel, InboundEvent, InboundKind, MessageReference, Peer, ReceiptStatus, ResponseTokenText};
+use crate::channel::{
+    Channel, InboundEvent, InboundKind, MessageReference, Peer, ReceiptStatus, ResponseTokenText,
+};
 use crate::decide::{Event, LeadState, Via};
 use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
@@ -47,7 +49,8 @@ impl Engine {
         let active = directory.channel(channel).map(Arc::clone);
         let active = active.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
         let receiver = active.channel.webhook();
-        let receiver = receiver.ok_or_else(|| Error::new(ErrorKind::NotFound, "this channel takes no webhooks"))?;
+        let receiver =
+            receiver.ok_or_else(|| Error::new(ErrorKind::NotFound, "this channel takes no webhooks"))?;
         let verified = receiver.verify(request)?;
         if verified.must_confirm() {
             let message = "this provider does not sign; its events must be confirmed by fetching, which is not supported here";
@@ -81,7 +84,13 @@ impl Engine {
     ///
     /// # Errors
     /// Where the decision could not be stored.
-    pub async fn respond(&self, workspace: WorkspaceId, lead: LeadId, target: &str, response: Response) -> Result<ResponseOutcome> {
+    pub async fn respond(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        target: &str,
+        response: Response,
+    ) -> Result<ResponseOutcome> {
         let event = Event::Responded { target: target.to_owned(), response, via: Via::Api };
         match self.apply(workspace, lead, event, Extras::default).await? {
             Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),
@@ -144,7 +153,9 @@ impl Engine {
     ) -> Result<bool> {
         let Some(token) = token.and_then(ResponseTokenText::decode) else { return Ok(false) };
         let message = MessageReference::Delivery(token.delivery_id);
-        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, &message).await? else { return Ok(false) };
+        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, &message).await? else {
+            return Ok(false);
+        };
         let (Some(lead), Purpose::Offer { target, .. }) = (delivery.lead_id, &delivery.spec.purpose) else {
             return Ok(false);
         };
@@ -161,7 +172,12 @@ impl Engine {
         }
     }
 
-    async fn receipt(&self, record: &InboundRecord, message: &MessageReference, status: &ReceiptStatus) -> Result<()> {
+    async fn receipt(
+        &self,
+        record: &InboundRecord,
+        message: &MessageReference,
+        status: &ReceiptStatus,
+    ) -> Result<()> {
         let (state, reason, error) = match status {
             ReceiptStatus::Delivered | ReceiptStatus::Read => (DeliveryState::Delivered, None, None),
             ReceiptStatus::Failed(failure) => {
@@ -191,7 +207,8 @@ impl Engine {
             cost: None,
             verdict: state.as_str().to_owned(),
         };
-        let (after, changed) = self.inner.store.record_receipt(delivery.id, state, reason.clone(), attempt).await?;
+        let (after, changed) =
+            self.inner.store.record_receipt(delivery.id, state, reason.clone(), attempt).await?;
         if !changed {
             return Ok(());
         }

@@ -211,7 +211,8 @@ impl Engine {
     /// # Errors
     /// Where the catalog cannot be written.
     pub async fn resume(&self, workspace: WorkspaceId, channel: ChannelId) -> Result<bool> {
-        let changed = self.inner.catalog.set_channel_status(workspace, channel, ChannelStatus::Active).await?;
+        let changed =
+            self.inner.catalog.set_channel_status(workspace, channel, ChannelStatus::Active).await?;
         self.set_paused(workspace, channel, false);
         self.inner.wake.notify_one();
         Ok(changed)
@@ -252,12 +253,21 @@ impl Engine {
 
     /// The policy version that decides on an older lead.
     async fn policy(&self, reference: PolicyRef) -> Result<Arc<ActivePolicy>> {
-        let known = self.inner.policies.lock().unwrap_or_else(PoisonError::into_inner).get(&reference).map(Arc::clone);
+        let known = self
+            .inner
+            .policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&reference)
+            .map(Arc::clone);
         if let Some(policy) = known {
             return Ok(policy);
         }
         let record = self.inner.catalog.policy(reference).await?.ok_or_else(|| {
-            Error::new(ErrorKind::NotFound, format!("policy {} version {} is gone", reference.id, reference.version))
+            Error::new(
+                ErrorKind::NotFound,
+                format!("policy {} version {} is gone", reference.id, reference.version),
+            )
         })?;
         let policy = Arc::new(ActivePolicy::new(&record)?);
         self.remember(Arc::clone(&policy));

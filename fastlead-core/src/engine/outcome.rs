@@ -47,7 +47,13 @@ pub(super) fn after_send(
     }
 }
 
-fn accepted(delivery: &Delivery, capabilities: &Capabilities, part: Part, receipt: &SendReceipt, now: Timestamp) -> Outcome {
+fn accepted(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    part: Part,
+    receipt: &SendReceipt,
+    now: Timestamp,
+) -> Outcome {
     if part.index + 1 < part.count {
         return next_part(part.index + 1, now);
     }
@@ -58,11 +64,22 @@ fn accepted(delivery: &Delivery, capabilities: &Capabilities, part: Part, receip
     await_receipt(delivery, capabilities, part, id, now)
 }
 
-fn await_receipt(delivery: &Delivery, capabilities: &Capabilities, part: Part, id: Option<String>, now: Timestamp) -> Outcome {
+fn await_receipt(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    part: Part,
+    id: Option<String>,
+    now: Timestamp,
+) -> Outcome {
     let id = id.or_else(|| delivery.provider_message_id.clone());
     match receipt_check_at(now, 0) {
         Some(check_at) if capabilities.receipts => Outcome {
-            settled: Settled::Await { check_at, provider_message_id: id, uncertain: false, parts_sent: part.count },
+            settled: Settled::Await {
+                check_at,
+                provider_message_id: id,
+                uncertain: false,
+                parts_sent: part.count,
+            },
             verdict: "accepted",
             pause: None,
         },
@@ -75,7 +92,13 @@ fn next_part(parts_sent: u32, now: Timestamp) -> Outcome {
     Outcome { settled, verdict: "next_part", pause: None }
 }
 
-fn failed(delivery: &Delivery, capabilities: &Capabilities, part: Part, error: &Error, now: Timestamp) -> Outcome {
+fn failed(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    part: Part,
+    error: &Error,
+    now: Timestamp,
+) -> Outcome {
     let parts_sent = part.index;
     let kind = error.kind();
     let deferred = |due_at, verdict: &'static str, pause| Outcome {
@@ -99,7 +122,9 @@ fn failed(delivery: &Delivery, capabilities: &Capabilities, part: Part, error: &
                 ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None)
             }
         }
-        RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => retry(delivery, parts_sent, error.code(), after, now),
+        RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => {
+            retry(delivery, parts_sent, error.code(), after, now)
+        }
     }
 }
 
@@ -116,7 +141,13 @@ fn uncertain(delivery: &Delivery, parts_sent: u32, now: Timestamp) -> Outcome {
     }
 }
 
-fn retry(delivery: &Delivery, parts_sent: u32, reason: &str, asked: Option<std::time::Duration>, now: Timestamp) -> Outcome {
+fn retry(
+    delivery: &Delivery,
+    parts_sent: u32,
+    reason: &str,
+    asked: Option<std::time::Duration>,
+    now: Timestamp,
+) -> Outcome {
     match delivery.spec.retry.next(delivery.id, delivery.attempts, now, asked) {
         None => ended(DeliveryState::Failed, Some("retries_exhausted"), None),
         Some(due_at) if due_at >= delivery.expires_at => expired(),
@@ -173,13 +204,20 @@ pub(super) fn after_lookup(
     }
 }
 
-fn ask_later(delivery: &Delivery, uncertain: bool, part: Part, result: &Result<Lookup>, now: Timestamp) -> Outcome {
+fn ask_later(
+    delivery: &Delivery,
+    uncertain: bool,
+    part: Part,
+    result: &Result<Lookup>,
+    now: Timestamp,
+) -> Outcome {
     let pause = match result {
         Err(error) if error.kind().is_account_level() => Some(error.kind()),
         _ => None,
     };
     let since = delivery.last_attempt_at.unwrap_or(now);
-    let next = receipt_check_at(since, delivery.checks).map(|at| at.max(plus_seconds(now, UNCERTAIN_CHECK_SECS)));
+    let next =
+        receipt_check_at(since, delivery.checks).map(|at| at.max(plus_seconds(now, UNCERTAIN_CHECK_SECS)));
     match next {
         Some(check_at) => Outcome {
             settled: Settled::Await {
@@ -191,7 +229,9 @@ fn ask_later(delivery: &Delivery, uncertain: bool, part: Part, result: &Result<L
             verdict: "ask_later",
             pause,
         },
-        None if uncertain => Outcome { pause, ..ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None) },
+        None if uncertain => {
+            Outcome { pause, ..ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None) }
+        }
         None => Outcome {
             pause,
             ..ended(DeliveryState::Sent, Some("no_receipt"), delivery.provider_message_id.clone())

@@ -95,7 +95,10 @@ impl Engine {
             if channel.is_paused() || free == 0 {
                 return None;
             }
-            Some((Arc::clone(channel), if channel.may_prefetch() { free.saturating_mul(PREFETCH) } else { free }))
+            Some((
+                Arc::clone(channel),
+                if channel.may_prefetch() { free.saturating_mul(PREFETCH) } else { free },
+            ))
         };
         self.directory().channels().filter_map(room).collect()
     }
@@ -103,7 +106,8 @@ impl Engine {
     /// Claims and starts what is due. Answers whether there may be more at once.
     async fn claim_once(&self) -> Result<bool> {
         let now = self.now();
-        let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> = HashMap::new();
+        let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
+            HashMap::new();
         for (channel, limit) in self.claimable() {
             let mut permits = Vec::new();
             while u32::try_from(permits.len()).unwrap_or(u32::MAX) < limit {
@@ -116,7 +120,8 @@ impl Engine {
                 continue;
             }
             channel.backlog.store(false, Ordering::Release);
-            let limit = if channel.may_prefetch() { limit } else { u32::try_from(permits.len()).unwrap_or(u32::MAX) };
+            let limit =
+                if channel.may_prefetch() { limit } else { u32::try_from(permits.len()).unwrap_or(u32::MAX) };
             taken.insert(channel.id, (channel, permits, limit));
         }
         let request = ClaimRequest {

@@ -12,7 +12,8 @@ use super::{Change, Engine};
 use crate::channel::{Channel, SendReceipt, SentReference};
 use crate::decide::Event;
 use crate::delivery::{
-    Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, LeasedDelivery, NewDelivery, Phase, Purpose,
+    Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, LeasedDelivery, NewDelivery,
+    Phase, Purpose,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
@@ -23,14 +24,24 @@ use crate::words;
 
 impl Engine {
     /// Works on a leased delivery. Errors end in the log: the lease runs out and another try is made.
-    pub(super) async fn work(&self, leased: LeasedDelivery, channel: &Arc<ActiveChannel>, lead: Option<LeadFacts>) {
+    pub(super) async fn work(
+        &self,
+        leased: LeasedDelivery,
+        channel: &Arc<ActiveChannel>,
+        lead: Option<LeadFacts>,
+    ) {
         let id = leased.delivery.id;
         if let Err(error) = self.try_work(leased, channel, lead).await {
             tracing::error!(delivery = %id, %error, "delivery could not be recorded; its lease will run out");
         }
     }
 
-    async fn try_work(&self, leased: LeasedDelivery, channel: &Arc<ActiveChannel>, lead: Option<LeadFacts>) -> Result<()> {
+    async fn try_work(
+        &self,
+        leased: LeasedDelivery,
+        channel: &Arc<ActiveChannel>,
+        lead: Option<LeadFacts>,
+    ) -> Result<()> {
         let LeasedDelivery { delivery, phase, lease } = &leased;
         let now = self.now();
         let (outcome, attempt) = match phase {
@@ -68,7 +79,14 @@ impl Engine {
             Ok(ready) => ready,
             Err(error) => {
                 let outcome = outcome::refused(&error);
-                let attempt = attempt(delivery, AttemptOperation::Send, Part::WHOLE, started_at, started_at, outcome.verdict);
+                let attempt = attempt(
+                    delivery,
+                    AttemptOperation::Send,
+                    Part::WHOLE,
+                    started_at,
+                    started_at,
+                    outcome.verdict,
+                );
                 return Ok((outcome, Some(Attempt { error: Some(AttemptError::from(&error)), ..attempt })));
             }
         };
@@ -139,7 +157,12 @@ impl Engine {
         }))
     }
 
-    async fn ask(&self, delivery: &Delivery, channel: &ActiveChannel, uncertain: bool) -> (Outcome, Option<Attempt>) {
+    async fn ask(
+        &self,
+        delivery: &Delivery,
+        channel: &ActiveChannel,
+        uncertain: bool,
+    ) -> (Outcome, Option<Attempt>) {
         let started_at = self.now();
         let reference = SentReference {
             delivery_id: delivery.id,
@@ -151,10 +174,15 @@ impl Engine {
         let result = channel.channel.lookup(&reference).await;
         let ended_at = self.now();
         // A receipt is asked for after the last part; an unknown outcome is that of the next part.
-        let part = Part { index: if uncertain { delivery.parts_sent } else { delivery.parts_sent.saturating_sub(1) }, count: delivery.parts_sent.max(1) };
+        let part = Part {
+            index: if uncertain { delivery.parts_sent } else { delivery.parts_sent.saturating_sub(1) },
+            count: delivery.parts_sent.max(1),
+        };
         let part = if uncertain { Part { count: part.index + 1, ..part } } else { part };
-        let outcome = outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
-        let attempt = attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
+        let outcome =
+            outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
+        let attempt =
+            attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
         let error = result.as_ref().err().map(AttemptError::from);
         (outcome, Some(Attempt { error, ..attempt }))
     }
@@ -172,7 +200,11 @@ impl Engine {
             _ => None,
         };
         let settled = match (ended_badly, delivery.lead_id, &delivery.spec.purpose) {
-            (Some((state, reason)), Some(lead_id), Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook) => {
+            (
+                Some((state, reason)),
+                Some(lead_id),
+                Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook,
+            ) => {
                 let target = match &delivery.spec.purpose {
                     Purpose::Offer { target, .. } => Some(target.clone()),
                     _ => None,
@@ -215,7 +247,12 @@ impl Engine {
     }
 
     /// Pauses a channel whose account is at fault, once, and tells the owners over other channels.
-    async fn pause_account(&self, delivery: &Delivery, channel: &ActiveChannel, cause: ErrorKind) -> Result<()> {
+    async fn pause_account(
+        &self,
+        delivery: &Delivery,
+        channel: &ActiveChannel,
+        cause: ErrorKind,
+    ) -> Result<()> {
         let workspace = channel.workspace_id;
         if channel.is_paused() || !self.pause(workspace, channel.id, cause.code()).await? {
             return Ok(());
@@ -286,7 +323,10 @@ fn attempt(
         part: part.index,
         operation,
         started_at,
-        micros: (ended_at - started_at).num_microseconds().and_then(|micros| u64::try_from(micros).ok()).unwrap_or(0),
+        micros: (ended_at - started_at)
+            .num_microseconds()
+            .and_then(|micros| u64::try_from(micros).ok())
+            .unwrap_or(0),
         error: None,
         provider_message_id: None,
         segments: None,

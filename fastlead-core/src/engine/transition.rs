@@ -10,7 +10,7 @@ use super::{Engine, content::LeadFacts};
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
 use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
 use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use crate::port::{Guard, InboundRef, IdempotencyRecord, NewTimer, Reservation, Settlement, Transition};
+use crate::port::{Guard, IdempotencyRecord, InboundRef, NewTimer, Reservation, Settlement, Transition};
 use crate::time::{Timestamp, plus};
 
 /// What a transition carries besides the decision.
@@ -98,7 +98,9 @@ impl Engine {
                     transition.timers.push(NewTimer { id, name: timer, due_at });
                 }
                 Effect::ReserveUnique { keys, until, .. } => {
-                    transition.reservations.extend(keys.into_iter().map(|key| Reservation::Unique { key, until }));
+                    transition
+                        .reservations
+                        .extend(keys.into_iter().map(|key| Reservation::Unique { key, until }));
                 }
                 Effect::CancelOffers => transition.cancel_offers = true,
                 Effect::ClearTimers => {

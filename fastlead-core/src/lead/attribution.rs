@@ -96,7 +96,10 @@ impl Touch {
             *value = value.take().map(|text| cut(&text, 256)).filter(|text| !text.is_empty());
         }
         for value in [&mut self.referrer, &mut self.page] {
-            *value = value.take().map(|text| Pii::new(cut(text.expose(), 2_048))).filter(|text| !text.expose().is_empty());
+            *value = value
+                .take()
+                .map(|text| Pii::new(cut(text.expose(), 2_048)))
+                .filter(|text| !text.expose().is_empty());
         }
         self.click_ids =
             self.click_ids.iter().take(16).map(|(name, value)| (cut(name, 64), cut(value, 256))).collect();

@@ -137,17 +137,31 @@ fn bounded(
     let text = clean(value?.expose(), keep_lines);
     let count = text.chars().count();
     if count > max {
-        errors.push(FieldError::new(field, "too_long", format!("has {count} characters; at most {max} are taken")));
+        errors.push(FieldError::new(
+            field,
+            "too_long",
+            format!("has {count} characters; at most {max} are taken"),
+        ));
         return None;
     }
     (!text.is_empty()).then(|| Pii::new(text))
 }
 
-fn line(value: Option<Pii<String>>, field: &str, max: usize, errors: &mut Vec<FieldError>) -> Option<Pii<String>> {
+fn line(
+    value: Option<Pii<String>>,
+    field: &str,
+    max: usize,
+    errors: &mut Vec<FieldError>,
+) -> Option<Pii<String>> {
     bounded(value, field, max, false, errors)
 }
 
-fn block(value: Option<Pii<String>>, field: &str, max: usize, errors: &mut Vec<FieldError>) -> Option<Pii<String>> {
+fn block(
+    value: Option<Pii<String>>,
+    field: &str,
+    max: usize,
+    errors: &mut Vec<FieldError>,
+) -> Option<Pii<String>> {
     bounded(value, field, max, true, errors)
 }
 
@@ -167,14 +181,19 @@ fn address<T, E: std::fmt::Display>(
 
 fn handles(handles: Vec<Handle>, errors: &mut Vec<FieldError>) -> Vec<Handle> {
     if handles.len() > limits::HANDLES {
-        errors.push(FieldError::new("handles", "too_many", format!("at most {} accounts are taken", limits::HANDLES)));
+        errors.push(FieldError::new(
+            "handles",
+            "too_many",
+            format!("at most {} accounts are taken", limits::HANDLES),
+        ));
         return Vec::new();
     }
     let mut kept = Vec::with_capacity(handles.len());
     for (index, handle) in handles.into_iter().enumerate() {
         let messenger = clean(&handle.messenger, false).to_lowercase();
         let id = clean(handle.id.expose(), false);
-        if messenger.is_empty() || messenger.chars().count() > 32 || id.is_empty() || id.chars().count() > 128 {
+        if messenger.is_empty() || messenger.chars().count() > 32 || id.is_empty() || id.chars().count() > 128
+        {
             errors.push(FieldError::new(
                 format!("handles.{index}"),
                 "invalid_handle",
@@ -228,9 +247,11 @@ fn scalar(value: &serde_json::Value, lists: bool) -> Option<String> {
         serde_json::Value::Bool(flag) => Some(flag.to_string()),
         serde_json::Value::Number(number) => Some(number.to_string()),
         serde_json::Value::String(text) => Some(text.clone()),
-        serde_json::Value::Array(items) if lists => {
-            items.iter().map(|item| scalar(item, false)).collect::<Option<Vec<_>>>().map(|items| items.join(", "))
-        }
+        serde_json::Value::Array(items) if lists => items
+            .iter()
+            .map(|item| scalar(item, false))
+            .collect::<Option<Vec<_>>>()
+            .map(|items| items.join(", ")),
         _ => None,
     }
 }

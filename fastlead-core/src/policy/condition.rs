@@ -76,9 +76,9 @@ impl Condition {
             Self::Contains { field, value } => {
                 field.value(capture).is_some_and(|have| have.to_lowercase().contains(&value.to_lowercase()))
             }
-            Self::StartsWith { field, value } => {
-                field.value(capture).is_some_and(|have| have.to_lowercase().starts_with(&value.to_lowercase()))
-            }
+            Self::StartsWith { field, value } => field
+                .value(capture)
+                .is_some_and(|have| have.to_lowercase().starts_with(&value.to_lowercase())),
             Self::PhoneCountry(countries) => capture
                 .contact
                 .phone
@@ -257,7 +257,10 @@ mod tests {
             (r#"{"consented": "advertising"}"#, false),
             (r#"{"all": []}"#, true),
             (r#"{"any": []}"#, false),
-            (r#"{"not": {"any": [{"present": "comment"}, {"equals": {"field": "locale", "value": "en"}}]}}"#, true),
+            (
+                r#"{"not": {"any": [{"present": "comment"}, {"equals": {"field": "locale", "value": "en"}}]}}"#,
+                true,
+            ),
         ];
         for (json, expected) in cases {
             let condition: Condition = serde_json::from_str(json).unwrap();

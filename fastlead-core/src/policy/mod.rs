@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use condition::{Condition, Field};
-pub use validate::{PolicyFault, known_variables};
 pub(crate) use validate::nearest;
+pub use validate::{PolicyFault, known_variables};
 
 use crate::delivery::RetrySchedule;
 use crate::id::PolicyId;
-use crate::message::{Locale, Recipient, url_text::HttpUrl};
 use crate::message::MessageClass;
+use crate::message::{Locale, Recipient, url_text::HttpUrl};
 use crate::template::Template;
 use crate::text::Overflow;
 
@@ -226,7 +226,9 @@ pub struct WebhookSubscription {
 }
 
 /// Events that programs can subscribe to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[non_exhaustive]
 pub enum LeadEventType {
     /// A lead was taken in.

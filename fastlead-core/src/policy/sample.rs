@@ -7,18 +7,34 @@ impl Policy {
     ///
     /// Refuses a lead without phone and e-mail, takes a phone once a day, tells the target and waits.
     pub fn starter(channel: &str, recipient: crate::message::Recipient) -> Self {
-        use super::{AcceptRule, Condition, Dedupe, DedupeMatch, DedupeScope, DeliveryRules, Destination, Field, Route, Target};
+        use super::{
+            AcceptRule, Condition, Dedupe, DedupeMatch, DedupeScope, DeliveryRules, Destination, Field,
+            Route, Target,
+        };
         use crate::message::Locale;
         use crate::template::{Template, TemplateSource};
         use std::collections::BTreeMap;
 
         let offer = Template::from([
-            (Locale::Ru, TemplateSource::plain("Новая заявка: {{ lead.name or 'без имени' }}, {{ lead.phone or lead.email }}")),
-            (Locale::En, TemplateSource::plain("New lead: {{ lead.name or 'no name' }}, {{ lead.phone or lead.email }}")),
+            (
+                Locale::Ru,
+                TemplateSource::plain(
+                    "Новая заявка: {{ lead.name or 'без имени' }}, {{ lead.phone or lead.email }}",
+                ),
+            ),
+            (
+                Locale::En,
+                TemplateSource::plain(
+                    "New lead: {{ lead.name or 'no name' }}, {{ lead.phone or lead.email }}",
+                ),
+            ),
         ]);
         Self {
             accept: vec![AcceptRule {
-                reject_if: Condition::All(vec![Condition::Missing(Field::Phone), Condition::Missing(Field::Email)]),
+                reject_if: Condition::All(vec![
+                    Condition::Missing(Field::Phone),
+                    Condition::Missing(Field::Email),
+                ]),
                 code: "no_contact".to_owned(),
             }],
             dedupe: Some(Dedupe {

@@ -27,9 +27,25 @@ impl std::fmt::Display for PolicyFault {
 /// The variables that templates may use. `lead.fields.*` is open.
 pub const fn known_variables() -> &'static [&'static str] {
     &[
-        "lead.id", "lead.name", "lead.phone", "lead.email", "lead.comment", "lead.fields", "lead.created_at",
-        "lead.locale", "lead.page", "lead.referrer", "lead.utm_source", "lead.utm_medium", "lead.utm_campaign",
-        "lead.utm_content", "lead.utm_term", "project.name", "source.name", "offer.step", "offer.target",
+        "lead.id",
+        "lead.name",
+        "lead.phone",
+        "lead.email",
+        "lead.comment",
+        "lead.fields",
+        "lead.created_at",
+        "lead.locale",
+        "lead.page",
+        "lead.referrer",
+        "lead.utm_source",
+        "lead.utm_medium",
+        "lead.utm_campaign",
+        "lead.utm_content",
+        "lead.utm_term",
+        "project.name",
+        "source.name",
+        "offer.step",
+        "offer.target",
     ]
 }
 
@@ -72,7 +88,10 @@ impl<'a> Check<'a> {
         for (index, rule) in self.policy.accept.iter().enumerate() {
             let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
             if rule.code.is_empty() || rule.code.len() > 64 || !rule.code.chars().all(good) {
-                self.fault(format!("accept[{index}].code"), "expected 1 to 64 of a-z, 0-9 and _, such as `no_phone`");
+                self.fault(
+                    format!("accept[{index}].code"),
+                    "expected 1 to 64 of a-z, 0-9 and _, such as `no_phone`",
+                );
             }
             if rule.reject_if.depth() > MAX_DEPTH {
                 let message = format!("conditions are nested more than {MAX_DEPTH} deep");
@@ -87,7 +106,10 @@ impl<'a> Check<'a> {
             self.fault("dedupe.fields", "expected 1 to 16 fields, such as `contact.phone`");
         }
         if dedupe.window_secs == 0 {
-            self.fault("dedupe.window_secs", "expected at least 1 second; leave `dedupe` out to take every capture");
+            self.fault(
+                "dedupe.window_secs",
+                "expected at least 1 second; leave `dedupe` out to take every capture",
+            );
         }
     }
 
@@ -103,9 +125,13 @@ impl<'a> Check<'a> {
             for (index, destination) in target.destinations.iter().enumerate() {
                 let path = format!("targets.{name}.destinations[{index}]");
                 let kind = destination.recipient.kind();
-                let Some(capabilities) = self.channel(&format!("{path}.channel"), &destination.channel) else { continue };
+                let Some(capabilities) = self.channel(&format!("{path}.channel"), &destination.channel)
+                else {
+                    continue;
+                };
                 if !capabilities.text {
-                    let message = format!("channel `{}` does not carry texts for people", destination.channel);
+                    let message =
+                        format!("channel `{}` does not carry texts for people", destination.channel);
                     self.fault(format!("{path}.channel"), message);
                 } else if !capabilities.recipients.contains(&kind) {
                     self.wrong_recipient(&format!("{path}.recipient"), &destination.channel, kind);
@@ -144,7 +170,9 @@ impl<'a> Check<'a> {
                 ReplyTo::Phone => RecipientKind::Phone,
                 ReplyTo::Email => RecipientKind::Email,
             };
-            let Some(capabilities) = self.channel(&format!("{path}.channel"), &reply.channel) else { continue };
+            let Some(capabilities) = self.channel(&format!("{path}.channel"), &reply.channel) else {
+                continue;
+            };
             if !capabilities.recipients.contains(&kind) {
                 self.wrong_recipient(&format!("{path}.to"), &reply.channel, kind);
             }
@@ -157,7 +185,9 @@ impl<'a> Check<'a> {
             if webhook.events.is_empty() {
                 self.fault(format!("{path}.events"), "expected at least one event, such as `lead.created`");
             }
-            let Some(capabilities) = self.channel(&format!("{path}.channel"), &webhook.channel) else { continue };
+            let Some(capabilities) = self.channel(&format!("{path}.channel"), &webhook.channel) else {
+                continue;
+            };
             if !capabilities.events {
                 let message = format!("channel `{}` does not carry events for programs", webhook.channel);
                 self.fault(format!("{path}.channel"), message);
@@ -167,13 +197,15 @@ impl<'a> Check<'a> {
 
     fn templates(&mut self) {
         let faults = crate::template::check(&self.policy.templates, known_variables());
-        self.faults.extend(faults.into_iter().map(|fault| PolicyFault { path: fault.path, message: fault.message }));
+        self.faults
+            .extend(faults.into_iter().map(|fault| PolicyFault { path: fault.path, message: fault.message }));
     }
 
     fn durations(&mut self) {
         let policy = self.policy;
         let mut durations = vec![("delivery.ttl_secs".to_owned(), policy.delivery.ttl_secs)];
-        durations.extend(policy.dedupe.iter().map(|dedupe| ("dedupe.window_secs".to_owned(), dedupe.window_secs)));
+        durations
+            .extend(policy.dedupe.iter().map(|dedupe| ("dedupe.window_secs".to_owned(), dedupe.window_secs)));
         for (index, step) in policy.escalation.iter().enumerate() {
             durations.push((format!("escalation[{index}].after_secs"), step.after_secs));
         }
@@ -222,7 +254,8 @@ impl<'a> Check<'a> {
     }
 
     fn wrong_recipient(&mut self, path: &str, channel: &str, kind: RecipientKind) {
-        let message = format!("channel `{channel}` does not send to a recipient of the kind {kind:?}").to_lowercase();
+        let message =
+            format!("channel `{channel}` does not send to a recipient of the kind {kind:?}").to_lowercase();
         self.fault(path, message);
     }
 }

@@ -38,18 +38,34 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()>;
 
     /// Pauses or resumes a channel instance. Answers whether that changed anything.
-    async fn set_channel_status(&self, workspace: WorkspaceId, channel: ChannelId, status: ChannelStatus) -> Result<bool>;
+    async fn set_channel_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool>;
 
     /// Publishes a policy as the next version of its project's policy and answers that version.
     /// Publishing what is current already answers the current version.
-    async fn publish_policy(&self, workspace: WorkspaceId, project: ProjectId, new_id: PolicyId, policy: Policy, at: Timestamp)
-    -> Result<PolicyRecord>;
+    async fn publish_policy(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        new_id: PolicyId,
+        policy: Policy,
+        at: Timestamp,
+    ) -> Result<PolicyRecord>;
 
     /// A published version.
     async fn policy(&self, reference: PolicyRef) -> Result<Option<PolicyRecord>>;
 
     /// The published versions of a project's policy, newest first, at most `limit`.
-    async fn policies(&self, workspace: WorkspaceId, project: ProjectId, limit: u32) -> Result<Vec<PolicyRecord>>;
+    async fn policies(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<PolicyRecord>>;
 }
 
 /// Everything at once.

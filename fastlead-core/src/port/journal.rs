@@ -16,14 +16,28 @@ use crate::time::Timestamp;
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Leads, newest first.
-    async fn leads(&self, workspace: WorkspaceId, filter: LeadFilter, page: PageRequest) -> Result<Page<LeadSummary>>;
+    async fn leads(
+        &self,
+        workspace: WorkspaceId,
+        filter: LeadFilter,
+        page: PageRequest,
+    ) -> Result<Page<LeadSummary>>;
 
     /// A lead's history, oldest first.
-    async fn events(&self, workspace: WorkspaceId, lead: LeadId, page: PageRequest) -> Result<Page<StoredEvent>>;
+    async fn events(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        page: PageRequest,
+    ) -> Result<Page<StoredEvent>>;
 
     /// Deliveries, newest first.
-    async fn deliveries(&self, workspace: WorkspaceId, filter: DeliveryFilter, page: PageRequest)
-    -> Result<Page<DeliverySummary>>;
+    async fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<DeliverySummary>>;
 
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
@@ -32,8 +46,13 @@ pub trait Journal: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
-    async fn retry(&self, workspace: WorkspaceId, delivery: DeliveryId, now: Timestamp, expires_at: Timestamp)
-    -> Result<Delivery>;
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery>;
 
     /// Makes due again what a channel has failed to deliver (failed or expired, not ambiguous) since `since`, at
     /// most `limit` deliveries, oldest first.
@@ -41,8 +60,15 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * Idempotent: what was recovered is pending and is not recovered again while it is.
     /// * Resumable: the answer says whether more is left.
-    async fn recover(&self, workspace: WorkspaceId, channel: ChannelId, since: Timestamp, now: Timestamp, expires_at: Timestamp, limit: u32)
-    -> Result<Recovered>;
+    async fn recover(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        since: Timestamp,
+        now: Timestamp,
+        expires_at: Timestamp,
+        limit: u32,
+    ) -> Result<Recovered>;
 
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;

@@ -7,15 +7,15 @@ mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
 pub use catalog::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project, SealedConfig, Source,
-    SourceLimits, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project,
+    SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use journal::{
-    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page, PageRequest,
-    QueueDepth, Recovered, StoredEvent,
+    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
+    PageRequest, QueueDepth, Recovered, StoredEvent,
 };
 pub use store::{
-    CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard, IdempotencyRecord, InboundRecord,
-    InboundRef, LeadRecord, LeasedTimer, NewTimer, Refusal, Reservation, SettleOutcome, Settlement, Settled, Store,
-    Transition,
+    CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard, IdempotencyRecord,
+    InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Refusal, Reservation, SettleOutcome,
+    Settled, Settlement, Store, Transition,
 };

@@ -9,7 +9,9 @@ use crate::channel::InboundEvent;
 use crate::decide::{Event, LeadState, TimerName, Trace, UniqueKey};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
 use crate::error::Result;
-use crate::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId};
+use crate::id::{
+    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
+};
 use crate::lead::Capture;
 use crate::policy::PolicyRef;
 use crate::time::Timestamp;
@@ -71,23 +73,37 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>>;
 
     /// The delivery that a receipt or a pressed button names.
-    async fn find_delivery(&self, channel: ChannelId, message: &crate::channel::MessageReference) -> Result<Option<Delivery>>;
+    async fn find_delivery(
+        &self,
+        channel: ChannelId,
+        message: &crate::channel::MessageReference,
+    ) -> Result<Option<Delivery>>;
 
     /// Records a receipt on a delivery that is not leased to anybody.
     ///
     /// # Behavior
     /// * A delivery that has arrived never becomes undelivered: receipts may come in any order.
     /// * Answers the state afterwards, and whether this call changed it.
-    async fn record_receipt(&self, delivery: DeliveryId, state: DeliveryState, reason: Option<String>, attempt: Attempt)
-    -> Result<(DeliveryState, bool)>;
+    async fn record_receipt(
+        &self,
+        delivery: DeliveryId,
+        state: DeliveryState,
+        reason: Option<String>,
+        attempt: Attempt,
+    ) -> Result<(DeliveryState, bool)>;
 
     /// Keeps what a provider sent until it has been acted upon.
     ///
     /// # Behavior
     /// * Events that this channel has brought before (by `provider_event_id`) are left out of the answer.
     /// * The cursor is stored in the same transaction.
-    async fn record_inbound(&self, channel: ChannelId, events: Vec<InboundEvent>, cursor: Option<String>, now: Timestamp)
-    -> Result<Vec<InboundRecord>>;
+    async fn record_inbound(
+        &self,
+        channel: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<InboundRecord>>;
 
     /// What was recorded and not yet acted upon, oldest first: what a dead process left behind.
     async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>>;

@@ -8,6 +8,7 @@ mod serve;
 pub mod smsc;
 pub mod smtp;
 pub mod telegram;
+pub mod webhook;
 
 pub use fault::{Fault, Faults};
 pub use inbox::{Arrival, ArrivedButton, Inbox};

@@ -7,6 +7,7 @@
 mod adapters;
 mod attributes;
 mod crates;
+mod docs;
 mod files;
 mod repository;
 mod words;

@@ -29,7 +29,7 @@ pub(super) fn record(inbox: &Inbox, envelope: &Envelope, queue_id: &str, source:
         "source": String::from_utf8_lossy(source),
     });
     let text = match (&mail.text, &mail.html) {
-        (Some(text), _) => text.clone(),
+        (Some(text), _) => text.trim_end_matches('\n').to_owned(),
         (None, Some(html)) => mime::strip_tags(html),
         (None, None) => String::new(),
     };

@@ -1,0 +1,113 @@
+//! Requests to the receiver. One HTTP request per call; nothing is retried or followed here.
+
+use std::fmt;
+use std::time::Duration;
+
+use fastlead_core::{Error, ErrorKind, Result};
+use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use url::Url;
+
+use super::adapter::KIND;
+use super::config::WebhookConfig;
+use super::error::{Operation, transport_error};
+use super::resolver::GuardedResolver;
+
+/// An answer is read up to here, so that its connection can be used again, and thrown away.
+const LONGEST_ANSWER: usize = 16 * 1024;
+/// Shorter than servers and proxies keep idle connections, so that a request is not written into one
+/// that is just being closed: its outcome would be unknown for no reason.
+const IDLE_CONNECTION: Duration = Duration::from_secs(15);
+
+/// What is signed and what it is signed with.
+pub(super) struct SignedBody {
+    pub(super) id: String,
+    pub(super) timestamp: i64,
+    pub(super) signature: String,
+    pub(super) body: Vec<u8>,
+}
+
+/// What came back; the body never matters.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: Url,
+}
+
+impl fmt::Debug for Client {
+    /// The host alone: path and query are credentials at many receivers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(config: &WebhookConfig) -> Result<Self> {
+        crate::tls::install_crypto();
+        let timeout = config.timeout();
+        let http = reqwest::Client::builder()
+            .timeout(timeout)
+            // Shorter than the whole, so that an unreachable host is known to have got nothing.
+            .connect_timeout(timeout / 2)
+            .pool_idle_timeout(IDLE_CONNECTION)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // A proxy would resolve the name by itself, past our resolver.
+            .no_proxy()
+            .dns_resolver(GuardedResolver::system(config.allow_list()?))
+            .default_headers(config.header_map()?)
+            .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal, "cannot set up the http client")
+                    .with_adapter(KIND)
+                    .with_operation("configure")
+                    .with_source(error.without_url())
+            })?;
+        Ok(Self { http, url: config.target()? })
+    }
+
+    /// Posts the body once.
+    pub(super) async fn post(&self, signed: SignedBody) -> Result<Answer> {
+        let response = self
+            .http
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header("webhook-id", signed.id)
+            .header("webhook-timestamp", signed.timestamp)
+            .header("webhook-signature", signed.signature)
+            .body(signed.body)
+            .send()
+            .await
+            .map_err(|error| transport_error(Operation::Send, error))?;
+        let status = response.status();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        discard(response).await;
+        Ok(Answer { status, retry_after })
+    }
+
+    /// Proves name, address, connection and certificate. The answer to `HEAD` says nothing about
+    /// webhooks, so every answer is good.
+    pub(super) async fn reach(&self) -> Result<()> {
+        let answer = self.http.head(self.url.clone()).send().await;
+        answer.map(drop).map_err(|error| transport_error(Operation::Check, error))
+    }
+}
+
+/// Reads the body to its end or to the limit. The status is known by now: a body that breaks off
+/// changes nothing.
+async fn discard(mut response: Response) {
+    let mut length = 0;
+    while let Ok(Some(chunk)) = response.chunk().await {
+        length += chunk.len();
+        if length > LONGEST_ANSWER {
+            return;
+        }
+    }
+}

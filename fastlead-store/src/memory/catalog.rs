@@ -1,0 +1,137 @@
+//! Settings of the installation.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::policy::{Policy, PolicyRef};
+use fastlead_core::port::{
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, Project, Source, Workspace,
+};
+use fastlead_core::time::Timestamp;
+
+use super::{Data, MemoryStore};
+
+impl Data {
+    fn versions(&self, workspace: WorkspaceId, project: ProjectId) -> Vec<&PolicyRecord> {
+        let mine = |record: &&PolicyRecord| record.workspace_id == workspace && record.project_id == project;
+        let mut versions: Vec<_> = self.policies.values().filter(mine).collect();
+        versions.sort_unstable_by_key(|record| std::cmp::Reverse(record.reference.version));
+        versions
+    }
+}
+
+#[async_trait]
+impl Catalog for MemoryStore {
+    async fn load(&self) -> Result<CatalogSnapshot> {
+        let data = self.lock();
+        let policies = data.projects.values().filter_map(|project| {
+            data.versions(project.workspace_id, project.id).first().map(|record| (*record).clone())
+        });
+        Ok(CatalogSnapshot {
+            workspaces: data.workspaces.values().cloned().collect(),
+            projects: data.projects.values().cloned().collect(),
+            sources: data.sources.values().cloned().collect(),
+            channels: data.channels.values().cloned().collect(),
+            policies: policies.collect(),
+        })
+    }
+
+    async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
+        self.lock().workspaces.insert(workspace.id, workspace);
+        Ok(())
+    }
+
+    async fn put_project(&self, project: Project) -> Result<()> {
+        self.lock().projects.insert(project.id, project);
+        Ok(())
+    }
+
+    async fn put_source(&self, source: Source) -> Result<()> {
+        let mut data = self.lock();
+        if data.sources.values().any(|other| other.key == source.key && other.id != source.id) {
+            return Err(Error::new(ErrorKind::Conflict, "key: another source has this key")
+                .with_operation("put source"));
+        }
+        data.sources.insert(source.id, source);
+        Ok(())
+    }
+
+    async fn put_channel(&self, mut channel: ChannelRecord) -> Result<()> {
+        let mut data = self.lock();
+        let same = |other: &&ChannelRecord| {
+            other.workspace_id == channel.workspace_id && other.name == channel.name && other.id != channel.id
+        };
+        if data.channels.values().find(same).is_some() {
+            return Err(Error::new(ErrorKind::Conflict, "name: another channel has this name")
+                .with_operation("put channel"));
+        }
+        if let Some(old) = data.channels.get(&channel.id) {
+            channel.status = old.status.clone();
+        }
+        data.channels.insert(channel.id, channel);
+        Ok(())
+    }
+
+    async fn set_channel_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool> {
+        let mut data = self.lock();
+        let record = data.channels.get_mut(&channel).filter(|record| record.workspace_id == workspace);
+        let record = record.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
+        let changed = record.status.is_paused() != status.is_paused();
+        if changed {
+            record.status = status;
+        }
+        Ok(changed)
+    }
+
+    async fn publish_policy(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        new_id: PolicyId,
+        policy: Policy,
+        at: Timestamp,
+    ) -> Result<PolicyRecord> {
+        let mut data = self.lock();
+        let current = data.versions(workspace, project).first().map(|record| (*record).clone());
+        if let Some(current) = &current
+            && *current.policy == policy
+        {
+            return Ok(current.clone());
+        }
+        let reference = current.map_or(PolicyRef { id: new_id, version: 1 }, |current| PolicyRef {
+            version: current.reference.version + 1,
+            ..current.reference
+        });
+        let record = PolicyRecord {
+            reference,
+            workspace_id: workspace,
+            project_id: project,
+            policy: Arc::new(policy),
+            published_at: at,
+        };
+        data.policies.insert((reference.id, reference.version), record.clone());
+        Ok(record)
+    }
+
+    async fn policy(&self, reference: PolicyRef) -> Result<Option<PolicyRecord>> {
+        Ok(self.lock().policies.get(&(reference.id, reference.version)).cloned())
+    }
+
+    async fn policies(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<PolicyRecord>> {
+        let data = self.lock();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(data.versions(workspace, project).into_iter().take(limit).cloned().collect())
+    }
+}

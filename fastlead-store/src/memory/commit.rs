@@ -1,0 +1,210 @@
+//! Decisions: all checks, then all changes, under one lock.
+
+use fastlead_core::decide::Event;
+use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Purpose};
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::port::{
+    CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement, StoredEvent, Transition,
+};
+
+use super::{Data, Row, Timer};
+
+impl Data {
+    pub(super) fn commit(&mut self, transition: Transition) -> Result<CommitOutcome> {
+        if let Some(refusal) = self.refusal(&transition) {
+            return Ok(CommitOutcome::Refused(refusal));
+        }
+        let Transition { scope, source_id, lead_id, guard, event_id, event, at, trace, state, .. } =
+            transition;
+        match guard {
+            Guard::New => {
+                let Event::Captured(capture) = &event else {
+                    return Err(Error::new(ErrorKind::Internal, "a new lead begins with a capture")
+                        .with_operation("commit"));
+                };
+                let policy = trace.policy;
+                let capture = capture.as_ref().clone();
+                let record =
+                    LeadRecord { id: lead_id, scope, source_id, created_at: at, policy, capture, state };
+                self.leads.insert(lead_id, record);
+            }
+            Guard::Version(_) => {
+                if let Some(lead) = self.leads.get_mut(&lead_id) {
+                    lead.state = state;
+                }
+            }
+            Guard::Append => {}
+        }
+        self.event_ids.insert(event_id);
+        let stored = StoredEvent { id: event_id, lead_id, at, event, trace };
+        self.events.entry(lead_id).or_default().push((scope.workspace_id, stored));
+        if let Some(settlement) = transition.settlement {
+            self.settle(settlement);
+        }
+        if let Some((timer, _)) = transition.fired {
+            self.timers.remove(&timer);
+        }
+        if let Some(inbound) = transition.inbound {
+            self.finish(&inbound.channel_id, &inbound.provider_event_id);
+        }
+        if transition.clear_timers {
+            self.timers.retain(|_, timer| timer.lead_id != lead_id);
+        }
+        for timer in transition.timers {
+            self.timers.retain(|_, old| old.lead_id != lead_id || old.name != timer.name);
+            let row = Timer { scope, lead_id, name: timer.name, due_at: timer.due_at, lease: None };
+            self.timers.insert(timer.id, row);
+        }
+        if transition.cancel_offers {
+            self.cancel_offers(lead_id, at);
+        }
+        for reservation in transition.reservations {
+            if let Reservation::Unique { key, until } = reservation {
+                self.unique.insert(key, (lead_id, until));
+            }
+        }
+        if let Some(record) = transition.idempotency {
+            self.idempotency.insert((source_id, record.key), (record.request, record.answer, record.until));
+        }
+        for delivery in transition.deliveries {
+            self.add(delivery);
+        }
+        Ok(CommitOutcome::Applied)
+    }
+
+    fn refusal(&self, transition: &Transition) -> Option<Refusal> {
+        if transition.settlement.as_ref().is_some_and(|settlement| !self.holds(settlement)) {
+            return Some(Refusal::LeaseLost);
+        }
+        if let Some(inbound) = &transition.inbound {
+            let key = (inbound.channel_id, inbound.provider_event_id.clone());
+            let pending = self
+                .inbound_keys
+                .get(&key)
+                .and_then(|number| self.inbound.get(number))
+                .is_some_and(|row| !row.done);
+            if !pending {
+                return Some(Refusal::InboundDone);
+            }
+        }
+        if let Some((id, token)) = &transition.fired {
+            let held = self
+                .timers
+                .get(id)
+                .is_some_and(|timer| timer.lease.is_some_and(|lease| lease.token == *token));
+            if !held {
+                return Some(Refusal::LeaseLost);
+            }
+        }
+        if let Some(record) = &transition.idempotency
+            && let Some((request, answer, until)) = self.idempotency.get(&(transition.source_id, record.key))
+            && *until > transition.at
+        {
+            let same = *request == record.request;
+            return Some(if same { Refusal::Replayed(answer.clone()) } else { Refusal::KeyReused });
+        }
+        let lead = self.leads.get(&transition.lead_id).filter(|lead| lead.scope == transition.scope);
+        let fits = match transition.guard {
+            Guard::New => !self.leads.contains_key(&transition.lead_id),
+            Guard::Version(version) => lead.is_some_and(|lead| lead.state.version == version),
+            Guard::Append => lead.is_some(),
+        };
+        if !fits || self.event_ids.contains(&transition.event_id) {
+            return Some(Refusal::Stale);
+        }
+        transition.reservations.iter().find_map(|reservation| match reservation {
+            Reservation::Unique { key, .. } => self
+                .unique
+                .get(key)
+                .filter(|(lead, until)| *until > transition.at && *lead != transition.lead_id)
+                .map(|(lead, _)| Refusal::Duplicate(*lead)),
+            _ => None,
+        })
+    }
+
+    fn cancel_offers(&mut self, lead_id: fastlead_core::id::LeadId, at: fastlead_core::time::Timestamp) {
+        for row in self.deliveries.values_mut() {
+            let delivery = &mut row.delivery;
+            let offer = matches!(delivery.spec.purpose, Purpose::Offer { .. });
+            if offer && delivery.lead_id == Some(lead_id) && delivery.state == DeliveryState::Pending {
+                delivery.state = DeliveryState::Cancelled;
+                delivery.updated_at = at;
+            }
+        }
+    }
+
+    pub(super) fn holds(&self, settlement: &Settlement) -> bool {
+        let row = self.deliveries.get(&settlement.delivery_id);
+        row.is_some_and(|row| row.lease.is_some_and(|lease| lease.token == settlement.token))
+    }
+
+    /// The caller has checked the lease.
+    pub(super) fn settle(&mut self, settlement: Settlement) {
+        let Some(row) = self.deliveries.get_mut(&settlement.delivery_id) else { return };
+        row.lease = None;
+        row.attempts.extend(settlement.attempt);
+        let delivery = &mut row.delivery;
+        delivery.updated_at = settlement.at;
+        match settlement.outcome {
+            Settled::Ended { state, reason, provider_message_id } => {
+                delivery.state = state;
+                delivery.reason = reason;
+                delivery.uncertain = false;
+                delivery.provider_message_id = provider_message_id.or(delivery.provider_message_id.take());
+            }
+            Settled::Retry { due_at, reason, counted, parts_sent } => {
+                delivery.state = DeliveryState::Pending;
+                delivery.due_at = due_at;
+                delivery.reason = Some(reason);
+                delivery.uncertain = false;
+                delivery.parts_sent = parts_sent;
+                if !counted {
+                    delivery.attempts = delivery.attempts.saturating_sub(1);
+                }
+            }
+            Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
+                if delivery.state == DeliveryState::Sending || (delivery.uncertain && !uncertain) {
+                    delivery.checks = 0;
+                }
+                delivery.state = DeliveryState::AwaitingReceipt;
+                delivery.due_at = check_at;
+                delivery.reason = None;
+                delivery.uncertain = uncertain;
+                delivery.parts_sent = parts_sent;
+                delivery.provider_message_id = provider_message_id.or(delivery.provider_message_id.take());
+            }
+        }
+    }
+
+    pub(super) fn add(&mut self, new: NewDelivery) {
+        let sending = new.lease.is_some();
+        let delivery = Delivery {
+            id: new.id,
+            scope: new.scope,
+            lead_id: new.lead_id,
+            channel_id: new.channel_id,
+            spec: new.spec,
+            state: if sending { DeliveryState::Sending } else { DeliveryState::Pending },
+            reason: None,
+            created_at: new.created_at,
+            due_at: new.due_at,
+            expires_at: new.expires_at,
+            updated_at: new.created_at,
+            attempts: u32::from(sending),
+            parts_sent: 0,
+            checks: 0,
+            uncertain: false,
+            last_attempt_at: sending.then_some(new.created_at),
+            provider_message_id: None,
+            order_key: new.order_key,
+        };
+        self.deliveries.insert(new.id, Row { delivery, lease: new.lease, attempts: Vec::new() });
+    }
+
+    pub(super) fn finish(&mut self, channel: &fastlead_core::id::ChannelId, event: &str) {
+        let key = (*channel, event.to_owned());
+        if let Some(row) = self.inbound_keys.get(&key).and_then(|number| self.inbound.get_mut(number)) {
+            row.done = true;
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What people read and mend.
+
+use async_trait::async_trait;
+use fastlead_core::delivery::{Delivery, DeliveryState};
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::port::{
+    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
+    PageRequest, QueueDepth, Recovered, StoredEvent,
+};
+use fastlead_core::time::Timestamp;
+use uuid::Uuid;
+
+use super::MemoryStore;
+
+/// One page of `items`, which come in the order of the list; `place` is where an item stands.
+fn page<T>(items: impl Iterator<Item = T>, request: &PageRequest, place: impl Fn(&T) -> Uuid) -> Page<T> {
+    let limit = usize::try_from(request.limit.clamp(1, 500)).unwrap_or(500);
+    let mut items: Vec<T> = items.take(limit + 1).collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
+    Page { items, next }
+}
+
+#[async_trait]
+impl Journal for MemoryStore {
+    async fn leads(
+        &self,
+        workspace: WorkspaceId,
+        filter: LeadFilter,
+        request: PageRequest,
+    ) -> Result<Page<LeadSummary>> {
+        let data = self.lock();
+        let after = request.after.map(|cursor| cursor.0);
+        let leads = data.leads.values().rev().filter(|lead| {
+            lead.scope.workspace_id == workspace
+                && after.is_none_or(|after| lead.id.as_uuid() < after)
+                && filter.project_id.is_none_or(|project| lead.scope.project_id == project)
+                && filter.source_id.is_none_or(|source| lead.source_id == source)
+                && filter.status.as_ref().is_none_or(|status| lead.state.status.as_str() == status)
+        });
+        let summaries = leads.map(|lead| LeadSummary {
+            id: lead.id,
+            project_id: lead.scope.project_id,
+            source_id: lead.source_id,
+            created_at: lead.created_at,
+            status: lead.state.status.as_str().to_owned(),
+            assigned_to: lead.state.assigned_to.clone(),
+            capture: lead.capture.clone(),
+        });
+        Ok(page(summaries, &request, |lead| lead.id.as_uuid()))
+    }
+
+    async fn events(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        request: PageRequest,
+    ) -> Result<Page<StoredEvent>> {
+        let data = self.lock();
+        let mut events: Vec<StoredEvent> = data
+            .events
+            .get(&lead)
+            .into_iter()
+            .flatten()
+            .filter(|(owner, _)| *owner == workspace)
+            .map(|(_, event)| event.clone())
+            .collect();
+        events.sort_by_key(|event| event.id);
+        let after = request.after.map(|cursor| cursor.0);
+        let events = events.into_iter().filter(|event| after.is_none_or(|after| event.id.as_uuid() > after));
+        Ok(page(events, &request, |event| event.id.as_uuid()))
+    }
+
+    async fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        filter: DeliveryFilter,
+        request: PageRequest,
+    ) -> Result<Page<DeliverySummary>> {
+        let data = self.lock();
+        let after = request.after.map(|cursor| cursor.0);
+        let deliveries = data.deliveries.values().rev().map(|row| &row.delivery).filter(|delivery| {
+            delivery.scope.workspace_id == workspace
+                && after.is_none_or(|after| delivery.id.as_uuid() < after)
+                && filter.lead_id.is_none_or(|lead| delivery.lead_id == Some(lead))
+                && filter.channel_id.is_none_or(|channel| delivery.channel_id == channel)
+                && filter.state.is_none_or(|state| delivery.state == state)
+        });
+        Ok(page(deliveries.cloned(), &request, |delivery| delivery.id.as_uuid()))
+    }
+
+    async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        let attempts = row.map(|row| row.attempts.as_slice()).unwrap_or_default();
+        Ok(attempts
+            .iter()
+            .map(|attempt| AttemptRecord { delivery_id: delivery, attempt: attempt.clone() })
+            .collect())
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        let mut data = self.lock();
+        let row =
+            data.deliveries.get_mut(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        let row =
+            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry"))?;
+        if !matches!(
+            row.delivery.state,
+            DeliveryState::Failed | DeliveryState::Expired | DeliveryState::Ambiguous
+        ) {
+            let message = format!(
+                "only a failed, expired or ambiguous delivery is retried; this one is {}",
+                row.delivery.state.as_str()
+            );
+            return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
+        }
+        revive(&mut row.delivery, now, expires_at);
+        Ok(row.delivery.clone())
+    }
+
+    async fn recover(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        since: Timestamp,
+        now: Timestamp,
+        expires_at: Timestamp,
+        limit: u32,
+    ) -> Result<Recovered> {
+        let mut data = self.lock();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut lost = data.deliveries.values_mut().map(|row| &mut row.delivery).filter(|delivery| {
+            delivery.scope.workspace_id == workspace
+                && delivery.channel_id == channel
+                && delivery.created_at >= since
+                && matches!(delivery.state, DeliveryState::Failed | DeliveryState::Expired)
+        });
+        let mut deliveries = 0;
+        for delivery in lost.by_ref().take(limit) {
+            revive(delivery, now, expires_at);
+            deliveries += 1;
+        }
+        let more = lost.next().is_some();
+        Ok(Recovered { deliveries, more })
+    }
+
+    async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
+        let data = self.lock();
+        let mut depth = QueueDepth { timers: data.timers.len() as u64, ..QueueDepth::default() };
+        for row in data.deliveries.values() {
+            match row.delivery.state {
+                DeliveryState::Pending => {
+                    depth.pending += 1;
+                    let waited = u64::try_from((now - row.delivery.due_at).num_milliseconds()).unwrap_or(0);
+                    depth.oldest_due_millis = depth.oldest_due_millis.max(waited);
+                }
+                DeliveryState::Sending => depth.sending += 1,
+                DeliveryState::AwaitingReceipt => depth.awaiting_receipt += 1,
+                DeliveryState::Ambiguous => depth.ambiguous += 1,
+                _ => {}
+            }
+        }
+        Ok(depth)
+    }
+}
+
+fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
+    delivery.state = DeliveryState::Pending;
+    delivery.reason = None;
+    delivery.due_at = now;
+    delivery.expires_at = expires_at;
+    delivery.updated_at = now;
+    delivery.attempts = 0;
+    delivery.checks = 0;
+    delivery.uncertain = false;
+}

@@ -1,0 +1,87 @@
+//! Everything in memory: for tests, simulations and trying things out. Nothing survives the process.
+
+mod accounts;
+mod catalog;
+mod commit;
+mod journal;
+mod work;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fastlead_core::channel::InboundEvent;
+use fastlead_core::decide::{TimerName, UniqueKey};
+use fastlead_core::delivery::{Attempt, Delivery, Lease, Scope};
+use fastlead_core::id::{
+    ApiKeyId, ChannelId, DeliveryId, EventId, LeadId, PolicyId, ProjectId, SourceId, TimerId, UserId,
+    WorkspaceId,
+};
+use fastlead_core::port::{
+    ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyRecord, Project, Source, StoredEvent,
+    UserRecord, Workspace,
+};
+use fastlead_core::time::Timestamp;
+
+/// A store in memory. Clones share what they hold.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryStore {
+    inner: Arc<Mutex<Data>>,
+}
+
+#[derive(Debug, Default)]
+struct Data {
+    leads: BTreeMap<LeadId, LeadRecord>,
+    /// By lead, in the order of decision.
+    events: HashMap<LeadId, Vec<(WorkspaceId, StoredEvent)>>,
+    event_ids: std::collections::HashSet<EventId>,
+    deliveries: BTreeMap<DeliveryId, Row>,
+    timers: BTreeMap<TimerId, Timer>,
+    unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
+    idempotency: HashMap<(SourceId, [u8; 16]), ([u8; 16], CaptureAnswer, Timestamp)>,
+    inbound: BTreeMap<u64, Inbound>,
+    inbound_keys: HashMap<(ChannelId, String), u64>,
+    cursors: HashMap<ChannelId, String>,
+    workspaces: BTreeMap<WorkspaceId, Workspace>,
+    projects: BTreeMap<ProjectId, Project>,
+    sources: BTreeMap<SourceId, Source>,
+    channels: BTreeMap<ChannelId, ChannelRecord>,
+    policies: BTreeMap<(PolicyId, u32), PolicyRecord>,
+    users: BTreeMap<UserId, UserRecord>,
+    api_keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
+    settings: HashMap<String, Vec<u8>>,
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    delivery: Delivery,
+    lease: Option<Lease>,
+    attempts: Vec<Attempt>,
+}
+
+#[derive(Debug, Clone)]
+struct Timer {
+    scope: Scope,
+    lead_id: LeadId,
+    name: TimerName,
+    due_at: Timestamp,
+    lease: Option<Lease>,
+}
+
+#[derive(Debug, Clone)]
+struct Inbound {
+    channel_id: ChannelId,
+    event: InboundEvent,
+    received_at: Timestamp,
+    done: bool,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Data> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

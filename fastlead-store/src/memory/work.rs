@@ -1,0 +1,259 @@
+//! Work under leases, receipts and inbound events.
+
+use async_trait::async_trait;
+use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase};
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::port::{
+    ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord, LeasedTimer, SettleOutcome,
+    Settlement, Store, Transition,
+};
+use fastlead_core::time::Timestamp;
+
+use super::{Data, Inbound, MemoryStore, Row};
+
+impl Row {
+    /// What a worker would do with it, and since when.
+    fn claimable(&self) -> Option<(Phase, Timestamp)> {
+        match (self.delivery.state, self.lease) {
+            (DeliveryState::Pending, _) => Some((Phase::Send, self.delivery.due_at)),
+            (DeliveryState::AwaitingReceipt, None) => Some((Phase::Confirm, self.delivery.due_at)),
+            (DeliveryState::AwaitingReceipt, Some(lease)) => Some((Phase::Confirm, lease.until)),
+            (DeliveryState::Sending, Some(lease)) => Some((Phase::Recover, lease.until)),
+            _ => None,
+        }
+    }
+}
+
+impl Data {
+    /// Whether an earlier unfinished delivery with the same key stands in the way.
+    fn held_back(&self, delivery: &Delivery) -> bool {
+        let Some(key) = delivery.order_key else { return false };
+        if delivery.state != DeliveryState::Pending {
+            return false;
+        }
+        self.deliveries.values().any(|row| {
+            let other = &row.delivery;
+            other.order_key == Some(key)
+                && !other.state.is_terminal()
+                && (other.created_at, other.id) < (delivery.created_at, delivery.id)
+        })
+    }
+
+    fn claim(&mut self, request: &ClaimRequest) -> Claimed {
+        let mut claimed = Claimed::default();
+        for (channel, limit) in &request.channels {
+            let mut due: Vec<(Timestamp, DeliveryId, Phase)> = self
+                .deliveries
+                .values()
+                .filter(|row| row.delivery.channel_id == *channel)
+                .filter_map(|row| row.claimable().map(|(phase, since)| (since, row.delivery.id, phase)))
+                .filter(|(since, ..)| *since <= request.now)
+                .collect();
+            due.sort_unstable_by_key(|(since, id, _)| (*since, *id));
+            let mut left = *limit;
+            for (_, id, phase) in due {
+                if left == 0 {
+                    break;
+                }
+                if self.deliveries.get(&id).is_some_and(|row| self.held_back(&row.delivery)) {
+                    continue;
+                }
+                let Some(row) = self.deliveries.get_mut(&id) else { continue };
+                row.lease = Some(request.lease);
+                match phase {
+                    Phase::Send => {
+                        row.delivery.state = DeliveryState::Sending;
+                        row.delivery.attempts += 1;
+                        row.delivery.last_attempt_at = Some(request.now);
+                    }
+                    Phase::Confirm => row.delivery.checks += 1,
+                    Phase::Recover => {}
+                }
+                left -= 1;
+                claimed.deliveries.push(LeasedDelivery {
+                    delivery: row.delivery.clone(),
+                    phase,
+                    lease: request.lease,
+                });
+            }
+        }
+        let limit = usize::try_from(request.timers).unwrap_or(usize::MAX);
+        let mut due: Vec<_> = self
+            .timers
+            .iter()
+            .filter(|(_, timer)| timer.lease.map_or(timer.due_at, |lease| lease.until) <= request.now)
+            .map(|(id, timer)| (timer.due_at, *id))
+            .collect();
+        due.sort_unstable();
+        for (_, id) in due.into_iter().take(limit) {
+            let Some(timer) = self.timers.get_mut(&id) else { continue };
+            timer.lease = Some(request.lease);
+            claimed.timers.push(LeasedTimer {
+                id,
+                scope: timer.scope,
+                lead_id: timer.lead_id,
+                name: timer.name,
+                due_at: timer.due_at,
+                token: request.lease.token,
+            });
+        }
+        claimed
+    }
+
+    fn record_receipt(
+        &mut self,
+        id: DeliveryId,
+        state: DeliveryState,
+        reason: Option<String>,
+        attempt: Attempt,
+    ) -> Option<(DeliveryState, bool)> {
+        let row = self.deliveries.get_mut(&id)?;
+        let before = row.delivery.state;
+        let changes = match (before, state) {
+            (DeliveryState::Delivered | DeliveryState::Cancelled, _) => false,
+            (DeliveryState::Failed, DeliveryState::Failed) => false,
+            (_, DeliveryState::Delivered | DeliveryState::Failed) => true,
+            _ => false,
+        };
+        if changes {
+            row.delivery.state = state;
+            row.delivery.reason = reason;
+            row.delivery.uncertain = false;
+            row.delivery.updated_at = attempt.started_at.max(row.delivery.updated_at);
+            row.lease = None;
+            row.attempts.push(attempt);
+        }
+        Some((row.delivery.state, changes))
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        self.lock().commit(transition)
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
+        let mut data = self.lock();
+        if !data.holds(&settlement) {
+            return Ok(SettleOutcome::LeaseLost);
+        }
+        data.settle(settlement);
+        Ok(SettleOutcome::Settled)
+    }
+
+    async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        let mut data = self.lock();
+        for delivery in deliveries {
+            data.add(delivery);
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        Ok(self.lock().claim(&request))
+    }
+
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+        let data = self.lock();
+        let deliveries = data
+            .deliveries
+            .values()
+            .filter(|row| channels.contains(&row.delivery.channel_id) && !data.held_back(&row.delivery))
+            .filter_map(|row| row.claimable().map(|(_, since)| since));
+        let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
+        Ok(deliveries.chain(timers).min().map(|due| due.max(now)))
+    }
+
+    async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {
+        let data = self.lock();
+        Ok(data.leads.get(&lead).filter(|record| record.scope.workspace_id == workspace).cloned())
+    }
+
+    async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        Ok(row.map(|row| row.delivery.clone()))
+    }
+
+    async fn find_delivery(
+        &self,
+        channel: ChannelId,
+        message: &MessageReference,
+    ) -> Result<Option<Delivery>> {
+        let data = self.lock();
+        let row = match message {
+            MessageReference::Delivery(id) => {
+                data.deliveries.get(id).filter(|row| row.delivery.channel_id == channel)
+            }
+            MessageReference::Provider(id) => data.deliveries.values().find(|row| {
+                row.delivery.channel_id == channel && row.delivery.provider_message_id.as_ref() == Some(id)
+            }),
+        };
+        Ok(row.map(|row| row.delivery.clone()))
+    }
+
+    async fn record_receipt(
+        &self,
+        delivery: DeliveryId,
+        state: DeliveryState,
+        reason: Option<String>,
+        attempt: Attempt,
+    ) -> Result<(DeliveryState, bool)> {
+        let recorded = self.lock().record_receipt(delivery, state, reason, attempt);
+        recorded.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, "no such delivery").with_operation("record receipt")
+        })
+    }
+
+    async fn record_inbound(
+        &self,
+        channel: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<InboundRecord>> {
+        let mut data = self.lock();
+        let mut new = Vec::new();
+        for event in events {
+            let key = (channel, event.provider_event_id.clone());
+            if data.inbound_keys.contains_key(&key) {
+                continue;
+            }
+            let number = data.inbound.keys().next_back().map_or(1, |last| last + 1);
+            data.inbound_keys.insert(key, number);
+            data.inbound.insert(
+                number,
+                Inbound { channel_id: channel, event: event.clone(), received_at: now, done: false },
+            );
+            new.push(InboundRecord { channel_id: channel, event, received_at: now });
+        }
+        if let Some(cursor) = cursor {
+            data.cursors.insert(channel, cursor);
+        }
+        Ok(new)
+    }
+
+    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
+        let data = self.lock();
+        let pending =
+            data.inbound.values().filter(|row| !row.done).take(usize::try_from(limit).unwrap_or(usize::MAX));
+        let record = |row: &Inbound| InboundRecord {
+            channel_id: row.channel_id,
+            event: row.event.clone(),
+            received_at: row.received_at,
+        };
+        Ok(pending.map(record).collect())
+    }
+
+    async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
+        self.lock().finish(&inbound.channel_id, &inbound.provider_event_id);
+        Ok(())
+    }
+
+    async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        Ok(self.lock().cursors.get(&channel).cloned())
+    }
+}

@@ -1,0 +1,4 @@
+//! Integration tests of the stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod story;

@@ -1,0 +1,186 @@
+//! The whole story on the in-memory store: captured, decided, delivered, answered, escalated, explained.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText};
+use fastlead_core::engine::{CaptureRequest, Engine, IdempotencyKey};
+use fastlead_core::id::SeededIds;
+use fastlead_core::lead::{CaptureInput, Received};
+use fastlead_core::message::{Locale, Response, ResponseToken};
+use fastlead_core::policy::Policy;
+use fastlead_core::port::{CaptureVerdict, DeliveryFilter, Journal, LeadFilter, PageRequest};
+use fastlead_core::time::{Clock, ManualClock, epoch};
+use fastlead_store::MemoryStore;
+use fastlead_testkit::memory::MemoryChannel;
+use fastlead_testkit::sim::Fault;
+use tokio_util::sync::CancellationToken;
+
+struct World {
+    engine: Engine,
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+    bot: MemoryChannel,
+    sms: MemoryChannel,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+fn policy() -> Policy {
+    serde_json::from_value(serde_json::json!({
+        "dedupe": {"match": "any", "fields": ["contact.phone"], "window_secs": 600},
+        "targets": {
+            "anna": {"display_name": "Anna", "destinations": [{"channel": "bot", "recipient": {"chat": "1"}}]},
+            "oleg": {"display_name": "Oleg", "destinations": [{"channel": "bot", "recipient": {"chat": "2"}}]},
+            "owner": {"display_name": "Owner", "destinations": [{"channel": "sms", "recipient": {"phone": "+79000000009"}}]},
+        },
+        "route": {"strategy": "broadcast", "targets": ["anna"], "template": "lead"},
+        "escalation": [{"after_secs": 60, "targets": ["oleg"], "template": "lead"}],
+        "auto_reply": [{"channel": "sms", "to": "phone", "template": "thanks"}],
+        "alerts": ["owner"],
+        "templates": {
+            "lead": {"ru": {"plain": "Заявка: {{ lead.name or '-' }} {{ lead.phone }}"}},
+            "thanks": {"ru": {"plain": "Спасибо!"}},
+        },
+    }))
+    .unwrap()
+}
+
+impl World {
+    async fn start() -> Self {
+        let store = MemoryStore::new();
+        let clock = Arc::new(ManualClock::new(epoch()));
+        let bot = MemoryChannel::new("bot");
+        let sms = MemoryChannel::new("sms");
+        let engine = Engine::builder(Arc::new(store.clone()))
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .ids(Arc::new(SeededIds::new(1)))
+            .channel(Arc::new(bot.clone()))
+            .channel(Arc::new(sms.clone()))
+            .project("clinic", policy())
+            .source("site")
+            .build()
+            .await
+            .unwrap();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { engine.run(stop).await }
+        });
+        Self { engine, store, clock, bot, sms, stop, running }
+    }
+
+    async fn capture(&self, phone: &str, key: Option<&str>) -> fastlead_core::engine::CaptureOutcome {
+        let source = self.engine.directory().source("site").cloned().unwrap();
+        let input =
+            CaptureInput {
+                phone: Some(phone.into()), name: Some("Вера".into()), ..CaptureInput::default()
+            };
+        let capture = input.validate(&[], Locale::Ru, Received::at(self.clock.now())).unwrap();
+        let idempotency = key.map(|key| IdempotencyKey::new(key, phone.as_bytes()));
+        self.engine.capture(CaptureRequest { source, capture, idempotency }).await.unwrap()
+    }
+
+    async fn finish(self) {
+        self.stop.cancel();
+        within(self.running).await.unwrap();
+    }
+}
+
+async fn within<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), future).await.expect("within ten seconds")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_is_captured_told_answered_and_explained() {
+    let world = World::start().await;
+    let workspace = world.engine.directory().source("site").unwrap().workspace_id;
+    let outcome = world.capture("+7 900 000-00-00", None).await;
+    assert_eq!(outcome.answer.verdict, CaptureVerdict::Accepted);
+    let told = within(world.bot.inbox().wait_for(1)).await;
+    assert_eq!((told[0].to.as_str(), told[0].text.as_str()), ("1", "Заявка: Вера +79000000000"));
+    let thanked = within(world.sms.inbox().wait_for(1)).await;
+    assert_eq!(thanked[0].to, "+79000000000");
+
+    // Again within the window: the same lead, nobody is told again.
+    let again = world.capture("8 900 000 00 00", None).await;
+    assert_eq!(again.answer.verdict, CaptureVerdict::Duplicate);
+    assert_eq!(again.answer.lead_id, outcome.answer.lead_id);
+
+    // Nobody reacts for a minute: the next rung.
+    world.clock.advance(Duration::from_secs(60));
+    let told = within(world.bot.inbox().wait_for(2)).await;
+    assert_eq!(told[1].to, "2");
+
+    // The second manager presses the button; the press is brought twice.
+    let page = || PageRequest::default();
+    let filter = DeliveryFilter { lead_id: Some(outcome.answer.lead_id), ..DeliveryFilter::default() };
+    let deliveries = world.store.deliveries(workspace, filter, page()).await.unwrap();
+    let offer = deliveries.items.iter().find(|delivery| delivery.spec.recipient.address() == "2").unwrap();
+    let channel = world.engine.directory().channel(ChannelInfo::clone(world.bot.info()).id).cloned().unwrap();
+    let press = InboundEvent {
+        provider_event_id: "press-1".into(),
+        occurred_at: world.clock.now(),
+        kind: InboundKind::Interaction {
+            interaction_id: "i-1".into(),
+            token: Some(ResponseTokenText(
+                ResponseToken { response: Response::Accept, delivery_id: offer.id }.encode(),
+            )),
+            from: Peer { chat: "2".into(), user: "2".into(), display_name: None, language: None },
+        },
+    };
+    let first = world.engine.ingest(&channel, vec![press.clone()], None).await.unwrap();
+    let second = world.engine.ingest(&channel, vec![press], None).await.unwrap();
+    assert_eq!((first.new, second.new, second.repeated), (1, 0, 1));
+
+    let leads = world.store.leads(workspace, LeadFilter::default(), page()).await.unwrap();
+    assert_eq!(leads.items.len(), 1);
+    assert_eq!(
+        (leads.items[0].status.as_str(), leads.items[0].assigned_to.as_deref()),
+        ("accepted", Some("oleg"))
+    );
+    let events = world.store.events(workspace, outcome.answer.lead_id, page()).await.unwrap();
+    let kinds: Vec<_> = events.items.iter().map(|event| event.event.kind()).collect();
+    assert_eq!(kinds, ["captured", "captured", "timer_fired", "responded"]);
+    assert!(events.items.iter().all(|event| !event.trace.steps.is_empty()));
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_key_one_answer_and_one_lead_for_many() {
+    let world = World::start().await;
+    let captures = (0..200).map(|_| world.capture("+7 900 000-00-00", Some("key")));
+    let outcomes = within(futures_util::future::join_all(captures)).await;
+    assert!(outcomes.iter().all(|outcome| outcome.answer == outcomes[0].answer));
+    assert_eq!(outcomes.iter().filter(|outcome| !outcome.replayed).count(), 1);
+    within(world.bot.inbox().wait_for(1)).await;
+    assert_eq!(world.bot.inbox().all().len(), 1);
+    world.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trouble_is_retried_paused_told_and_escalated() {
+    let world = World::start().await;
+    let workspace = world.engine.directory().source("site").unwrap().workspace_id;
+    // A recipient that refuses: the next rung comes at once, and the owner is told over SMS.
+    world.bot.faults().push(Fault::BadRecipient);
+    world.capture("+7 900 000-00-01", None).await;
+    let told = within(world.bot.inbox().wait_for(1)).await;
+    assert_eq!(told[0].to, "2");
+    let sms = within(world.sms.inbox().wait_for(2)).await;
+    assert!(sms.iter().any(|arrival| arrival.to == "+79000000009"), "{sms:?}");
+
+    // Refused credentials: the channel is paused, the owner is told, and the message waits.
+    world.bot.faults().push(Fault::BadCredentials);
+    let outcome = world.capture("+7 900 000-00-02", None).await;
+    within(world.sms.inbox().wait_for(4)).await;
+    let channel = world.bot.info().id;
+    assert!(world.engine.directory().channel(channel).unwrap().is_paused());
+    let filter =
+        DeliveryFilter { channel_id: Some(channel), lead_id: Some(outcome.answer.lead_id), state: None };
+    let waiting = world.store.deliveries(workspace, filter.clone(), PageRequest::default()).await.unwrap();
+    assert_eq!(waiting.items.len(), 1);
+    assert!(world.engine.resume(workspace, channel).await.unwrap());
+    within(world.bot.inbox().wait_for(2)).await;
+    world.finish().await;
+}

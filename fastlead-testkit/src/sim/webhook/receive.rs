@@ -1,0 +1,95 @@
+//! The receiver over HTTP.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+
+use super::state::{ReceivedRequest, Shared, WebhookAnswer};
+use crate::sim::Fault;
+
+pub(super) fn router(shared: &Arc<Shared>) -> Router {
+    Router::new().fallback(receive).with_state(Arc::clone(shared))
+}
+
+async fn receive(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let request = ReceivedRequest { method, uri, headers, body };
+    shared.lock().requests.push(request.clone());
+    if request.method != Method::POST {
+        return StatusCode::METHOD_NOT_ALLOWED.into_response();
+    }
+    match shared.faults.take() {
+        None => answer(&shared, &request),
+        Some(Fault::Delay { millis }) => {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+            answer(&shared, &request)
+        }
+        Some(Fault::Hang) => std::future::pending().await,
+        Some(Fault::DropBeforeAccept) => hang_up(),
+        Some(Fault::DropAfterAccept) => {
+            shared.accept(&request);
+            hang_up()
+        }
+        Some(fault) => render(scripted(fault)),
+    }
+}
+
+fn answer(shared: &Shared, request: &ReceivedRequest) -> Response {
+    let chosen = shared.lock().answer.clone().unwrap_or_else(|| WebhookAnswer::status(204));
+    if (200..300).contains(&chosen.status) {
+        shared.accept(request);
+    }
+    render(chosen)
+}
+
+fn scripted(fault: Fault) -> WebhookAnswer {
+    match fault {
+        Fault::RateLimited { after_secs } => {
+            WebhookAnswer::status(429).with_header("retry-after", &after_secs.to_string())
+        }
+        Fault::ServerError { status } => WebhookAnswer::status(status).with_body("<h1>out of order</h1>"),
+        Fault::BadCredentials => WebhookAnswer::status(401),
+        Fault::NoBalance => WebhookAnswer::status(402),
+        Fault::BadRecipient => WebhookAnswer::status(410),
+        Fault::BadContent => WebhookAnswer::status(422),
+        Fault::ProviderCode { code, text } => {
+            WebhookAnswer::status(u16::try_from(code).unwrap_or(500)).with_body(text)
+        }
+        // Those that are no answers are played before this.
+        Fault::Hang | Fault::DropBeforeAccept | Fault::DropAfterAccept | Fault::Delay { .. } => {
+            WebhookAnswer::status(500)
+        }
+    }
+}
+
+/// Headers that HTTP does not allow are left out: they are a mistake in the test's script.
+fn render(answer: WebhookAnswer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in &answer.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+/// Closes the connection instead of answering: a body that fails before its first byte makes the
+/// server hang up without sending the head.
+fn hang_up() -> Response {
+    let broken = futures_util::stream::once(async {
+        Err::<Bytes, _>(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "scripted hang-up"))
+    });
+    Response::new(Body::from_stream(broken))
+}

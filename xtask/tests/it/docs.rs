@@ -1,0 +1,133 @@
+//! Documents that name files, modules and tests: all of these exist.
+
+use crate::repository::{File, assert_none, files};
+
+/// Relative links of the form `[text](path)` that lead to no file and no folder.
+fn dead_links(files: &[File]) -> Vec<String> {
+    let exists = |path: &str| {
+        let folder = format!("{path}/");
+        files.iter().any(|file| file.path == path || file.path.starts_with(&folder))
+    };
+    let mut faults = Vec::new();
+    for file in files.iter().filter(|file| file.extension() == "md") {
+        for (position, _) in file.text.match_indices("](") {
+            let link = &file.text[position + 2..];
+            let link = link[..link.find(')').unwrap_or(0)].split('#').next().unwrap_or_default();
+            let elsewhere = link.is_empty() || link.contains(':') || link.contains(char::is_whitespace);
+            // A README or docs.md of a crate may link to items, which rustdoc checks.
+            if elsewhere || !(link.contains('/') || link.contains('.')) {
+                continue;
+            }
+            if !exists(&resolve(&file.path, link)) {
+                faults.push(format!("{}: {link}", file.at(position)));
+            }
+        }
+    }
+    faults
+}
+
+/// A link relative to the file that has it, as a path from the root.
+fn resolve(from: &str, link: &str) -> String {
+    let mut parts: Vec<&str> = from.split('/').collect();
+    parts.pop();
+    for part in link.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
+/// The names in the first column of the table under a heading.
+fn first_column<'a>(page: &'a str, heading: &str) -> Vec<&'a str> {
+    let section = page.split_once(heading).map(|(_, rest)| rest).unwrap_or_default();
+    let section = section.split("\n#").next().unwrap_or_default();
+    section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .map(|(name, _)| name)
+        .collect()
+}
+
+/// Tests named as `module::test`.
+fn named_tests(page: &str) -> Vec<(&str, &str)> {
+    page.split('`')
+        .filter_map(|word| word.split_once("::"))
+        .filter(|(module, test)| {
+            let name = |text: &str| {
+                !text.is_empty()
+                    && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            };
+            name(module) && name(test)
+        })
+        .collect()
+}
+
+fn map_faults(files: &[File]) -> Vec<String> {
+    let text = |path: &str| files.iter().find(|file| file.path == path).map_or("", |file| file.text.as_str());
+    let page = text("ARCHITECTURE.md");
+    let mapped = first_column(page, "### fastlead-core");
+    let mut faults = Vec::new();
+    for module in &mapped {
+        let file = format!("fastlead-core/src/{module}.rs");
+        let folder = format!("fastlead-core/src/{module}/mod.rs");
+        if text(&file).is_empty() && text(&folder).is_empty() {
+            faults.push(format!("the map has the module `{module}`, core has not"));
+        }
+    }
+    let modules = text("fastlead-core/src/lib.rs").lines();
+    for module in modules.filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';')) {
+        if !mapped.contains(&module) {
+            faults.push(format!("core has the module `{module}`, the map has not"));
+        }
+    }
+    for (module, test) in named_tests(page) {
+        if !text(&format!("xtask/tests/it/{module}.rs")).contains(&format!("\n#[test]\nfn {test}() {{")) {
+            faults.push(format!("there is no test `{module}::{test}`"));
+        }
+    }
+    faults
+}
+
+#[test]
+fn links_lead_somewhere() {
+    assert_none("these links lead nowhere", &dead_links(&files()));
+}
+
+#[test]
+fn a_dead_link_is_noticed() {
+    let page = "[a](b.md) [b](../c/d.rs#L3) [c](https://example.com/x.md) [d](#part) [e](gone.md)\n\
+        [f](../c) [g](crate::Item) [h](Item) [i](../c/gone)";
+    let samples =
+        [File::sample("docs/a.md", page), File::sample("docs/b.md", ""), File::sample("c/d.rs", "")];
+    assert_eq!(dead_links(&samples), ["docs/a.md:1: gone.md", "docs/a.md:2: ../c/gone"]);
+}
+
+#[test]
+fn the_map_matches_the_land() {
+    assert_none("ARCHITECTURE.md and the code differ", &map_faults(&files()));
+}
+
+#[test]
+fn a_wrong_map_is_noticed() {
+    let page = "### fastlead-core\n\n| module | what |\n|---|---|\n| `id` | ids |\n| `gone` | nothing |\n\n\
+        ## Next\n| `other` | |\n`files::is_there` and `files::is_not`, but not `Registry::builder`";
+    let samples = [
+        File::sample("ARCHITECTURE.md", page),
+        File::sample("fastlead-core/src/lib.rs", "pub mod id;\npub mod hidden;\nmod private;\n"),
+        File::sample("fastlead-core/src/id.rs", "//! Ids."),
+        File::sample("xtask/tests/it/files.rs", "\n#[test]\nfn is_there() {\n"),
+    ];
+    assert_eq!(
+        map_faults(&samples),
+        [
+            "the map has the module `gone`, core has not",
+            "core has the module `hidden`, the map has not",
+            "there is no test `files::is_not`",
+        ]
+    );
+}
