@@ -61,7 +61,7 @@ impl Purpose {
 
 /// What a delivery says: the name of a text that is rendered when it is sent, or the thing itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "type")]
+#[serde(rename_all = "snake_case", tag = "body")]
 #[non_exhaustive]
 pub enum Body {
     /// A template of the policy that decided, filled with the lead.
@@ -432,6 +432,23 @@ mod tests {
     use super::*;
     use crate::id::RandomIds;
     use crate::time::epoch;
+
+    #[test]
+    fn what_a_delivery_says_is_stored_and_read_back() {
+        let bodies = [
+            Body::Template { name: "t".into(), locale: Locale::Ru, offer_buttons: true },
+            Body::LeadEvent { event_type: "lead.created".into(), occurred_at: epoch() },
+            Body::Fixed(Content::Text(crate::message::Text::plain("x"))),
+            Body::Fixed(Content::InteractionReply(crate::message::InteractionReply {
+                interaction_id: "1".into(),
+                text: "x".into(),
+            })),
+        ];
+        for body in bodies {
+            let text = serde_json::to_string(&body).unwrap();
+            assert_eq!(serde_json::from_str::<Body>(&text).unwrap(), body, "{text}");
+        }
+    }
 
     #[test]
     fn the_published_table_adds_up() {

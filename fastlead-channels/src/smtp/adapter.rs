@@ -10,7 +10,7 @@ use fastlead_core::registry::ChannelAdapter;
 use fastlead_core::webhook::WebhookReceiver;
 use fastlead_core::{Result, async_trait};
 
-use super::client::Connection;
+use super::client::{Connection, Progress, within};
 use super::config::{Sender, Server, SmtpConfig};
 use super::error::{Trouble, parse_error};
 use super::message;
@@ -51,18 +51,23 @@ impl Smtp {
         Ok(Self { info, server: settings.server, sender: settings.sender, pool, pool_max: settings.pool_max })
     }
 
-    async fn deliver(&self, mail: &message::Mail, message: &OutboundMessage) -> Result<(), Trouble> {
-        let mut lease = self.pool.lease(&self.server, message.attempted_at).await?;
-        let outcome = lease.connection.deliver(mail).await;
+    async fn deliver(
+        &self,
+        mail: &message::Mail,
+        message: &OutboundMessage,
+        progress: &Progress,
+    ) -> Result<(), Trouble> {
+        let mut lease = self.pool.lease(&self.server, message.attempted_at, progress).await?;
+        let outcome = lease.connection.deliver(mail, progress).await;
         if outcome.as_ref().err().is_none_or(Trouble::leaves_connection_usable) {
             lease.give_back(message.attempted_at);
         }
         outcome
     }
 
-    async fn try_out(&self) -> Result<(), Trouble> {
-        let _permit = self.pool.permit(&self.server).await?;
-        Connection::open(&self.server).await?.noop_and_quit().await
+    async fn try_out(&self, progress: &Progress) -> Result<(), Trouble> {
+        let _permit = self.pool.permit().await?;
+        Connection::open(&self.server, progress).await?.noop_and_quit(progress).await
     }
 }
 
@@ -84,12 +89,18 @@ impl Channel for Smtp {
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
         let mail = message::build(&self.sender, message)?;
-        self.deliver(&mail, message).await.map_err(|trouble| parse_error("send", &trouble))?;
+        let progress = Progress::new();
+        within(&self.server, &progress, self.deliver(&mail, message, &progress))
+            .await
+            .map_err(|trouble| parse_error("send", &trouble))?;
         Ok(SendReceipt::accepted(mail.message_id))
     }
 
     async fn check(&self) -> Result<()> {
-        self.try_out().await.map_err(|trouble| parse_error("check", &trouble))
+        let progress = Progress::new();
+        within(&self.server, &progress, self.try_out(&progress))
+            .await
+            .map_err(|trouble| parse_error("check", &trouble))
     }
 
     async fn lookup(&self, _sent: &SentReference) -> Result<Lookup> {

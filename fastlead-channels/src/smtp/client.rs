@@ -1,6 +1,8 @@
 //! One connection, spoken to step by step, so that it is known how far a failed one had come.
 
 use std::future::Future;
+use std::pin::pin;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
@@ -12,15 +14,55 @@ use super::config::{Encryption, Server};
 use super::error::{Failure, Phase, Trouble};
 use super::message::Mail;
 
+/// How far a dialogue has come, seen from outside while it runs.
+pub(super) struct Progress(Mutex<Phase>);
+
+impl Progress {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Phase::Wait))
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = phase;
+    }
+
+    fn trouble(&self, failure: Failure) -> Trouble {
+        Trouble::new(self.phase(), failure)
+    }
+}
+
+/// Limits a dialogue: `timeout` until the message is handed over, then `accept_timeout` for the
+/// server's last word. lettre itself puts a limit to connecting only.
+pub(super) async fn within<T>(
+    server: &Server,
+    progress: &Progress,
+    work: impl Future<Output = Result<T, Trouble>> + Send,
+) -> Result<T, Trouble> {
+    let mut work = pin!(work);
+    if let Ok(outcome) = tokio::time::timeout(server.timeout, work.as_mut()).await {
+        return outcome;
+    }
+    if progress.phase() == Phase::End
+        && let Ok(outcome) = tokio::time::timeout(server.accept_timeout, work).await
+    {
+        return outcome;
+    }
+    Err(progress.trouble(Failure::Timeout))
+}
+
 /// A signed-in connection.
 pub(super) struct Connection {
     smtp: AsyncSmtpConnection,
-    timeout: Duration,
 }
 
 impl Connection {
     /// Connects, encrypts, greets and signs in.
-    pub(super) async fn open(server: &Server) -> Result<Self, Trouble> {
+    pub(super) async fn open(server: &Server, progress: &Progress) -> Result<Self, Trouble> {
+        progress.enter(Phase::Connect);
         let address = (server.host.as_str(), server.port);
         let wrapper = match &server.tls {
             Encryption::Wrapper(parameters) => Some(parameters.clone()),
@@ -28,79 +70,84 @@ impl Connection {
         };
         let connecting =
             AsyncSmtpConnection::connect_tokio1(address, Some(server.timeout), &server.hello, wrapper, None);
-        let smtp = step(server.timeout, Phase::Connect, connecting).await?;
-        let mut connection = Self { smtp, timeout: server.timeout };
+        let mut connection = Self { smtp: step(progress, connecting).await? };
         if let Encryption::Required(parameters) = &server.tls {
-            connection.start_tls(server, parameters.clone()).await?;
+            connection.start_tls(server, parameters.clone(), progress).await?;
         }
-        connection.sign_in(server).await?;
+        connection.sign_in(server, progress).await?;
         Ok(connection)
     }
 
-    async fn start_tls(&mut self, server: &Server, parameters: TlsParameters) -> Result<(), Trouble> {
+    async fn start_tls(
+        &mut self,
+        server: &Server,
+        parameters: TlsParameters,
+        progress: &Progress,
+    ) -> Result<(), Trouble> {
         if !self.smtp.can_starttls() {
-            return Err(Trouble::new(Phase::Connect, Failure::NoStartTls));
+            return Err(progress.trouble(Failure::NoStartTls));
         }
-        step(self.timeout, Phase::Connect, self.smtp.starttls(parameters, &server.hello)).await
+        step(progress, self.smtp.starttls(parameters, &server.hello)).await
     }
 
-    async fn sign_in(&mut self, server: &Server) -> Result<(), Trouble> {
+    async fn sign_in(&mut self, server: &Server, progress: &Progress) -> Result<(), Trouble> {
         let Some(credentials) = &server.credentials else { return Ok(()) };
+        progress.enter(Phase::Auth);
         if self.smtp.server_info().get_auth_mechanism(&server.mechanisms).is_none() {
-            return Err(Trouble::new(Phase::Auth, Failure::NoMechanism));
+            return Err(progress.trouble(Failure::NoMechanism));
         }
-        let signing_in = self.smtp.auth(&server.mechanisms, credentials);
-        let response = step(self.timeout, Phase::Auth, signing_in).await?;
-        completed(Phase::Auth, &response)
+        let response = step(progress, self.smtp.auth(&server.mechanisms, credentials)).await?;
+        completed(progress, &response)
     }
 
-    /// Proves that the connection is alive, and forgets whatever an earlier mail left behind.
-    pub(super) async fn reset(&mut self, patience: Duration) -> Result<(), Trouble> {
-        let response = step(patience, Phase::Idle, self.smtp.command(Rset)).await?;
-        completed(Phase::Idle, &response)
+    /// Whether the connection still lives. Also makes the server forget an earlier, refused mail.
+    pub(super) async fn answers_reset(&mut self, patience: Duration, progress: &Progress) -> bool {
+        progress.enter(Phase::Idle);
+        match tokio::time::timeout(patience, self.smtp.command(Rset)).await {
+            Ok(Ok(response)) => completed(progress, &response).is_ok(),
+            // A dead connection is no trouble: nothing was sent, and the next one is new.
+            Ok(Err(_)) | Err(_) => false,
+        }
     }
 
     /// Does nothing, and says good-bye.
-    pub(super) async fn noop_and_quit(mut self) -> Result<(), Trouble> {
-        let response = step(self.timeout, Phase::Idle, self.smtp.command(Noop)).await?;
-        completed(Phase::Idle, &response)?;
+    pub(super) async fn noop_and_quit(mut self, progress: &Progress) -> Result<(), Trouble> {
+        progress.enter(Phase::Idle);
+        let response = step(progress, self.smtp.command(Noop)).await?;
+        completed(progress, &response)?;
         // The account has proved itself; how the server takes leave does not matter any more.
-        let _bye = step(self.timeout, Phase::Idle, self.smtp.command(Quit)).await;
+        let _bye = tokio::time::timeout(Duration::from_secs(1), self.smtp.command(Quit)).await;
         Ok(())
     }
 
     /// Hands one mail over. `Ok` means that the server has taken responsibility for it.
-    pub(super) async fn deliver(&mut self, mail: &Mail) -> Result<(), Trouble> {
-        let parameters = self.mail_parameters(mail)?;
-        let response = step(
-            self.timeout,
-            Phase::Mail,
-            self.smtp.command(MailFrom::new(Some(mail.from.clone()), parameters)),
-        )
-        .await?;
-        completed(Phase::Mail, &response)?;
-        let response =
-            step(self.timeout, Phase::Recipient, self.smtp.command(Rcpt::new(mail.to.clone(), Vec::new())))
-                .await?;
-        completed(Phase::Recipient, &response)?;
-        let response = step(self.timeout, Phase::Data, self.smtp.command(Data)).await?;
+    pub(super) async fn deliver(&mut self, mail: &Mail, progress: &Progress) -> Result<(), Trouble> {
+        progress.enter(Phase::Mail);
+        let parameters = self.mail_parameters(mail, progress)?;
+        let sender = MailFrom::new(Some(mail.from.clone()), parameters);
+        completed(progress, &step(progress, self.smtp.command(sender)).await?)?;
+        progress.enter(Phase::Recipient);
+        let recipient = Rcpt::new(mail.to.clone(), Vec::new());
+        completed(progress, &step(progress, self.smtp.command(recipient)).await?)?;
+        progress.enter(Phase::Data);
+        let response = step(progress, self.smtp.command(Data)).await?;
         if !response.has_code(354) {
-            return Err(Trouble::new(Phase::Data, Failure::Garbage));
+            return Err(progress.trouble(Failure::Garbage));
         }
-        let mut body = Body::new(&mail.source);
-        let written = step(self.timeout, Phase::Body, self.smtp.message_iter(&mut body)).await;
-        let response = written.map_err(|trouble| Trouble::new(body.phase(), trouble.failure))?;
-        completed(Phase::End, &response)
+        progress.enter(Phase::Body);
+        let body = Body { source: Some(&mail.source), progress };
+        let response = step(progress, self.smtp.message_iter(body)).await?;
+        completed(progress, &response)
     }
 
-    fn mail_parameters(&self, mail: &Mail) -> Result<Vec<MailParameter>, Trouble> {
+    fn mail_parameters(&self, mail: &Mail, progress: &Progress) -> Result<Vec<MailParameter>, Trouble> {
         let server = self.smtp.server_info();
         let mut parameters = Vec::new();
-        let is_ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         // Bodies and names are always encoded, so only an address can bring other letters in.
+        let is_ascii = |address: &lettre::Address| AsRef::<str>::as_ref(address).is_ascii();
         if !is_ascii(&mail.from) || !is_ascii(&mail.to) || !mail.source.is_ascii() {
             if !server.supports_feature(Extension::SmtpUtfEight) {
-                return Err(Trouble::new(Phase::Mail, Failure::NoSmtpUtf8));
+                return Err(progress.trouble(Failure::NoSmtpUtf8));
             }
             parameters.push(MailParameter::SmtpUtfEight);
             if server.supports_feature(Extension::EightBitMime) {
@@ -111,23 +158,12 @@ impl Connection {
     }
 }
 
-/// The message as one piece that knows whether it was written out. lettre asks for the next piece
-/// only when the one before has been handed to the network, and writes the final dot after the last.
+/// The message as one piece that notes when it has been written out: lettre asks for the next piece
+/// only then, and writes the final dot after the last. Without that dot the server must throw the
+/// message away (RFC 5321 section 4.1.1.4).
 struct Body<'a> {
     source: Option<&'a [u8]>,
-    written: bool,
-}
-
-impl<'a> Body<'a> {
-    const fn new(source: &'a [u8]) -> Self {
-        Self { source: Some(source), written: false }
-    }
-
-    /// Where a failure belongs: without the final dot the server must throw the message away
-    /// (RFC 5321 section 4.1.1.4).
-    const fn phase(&self) -> Phase {
-        if self.written { Phase::End } else { Phase::Body }
-    }
+    progress: &'a Progress,
 }
 
 impl<'a> Iterator for Body<'a> {
@@ -135,28 +171,24 @@ impl<'a> Iterator for Body<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let piece = self.source.take();
-        self.written = piece.is_none();
+        if piece.is_none() {
+            self.progress.enter(Phase::End);
+        }
         piece
     }
 }
 
-/// Waits for one answer. lettre itself puts a limit to connecting only.
 async fn step<T>(
-    patience: Duration,
-    phase: Phase,
+    progress: &Progress,
     work: impl Future<Output = Result<T, lettre::transport::smtp::Error>> + Send,
 ) -> Result<T, Trouble> {
-    match tokio::time::timeout(patience, work).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(Trouble::new(phase, Failure::from(&error))),
-        Err(_elapsed) => Err(Trouble::new(phase, Failure::Timeout)),
-    }
+    work.await.map_err(|error| progress.trouble(Failure::from(&error)))
 }
 
 /// A reply that says "go on" (3xx) where only "done" (2xx) makes sense is none.
-fn completed(phase: Phase, response: &Response) -> Result<(), Trouble> {
+fn completed(progress: &Progress, response: &Response) -> Result<(), Trouble> {
     match response.code().severity {
         Severity::PositiveCompletion => Ok(()),
-        _ => Err(Trouble::new(phase, Failure::Garbage)),
+        _ => Err(progress.trouble(Failure::Garbage)),
     }
 }

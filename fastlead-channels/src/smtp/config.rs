@@ -50,9 +50,13 @@ pub struct SmtpConfig {
     /// Name that we greet the server with: a host name or an IP address. Default: the domain of `from`.
     #[serde(default)]
     pub hello_name: Option<String>,
-    /// Longest wait for one answer of the server, in seconds, from 1 to 600. Default: 60.
+    /// Longest time to connect, sign in and hand a mail over, in seconds, from 1 to 600. Default: 8.
     #[serde(default = "default_timeout_secs")]
     pub timeout_secs: u32,
+    /// Longest wait for the server's last word on a mail that was handed over, in seconds, from 1 to
+    /// 600. Default: 60.
+    #[serde(default = "default_accept_timeout_secs")]
+    pub accept_timeout_secs: u32,
     /// Most connections at once, from 1 to 100; they are kept open and used again. Default: 10.
     #[serde(default = "default_pool_max")]
     pub pool_max: u32,
@@ -116,6 +120,10 @@ fn default_mechanisms() -> Vec<SmtpMechanism> {
 }
 
 const fn default_timeout_secs() -> u32 {
+    8
+}
+
+const fn default_accept_timeout_secs() -> u32 {
     60
 }
 
@@ -139,6 +147,7 @@ pub(super) struct Server {
     pub(super) mechanisms: Vec<Mechanism>,
     pub(super) hello: ClientId,
     pub(super) timeout: Duration,
+    pub(super) accept_timeout: Duration,
 }
 
 impl fmt::Debug for Server {
@@ -199,6 +208,9 @@ impl SmtpConfig {
         if !(1..=600).contains(&self.timeout_secs) {
             return Err(wrong("`timeout_secs` must be from 1 to 600"));
         }
+        if !(1..=600).contains(&self.accept_timeout_secs) {
+            return Err(wrong("`accept_timeout_secs` must be from 1 to 600"));
+        }
         if !(1..=100).contains(&self.pool_max) {
             return Err(wrong("`pool_max` must be from 1 to 100"));
         }
@@ -224,6 +236,7 @@ impl SmtpConfig {
             mechanisms: self.mechanisms.iter().map(|mechanism| mechanism.on_the_wire()).collect(),
             hello,
             timeout: Duration::from_secs(self.timeout_secs.into()),
+            accept_timeout: Duration::from_secs(self.accept_timeout_secs.into()),
         };
         if server.port == 0 {
             return Err(wrong("`port` must be from 1 to 65535"));
@@ -382,7 +395,8 @@ mod tests {
     fn the_least_that_must_be_filled_in_is_enough() {
         let settings = config(|_| {}).unwrap();
         assert_eq!(settings.pool_max, 10);
-        assert_eq!(settings.server.timeout, Duration::from_secs(60));
+        assert_eq!(settings.server.timeout, Duration::from_secs(8));
+        assert_eq!(settings.server.accept_timeout, Duration::from_secs(60));
         assert_eq!(settings.server.mechanisms, [Mechanism::Plain, Mechanism::Login]);
         assert_eq!(settings.server.hello, ClientId::Domain("example.com".to_owned()));
         assert!(settings.server.credentials.is_none());
@@ -453,6 +467,7 @@ mod tests {
             ("hello_name", |json| json["hello_name"] = "a\r\nQUIT".into()),
             ("timeout_secs", |json| json["timeout_secs"] = 0.into()),
             ("timeout_secs", |json| json["timeout_secs"] = 601.into()),
+            ("accept_timeout_secs", |json| json["accept_timeout_secs"] = 0.into()),
             ("pool_max", |json| json["pool_max"] = 0.into()),
             ("message_id_domain", |json| json["message_id_domain"] = "a>b".into()),
             ("return_path", |json| json["return_path"] = "bounce".into()),

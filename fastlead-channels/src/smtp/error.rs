@@ -295,23 +295,31 @@ fn transient(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
     if code == 454 || phase == Phase::Auth {
         return Verdict::later(ErrorKind::Unavailable, None, "signing in is not possible at the moment");
     }
-    if status == Some((7, 28)) || speaks_of_rate(text) {
+    if speaks_of_rate(text) {
         return Verdict::later(ErrorKind::RateLimited, None, "the server asks for fewer messages");
     }
-    if status == Some((2, 2)) || speaks_of_full_mailbox(text) {
-        return Verdict::later(
-            ErrorKind::Unavailable,
-            Some(MAILBOX_FULL_PAUSE),
-            "the recipient's mailbox is full at the moment",
-        )
-        .about_full_mailbox();
+    // These are about one mailbox, and say nothing against the server.
+    if may_concern_recipient(phase) {
+        if status == Some((2, 2)) || speaks_of_full_mailbox(text) {
+            let message = "the recipient's mailbox is full at the moment";
+            return Verdict::later(ErrorKind::Recipient, Some(MAILBOX_FULL_PAUSE), message)
+                .about_full_mailbox();
+        }
+        if text.contains("greylist") || text.contains("graylist") {
+            return greylisted();
+        }
+        // 4.1.7 and 4.1.8 are about the sender.
+        if matches!(status, Some((1, 0..=6 | 9..) | (2, _))) {
+            let message = "the recipient's mailbox cannot be written to at the moment";
+            return Verdict::later(ErrorKind::Recipient, None, message);
+        }
     }
-    if status == Some((7, 1)) || text.contains("greylist") || text.contains("graylist") {
-        return Verdict::later(
-            ErrorKind::Unavailable,
-            Some(GREYLIST_PAUSE),
-            "the server puts off senders that it does not know yet",
-        );
+    match status {
+        Some((7, 1)) => return greylisted(),
+        Some((7, _)) => {
+            return Verdict::later(ErrorKind::RateLimited, None, "the server puts us off by its policy");
+        }
+        _ => {}
     }
     Verdict::later(ErrorKind::Unavailable, None, "the server cannot take the message at the moment")
 }
@@ -385,6 +393,11 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
 /// Before RCPT the server has not even heard of the recipient.
 const fn may_concern_recipient(phase: Phase) -> bool {
     matches!(phase, Phase::Recipient | Phase::Data | Phase::Body | Phase::End)
+}
+
+const fn greylisted() -> Verdict {
+    let message = "the server puts off senders that it does not know yet";
+    Verdict::later(ErrorKind::RateLimited, Some(GREYLIST_PAUSE), message)
 }
 
 const fn bad_recipient() -> Verdict {

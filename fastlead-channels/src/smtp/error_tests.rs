@@ -31,15 +31,15 @@ const REPLIES: &[Row] = &[
     // 4xx: come back later
     (Phase::Connect, 421, "4.3.2 Service shutting down", ErrorKind::Unavailable, Retry::Safe),
     (Phase::Mail, 421, "Service not available, closing transmission channel", ErrorKind::Unavailable, Retry::Safe),
-    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: mailbox busy", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: mailbox busy", ErrorKind::Recipient, Retry::Safe),
     (Phase::End, 451, "4.3.0 Error: queue file write error", ErrorKind::Unavailable, Retry::Safe),
     (Phase::End, 452, "4.3.1 Insufficient system storage", ErrorKind::Unavailable, Retry::Safe),
     (Phase::Recipient, 450, "4.1.8 <leads@example.com>: Sender address rejected: Domain not found", ErrorKind::Unavailable, Retry::Safe),
     (Phase::End, 421, "4.4.2 Error: timeout exceeded", ErrorKind::Unavailable, Retry::Safe),
     // greylisting
-    (Phase::Recipient, 451, "4.7.1 Greylisting in action, please come back later", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
-    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: Greylisted, see https://example.com/", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
-    (Phase::End, 451, "4.7.1 Please try again later", ErrorKind::Unavailable, Retry::SafeAfterSecs(300)),
+    (Phase::Recipient, 451, "4.7.1 Greylisting in action, please come back later", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
+    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: Greylisted, see https://example.com/", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
+    (Phase::End, 451, "4.7.1 Please try again later", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
     // rate
     (Phase::Mail, 421, "4.7.28 Our system has detected unusual traffic from your IP address", ErrorKind::RateLimited, Retry::Safe),
     (Phase::End, 421, "4.7.0 Our system has detected an unusual rate of unsolicited mail", ErrorKind::RateLimited, Retry::Safe),
@@ -47,9 +47,10 @@ const REPLIES: &[Row] = &[
     (Phase::Mail, 450, "4.7.1 Error: too much mail, too many messages from 192.0.2.1", ErrorKind::RateLimited, Retry::Safe),
     (Phase::Connect, 421, "Too many concurrent SMTP connections", ErrorKind::RateLimited, Retry::Safe),
     (Phase::End, 451, "4.3.0 Temporary failure: could not generate or separate", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Connect, 450, "4.7.25 Client host rejected: cannot find your hostname", ErrorKind::RateLimited, Retry::Safe),
     // full mailbox
-    (Phase::Recipient, 452, "4.2.2 <anna@example.com>: Mailbox full", ErrorKind::Unavailable, Retry::SafeAfterSecs(3600)),
-    (Phase::End, 452, "4.2.2 The recipient's inbox is out of storage space", ErrorKind::Unavailable, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 452, "4.2.2 <anna@example.com>: Mailbox full", ErrorKind::Recipient, Retry::SafeAfterSecs(3600)),
+    (Phase::End, 452, "4.2.2 The recipient's inbox is out of storage space", ErrorKind::Recipient, Retry::SafeAfterSecs(3600)),
     (Phase::Recipient, 552, "5.2.2 <anna@example.com>: Mailbox over quota", ErrorKind::Recipient, Retry::Never),
     (Phase::Recipient, 552, "Requested mail action aborted: exceeded storage allocation", ErrorKind::Recipient, Retry::Never),
     (Phase::Recipient, 550, "Mailbox is full, quota exceeded", ErrorKind::Recipient, Retry::Never),

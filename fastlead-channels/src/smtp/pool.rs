@@ -8,7 +8,7 @@ use std::time::Duration;
 use fastlead_core::time::Timestamp;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::client::Connection;
+use super::client::{Connection, Progress};
 use super::config::Server;
 use super::error::{Failure, Phase, Trouble};
 
@@ -17,7 +17,7 @@ const IDLE_MAX_SECS: i64 = 60;
 /// Many servers limit the mails of one connection; 100 is the usual figure.
 const MAILS_PER_CONNECTION: u32 = 100;
 /// A living server answers RSET at once, and for a dead one there is the next connection.
-const RESET_PATIENCE: Duration = Duration::from_secs(5);
+const RESET_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The connections of one account.
 pub(super) struct Pool {
@@ -46,29 +46,26 @@ impl Pool {
         Self { permits, idle: Mutex::new(Vec::new()) }
     }
 
-    /// A permit for one connection beside those of the other mails.
-    pub(super) async fn permit(&self, server: &Server) -> Result<SemaphorePermit<'_>, Trouble> {
-        match tokio::time::timeout(server.timeout, self.permits.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            // The semaphore is never closed, so the only other outcome is that nobody left in time.
-            Ok(Err(_)) | Err(_) => Err(Trouble::new(Phase::Wait, Failure::Timeout)),
-        }
+    /// A place for one more connection. The caller limits the wait.
+    pub(super) async fn permit(&self) -> Result<SemaphorePermit<'_>, Trouble> {
+        // The semaphore is never closed; were it, there would be no place either.
+        self.permits.acquire().await.map_err(|_| Trouble::new(Phase::Wait, Failure::Timeout))
     }
 
     /// A connection that is ready for a mail: a kept one that still answers, else a new one.
-    pub(super) async fn lease(&self, server: &Server, now: Timestamp) -> Result<Lease<'_>, Trouble> {
-        let permit = self.permit(server).await?;
-        while let Some(mut idle) = self.take_idle(now) {
-            if idle.connection.reset(RESET_PATIENCE.min(server.timeout)).await.is_ok() {
-                return Ok(Lease {
-                    connection: idle.connection,
-                    mails: idle.mails,
-                    pool: self,
-                    _permit: permit,
-                });
+    pub(super) async fn lease(
+        &self,
+        server: &Server,
+        now: Timestamp,
+        progress: &Progress,
+    ) -> Result<Lease<'_>, Trouble> {
+        let permit = self.permit().await?;
+        while let Some(Idle { mut connection, mails, .. }) = self.take_idle(now) {
+            if connection.answers_reset(RESET_PATIENCE, progress).await {
+                return Ok(Lease { connection, mails, pool: self, _permit: permit });
             }
         }
-        let connection = Connection::open(server).await?;
+        let connection = Connection::open(server, progress).await?;
         Ok(Lease { connection, mails: 0, pool: self, _permit: permit })
     }
 

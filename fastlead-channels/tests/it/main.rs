@@ -5,3 +5,5 @@
 mod smsc;
 #[cfg(feature = "telegram")]
 mod telegram;
+#[cfg(feature = "webhook")]
+mod webhook;

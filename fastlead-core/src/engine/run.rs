@@ -25,6 +25,8 @@ const TIMER_BATCH: u32 = 64;
 const PREFETCH: u32 = 8;
 /// How long the dispatcher rests after the store has failed.
 const STORE_REST: Duration = Duration::from_millis(500);
+/// How long the dispatcher rests where it finds nothing to claim of what is said to be due.
+const FRUITLESS_REST: Duration = Duration::from_millis(5);
 /// How long a poll waits at the provider.
 const POLL_WAIT: Duration = Duration::from_secs(25);
 /// How long polling rests after it has failed.
@@ -40,15 +42,17 @@ impl Engine {
         let mut pollers = HashMap::new();
         let mut generation = self.inner.generation.subscribe();
         self.start_pollers(&mut pollers);
+        let mut fruitless = 0_u32;
         while !stop.is_cancelled() {
             if generation.has_changed().unwrap_or(false) {
                 generation.mark_unchanged();
                 self.start_pollers(&mut pollers);
             }
             self.inner.asleep_until.store(i64::MAX, Ordering::Release);
-            match self.claim_once().await {
-                Ok(true) => {}
-                Ok(false) => self.rest(&stop).await,
+            let claimed_at = self.now();
+            match self.claim_once(claimed_at).await {
+                Ok(true) => fruitless = 0,
+                Ok(false) => fruitless = self.rest(&stop, claimed_at, fruitless).await,
                 Err(error) => {
                     tracing::error!(%error, "work cannot be claimed; trying again");
                     let until = plus(self.now(), STORE_REST);
@@ -66,8 +70,8 @@ impl Engine {
         self.inner.tasks.reopen();
     }
 
-    /// Sleeps until something becomes due or somebody wakes us.
-    async fn rest(&self, stop: &CancellationToken) {
+    /// Sleeps until something becomes due or somebody wakes us. Answers how often in a row it did not sleep.
+    async fn rest(&self, stop: &CancellationToken, claimed_at: Timestamp, fruitless: u32) -> u32 {
         let now = self.now();
         let channels: Vec<ChannelId> = self.claimable().iter().map(|(channel, _)| channel.id).collect();
         let next = match self.inner.store.next_due(now, &channels).await {
@@ -77,8 +81,14 @@ impl Engine {
                 Some(plus(now, STORE_REST))
             }
         };
-        // Where something is due already it waits for room, and whoever makes room wakes us; a short
-        // rest covers channels that another process keeps busy.
+        // What has become due since the claim is claimed at once. Should the store call something due that it
+        // does not give, this must not become a busy loop.
+        if next.is_some_and(|next| next <= now) && claimed_at < now {
+            if fruitless > 8 {
+                tokio::time::sleep(FRUITLESS_REST).await;
+            }
+            return fruitless + 1;
+        }
         let until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
         self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
         tokio::select! {
@@ -86,6 +96,7 @@ impl Engine {
             () = self.inner.clock.sleep_until(until), if until < Timestamp::MAX_UTC => {}
             () = stop.cancelled() => {}
         }
+        0
     }
 
     /// The channels that have room, each with how much.
@@ -104,8 +115,7 @@ impl Engine {
     }
 
     /// Claims and starts what is due. Answers whether there may be more at once.
-    async fn claim_once(&self) -> Result<bool> {
-        let now = self.now();
+    async fn claim_once(&self, now: Timestamp) -> Result<bool> {
         let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
             HashMap::new();
         for (channel, limit) in self.claimable() {

@@ -1,4 +1,4 @@
-//! The whole story on the in-memory store: captured, decided, delivered, answered, escalated, explained.
+//! The whole story on every store: captured, decided, delivered, answered, escalated, explained.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use fastlead_core::id::SeededIds;
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Response, ResponseToken};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{CaptureVerdict, DeliveryFilter, Journal, LeadFilter, PageRequest};
+use fastlead_core::port::{CaptureVerdict, Catalog, DeliveryFilter, Journal, LeadFilter, PageRequest, Store};
 use fastlead_core::time::{Clock, ManualClock, epoch};
-use fastlead_store::MemoryStore;
+use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
 use fastlead_testkit::sim::Fault;
 use tokio_util::sync::CancellationToken;
 
-struct World {
+struct World<S> {
     engine: Engine,
-    store: MemoryStore,
+    store: S,
     clock: Arc<ManualClock>,
     bot: MemoryChannel,
     sms: MemoryChannel,
@@ -46,9 +46,8 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl World {
-    async fn start() -> Self {
-        let store = MemoryStore::new();
+impl<S: Store + Catalog + Journal + Clone> World<S> {
+    async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
         let sms = MemoryChannel::new("sms");
@@ -91,9 +90,8 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(10), future).await.expect("within ten seconds")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lead_is_captured_told_answered_and_explained() {
-    let world = World::start().await;
+async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Journal + Clone>(store: S) {
+    let world = World::start(store).await;
     let workspace = world.engine.directory().source("site").unwrap().workspace_id;
     let outcome = world.capture("+7 900 000-00-00", None).await;
     assert_eq!(outcome.answer.verdict, CaptureVerdict::Accepted);
@@ -146,9 +144,8 @@ async fn a_lead_is_captured_told_answered_and_explained() {
     world.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_key_one_answer_and_one_lead_for_many() {
-    let world = World::start().await;
+async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal + Clone>(store: S) {
+    let world = World::start(store).await;
     let captures = (0..200).map(|_| world.capture("+7 900 000-00-00", Some("key")));
     let outcomes = within(futures_util::future::join_all(captures)).await;
     assert!(outcomes.iter().all(|outcome| outcome.answer == outcomes[0].answer));
@@ -158,9 +155,8 @@ async fn one_key_one_answer_and_one_lead_for_many() {
     world.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn trouble_is_retried_paused_told_and_escalated() {
-    let world = World::start().await;
+async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journal + Clone>(store: S) {
+    let world = World::start(store).await;
     let workspace = world.engine.directory().source("site").unwrap().workspace_id;
     // A recipient that refuses: the next rung comes at once, and the owner is told over SMS.
     world.bot.faults().push(Fault::BadRecipient);
@@ -183,4 +179,30 @@ async fn trouble_is_retried_paused_told_and_escalated() {
     assert!(world.engine.resume(workspace, channel).await.unwrap());
     within(world.bot.inbox().wait_for(2)).await;
     world.finish().await;
+}
+
+macro_rules! stories {
+    ($($name:ident)*) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::MemoryStore::new()).await;
+            })*
+        }
+
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                let folder = tempfile::tempdir().unwrap();
+                let options = super::SqliteOptions::new(folder.path().join("story.db"));
+                super::$name(super::SqliteStore::open(options).await.unwrap()).await;
+            })*
+        }
+    };
+}
+
+stories! {
+    a_lead_is_captured_told_answered_and_explained
+    one_key_one_answer_and_one_lead_for_many
+    trouble_is_retried_paused_told_and_escalated
 }

@@ -1,6 +1,7 @@
 //! Conformance suites: what an implementation of a port promises, as tests with names.
 //!
-//! A suite is one macro. [`channel_conformance!`](crate::channel_conformance) runs over any
+//! A suite is one macro. [`store_conformance!`](crate::store_conformance) runs over any store (see
+//! [`store`]), and [`channel_conformance!`](crate::channel_conformance) over any
 //! [`Channel`](fastlead_core::channel::Channel), ours or yours:
 //!
 //! ```
@@ -62,6 +63,7 @@
 //! ```
 
 pub mod channel;
+pub mod store;
 
 use std::fmt;
 use std::future::Future;

@@ -3,3 +3,4 @@
 
 mod broken_channel;
 mod memory_channel;
+mod webhook_sim;

@@ -1,0 +1,210 @@
+//! People and keys.
+
+use async_trait::async_trait;
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
+use fastlead_core::port::{Accounts, ApiKeyRecord, Role, UserRecord};
+use fastlead_core::secret::{Pii, Secret};
+use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::SqliteStore;
+use super::fault::{failed, unreadable};
+use super::rows::{blob, integer, moment, optional_moment, text, uuid};
+
+const USER: &str = "id, workspace_id, login, password_hash, role, created_at, tokens_valid_from";
+const KEY: &str = "id, workspace_id, name, hash, hint, role, created_at, revoked_at";
+
+const fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Admin => "admin",
+        Role::Operator => "operator",
+    }
+}
+
+fn role(row: &SqliteRow, index: usize) -> Result<Role> {
+    match text(row, index)?.as_str() {
+        "admin" => Ok(Role::Admin),
+        "operator" => Ok(Role::Operator),
+        _ => Err(unreadable("a role")),
+    }
+}
+
+fn user(row: &SqliteRow) -> Result<UserRecord> {
+    Ok(UserRecord {
+        id: UserId::from_uuid(uuid(row, 0)?),
+        workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
+        login: Pii::new(text(row, 2)?),
+        password_hash: Secret::new(text(row, 3)?),
+        role: role(row, 4)?,
+        created_at: moment(row, 5)?,
+        tokens_valid_from: moment(row, 6)?,
+    })
+}
+
+fn key(row: &SqliteRow) -> Result<ApiKeyRecord> {
+    let hash: &[u8] = row.try_get(3).map_err(|error| failed("read key", &error))?;
+    Ok(ApiKeyRecord {
+        id: ApiKeyId::from_uuid(uuid(row, 0)?),
+        workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
+        name: text(row, 2)?,
+        hash: hash.try_into().map_err(|_| unreadable("api_keys.hash"))?,
+        hint: text(row, 4)?,
+        role: role(row, 5)?,
+        created_at: moment(row, 6)?,
+        revoked_at: optional_moment(row, 7)?,
+    })
+}
+
+impl SqliteStore {
+    async fn one_user(
+        &self,
+        sql: String,
+        value: Vec<u8>,
+        login: Option<String>,
+    ) -> Result<Option<UserRecord>> {
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = match login {
+            Some(login) => query.bind(login),
+            None => query.bind(value),
+        };
+        let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read user", &error))?;
+        row.as_ref().map(user).transpose()
+    }
+}
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn put_user(&self, user: UserRecord) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let done = sqlx::query(
+                        "INSERT INTO users (id, workspace_id, login, password_hash, role, created_at, tokens_valid_from)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                         ON CONFLICT (id) DO UPDATE SET workspace_id = excluded.workspace_id, login = excluded.login,
+                           password_hash = excluded.password_hash, role = excluded.role, tokens_valid_from = excluded.tokens_valid_from",
+                    )
+                    .bind(blob(user.id.as_uuid()))
+                    .bind(blob(user.workspace_id.as_uuid()))
+                    .bind(user.login.into_inner())
+                    .bind(user.password_hash.expose().clone())
+                    .bind(role_name(user.role))
+                    .bind(user.created_at.timestamp_millis())
+                    .bind(user.tokens_valid_from.timestamp_millis())
+                    .execute(connection)
+                    .await;
+                    done.map(drop).map_err(|error| match &error {
+                        sqlx::Error::Database(database) if database.is_unique_violation() => {
+                            Error::new(ErrorKind::Conflict, "login: another user has this login").with_operation("put user")
+                        }
+                        _ => failed("put user", &error),
+                    })
+                })
+            })
+            .await
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<UserRecord>> {
+        self.one_user(
+            format!("SELECT {USER} FROM users WHERE login = ?1"),
+            Vec::new(),
+            Some(login.to_owned()),
+        )
+        .await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<UserRecord>> {
+        self.one_user(format!("SELECT {USER} FROM users WHERE id = ?1"), blob(id.as_uuid()), None).await
+    }
+
+    async fn count_users(&self) -> Result<u64> {
+        let row = sqlx::query("SELECT count(*) FROM users").fetch_one(&self.readers).await;
+        let row = row.map_err(|error| failed("count users", &error))?;
+        Ok(u64::try_from(integer(&row, 0)?).unwrap_or(0))
+    }
+
+    async fn put_api_key(&self, key: ApiKeyRecord) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT OR REPLACE INTO api_keys (id, workspace_id, name, hash, hint, role, created_at, revoked_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                    )
+                    .bind(blob(key.id.as_uuid()))
+                    .bind(blob(key.workspace_id.as_uuid()))
+                    .bind(key.name)
+                    .bind(key.hash.to_vec())
+                    .bind(key.hint)
+                    .bind(role_name(key.role))
+                    .bind(key.created_at.timestamp_millis())
+                    .bind(key.revoked_at.map(|at| at.timestamp_millis()))
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("put key", &error))
+                })
+            })
+            .await
+    }
+
+    async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRecord>> {
+        let sql = format!("SELECT {KEY} FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL");
+        let row = sqlx::query(AssertSqlSafe(sql)).bind(hash.to_vec()).fetch_optional(&self.readers).await;
+        row.map_err(|error| failed("read key", &error))?.as_ref().map(key).transpose()
+    }
+
+    async fn api_keys(&self, workspace: WorkspaceId) -> Result<Vec<ApiKeyRecord>> {
+        let sql = format!("SELECT {KEY} FROM api_keys WHERE workspace_id = ?1 ORDER BY id DESC");
+        let rows =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).fetch_all(&self.readers).await;
+        rows.map_err(|error| failed("read keys", &error))?.iter().map(key).collect()
+    }
+
+    async fn revoke_api_key(&self, workspace: WorkspaceId, key: ApiKeyId, at: Timestamp) -> Result<bool> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let sql = "UPDATE api_keys SET revoked_at = ?3 WHERE id = ?1 AND workspace_id = ?2 AND revoked_at IS NULL";
+                    let done = sqlx::query(sql)
+                        .bind(blob(key.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(at.timestamp_millis())
+                        .execute(connection)
+                        .await
+                        .map_err(|error| failed("revoke key", &error))?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let query = sqlx::query("SELECT value FROM settings WHERE name = ?1").bind(name.to_owned());
+        let row =
+            query.fetch_optional(&self.readers).await.map_err(|error| failed("read setting", &error))?;
+        row.map(|row| row.try_get(0)).transpose().map_err(|error| failed("read setting", &error))
+    }
+
+    async fn init_setting(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("init setting", &error);
+                    sqlx::query("INSERT INTO settings (name, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING")
+                        .bind(name.clone())
+                        .bind(value)
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    let query = sqlx::query("SELECT value FROM settings WHERE name = ?1").bind(name);
+                    let row = query.fetch_one(connection).await.map_err(fault)?;
+                    row.try_get(0).map_err(fault)
+                })
+            })
+            .await
+    }
+}

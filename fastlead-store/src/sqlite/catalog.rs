@@ -1,0 +1,287 @@
+//! Settings of the installation.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::policy::{Policy, PolicyRef};
+use fastlead_core::port::{
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, Project, SealedConfig, Source,
+    Workspace,
+};
+use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row as _};
+
+use super::SqliteStore;
+use super::fault::failed;
+use super::rows::{blob, count, json, moment, text, to_json, uuid};
+
+const POLICY: &str = "id, version, workspace_id, project_id, doc, published_at";
+
+fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
+    Ok(PolicyRecord {
+        reference: PolicyRef { id: PolicyId::from_uuid(uuid(row, 0)?), version: count(row, 1)? },
+        workspace_id: WorkspaceId::from_uuid(uuid(row, 2)?),
+        project_id: ProjectId::from_uuid(uuid(row, 3)?),
+        policy: Arc::new(json(row, 4, "policies.doc")?),
+        published_at: moment(row, 5)?,
+    })
+}
+
+fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
+    Ok(ChannelRecord {
+        id: ChannelId::from_uuid(uuid(row, 0)?),
+        workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
+        kind: text(row, 2)?,
+        name: text(row, 3)?,
+        config: SealedConfig(row.try_get(4).map_err(|error| failed("read", &error))?),
+        webhook_token: text(row, 5)?,
+        status: json(row, 6, "channels.status")?,
+        created_at: moment(row, 7)?,
+    })
+}
+
+/// `taken` is said where a unique column refuses.
+fn conflict(operation: &'static str, taken: &'static str, error: &sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            Error::new(ErrorKind::Conflict, taken).with_operation(operation)
+        }
+        _ => failed(operation, error),
+    }
+}
+
+impl SqliteStore {
+    async fn docs<T: serde::de::DeserializeOwned>(
+        &self,
+        sql: &'static str,
+        what: &'static str,
+    ) -> Result<Vec<T>> {
+        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("load", &error))?;
+        rows.iter().map(|row| json(row, 0, what)).collect()
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteStore {
+    async fn load(&self) -> Result<CatalogSnapshot> {
+        let fault = |error: sqlx::Error| failed("load", &error);
+        let channels = sqlx::query(
+            "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id",
+        );
+        let channels = channels.fetch_all(&self.readers).await.map_err(fault)?;
+        let sql = format!(
+            "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
+        );
+        let policies = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.readers).await.map_err(fault)?;
+        Ok(CatalogSnapshot {
+            workspaces: self.docs("SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?,
+            projects: self.docs("SELECT doc FROM projects ORDER BY id", "projects.doc").await?,
+            sources: self.docs("SELECT doc FROM sources ORDER BY id", "sources.doc").await?,
+            channels: channels.iter().map(channel).collect::<Result<_>>()?,
+            policies: policies.iter().map(policy).collect::<Result<_>>()?,
+        })
+    }
+
+    async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
+        let doc = to_json(&workspace, "a workspace")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("INSERT OR REPLACE INTO workspaces (id, doc) VALUES (?1, ?2)")
+                        .bind(blob(workspace.id.as_uuid()))
+                        .bind(doc)
+                        .execute(connection)
+                        .await
+                        .map(drop)
+                        .map_err(|error| failed("put workspace", &error))
+                })
+            })
+            .await
+    }
+
+    async fn put_project(&self, project: Project) -> Result<()> {
+        let doc = to_json(&project, "a project")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("INSERT OR REPLACE INTO projects (id, workspace_id, doc) VALUES (?1, ?2, ?3)")
+                        .bind(blob(project.id.as_uuid()))
+                        .bind(blob(project.workspace_id.as_uuid()))
+                        .bind(doc)
+                        .execute(connection)
+                        .await
+                        .map(drop)
+                        .map_err(|error| failed("put project", &error))
+                })
+            })
+            .await
+    }
+
+    async fn put_source(&self, source: Source) -> Result<()> {
+        let doc = to_json(&source, "a source")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO sources (id, workspace_id, key, doc) VALUES (?1, ?2, ?3, ?4)
+                         ON CONFLICT (id) DO UPDATE SET key = excluded.key, doc = excluded.doc",
+                    )
+                    .bind(blob(source.id.as_uuid()))
+                    .bind(blob(source.workspace_id.as_uuid()))
+                    .bind(source.key)
+                    .bind(doc)
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| conflict("put source", "key: another source has this key", &error))
+                })
+            })
+            .await
+    }
+
+    async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {
+        let status = to_json(&channel.status, "a channel's status")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO channels (id, workspace_id, kind, name, config, webhook_token, status, created_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                         ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, config = excluded.config,
+                           webhook_token = excluded.webhook_token",
+                    )
+                    .bind(blob(channel.id.as_uuid()))
+                    .bind(blob(channel.workspace_id.as_uuid()))
+                    .bind(channel.kind)
+                    .bind(channel.name)
+                    .bind(channel.config.0)
+                    .bind(channel.webhook_token)
+                    .bind(status)
+                    .bind(channel.created_at.timestamp_millis())
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| conflict("put channel", "name: another channel has this name", &error))
+                })
+            })
+            .await
+    }
+
+    async fn set_channel_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool> {
+        let doc = to_json(&status, "a channel's status")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("set channel status", &error);
+                    let row = sqlx::query("SELECT status FROM channels WHERE id = ?1 AND workspace_id = ?2")
+                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .fetch_optional(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    let row = row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
+                    let before: ChannelStatus = json(&row, 0, "channels.status")?;
+                    if before.is_paused() == status.is_paused() {
+                        return Ok(false);
+                    }
+                    sqlx::query("UPDATE channels SET status = ?2 WHERE id = ?1")
+                        .bind(blob(channel.as_uuid()))
+                        .bind(doc)
+                        .execute(connection)
+                        .await
+                        .map_err(fault)?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn publish_policy(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        new_id: PolicyId,
+        new: Policy,
+        at: Timestamp,
+    ) -> Result<PolicyRecord> {
+        let doc = to_json(&new, "a policy")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("publish policy", &error);
+                    let sql = format!(
+                        "SELECT {POLICY} FROM policies WHERE project_id = ?1 AND workspace_id = ?2 ORDER BY version DESC LIMIT 1"
+                    );
+                    let row = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(project.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .fetch_optional(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    let current = row.as_ref().map(policy).transpose()?;
+                    if let Some(current) = &current
+                        && *current.policy == new
+                    {
+                        return Ok(current.clone());
+                    }
+                    let reference = current.map_or(PolicyRef { id: new_id, version: 1 }, |current| PolicyRef {
+                        version: current.reference.version + 1,
+                        ..current.reference
+                    });
+                    sqlx::query(
+                        "INSERT INTO policies (id, version, workspace_id, project_id, doc, published_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )
+                    .bind(blob(reference.id.as_uuid()))
+                    .bind(reference.version)
+                    .bind(blob(workspace.as_uuid()))
+                    .bind(blob(project.as_uuid()))
+                    .bind(doc)
+                    .bind(at.timestamp_millis())
+                    .execute(connection)
+                    .await
+                    .map_err(fault)?;
+                    Ok(PolicyRecord {
+                        reference,
+                        workspace_id: workspace,
+                        project_id: project,
+                        policy: Arc::new(new),
+                        published_at: at,
+                    })
+                })
+            })
+            .await
+    }
+
+    async fn policy(&self, reference: PolicyRef) -> Result<Option<PolicyRecord>> {
+        let sql = format!("SELECT {POLICY} FROM policies WHERE id = ?1 AND version = ?2");
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(reference.id.as_uuid())).bind(reference.version);
+        let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read policy", &error))?;
+        row.as_ref().map(policy).transpose()
+    }
+
+    async fn policies(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<PolicyRecord>> {
+        let sql = format!(
+            "SELECT {POLICY} FROM policies WHERE project_id = ?1 AND workspace_id = ?2 ORDER BY version DESC LIMIT ?3"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql))
+            .bind(blob(project.as_uuid()))
+            .bind(blob(workspace.as_uuid()))
+            .bind(limit);
+        let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("read policies", &error))?;
+        rows.iter().map(policy).collect()
+    }
+}

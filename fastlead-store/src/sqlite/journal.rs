@@ -1,0 +1,250 @@
+//! What people read and mend.
+
+use async_trait::async_trait;
+use fastlead_core::decide::Event;
+use fastlead_core::delivery::Delivery;
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use fastlead_core::port::{
+    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
+    PageRequest, QueueDepth, Recovered, StoredEvent,
+};
+use fastlead_core::time::Timestamp;
+use sqlx::AssertSqlSafe;
+use uuid::Uuid;
+
+use super::SqliteStore;
+use super::fault::{failed, unreadable};
+use super::rows::{self, DELIVERY, blob, integer, json, moment, optional_text, text, uuid};
+
+/// One more row than the page has was asked for.
+fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
+    Page { items, next }
+}
+
+fn limit(request: &PageRequest) -> i64 {
+    i64::from(request.limit.clamp(1, 500))
+}
+
+/// Makes a lost delivery due again.
+const REVIVE: &str = "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?3, expires_at = ?4, updated_at = ?3, attempts = 0, \
+     checks = 0, uncertain = 0, lease_token = NULL, lease_until = NULL";
+
+#[async_trait]
+impl Journal for SqliteStore {
+    async fn leads(
+        &self,
+        workspace: WorkspaceId,
+        filter: LeadFilter,
+        request: PageRequest,
+    ) -> Result<Page<LeadSummary>> {
+        let limit = limit(&request);
+        let rows = sqlx::query(
+            "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
+             FROM leads l JOIN events e ON e.id = l.id
+             WHERE l.workspace_id = ?1 AND (?2 IS NULL OR l.id < ?2) AND (?3 IS NULL OR l.project_id = ?3)
+               AND (?4 IS NULL OR l.source_id = ?4) AND (?5 IS NULL OR l.status = ?5)
+             ORDER BY l.id DESC LIMIT ?6",
+        )
+        .bind(blob(workspace.as_uuid()))
+        .bind(request.after.map(|cursor| blob(cursor.0)))
+        .bind(filter.project_id.map(|id| blob(id.as_uuid())))
+        .bind(filter.source_id.map(|id| blob(id.as_uuid())))
+        .bind(filter.status)
+        .bind(limit + 1)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| failed("list leads", &error))?;
+        let summary = |row| {
+            let Event::Captured(capture) = json(row, 6, "events.event")? else {
+                return Err(unreadable("a lead's capture"));
+            };
+            Ok(LeadSummary {
+                id: LeadId::from_uuid(uuid(row, 0)?),
+                project_id: ProjectId::from_uuid(uuid(row, 1)?),
+                source_id: SourceId::from_uuid(uuid(row, 2)?),
+                created_at: moment(row, 3)?,
+                status: text(row, 4)?,
+                assigned_to: optional_text(row, 5)?,
+                capture: *capture,
+            })
+        };
+        let items = rows.iter().map(summary).collect::<Result<Vec<_>>>()?;
+        Ok(page(items, limit, |lead| lead.id.as_uuid()))
+    }
+
+    async fn events(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        request: PageRequest,
+    ) -> Result<Page<StoredEvent>> {
+        let limit = limit(&request);
+        let rows = sqlx::query(
+            "SELECT id, lead_id, at, event, trace FROM events
+             WHERE lead_id = ?1 AND workspace_id = ?2 AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
+        )
+        .bind(blob(lead.as_uuid()))
+        .bind(blob(workspace.as_uuid()))
+        .bind(request.after.map(|cursor| blob(cursor.0)))
+        .bind(limit + 1)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| failed("list events", &error))?;
+        let event = |row| {
+            Ok(StoredEvent {
+                id: EventId::from_uuid(uuid(row, 0)?),
+                lead_id: LeadId::from_uuid(uuid(row, 1)?),
+                at: moment(row, 2)?,
+                event: json(row, 3, "events.event")?,
+                trace: json(row, 4, "events.trace")?,
+            })
+        };
+        let items = rows.iter().map(event).collect::<Result<Vec<_>>>()?;
+        Ok(page(items, limit, |event| event.id.as_uuid()))
+    }
+
+    async fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        filter: DeliveryFilter,
+        request: PageRequest,
+    ) -> Result<Page<DeliverySummary>> {
+        let limit = limit(&request);
+        // A lead has few deliveries: its index is better than the order of all ids.
+        let lead = if filter.lead_id.is_some() { "lead_id = ?3" } else { "?3 IS NULL" };
+        let sql = format!(
+            "SELECT {DELIVERY} FROM deliveries WHERE workspace_id = ?1 AND (?2 IS NULL OR id < ?2) AND {lead}
+               AND (?4 IS NULL OR channel_id = ?4) AND (?5 IS NULL OR state = ?5) ORDER BY id DESC LIMIT ?6"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql))
+            .bind(blob(workspace.as_uuid()))
+            .bind(request.after.map(|cursor| blob(cursor.0)))
+            .bind(filter.lead_id.map(|id| blob(id.as_uuid())))
+            .bind(filter.channel_id.map(|id| blob(id.as_uuid())))
+            .bind(filter.state.map(fastlead_core::delivery::DeliveryState::number))
+            .bind(limit + 1)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("list deliveries", &error))?;
+        let items = rows.iter().map(|row| rows::delivery(row, 0)).collect::<Result<Vec<_>>>()?;
+        Ok(page(items, limit, |delivery| delivery.id.as_uuid()))
+    }
+
+    async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
+        let rows = sqlx::query(
+            "SELECT a.attempt FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+             WHERE a.delivery_id = ?1 AND d.workspace_id = ?2 ORDER BY a.number",
+        )
+        .bind(blob(delivery.as_uuid()))
+        .bind(blob(workspace.as_uuid()))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| failed("list attempts", &error))?;
+        rows.iter()
+            .map(|row| {
+                Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0, "attempts.attempt")? })
+            })
+            .collect()
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("retry", &error);
+                    let sql =
+                        format!("{REVIVE} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}");
+                    let row = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(now.timestamp_millis())
+                        .bind(expires_at.timestamp_millis())
+                        .fetch_optional(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    if let Some(row) = row {
+                        return rows::delivery(&row, 0);
+                    }
+                    let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .fetch_optional(connection)
+                        .await
+                        .map_err(fault)?;
+                    Err(if there.is_some() {
+                        let message = "only a failed, expired or ambiguous delivery is retried";
+                        Error::new(ErrorKind::Conflict, message).with_operation("retry")
+                    } else {
+                        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry")
+                    })
+                })
+            })
+            .await
+    }
+
+    async fn recover(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        since: Timestamp,
+        now: Timestamp,
+        expires_at: Timestamp,
+        limit: u32,
+    ) -> Result<Recovered> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let sql = format!(
+                        "{REVIVE} WHERE id IN (SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2
+                           AND state IN (12, 13) AND created_at >= ?5 ORDER BY created_at LIMIT ?6)"
+                    );
+                    let done = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(now.timestamp_millis())
+                        .bind(expires_at.timestamp_millis())
+                        .bind(since.timestamp_millis())
+                        .bind(limit)
+                        .execute(connection)
+                        .await
+                        .map_err(|error| failed("recover", &error))?;
+                    let deliveries = done.rows_affected();
+                    Ok(Recovered { deliveries, more: limit > 0 && deliveries == u64::from(limit) })
+                })
+            })
+            .await
+    }
+
+    async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
+        let row = sqlx::query(
+            "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
+               (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
+               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN due_at END)), 0), (SELECT count(*) FROM timers)
+             FROM deliveries WHERE state < 10",
+        )
+        .bind(now.timestamp_millis())
+        .fetch_one(&self.readers)
+        .await
+        .map_err(|error| failed("queue depth", &error))?;
+        let whole = |index| integer(&row, index).map(|count| u64::try_from(count).unwrap_or(0));
+        Ok(QueueDepth {
+            pending: whole(0)?,
+            sending: whole(1)?,
+            awaiting_receipt: whole(2)?,
+            ambiguous: whole(3)?,
+            oldest_due_millis: whole(4)?,
+            timers: whole(5)?,
+        })
+    }
+}

@@ -1,0 +1,107 @@
+//! SQLite: the embedded default. One file, one writer whose transactions are shared by everybody who
+//! waits, and readers that never wait for it.
+
+mod accounts;
+mod catalog;
+mod fault;
+mod group;
+mod journal;
+mod resolve;
+mod rows;
+mod work;
+mod writer;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use fastlead_core::error::{Error, ErrorKind, Result};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
+
+use fault::failed;
+use writer::Writer;
+
+/// The versions of the database, oldest first. A released one never changes.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// Where the database is and how it is opened.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    path: PathBuf,
+    readers: u32,
+}
+
+impl SqliteOptions {
+    /// The file, which is made where it does not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), readers: 4 }
+    }
+
+    /// How many readers work at the same time. Default 4.
+    #[must_use]
+    pub const fn readers(mut self, readers: u32) -> Self {
+        self.readers = readers;
+        self
+    }
+}
+
+/// A store in one SQLite file. Clones share it.
+#[derive(Debug, Clone)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the file and brings it to this version.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] where it cannot be opened; [`ErrorKind::Config`] where it was made by a
+    /// newer version.
+    pub async fn open(options: SqliteOptions) -> Result<Self> {
+        let fault = |error: sqlx::Error| failed("open", &error);
+        let connect = SqliteConnectOptions::new()
+            .filename(&options.path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: what was acknowledged survives the loss of power, not only of the process.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", "-16384")
+            .pragma("wal_autocheckpoint", "1000")
+            .statement_cache_capacity(256)
+            .disable_statement_logging();
+        let mut connection = connect.connect().await.map_err(fault)?;
+        migrate(&mut connection).await?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(options.readers.max(1))
+            .connect_with(connect.read_only(true).create_if_missing(false))
+            .await
+            .map_err(fault)?;
+        Ok(Self { writer: Writer::start(connection), readers })
+    }
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
+    let fault = |error: sqlx::Error| failed("migrate", &error);
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(fault)?;
+    let row = sqlx::query("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(fault)?;
+    let have: i64 = row.try_get(0).map_err(fault)?;
+    let have = usize::try_from(have).unwrap_or(usize::MAX);
+    if have > MIGRATIONS.len() {
+        sqlx::query("ROLLBACK").execute(&mut *connection).await.map_err(fault)?;
+        let message = format!(
+            "the database has version {have}, this program knows versions up to {}; start a newer program",
+            MIGRATIONS.len()
+        );
+        return Err(Error::new(ErrorKind::Config, message).with_operation("migrate"));
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(have) {
+        sqlx::raw_sql(*migration).execute(&mut *connection).await.map_err(fault)?;
+        let version = format!("PRAGMA user_version = {}", index + 1);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(version)).execute(&mut *connection).await.map_err(fault)?;
+        tracing::info!(version = index + 1, "database migrated");
+    }
+    sqlx::query("COMMIT").execute(connection).await.map(drop).map_err(fault)
+}

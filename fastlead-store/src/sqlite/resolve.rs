@@ -1,0 +1,156 @@
+//! Which members of a group may be applied. Pure: facts in, verdicts out.
+
+use std::collections::{HashMap, HashSet};
+
+use fastlead_core::decide::UniqueKey;
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
+use fastlead_core::port::{
+    CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settlement, Transition,
+};
+use fastlead_core::time::Timestamp;
+
+/// What the database says about everything that a group names.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// Version and scope check of the leads that exist.
+    pub leads: HashMap<LeadId, (u64, uuid::Uuid, uuid::Uuid)>,
+    /// Live and dead unique keys.
+    pub unique: HashMap<UniqueKey, (LeadId, i64)>,
+    /// Idempotency keys.
+    pub idempotency: HashMap<(SourceId, [u8; 16]), ([u8; 16], CaptureAnswer, i64)>,
+    /// Lease tokens of deliveries and timers.
+    pub tokens: HashMap<uuid::Uuid, LeaseToken>,
+    /// Inbound events that wait.
+    pub inbound: HashSet<(ChannelId, String)>,
+}
+
+/// What earlier members of the same group have taken.
+#[derive(Debug, Default)]
+struct Taken {
+    leads: HashSet<LeadId>,
+    events: HashSet<EventId>,
+    unique: HashSet<UniqueKey>,
+    idempotency: HashSet<(SourceId, [u8; 16])>,
+    deliveries: HashSet<DeliveryId>,
+    timers: HashSet<TimerId>,
+    inbound: HashSet<(ChannelId, String)>,
+}
+
+/// Decides member after member, in the order of arrival.
+#[derive(Debug, Default)]
+pub(super) struct Resolver {
+    facts: Facts,
+    taken: Taken,
+}
+
+impl Resolver {
+    pub(super) fn new(facts: Facts) -> Self {
+        Self { facts, taken: Taken::default() }
+    }
+
+    /// `Ok` takes everything that the settlement needs.
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
+        let holds = self.holds(settlement) && !self.taken.deliveries.contains(&settlement.delivery_id);
+        if holds {
+            self.taken.deliveries.insert(settlement.delivery_id);
+        }
+        holds
+    }
+
+    fn holds(&self, settlement: &Settlement) -> bool {
+        self.facts.tokens.get(&settlement.delivery_id.as_uuid()) == Some(&settlement.token)
+    }
+
+    /// `Ok` takes everything that the transition needs.
+    pub(super) fn commit(&mut self, transition: &Transition) -> Result<(), Refusal> {
+        self.check(transition)?;
+        let taken = &mut self.taken;
+        if !matches!(transition.guard, Guard::Append) {
+            taken.leads.insert(transition.lead_id);
+        }
+        taken.events.insert(transition.event_id);
+        taken.deliveries.extend(transition.settlement.as_ref().map(|settlement| settlement.delivery_id));
+        taken.timers.extend(transition.fired.map(|(timer, _)| timer));
+        let inbound = transition.inbound.as_ref();
+        taken.inbound.extend(inbound.map(|inbound| (inbound.channel_id, inbound.provider_event_id.clone())));
+        taken
+            .idempotency
+            .extend(transition.idempotency.as_ref().map(|record| (transition.source_id, record.key)));
+        taken.unique.extend(unique_keys(transition));
+        Ok(())
+    }
+
+    fn check(&self, transition: &Transition) -> Result<(), Refusal> {
+        let contended = |taken: bool| if taken { Err(Refusal::Contended) } else { Ok(()) };
+        if let Some(settlement) = &transition.settlement {
+            if !self.holds(settlement) || self.taken.deliveries.contains(&settlement.delivery_id) {
+                return Err(Refusal::LeaseLost);
+            }
+        }
+        if let Some(inbound) = &transition.inbound {
+            let key = (inbound.channel_id, inbound.provider_event_id.clone());
+            if !self.facts.inbound.contains(&key) {
+                return Err(Refusal::InboundDone);
+            }
+            contended(self.taken.inbound.contains(&key))?;
+        }
+        if let Some((timer, token)) = &transition.fired
+            && (self.facts.tokens.get(&timer.as_uuid()) != Some(token) || self.taken.timers.contains(timer))
+        {
+            return Err(Refusal::LeaseLost);
+        }
+        if let Some(record) = &transition.idempotency {
+            let key = (transition.source_id, record.key);
+            if let Some(refusal) = self.replayed(&key, record, transition.at) {
+                return Err(refusal);
+            }
+            contended(self.taken.idempotency.contains(&key))?;
+        }
+        let lead = self.facts.leads.get(&transition.lead_id).filter(|(_, workspace, project)| {
+            *workspace == transition.scope.workspace_id.as_uuid()
+                && *project == transition.scope.project_id.as_uuid()
+        });
+        let fits = match transition.guard {
+            Guard::New => !self.facts.leads.contains_key(&transition.lead_id),
+            Guard::Version(version) => lead.is_some_and(|(have, ..)| *have == version),
+            Guard::Append => lead.is_some(),
+        };
+        if !fits {
+            return Err(Refusal::Stale);
+        }
+        contended(
+            !matches!(transition.guard, Guard::Append) && self.taken.leads.contains(&transition.lead_id),
+        )?;
+        contended(self.taken.events.contains(&transition.event_id))?;
+        for key in unique_keys(transition) {
+            if let Some((lead, until)) = self.facts.unique.get(&key)
+                && *until > transition.at.timestamp_millis()
+                && *lead != transition.lead_id
+            {
+                return Err(Refusal::Duplicate(*lead));
+            }
+            contended(self.taken.unique.contains(&key))?;
+        }
+        Ok(())
+    }
+
+    fn replayed(
+        &self,
+        key: &(SourceId, [u8; 16]),
+        record: &IdempotencyRecord,
+        at: Timestamp,
+    ) -> Option<Refusal> {
+        let (request, answer, until) = self.facts.idempotency.get(key)?;
+        if *until <= at.timestamp_millis() {
+            return None;
+        }
+        Some(if *request == record.request { Refusal::Replayed(answer.clone()) } else { Refusal::KeyReused })
+    }
+}
+
+pub(super) fn unique_keys(transition: &Transition) -> impl Iterator<Item = UniqueKey> {
+    transition.reservations.iter().filter_map(|reservation| match reservation {
+        Reservation::Unique { key, .. } => Some(*key),
+        _ => None,
+    })
+}

@@ -1,0 +1,364 @@
+//! The store port.
+
+use async_trait::async_trait;
+use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::decide::Event;
+use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
+use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
+use fastlead_core::policy::PolicyRef;
+use fastlead_core::port::{
+    ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord, LeasedTimer, SettleOutcome,
+    Settlement, Store, Transition,
+};
+use fastlead_core::time::{Timestamp, from_millis};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, SqliteConnection};
+
+use super::SqliteStore;
+use super::fault::{failed, unreadable};
+use super::group::Changes;
+use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, uuid};
+
+const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries o
+    WHERE o.order_key = x.order_key AND o.state < 10 AND (o.created_at, o.id) < (x.created_at, x.id)))";
+
+async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Result<Claimed> {
+    let fault = |error: sqlx::Error| failed("claim", &error);
+    let now = request.now.timestamp_millis();
+    let token = blob(request.lease.token.as_uuid());
+    let until = request.lease.until.timestamp_millis();
+    let mut claimed = Claimed::default();
+    let ids: Vec<Value> = request.channels.iter().map(|(id, _)| id.hex().into()).collect();
+    let busy = sqlx::query(
+        "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
+           WHERE d.channel_id = unhex(c.value) AND d.state < 10 AND coalesce(d.lease_until, d.due_at) <= ?2)",
+    )
+    .bind(Value::Array(ids).to_string())
+    .bind(now)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(fault)?;
+    let sql = format!(
+        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, attempts = attempts + (state = 0), checks = checks + (state = 2),
+           last_attempt_at = CASE state WHEN 0 THEN ?2 ELSE last_attempt_at END, state = CASE state WHEN 0 THEN 1 ELSE state END
+         WHERE id IN (SELECT x.id FROM deliveries x
+           WHERE x.channel_id = ?1 AND x.state < 10 AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
+           ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT ?5)
+         RETURNING {DELIVERY}"
+    );
+    for row in &busy {
+        let channel = ChannelId::from_uuid(uuid(row, 0)?);
+        let limit = request.channels.iter().find(|(id, _)| *id == channel).map_or(0, |(_, limit)| *limit);
+        let rows = sqlx::query(AssertSqlSafe(sql.clone()))
+            .bind(blob(channel.as_uuid()))
+            .bind(now)
+            .bind(token.clone())
+            .bind(until)
+            .bind(limit)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fault)?;
+        for row in &rows {
+            let delivery = rows::delivery(row, 0)?;
+            let phase = match delivery.state {
+                DeliveryState::AwaitingReceipt => Phase::Confirm,
+                // A send that begins now is stamped with this moment; one that was cut off, earlier.
+                _ if delivery.last_attempt_at == Some(from_millis(now)) => Phase::Send,
+                _ => Phase::Recover,
+            };
+            claimed.deliveries.push(LeasedDelivery { delivery, phase, lease: request.lease });
+        }
+    }
+    if request.timers > 0 {
+        let rows = sqlx::query(
+            "UPDATE timers SET lease_token = ?2, lease_until = ?3 WHERE id IN (SELECT id FROM timers
+               WHERE coalesce(lease_until, due_at) <= ?1 ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
+             RETURNING id, workspace_id, project_id, lead_id, name, due_at",
+        )
+        .bind(now)
+        .bind(token)
+        .bind(until)
+        .bind(request.timers)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(fault)?;
+        for row in &rows {
+            claimed.timers.push(LeasedTimer {
+                id: TimerId::from_uuid(uuid(row, 0)?),
+                scope: scope(row, 1)?,
+                lead_id: LeadId::from_uuid(uuid(row, 3)?),
+                name: rows::json(row, 4, "timers.name")?,
+                due_at: moment(row, 5)?,
+                token: request.lease.token,
+            });
+        }
+    }
+    claimed.deliveries.sort_unstable_by_key(|leased| (leased.delivery.due_at, leased.delivery.id));
+    Ok(claimed)
+}
+
+pub(super) fn scope(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Scope> {
+    Ok(Scope {
+        workspace_id: WorkspaceId::from_uuid(uuid(row, at)?),
+        project_id: ProjectId::from_uuid(uuid(row, at + 1)?),
+    })
+}
+
+async fn record_receipt(
+    connection: &mut SqliteConnection,
+    id: DeliveryId,
+    state: DeliveryState,
+    reason: Option<String>,
+    attempt: Attempt,
+) -> Result<(DeliveryState, bool)> {
+    let fault = |error: sqlx::Error| failed("record receipt", &error);
+    let row = sqlx::query("SELECT state FROM deliveries WHERE id = ?1")
+        .bind(blob(id.as_uuid()))
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(fault)?;
+    let row = row.ok_or_else(|| {
+        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("record receipt")
+    })?;
+    let before =
+        DeliveryState::from_number(integer(&row, 0)?).ok_or_else(|| unreadable("deliveries.state"))?;
+    let changes = match (before, state) {
+        (DeliveryState::Delivered | DeliveryState::Cancelled, _)
+        | (DeliveryState::Failed, DeliveryState::Failed) => false,
+        (_, DeliveryState::Delivered | DeliveryState::Failed) => true,
+        _ => false,
+    };
+    if !changes {
+        return Ok((before, false));
+    }
+    sqlx::query(
+        "UPDATE deliveries SET state = ?2, reason = ?3, uncertain = 0, updated_at = max(updated_at, ?4), lease_token = NULL,
+           lease_until = NULL WHERE id = ?1",
+    )
+    .bind(blob(id.as_uuid()))
+    .bind(state.number())
+    .bind(reason)
+    .bind(attempt.started_at.timestamp_millis())
+    .execute(&mut *connection)
+    .await
+    .map_err(fault)?;
+    let mut changed = Changes::default();
+    changed.attempt(id, &attempt)?;
+    changed.write(connection).await?;
+    Ok((state, true))
+}
+
+async fn record_inbound(
+    connection: &mut SqliteConnection,
+    channel: ChannelId,
+    events: Vec<InboundEvent>,
+    cursor: Option<String>,
+    now: Timestamp,
+) -> Result<Vec<InboundRecord>> {
+    let fault = |error: sqlx::Error| failed("record inbound", &error);
+    let mut new = Vec::new();
+    for event in events {
+        let inserted = sqlx::query(
+            "INSERT INTO inbound (channel_id, provider_event_id, event, received_at, done) VALUES (?1, ?2, ?3, ?4, 0)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(blob(channel.as_uuid()))
+        .bind(event.provider_event_id.clone())
+        .bind(to_json(&event, "an inbound event")?)
+        .bind(now.timestamp_millis())
+        .execute(&mut *connection)
+        .await
+        .map_err(fault)?;
+        if inserted.rows_affected() == 1 {
+            new.push(InboundRecord { channel_id: channel, event, received_at: now });
+        }
+    }
+    if let Some(cursor) = cursor {
+        sqlx::query("INSERT OR REPLACE INTO poll_cursors (channel_id, cursor) VALUES (?1, ?2)")
+            .bind(blob(channel.as_uuid()))
+            .bind(cursor)
+            .execute(&mut *connection)
+            .await
+            .map_err(fault)?;
+    }
+    Ok(new)
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        self.writer.commit(transition).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
+        self.writer.settle(settlement).await
+    }
+
+    async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let mut changes = Changes::default();
+                    for delivery in &deliveries {
+                        changes.delivery(delivery)?;
+                    }
+                    changes.write(connection).await
+                })
+            })
+            .await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        self.writer.run(move |connection| Box::pin(claim(connection, request))).await
+    }
+
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+        let ids: Vec<Value> = channels.iter().map(|id| id.hex().into()).collect();
+        let sql = format!(
+            "SELECT min(due) FROM (
+               SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+                 WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND {NOT_HELD_BACK}
+                 ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
+               UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
+             )"
+        );
+        let row = sqlx::query(AssertSqlSafe(sql))
+            .bind(Value::Array(ids).to_string())
+            .fetch_one(&self.readers)
+            .await;
+        let row = row.map_err(|error| failed("next due", &error))?;
+        Ok(rows::optional_moment(&row, 0)?.map(|due| due.max(now)))
+    }
+
+    async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {
+        let row = sqlx::query(
+            "SELECT l.id, l.workspace_id, l.project_id, l.source_id, l.created_at, l.policy_id, l.policy_version, l.state, e.event
+             FROM leads l JOIN events e ON e.id = l.id WHERE l.id = ?1 AND l.workspace_id = ?2",
+        )
+        .bind(blob(lead.as_uuid()))
+        .bind(blob(workspace.as_uuid()))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|error| failed("read lead", &error))?;
+        let Some(row) = row else { return Ok(None) };
+        let Event::Captured(capture) = rows::json(&row, 8, "events.event")? else {
+            return Err(unreadable("a lead's capture"));
+        };
+        Ok(Some(LeadRecord {
+            id: LeadId::from_uuid(uuid(&row, 0)?),
+            scope: scope(&row, 1)?,
+            source_id: SourceId::from_uuid(uuid(&row, 3)?),
+            created_at: moment(&row, 4)?,
+            policy: PolicyRef { id: PolicyId::from_uuid(uuid(&row, 5)?), version: count(&row, 6)? },
+            state: rows::json(&row, 7, "leads.state")?,
+            capture: *capture,
+        }))
+    }
+
+    async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
+        let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE id = ?1 AND workspace_id = ?2");
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()));
+        let row =
+            query.fetch_optional(&self.readers).await.map_err(|error| failed("read delivery", &error))?;
+        row.map(|row| rows::delivery(&row, 0)).transpose()
+    }
+
+    async fn find_delivery(
+        &self,
+        channel: ChannelId,
+        message: &MessageReference,
+    ) -> Result<Option<Delivery>> {
+        let channel = blob(channel.as_uuid());
+        let row = match message {
+            MessageReference::Delivery(id) => {
+                let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE id = ?1 AND channel_id = ?2");
+                sqlx::query(AssertSqlSafe(sql))
+                    .bind(blob(id.as_uuid()))
+                    .bind(channel)
+                    .fetch_optional(&self.readers)
+                    .await
+            }
+            MessageReference::Provider(id) => {
+                let sql = format!(
+                    "SELECT {DELIVERY} FROM deliveries WHERE provider_message_id = ?1 AND channel_id = ?2 ORDER BY id DESC LIMIT 1"
+                );
+                sqlx::query(AssertSqlSafe(sql))
+                    .bind(id.clone())
+                    .bind(channel)
+                    .fetch_optional(&self.readers)
+                    .await
+            }
+        };
+        let row = row.map_err(|error| failed("find delivery", &error))?;
+        row.map(|row| rows::delivery(&row, 0)).transpose()
+    }
+
+    async fn record_receipt(
+        &self,
+        delivery: DeliveryId,
+        state: DeliveryState,
+        reason: Option<String>,
+        attempt: Attempt,
+    ) -> Result<(DeliveryState, bool)> {
+        self.writer
+            .run(move |connection| Box::pin(record_receipt(connection, delivery, state, reason, attempt)))
+            .await
+    }
+
+    async fn record_inbound(
+        &self,
+        channel: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<InboundRecord>> {
+        self.writer
+            .run(move |connection| Box::pin(record_inbound(connection, channel, events, cursor, now)))
+            .await
+    }
+
+    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
+        let rows = sqlx::query(
+            "SELECT channel_id, event, received_at FROM inbound WHERE done = 0 ORDER BY number LIMIT ?1",
+        )
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(|error| failed("read inbound", &error))?;
+        let record = |row| {
+            Ok(InboundRecord {
+                channel_id: ChannelId::from_uuid(uuid(row, 0)?),
+                event: rows::json(row, 1, "inbound.event")?,
+                received_at: moment(row, 2)?,
+            })
+        };
+        rows.iter().map(record).collect()
+    }
+
+    async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE inbound SET done = 1 WHERE channel_id = ?1 AND provider_event_id = ?2",
+                    )
+                    .bind(blob(inbound.channel_id.as_uuid()))
+                    .bind(inbound.provider_event_id)
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("finish inbound", &error))
+                })
+            })
+            .await
+    }
+
+    async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        let query = sqlx::query("SELECT cursor FROM poll_cursors WHERE channel_id = ?1")
+            .bind(blob(channel.as_uuid()));
+        let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read cursor", &error))?;
+        row.map(|row| text(&row, 0)).transpose()
+    }
+}

@@ -1,0 +1,25 @@
+//! What the suite needs to know about a store.
+
+use std::sync::Arc;
+
+use fastlead_core::async_trait;
+use fastlead_core::port::{Accounts, Catalog, Journal, Store};
+
+/// All four ports of a store in one. Every type that implements them has it.
+pub trait FullStore: Store + Catalog + Journal + Accounts {}
+
+impl<S: Store + Catalog + Journal + Accounts> FullStore for S {}
+
+/// One empty store. Every check starts its own.
+#[async_trait]
+pub trait StoreHarness: Send + Sync + Sized + 'static {
+    /// Opens an empty store.
+    async fn start() -> Self;
+
+    /// The store under test. All calls answer the same one.
+    fn store(&self) -> Arc<dyn FullStore>;
+
+    /// Closes the store and opens it again, as after a restart of the process; the suite has dropped
+    /// its own handles before. Answers whether the store is of the kind that survives that.
+    async fn reopen(&mut self) -> bool;
+}

@@ -1,0 +1,227 @@
+//! What every store promises: [`Store`](fastlead_core::port::Store),
+//! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal) and
+//! [`Accounts`](fastlead_core::port::Accounts).
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use fastlead_core::async_trait;
+//! use fastlead_testkit::conformance::store::{FullStore, StoreHarness};
+//!
+//! # fn acme_store() -> Arc<dyn FullStore> { unimplemented!("the doctest only compiles") }
+//! struct Acme(Arc<dyn FullStore>); // your store, and the directory or container it lives in
+//!
+//! #[async_trait]
+//! impl StoreHarness for Acme {
+//!     async fn start() -> Self {
+//!         Self(acme_store())
+//!     }
+//!     fn store(&self) -> Arc<dyn FullStore> {
+//!         Arc::clone(&self.0)
+//!     }
+//!     async fn reopen(&mut self) -> bool {
+//!         false
+//!     }
+//! }
+//!
+//! fastlead_testkit::store_conformance!(acme_keeps_the_contract, Acme);
+//! # fn main() {}
+//! ```
+
+mod accounts;
+mod catalog;
+mod decisions;
+mod harness;
+mod idempotency;
+mod inbound;
+mod leads;
+mod leases;
+mod lists;
+mod model;
+mod operations;
+mod order;
+mod outcomes;
+mod receipts;
+mod repair;
+mod restart;
+mod sample;
+mod tenants;
+mod unique;
+
+pub use harness::{FullStore, StoreHarness};
+
+/// The checks one by one, to run a single one or to prove that it catches a broken store.
+pub mod checks {
+    pub use super::accounts::{
+        a_setting_is_set_once, keys_are_found_until_revoked, users_read_back_and_logins_are_unique,
+    };
+    pub use super::catalog::{
+        concurrent_policies_get_versions_of_their_own, names_and_keys_are_unique, policies_have_versions,
+        putting_a_channel_keeps_its_status, the_catalog_reads_back,
+    };
+    pub use super::decisions::{
+        a_settlement_stands_and_falls_with_its_decision, a_timer_fires_once, cancelled_offers_are_not_sent,
+        of_concurrent_settlements_one_passes, refusals_come_in_the_promised_order,
+        timers_are_replaced_and_cleared,
+    };
+    pub use super::idempotency::{
+        a_key_repeats_its_answer_until_its_moment, a_repeated_request_is_recognised_first,
+        answers_survive_a_restart, concurrent_requests_get_one_answer,
+    };
+    pub use super::inbound::{
+        a_concurrent_event_is_recorded_once, an_event_is_acted_upon_once, an_event_is_recorded_once,
+        pending_events_are_listed_oldest_first, pending_events_survive_a_restart,
+    };
+    pub use super::leads::{
+        a_decision_passes_only_at_its_version, a_lead_is_created_once, a_new_lead_reads_back_with_its_work,
+        a_refused_transition_changes_nothing, an_appended_event_leaves_the_state,
+        of_concurrent_decisions_one_passes,
+    };
+    pub use super::leases::{
+        a_claim_takes_the_longest_due_within_its_limits, a_lease_that_ran_out_is_taken_over,
+        concurrent_claimers_share_the_work, expired_deliveries_are_claimed, next_due_names_the_next_moment,
+        only_the_holder_settles,
+    };
+    pub use super::lists::{
+        a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
+        pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
+    };
+    pub use super::model::random_histories_fit_the_model;
+    pub use super::order::{
+        a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, ordered_deliveries_come_one_by_one,
+    };
+    pub use super::outcomes::{
+        a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for, an_uncounted_retry_gives_its_number_back,
+        an_unknown_outcome_is_kept, what_has_ended_stays_ended,
+    };
+    pub use super::receipts::{
+        a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason, receipts_come_in_any_order,
+    };
+    pub use super::repair::{
+        recovery_is_bounded_resumable_and_idempotent, retry_makes_a_failed_delivery_due,
+    };
+    pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
+    pub use super::tenants::{another_workspace_changes_nothing, another_workspace_sees_nothing};
+    pub use super::unique::{
+        a_key_is_held_until_its_moment, of_a_thousand_concurrent_leads_one_gets_the_key,
+        one_of_several_keys_is_enough, the_holder_may_take_its_key_again,
+    };
+}
+
+/// Calls `callback! { [arguments] name name … }` with the name of every check.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __for_each_store_check {
+    ([$($callback:tt)*] [$($arguments:tt)*]) => {
+        $($callback)*! {
+            [$($arguments)*]
+            a_new_lead_reads_back_with_its_work
+            a_lead_is_created_once
+            a_decision_passes_only_at_its_version
+            of_concurrent_decisions_one_passes
+            an_appended_event_leaves_the_state
+            a_refused_transition_changes_nothing
+            refusals_come_in_the_promised_order
+            a_key_is_held_until_its_moment
+            the_holder_may_take_its_key_again
+            one_of_several_keys_is_enough
+            of_a_thousand_concurrent_leads_one_gets_the_key
+            a_key_repeats_its_answer_until_its_moment
+            a_repeated_request_is_recognised_first
+            concurrent_requests_get_one_answer
+            answers_survive_a_restart
+            concurrent_claimers_share_the_work
+            a_claim_takes_the_longest_due_within_its_limits
+            a_lease_that_ran_out_is_taken_over
+            only_the_holder_settles
+            expired_deliveries_are_claimed
+            next_due_names_the_next_moment
+            a_retry_waits_for_its_moment
+            an_uncounted_retry_gives_its_number_back
+            an_owed_receipt_is_asked_for
+            an_unknown_outcome_is_kept
+            what_has_ended_stays_ended
+            a_key_holds_back_only_its_own
+            ordered_deliveries_come_one_by_one
+            a_backlog_holds_up_nobody_else
+            cancelled_offers_are_not_sent
+            timers_are_replaced_and_cleared
+            a_timer_fires_once
+            a_settlement_stands_and_falls_with_its_decision
+            of_concurrent_settlements_one_passes
+            an_event_is_recorded_once
+            a_concurrent_event_is_recorded_once
+            pending_events_are_listed_oldest_first
+            an_event_is_acted_upon_once
+            pending_events_survive_a_restart
+            receipts_come_in_any_order
+            a_receipt_brings_its_reason
+            a_delivery_is_found_on_its_own_channel
+            retry_makes_a_failed_delivery_due
+            recovery_is_bounded_resumable_and_idempotent
+            pages_have_no_gaps_or_repeats
+            a_history_is_listed_oldest_first
+            page_sizes_are_clamped
+            filters_select_what_they_say
+            queue_depth_counts_what_waits
+            another_workspace_sees_nothing
+            another_workspace_changes_nothing
+            the_catalog_reads_back
+            names_and_keys_are_unique
+            putting_a_channel_keeps_its_status
+            policies_have_versions
+            concurrent_policies_get_versions_of_their_own
+            users_read_back_and_logins_are_unique
+            keys_are_found_until_revoked
+            a_setting_is_set_once
+            leads_and_their_work_survive_a_restart
+            settings_survive_a_restart
+            random_histories_fit_the_model
+        }
+    };
+}
+
+/// One named test per behaviour of a store: `store_conformance!(module_name, HarnessType);`
+///
+/// `HarnessType` implements [`StoreHarness`](crate::conformance::store::StoreHarness) and is visible
+/// where the macro is called. The calling crate needs `tokio` with `macros` and `rt-multi-thread`.
+/// What a store that lives in memory cannot promise passes and prints `not applicable: …`.
+#[macro_export]
+macro_rules! store_conformance {
+    ($module:ident, $harness:ty) => {
+        mod $module {
+            #[allow(unused_imports, reason = "the harness type may be a path that needs no import")]
+            use super::*;
+
+            $crate::__for_each_store_check!([$crate::__store_tests][$harness]);
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __store_tests {
+    ([$harness:ty] $($name:ident)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $name() -> ::std::result::Result<(), $crate::conformance::Violation> {
+                let check = $crate::conformance::store::checks::$name::<$harness>();
+                $crate::conformance::settle(stringify!($name), $crate::conformance::bounded(check).await)
+            }
+        )*
+    };
+}
+
+macro_rules! run_all {
+    ([$harness:ident] $($name:ident)*) => {{
+        let mut outcomes = Vec::new();
+        $(outcomes.push((stringify!($name), super::bounded(checks::$name::<$harness>()).await));)*
+        outcomes
+    }};
+}
+
+/// Runs every check, one after another, and returns each name with what it found. For programs
+/// that want a report instead of tests, and for proofs that a broken store is caught.
+pub async fn run_every_check<H: StoreHarness>() -> Vec<(&'static str, super::Outcome)> {
+    crate::__for_each_store_check!([run_all][H])
+}

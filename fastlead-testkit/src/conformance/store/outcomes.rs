@@ -1,0 +1,193 @@
+//! What becomes of a delivery after work on it: tried again, awaited, ended.
+
+use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
+use fastlead_core::port::Settled;
+
+use super::StoreHarness;
+use super::sample::{at, attempt, awaiting, begin, claimed, delivery, retry, settled, settlement, start};
+use crate::conformance::{Outcome, Verdict, Violation, ensure};
+
+/// A retried delivery waits for its moment, and its next attempt has the next number.
+pub async fn a_retry_waits_for_its_moment<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (_, id, lease) = tenant.leased(&*store, start()).await?;
+    let outcome =
+        Settled::Retry { due_at: at(30), reason: "rate_limited".to_owned(), counted: true, parts_sent: 1 };
+    settled(&*store, settlement(id, lease.token, at(1), outcome)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(
+        (found.state, found.due_at, found.updated_at) == (DeliveryState::Pending, at(30), at(1)),
+        "a retried delivery is {found:?}"
+    );
+    ensure!(
+        (found.attempts, found.parts_sent, found.reason.as_deref()) == (1, 1, Some("rate_limited")),
+        "a retried delivery is {found:?}"
+    );
+    let early = claimed(&*store, tenant.claim(at(29), 1)).await?;
+    ensure!(early.is_empty(), "a retry was claimed before its moment");
+    let again = store.claim(tenant.claim(at(30), 1)).await?.deliveries;
+    let [again] = again.as_slice() else { return Err(Violation::new("a due retry was not claimed")) };
+    ensure!(
+        (again.phase, again.delivery.attempts, again.delivery.parts_sent) == (Phase::Send, 2, 1),
+        "the second attempt is {again:?}"
+    );
+    ensure!(
+        again.delivery.last_attempt_at == Some(at(30)),
+        "the second attempt began at {:?}",
+        again.delivery.last_attempt_at
+    );
+    Ok(Verdict::Held)
+}
+
+/// An attempt that does not count gives its number back.
+pub async fn an_uncounted_retry_gives_its_number_back<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (_, id, mut lease) = tenant.leased(&*store, start()).await?;
+    for round in 0..3 {
+        settled(&*store, settlement(id, lease.token, at(round), retry(at(round + 1), false))).await?;
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(found.attempts == 0, "after {} uncounted attempts {} count", round + 1, found.attempts);
+        let request = tenant.claim(at(round + 1), 1);
+        lease = request.lease;
+        let got = store.claim(request).await?.deliveries;
+        ensure!(got.len() == 1 && got[0].delivery.attempts == 1, "the next attempt is {got:?}");
+    }
+    Ok(Verdict::Held)
+}
+
+/// An owed receipt is asked for at its moment; the delivery stays accepted meanwhile, and a worker
+/// that dies over the question is followed by one that asks again.
+pub async fn an_owed_receipt_is_asked_for<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (_, id, lease) = tenant.leased(&*store, start()).await?;
+    let accepted = Settled::Await {
+        check_at: at(60),
+        provider_message_id: Some("m-7".to_owned()),
+        uncertain: false,
+        parts_sent: 1,
+    };
+    settled(&*store, settlement(id, lease.token, at(1), accepted)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(
+        (found.state, found.due_at, found.checks, found.uncertain)
+            == (DeliveryState::AwaitingReceipt, at(60), 0, false),
+        "an accepted delivery is {found:?}"
+    );
+    ensure!(
+        (found.provider_message_id.as_deref(), found.parts_sent, found.attempts) == (Some("m-7"), 1, 1),
+        "an accepted delivery is {found:?}"
+    );
+    let early = claimed(&*store, tenant.claim(at(59), 1)).await?;
+    ensure!(early.is_empty(), "a receipt was asked for before its moment");
+
+    let request = tenant.claim(at(60), 1);
+    let token = request.lease.token;
+    for (request, checks) in [(request, 1), (tenant.claim(at(120), 1), 2)] {
+        let (now, token) = (request.now, request.lease.token);
+        let got = store.claim(request).await?.deliveries;
+        let [got] = got.as_slice() else {
+            return Err(Violation::new(format!("nothing was claimed at {now}")));
+        };
+        ensure!(
+            (got.phase, got.delivery.state, got.delivery.checks, got.delivery.attempts)
+                == (Phase::Confirm, DeliveryState::AwaitingReceipt, checks, 1),
+            "check {checks} is {got:?}"
+        );
+        let twice = claimed(&*store, tenant.claim(now, 1)).await?;
+        ensure!(twice.is_empty(), "a question under a lease was claimed by another worker");
+        if checks == 2 {
+            settled(&*store, settlement(id, token, at(121), awaiting(at(300), false))).await?;
+        }
+    }
+    let late = store.settle(settlement(id, token, at(122), awaiting(at(400), false))).await?;
+    ensure!(
+        late == fastlead_core::port::SettleOutcome::LeaseLost,
+        "the worker that had died settled the question"
+    );
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(
+        (found.checks, found.due_at, found.provider_message_id.as_deref()) == (2, at(300), Some("m-7")),
+        "after two questions the delivery is {found:?}"
+    );
+    Ok(Verdict::Held)
+}
+
+/// An unknown outcome is kept as such until it is known, and a retry after it is a certain one.
+pub async fn an_unknown_outcome_is_kept<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (_, id, lease) = tenant.leased(&*store, start()).await?;
+    settled(&*store, settlement(id, lease.token, at(1), awaiting(at(6), true))).await?;
+    let request = tenant.claim(at(6), 1);
+    let token = request.lease.token;
+    let got = store.claim(request).await?.deliveries;
+    let [got] = got.as_slice() else { return Err(Violation::new("an unknown outcome was not asked about")) };
+    ensure!(
+        got.phase == Phase::Confirm && got.delivery.uncertain,
+        "an unknown outcome is claimed as {got:?}"
+    );
+    settled(&*store, settlement(id, token, at(7), retry(at(8), true))).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(
+        (found.state, found.uncertain, found.attempts) == (DeliveryState::Pending, false, 1),
+        "after the answer that the provider has nothing the delivery is {found:?}"
+    );
+    let got = store.claim(tenant.claim(at(8), 1)).await?.deliveries;
+    ensure!(got.len() == 1 && got[0].phase == Phase::Send, "expected to send again, got {got:?}");
+    Ok(Verdict::Held)
+}
+
+/// What has ended keeps its reason, its provider id and its attempts, and is never claimed again.
+pub async fn what_has_ended_stays_ended<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    for state in [
+        DeliveryState::Delivered,
+        DeliveryState::Sent,
+        DeliveryState::Failed,
+        DeliveryState::Expired,
+        DeliveryState::Suppressed,
+        DeliveryState::Cancelled,
+        DeliveryState::Ambiguous,
+    ] {
+        let lease = tenant.lease(start());
+        let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
+        let id = new.id;
+        store.enqueue(vec![new]).await?;
+        let mut first = settlement(id, lease.token, at(1), retry(at(2), true));
+        first.attempt = Some(attempt(1, at(1), "retry"));
+        settled(&*store, first).await?;
+        let request = tenant.claim(at(2), 1);
+        let token = request.lease.token;
+        let got = claimed(&*store, request).await?;
+        ensure!(got == [id], "expected the retried delivery, got {got:?}");
+        let outcome = Settled::Ended {
+            state,
+            reason: Some("why".to_owned()),
+            provider_message_id: Some(format!("m-{}", state.number())),
+        };
+        let mut last = settlement(id, token, at(3), outcome);
+        last.attempt = Some(attempt(2, at(3), state.as_str()));
+        settled(&*store, last.clone()).await?;
+
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(
+            (found.state, found.reason.as_deref()) == (state, Some("why")),
+            "ended as {state:?}, stored {found:?}"
+        );
+        ensure!(
+            found.provider_message_id == Some(format!("m-{}", state.number())) && found.updated_at == at(3),
+            "ended as {state:?}, stored {found:?}"
+        );
+        let attempts = store.attempts(tenant.scope.workspace_id, id).await?;
+        let read: Vec<_> =
+            attempts.iter().map(|record| (record.delivery_id, record.attempt.number)).collect();
+        ensure!(read == [(id, 1), (id, 2)], "expected two attempts, oldest first, found {read:?}");
+        ensure!(
+            Some(&attempts[1].attempt) == last.attempt.as_ref(),
+            "an attempt changed: {:?}",
+            attempts[1].attempt
+        );
+        let again = claimed(&*store, tenant.claim(at(1_000_000), 10)).await?;
+        ensure!(again.is_empty(), "a delivery that has ended as {state:?} was claimed again");
+    }
+    Ok(Verdict::Held)
+}

@@ -1,0 +1,135 @@
+//! Receipts: found by either id, in any order, never backwards.
+
+use fastlead_core::channel::MessageReference;
+use fastlead_core::delivery::{Attempt, AttemptOperation, DeliveryState, NewDelivery};
+use fastlead_core::id::DeliveryId;
+use fastlead_core::port::Settled;
+
+use super::sample::{Tenant, at, attempt, awaiting, begin, claimed, delivery, settled, settlement, start};
+use super::{FullStore, StoreHarness};
+use crate::conformance::{Outcome, Verdict, Violation, ensure};
+
+fn receipt(seconds: u64) -> Attempt {
+    Attempt { operation: AttemptOperation::Receipt, ..attempt(1, at(seconds), "receipt") }
+}
+
+/// A delivery in the state, reached by way of an accepted message where there is one.
+async fn in_state(
+    store: &dyn FullStore,
+    tenant: &Tenant,
+    state: DeliveryState,
+) -> Result<DeliveryId, Violation> {
+    if state != DeliveryState::AwaitingReceipt {
+        return tenant.ended(store, state, start()).await;
+    }
+    let lease = tenant.lease(start());
+    let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
+    let id = new.id;
+    store.enqueue(vec![new]).await?;
+    settled(store, settlement(id, lease.token, at(1), awaiting(at(60), false))).await?;
+    Ok(id)
+}
+
+/// Whatever order receipts come in, and however often, a delivery that has arrived stays so.
+pub async fn receipts_come_in_any_order<H: StoreHarness>() -> Outcome {
+    use DeliveryState::{Ambiguous, AwaitingReceipt, Delivered, Failed, Sent};
+
+    let (_harness, store, tenant) = begin::<H>().await?;
+    for first in [AwaitingReceipt, Sent, Failed, Ambiguous, Delivered] {
+        for order in [
+            &[Delivered, Failed][..],
+            &[Failed, Delivered],
+            &[Failed, Failed, Delivered, Failed],
+            &[Delivered, Delivered, Failed],
+        ] {
+            let id = in_state(&*store, &tenant, first).await?;
+            let recorded = store.attempts(tenant.scope.workspace_id, id).await?.len();
+            let (mut state, mut changes) = (first, 0);
+            for (index, told) in order.iter().enumerate() {
+                let told = *told;
+                let wanted = if state == Delivered { Delivered } else { told };
+                let changed = wanted != state;
+                let seconds = 10 + u64::try_from(index).unwrap_or(0);
+                let reason = (told == Failed).then(|| "recipient".to_owned());
+                let answer = store.record_receipt(id, told, reason, receipt(seconds)).await?;
+                ensure!(
+                    answer == (wanted, changed),
+                    "{first:?}, receipts {order:?}: number {index} was answered {answer:?}, not {:?}",
+                    (wanted, changed)
+                );
+                state = wanted;
+                changes += usize::from(changed);
+            }
+            let found = delivery(&*store, &tenant, id).await?;
+            ensure!(found.state == state, "{first:?}, receipts {order:?}: stored as {:?}", found.state);
+            let attempts = store.attempts(tenant.scope.workspace_id, id).await?.len();
+            ensure!(
+                attempts == recorded + changes,
+                "{first:?}, receipts {order:?}: {} attempts were recorded for {changes} changes",
+                attempts - recorded
+            );
+            let due = claimed(&*store, tenant.claim(at(100_000), 100)).await?;
+            ensure!(!due.contains(&id), "a delivery whose receipt has come is still worked on");
+        }
+    }
+    let cancelled = in_state(&*store, &tenant, DeliveryState::Cancelled).await?;
+    let answer = store.record_receipt(cancelled, Failed, None, receipt(10)).await?;
+    ensure!(
+        answer == (DeliveryState::Cancelled, false),
+        "a failure changed a cancelled delivery: {answer:?}"
+    );
+    Ok(Verdict::Held)
+}
+
+/// A failure keeps its reason, and an arrival after it drops it.
+pub async fn a_receipt_brings_its_reason<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let id = in_state(&*store, &tenant, DeliveryState::AwaitingReceipt).await?;
+    store.record_receipt(id, DeliveryState::Failed, Some("recipient".to_owned()), receipt(10)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(found.reason.as_deref() == Some("recipient"), "the reason of the failure is {:?}", found.reason);
+    store.record_receipt(id, DeliveryState::Delivered, None, receipt(11)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(found.reason.is_none(), "a delivery that has arrived kept the reason {:?}", found.reason);
+    let attempts = store.attempts(tenant.scope.workspace_id, id).await?;
+    let last = attempts.last().map(|record| &record.attempt);
+    ensure!(last == Some(&receipt(11)), "the receipt was recorded as {last:?}");
+    Ok(Verdict::Held)
+}
+
+/// A receipt finds its delivery by our id and by the provider's, on its own channel only.
+pub async fn a_delivery_is_found_on_its_own_channel<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let mut ids = Vec::new();
+    for channel in [tenant.channel, tenant.other_channel] {
+        let lease = tenant.lease(start());
+        let new = NewDelivery { channel_id: channel, lease: Some(lease), ..tenant.delivery(None, start()) };
+        let id = new.id;
+        store.enqueue(vec![new]).await?;
+        let outcome = Settled::Ended {
+            state: DeliveryState::Sent,
+            reason: None,
+            provider_message_id: Some("m-1".to_owned()),
+        };
+        settled(&*store, settlement(id, lease.token, at(1), outcome)).await?;
+        ids.push((channel, id));
+    }
+    let (first, second) = (ids[0], ids[1]);
+    let provider = |id: &str| MessageReference::Provider(id.to_owned());
+    for (channel, reference, wanted) in [
+        (first.0, MessageReference::Delivery(first.1), Some(first.1)),
+        (second.0, MessageReference::Delivery(first.1), None),
+        (first.0, provider("m-1"), Some(first.1)),
+        (second.0, provider("m-1"), Some(second.1)),
+        (first.0, provider("m-2"), None),
+    ] {
+        let found = store.find_delivery(channel, &reference).await?;
+        let id = found.as_ref().map(|delivery| delivery.id);
+        ensure!(id == wanted, "{reference:?} on {channel}: expected {wanted:?}, found {id:?}");
+        if let Some(found) = found {
+            let read = delivery(&*store, &tenant, found.id).await?;
+            ensure!(found == read, "found {found:?}, read {read:?}");
+        }
+    }
+    Ok(Verdict::Held)
+}
