@@ -1,1 +1,24 @@
-//! server
+#![doc = include_str!("../README.md")]
+
+pub mod app;
+pub mod auth;
+pub mod bootstrap;
+mod capture;
+mod client;
+mod form;
+mod health;
+pub mod limits;
+mod live;
+pub mod logs;
+pub mod openapi;
+mod operator;
+pub mod problem;
+pub mod seal;
+pub mod server;
+pub mod settings;
+
+pub mod cli;
+pub mod demo;
+
+pub use server::{Server, ServerBuilder};
+pub use settings::Settings;

@@ -1,0 +1,61 @@
+//! What every request handler can reach.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use fastlead_core::channel::Channel;
+use fastlead_core::engine::ChannelOpener;
+use fastlead_core::port::{Accounts, Catalog, ChannelRecord, Journal, Store};
+use fastlead_core::registry::Registry;
+use fastlead_core::{Engine, Error, ErrorKind, Result};
+
+use crate::auth::Authenticator;
+use crate::limits::CaptureLimits;
+use crate::seal::Keyring;
+use crate::settings::Settings;
+
+/// Everything that the server asks of a store.
+pub trait Backend: Store + Catalog + Journal + Accounts {}
+
+impl<T: Store + Catalog + Journal + Accounts> Backend for T {}
+
+/// The server's parts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The engine.
+    pub engine: Engine,
+    /// The store.
+    pub store: Arc<dyn Backend>,
+    /// The adapters that exist.
+    pub registry: Arc<Registry>,
+    /// The keys that seal credentials.
+    pub keyring: Arc<Keyring>,
+    /// Who is who.
+    pub auth: Arc<Authenticator>,
+    /// How much a source takes.
+    pub limits: Arc<CaptureLimits>,
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Renders `/metrics`.
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// How the outside world reaches the server, without a slash at the end.
+    pub public_url: Arc<str>,
+}
+
+/// Opens stored channel instances: unseals the configuration and builds the adapter.
+#[derive(Debug)]
+pub struct SealedChannels {
+    /// The adapters that exist.
+    pub registry: Arc<Registry>,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+}
+
+impl ChannelOpener for SealedChannels {
+    fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
+        let plain = self.keyring.open(record.workspace_id, record.id, &record.config)?;
+        let config = serde_json::from_slice(&plain)
+            .map_err(|_| Error::new(ErrorKind::Config, "a channel's stored configuration is not JSON"))?;
+        self.registry.build(&record.kind, record.id, &record.name, config)
+    }
+}

@@ -1,0 +1,86 @@
+//! The caller of the operator API.
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
+use fastlead_core::port::Role;
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// Who calls, and what they may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operator {
+    /// The workspace that the caller works in; nothing outside it exists for the caller.
+    pub workspace_id: WorkspaceId,
+    /// What the caller may do.
+    pub role: Role,
+    /// Who it is.
+    pub actor: Actor,
+}
+
+/// A person or a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody who signed in.
+    User(UserId),
+    /// A program with a key.
+    ApiKey(ApiKeyId),
+}
+
+impl Operator {
+    /// Lets administrators pass.
+    ///
+    /// # Errors
+    /// A 403 problem for everybody else.
+    pub fn require_admin(&self) -> Result<(), Problem> {
+        match self.role {
+            Role::Admin => Ok(()),
+            Role::Operator => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "this needs the role `admin`; ask an administrator of the workspace",
+            )),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Operator {
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let missing = || {
+            let detail = "send `Authorization: Bearer` with a token from POST /v1/login or an API key";
+            Denied(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail))
+        };
+        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let (scheme, credential) = header.and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(missing());
+        }
+        let operator = app.auth.identify(credential.trim(), app.engine.clock().now()).await;
+        operator.map_err(|error| Denied(Problem::from(error)))
+    }
+}
+
+/// A problem that, where it is a 401, says how to authenticate (RFC 9110 section 15.5.2).
+#[derive(Debug)]
+pub struct Denied(pub Problem);
+
+impl<E: Into<Problem>> From<E> for Denied {
+    fn from(problem: E) -> Self {
+        Self(problem.into())
+    }
+}
+
+impl IntoResponse for Denied {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}

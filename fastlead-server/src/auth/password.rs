@@ -1,0 +1,108 @@
+//! Passwords: argon2id with the crate's default costs (19 MiB, two passes), in PHC string format.
+
+use std::sync::Arc;
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use fastlead_core::secret::Secret;
+use fastlead_core::{Error, ErrorKind, Result};
+use tokio::sync::Semaphore;
+
+/// Shorter ones are refused.
+const MIN_CHARS: usize = 10;
+/// Longer ones are refused: hashing must not be made expensive from outside.
+const MAX_BYTES: usize = 1_024;
+/// How many hashes are made at once; each needs 19 MiB and a processor.
+const AT_ONCE: usize = 2;
+
+/// Verifies passwords, a few at a time.
+#[derive(Debug)]
+pub(super) struct Passwords {
+    /// What an unknown login is compared with.
+    nobody: Secret<String>,
+    room: Arc<Semaphore>,
+}
+
+/// Hashes a password.
+///
+/// # Errors
+/// [`ErrorKind::Invalid`] where it is too short or too long.
+pub(crate) async fn hash_password(password: &str) -> Result<Secret<String>> {
+    if password.chars().count() < MIN_CHARS {
+        let message = format!("a password has at least {MIN_CHARS} characters");
+        return Err(Error::new(ErrorKind::Invalid, message).with_operation("hash password"));
+    }
+    if password.len() > MAX_BYTES {
+        let message = format!("a password has at most {MAX_BYTES} bytes");
+        return Err(Error::new(ErrorKind::Invalid, message).with_operation("hash password"));
+    }
+    let password = Secret::from(password);
+    blocking(move || {
+        let hash = Argon2::default().hash_password(password.expose().as_bytes());
+        hash.map(|hash| Secret::new(hash.to_string())).map_err(|_| internal("a password could not be hashed"))
+    })
+    .await
+}
+
+impl Passwords {
+    pub(super) async fn new() -> Result<Self> {
+        let nobody = hash_password(&hex::encode(rand::random::<[u8; 16]>())).await?;
+        Ok(Self { nobody, room: Arc::new(Semaphore::new(AT_ONCE)) })
+    }
+
+    /// Whether the password is the one of `hash`; `false` where there is no hash, after the same work.
+    pub(super) async fn verify(
+        &self,
+        password: Secret<String>,
+        hash: Option<Secret<String>>,
+    ) -> Result<bool> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.nobody.clone());
+        let room =
+            Arc::clone(&self.room).acquire_owned().await.map_err(|_| internal("the server is stopping"))?;
+        let equal = blocking(move || {
+            // Held until the hash is made, even where the caller has gone away.
+            let _room = room;
+            let text = password.expose();
+            if text.len() > MAX_BYTES {
+                return Ok(false);
+            }
+            let hash = PasswordHash::new(hash.expose())
+                .map_err(|_| internal("a stored password hash cannot be read"))?;
+            Ok(Argon2::default().verify_password(text.as_bytes(), &hash).is_ok())
+        })
+        .await?;
+        Ok(equal && known)
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| internal("hashing was interrupted"))?
+}
+
+fn internal(message: &str) -> Error {
+    Error::new(ErrorKind::Internal, message).with_operation("password")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_password_itself_verifies() {
+        let passwords = Passwords::new().await.unwrap();
+        let hash = hash_password("correct horse").await.unwrap();
+        assert!(hash.expose().starts_with("$argon2id$"));
+        assert!(passwords.verify(Secret::from("correct horse"), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(Secret::from("correct hors"), Some(hash)).await.unwrap());
+        assert!(!passwords.verify(Secret::from("correct horse"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn short_passwords_are_refused_without_being_repeated() {
+        let error = hash_password("letmein").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+        assert!(!error.to_string().contains("letmein"));
+    }
+}

@@ -1,0 +1,125 @@
+//! The first start: an administrator, a workspace, a project and a source to begin with.
+
+use fastlead_core::Result;
+use fastlead_core::engine::stable_uuid;
+use fastlead_core::id::{ProjectId, SourceId, UserId, WorkspaceId};
+use fastlead_core::lead::{ConsentDocument, ConsentPurpose};
+use fastlead_core::message::Locale;
+use fastlead_core::port::{FormSettings, Project, Role, Source, SourceLimits, UserRecord, Workspace};
+use fastlead_core::secret::{Pii, Secret};
+use rand::RngExt as _;
+
+use crate::app::App;
+
+/// What a first start made.
+#[derive(Debug)]
+pub struct FirstRun {
+    /// The administrator's login.
+    pub login: &'static str,
+    /// The password, where one was made up; it is shown once.
+    pub password: Option<Secret<String>>,
+    /// The public key of the first source.
+    pub source_key: String,
+    /// The workspace.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
+}
+
+/// The name of the first administrator.
+pub const ADMIN: &str = "admin";
+
+/// Makes what a server needs to begin with, unless there are users already.
+///
+/// # Errors
+/// Where the store cannot be written.
+pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> {
+    if app.store.count_users().await? > 0 {
+        return Ok(None);
+    }
+    let now = app.engine.clock().now();
+    let ids = &**app.engine.ids();
+    let workspace_id = WorkspaceId::from_uuid(stable_uuid("workspace", "first"));
+    let project_id = ProjectId::from_uuid(stable_uuid("project", "first"));
+    app.store.put_workspace(Workspace { id: workspace_id, name: "Main".to_owned(), created_at: now }).await?;
+    let project = Project { id: project_id, workspace_id, name: "Main".to_owned(), created_at: now };
+    app.store.put_project(project.clone()).await?;
+    app.engine.put_project(project);
+    let source = Source {
+        id: SourceId::generate(ids, now),
+        workspace_id,
+        project_id,
+        key: source_key.to_owned(),
+        name: "Website".to_owned(),
+        active: true,
+        locale: Locale::Ru,
+        allowed_origins: Vec::new(),
+        consents: starter_consents(),
+        form: FormSettings::default(),
+        limits: SourceLimits::default(),
+        created_at: now,
+    };
+    app.store.put_source(source.clone()).await?;
+    app.engine.put_source(source);
+    let given = app.settings.auth.admin_password.expose();
+    let (password, shown) = if given.is_empty() {
+        let made = random_text(20);
+        (made.clone(), Some(Secret::new(made)))
+    } else {
+        (given.clone(), None)
+    };
+    let user = UserRecord {
+        id: UserId::generate(ids, now),
+        workspace_id,
+        login: Pii::from(ADMIN),
+        password_hash: crate::auth::hash_password(&password).await?,
+        role: Role::Admin,
+        created_at: now,
+        tokens_valid_from: now,
+    };
+    // The user comes last: a start that was interrupted before is simply made again.
+    app.store.put_user(user).await?;
+    Ok(Some(FirstRun {
+        login: ADMIN,
+        password: shown,
+        source_key: source_key.to_owned(),
+        workspace_id,
+        project_id,
+    }))
+}
+
+/// Letters and digits that are not mistaken for each other.
+pub fn random_text(length: usize) -> String {
+    const ALPHABET: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+    let mut rng = rand::rng();
+    (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
+}
+
+/// Two separate documents, as 152-FZ and 38-FZ ask. The texts are samples: the operator puts in its own name,
+/// address and purposes, and has a lawyer read them.
+fn starter_consents() -> Vec<ConsentDocument> {
+    vec![
+        ConsentDocument {
+            purpose: ConsentPurpose::PersonalData,
+            document_id: "personal-data".to_owned(),
+            version: "1".to_owned(),
+            label: "Я согласен на обработку персональных данных".to_owned(),
+            text: "Образец. Замените своим текстом.\n\nЯ даю оператору [наименование, адрес] согласие на обработку моих \
+                   персональных данных: имя, номер телефона, адрес электронной почты — в целях ответа на мою заявку. \
+                   Действия: сбор, запись, хранение, использование, передача исполнителям заявки, удаление. Согласие \
+                   действует до достижения цели и может быть отозвано письмом на адрес оператора."
+                .to_owned(),
+            required: true,
+        },
+        ConsentDocument {
+            purpose: ConsentPurpose::Advertising,
+            document_id: "advertising".to_owned(),
+            version: "1".to_owned(),
+            label: "Я согласен получать рекламу".to_owned(),
+            text: "Образец. Замените своим текстом.\n\nЯ согласен получать от оператора [наименование, адрес] рекламу по \
+                   телефону, SMS, электронной почте и в мессенджерах. Согласие можно отозвать в любой момент."
+                .to_owned(),
+            required: false,
+        },
+    ]
+}

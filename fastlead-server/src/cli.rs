@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use fastlead_core::channel::Channel;
+use fastlead_core::message::Recipient;
+use fastlead_core::policy::Policy;
+use fastlead_core::registry::Registry;
+use fastlead_core::secret::Pii;
+use fastlead_core::{Error, ErrorKind, Result};
+
+use crate::server::{Server, stop_on_signal};
+use crate::settings::Settings;
+use crate::{bootstrap, demo, logs};
+
+/// FastLead: lead capture, routing and delivery.
+#[derive(Debug, Parser)]
+#[command(name = "fastlead", version, about)]
+pub struct Cli {
+    /// A settings file in TOML; `fastlead.toml` is read where it exists.
+    #[arg(long, global = true, env = "FASTLEAD_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve: an SQLite file, no other service.
+    Serve,
+    /// Serve with simulated providers in-process and one page that shows the whole story.
+    Demo {
+        /// The port; 0 takes a free one.
+        #[arg(long, default_value_t = 8080)]
+        port: u16,
+        /// Keep the demo's database in this file instead of a temporary one.
+        #[arg(long)]
+        store: Option<PathBuf>,
+    },
+    /// Bring the database to this version.
+    Migrate,
+    /// Check the settings, the database and every channel's credentials.
+    Check,
+    /// Send a test message over a channel.
+    Send {
+        /// The channel instance's name.
+        #[arg(long)]
+        channel: String,
+        /// The phone, e-mail address or chat id; leave it out for an outgoing webhook.
+        #[arg(long, default_value = "")]
+        to: String,
+        /// The text.
+        #[arg(long, default_value = "FastLead: a test message")]
+        text: String,
+    },
+    /// Print a JSON Schema: `policy`, `openapi`, or a channel kind such as `telegram`.
+    Schema {
+        /// Which one.
+        kind: String,
+    },
+    /// Run one provider simulator: `telegram`, `smsc`, `smtp` or `webhook`.
+    Sim {
+        /// Which one.
+        kind: String,
+    },
+}
+
+/// Runs a command. Faults go to standard error, in one line.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say_error(&format!("fastlead: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a line to standard output. A closed pipe is not a fault.
+pub(crate) fn say(line: &str) {
+    let _closed = writeln!(std::io::stdout(), "{line}");
+}
+
+fn say_error(line: &str) {
+    let _closed = writeln!(std::io::stderr(), "{line}");
+}
+
+async fn dispatch(cli: Cli) -> Result<()> {
+    let config = cli.config.as_deref();
+    match cli.command {
+        Command::Serve => serve(Settings::load(config)?).await,
+        Command::Demo { port, store } => demo::run(Settings::load(config)?, port, store).await,
+        Command::Migrate => {
+            let settings = Settings::load(config)?;
+            crate::server::open_store(&settings).await?;
+            say(&format!("{} is at this version", settings.store.path.display()));
+            Ok(())
+        }
+        Command::Check => check(Settings::load(config)?).await,
+        Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await,
+        Command::Schema { kind } => schema(&kind),
+        Command::Sim { kind } => demo::simulate(&kind).await,
+    }
+}
+
+async fn serve(settings: Settings) -> Result<()> {
+    logs::start(&settings.log)?;
+    let server = Server::builder(settings).build().await?;
+    let url = server.app().public_url.to_string();
+    if let Some(first) = bootstrap::first_run(server.app(), &bootstrap::random_text(12)).await? {
+        say(&format!("First start. The form:      {url}/f/{}", first.source_key));
+        say(&format!("             Sign in as:    {}", first.login));
+        if let Some(password) = &first.password {
+            say(&format!("             Password:      {} (shown once)", password.expose()));
+        }
+        say("             Next: add a channel and publish a policy; see the API page.");
+    }
+    say(&format!("API page: {url}/api"));
+    say(&format!("Listening on {}", server.address()?));
+    server.serve(stop_on_signal()).await
+}
+
+/// Builds a server that is not served: for commands that look at an installation.
+async fn installation(mut settings: Settings) -> Result<Server> {
+    settings.http.listen.set_port(0);
+    Server::builder(settings).build().await
+}
+
+async fn check(settings: Settings) -> Result<()> {
+    let server = installation(settings).await?;
+    say("settings: ok");
+    say("database: ok");
+    let stored = server.app().store.load().await?.channels;
+    let directory = server.app().engine.directory();
+    let mut failed = 0_usize;
+    for record in stored {
+        let checked = match directory.channel(record.id) {
+            Some(channel) => channel.channel.check().await,
+            None => Err(Error::new(ErrorKind::Config, "its configuration cannot be opened; see the log")),
+        };
+        match checked {
+            Ok(()) => say(&format!("channel {} ({}): ok", record.name, record.kind)),
+            Err(error) => {
+                failed += 1;
+                say(&format!("channel {} ({}): {error}", record.name, record.kind));
+            }
+        }
+    }
+    if failed == 0 {
+        Ok(())
+    } else {
+        Err(Error::new(ErrorKind::Config, format!("{failed} channels failed the check")))
+    }
+}
+
+async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<()> {
+    use fastlead_core::id::DeliveryId;
+    use fastlead_core::message::{Content, MessageClass, OutboundMessage, Part, RecipientKind, Text};
+
+    let server = installation(settings).await?;
+    let app = server.app();
+    let directory = app.engine.directory();
+    let channel = directory.channels().find(|channel| channel.name == name);
+    let channel = channel
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, "--channel: there is no channel of this name"))?;
+    let fault = |message: String| Error::new(ErrorKind::Invalid, format!("--to: {message}"));
+    let recipient = match channel.capabilities.recipients.first() {
+        Some(RecipientKind::Phone) => {
+            Recipient::Phone(to.parse().map_err(|error| fault(format!("{error}")))?)
+        }
+        Some(RecipientKind::Email) => {
+            Recipient::Email(to.parse().map_err(|error| fault(format!("{error}")))?)
+        }
+        Some(RecipientKind::Chat) if !to.is_empty() => Recipient::Chat(Pii::from(to)),
+        Some(RecipientKind::Endpoint) => Recipient::Endpoint,
+        _ => return Err(fault("give a chat id".to_owned())),
+    };
+    let now = app.engine.clock().now();
+    let message = OutboundMessage {
+        delivery_id: DeliveryId::generate(&**app.engine.ids(), now),
+        attempt: 1,
+        part: Part::WHOLE,
+        recipient,
+        content: Content::Text(Text::plain(text)),
+        class: MessageClass::Service,
+        attempted_at: now,
+        expires_at: None,
+    };
+    let receipt = channel.channel.send(&message).await?;
+    say(&format!(
+        "accepted by the provider as {}",
+        receipt.provider_message_id.as_deref().unwrap_or("(no id)")
+    ));
+    Ok(())
+}
+
+fn schema(kind: &str) -> Result<()> {
+    let text = match kind {
+        "openapi" => crate::openapi::document(),
+        "policy" => pretty(&Policy::schema())?,
+        _ => pretty(&Registry::builder().apply(fastlead_channels::register).build()?.schema(kind)?)?,
+    };
+    say(text.trim_end());
+    Ok(())
+}
+
+fn pretty(schema: &impl serde::Serialize) -> Result<String> {
+    serde_json::to_string_pretty(schema)
+        .map_err(|_| Error::new(ErrorKind::Internal, "the schema cannot be written as JSON"))
+}

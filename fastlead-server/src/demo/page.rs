@@ -1,0 +1,192 @@
+//! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox and
+//! the reasons on the other, live.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use fastlead_core::Result;
+use fastlead_core::engine::stable_uuid;
+use fastlead_core::id::WorkspaceId;
+use fastlead_core::port::{DeliveryFilter, LeadFilter, PageRequest};
+use futures_util::stream::{self, Stream};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{MANAGER_CHAT, Providers, SENIOR_CHAT};
+use crate::app::App;
+use crate::problem::Problem;
+
+/// What the demo's routes share.
+#[derive(Debug, Clone)]
+pub struct DemoState {
+    providers: Arc<Providers>,
+}
+
+impl DemoState {
+    /// Watches these simulators.
+    pub const fn new(providers: Arc<Providers>) -> Self {
+        Self { providers }
+    }
+}
+
+/// How many of the newest leads the page shows.
+const SHOWN: u32 = 10;
+
+pub(super) fn routes(state: DemoState) -> Router<App> {
+    let watch = state.clone();
+    let press = state.clone();
+    Router::new()
+        .route("/demo", get(|| async { asset("text/html; charset=utf-8", include_str!("../web/demo.html")) }))
+        .route(
+            "/demo/demo.css",
+            get(|| async { asset("text/css; charset=utf-8", include_str!("../web/demo.css")) }),
+        )
+        .route(
+            "/demo/demo.js",
+            get(|| async { asset("text/javascript; charset=utf-8", include_str!("../web/demo.js")) }),
+        )
+        .route("/demo/state", get(move |State(app): State<App>| show(app, state)))
+        .route("/demo/stream", get(move |State(app): State<App>| live(app, watch)))
+        .route("/demo/press/{chat}/{message}", post(move |path, body| press_button(press, path, body)))
+}
+
+fn asset(content_type: &'static str, text: &'static str) -> Response {
+    let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'";
+    let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, policy)];
+    let mut response = (headers, text).into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    chats: Vec<Value>,
+    sms: Vec<fastlead_testkit::sim::Arrival>,
+    mail: Vec<fastlead_testkit::sim::Arrival>,
+    answers: usize,
+    leads: Vec<Value>,
+}
+
+async fn show(app: App, state: DemoState) -> Response {
+    match collect(&app, &state).await {
+        Ok(shown) => Json(shown).into_response(),
+        Err(error) => Problem::from(error).into_response(),
+    }
+}
+
+async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
+    let workspace = WorkspaceId::from_uuid(stable_uuid("workspace", "first"));
+    let page = PageRequest { after: None, limit: SHOWN };
+    let found = app.store.leads(workspace, LeadFilter::default(), page).await?;
+    let directory = app.engine.directory();
+    let mut leads = Vec::with_capacity(found.items.len());
+    for lead in found.items {
+        let events = app.store.events(workspace, lead.id, PageRequest::default()).await?;
+        let filter = DeliveryFilter { lead_id: Some(lead.id), ..DeliveryFilter::default() };
+        let deliveries = app.store.deliveries(workspace, filter, PageRequest::default()).await?;
+        let events: Vec<Value> = events
+            .items
+            .iter()
+            .map(|event| json!({"kind": event.event.kind(), "at": event.at, "steps": event.trace.steps}))
+            .collect();
+        let deliveries: Vec<Value> = deliveries
+            .items
+            .iter()
+            .rev()
+            .map(|delivery| {
+                let channel =
+                    directory.channel(delivery.channel_id).map_or("", |channel| channel.name.as_str());
+                json!({
+                    "channel": channel,
+                    "purpose": delivery.spec.purpose.as_str(),
+                    "state": delivery.state.as_str(),
+                    "reason": delivery.reason,
+                    "attempts": delivery.attempts,
+                })
+            })
+            .collect();
+        leads.push(json!({
+            "id": lead.id,
+            "name": lead.capture.contact.name,
+            "status": lead.status,
+            "assigned_to": lead.assigned_to,
+            "created_at": lead.created_at,
+            "events": events,
+            "deliveries": deliveries,
+        }));
+    }
+    let telegram = state.providers.telegram.inbox().all();
+    let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
+        .into_iter()
+        .map(|(id, title)| {
+            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
+            json!({"id": id, "title": title, "messages": messages})
+        })
+        .collect();
+    Ok(Shown {
+        chats,
+        sms: state.providers.smsc.inbox().all(),
+        mail: state.providers.smtp.inbox().all(),
+        answers: state.providers.telegram.answered_callbacks().len(),
+        leads,
+    })
+}
+
+/// Sends the whole state whenever something has changed; it is small, and nothing can get out of step.
+async fn live(
+    app: App,
+    state: DemoState,
+) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
+    let changes = app.engine.changes();
+    let inboxes = [
+        state.providers.telegram.inbox().subscribe(),
+        state.providers.smsc.inbox().subscribe(),
+        state.providers.smtp.inbox().subscribe(),
+    ];
+    let start = (app, state, changes, inboxes, true);
+    let stream = stream::unfold(start, |(app, state, mut changes, mut inboxes, first)| async move {
+        if !first {
+            let [telegram, sms, mail] = &mut inboxes;
+            tokio::select! {
+                changed = changes.recv() => {
+                    if matches!(changed, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                        return None;
+                    }
+                }
+                changed = telegram.changed() => changed.ok()?,
+                changed = sms.changed() => changed.ok()?,
+                changed = mail.changed() => changed.ok()?,
+            }
+        }
+        let event = match collect(&app, &state).await {
+            Ok(shown) => SseEvent::default().event("state").json_data(shown).unwrap_or_default(),
+            Err(error) => SseEvent::default().event("problem").data(error.code()),
+        };
+        Some((Ok(event), (app, state, changes, inboxes, false)))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+}
+
+#[derive(Debug, Deserialize)]
+struct Press {
+    data: String,
+}
+
+/// The manager presses a button.
+async fn press_button(
+    state: DemoState,
+    Path((chat, message)): Path<(i64, i64)>,
+    Json(press): Json<Press>,
+) -> Response {
+    match state.providers.telegram.press_button(chat, message, &press.data) {
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
+        None => Problem::not_found("this button").into_response(),
+    }
+}

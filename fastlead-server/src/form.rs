@@ -1,0 +1,372 @@
+//! The hosted form page of a source: plain HTML that works without JavaScript.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastlead_core::engine::IdempotencyKey;
+use fastlead_core::lead::CaptureInput;
+use fastlead_core::message::Locale;
+use fastlead_core::port::{CaptureVerdict, Source};
+use fastlead_core::secret::Pii;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use serde::{Deserialize, Serialize};
+
+use crate::app::App;
+use crate::capture::{admit, form_input, is_program, store, too_large};
+use crate::client::Visitor;
+use crate::problem::Problem;
+
+const PAGE: &str = include_str!("web/form.html");
+const STYLE: &str = include_str!("web/form.css");
+
+/// What the page's address may carry.
+#[derive(Debug, Deserialize)]
+pub(crate) struct PageQuery {
+    lang: Option<String>,
+}
+
+#[derive(Debug, Serialize, Default)]
+struct Values {
+    name: String,
+    phone: String,
+    email: String,
+    comment: String,
+}
+
+#[derive(Debug, Serialize)]
+struct ConsentBox {
+    purpose: &'static str,
+    label: String,
+    document: String,
+    required: bool,
+    ticked: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    lang: &'static str,
+    words: &'static Words,
+    source_key: &'a str,
+    title: &'a str,
+    intro: Option<&'a str>,
+    operator: Option<&'a str>,
+    ask_email: bool,
+    ask_comment: bool,
+    values: Values,
+    boxes: Vec<ConsentBox>,
+    errors: Vec<String>,
+    shown_at: i64,
+    submission: String,
+    carried: Vec<(String, String)>,
+    done: bool,
+    document: Option<(&'a str, &'a str)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Words {
+    title: &'static str,
+    name: &'static str,
+    phone: &'static str,
+    email: &'static str,
+    comment: &'static str,
+    send: &'static str,
+    required: &'static str,
+    read: &'static str,
+    thanks: &'static str,
+    thanks_more: &'static str,
+    mend: &'static str,
+    back: &'static str,
+    operator: &'static str,
+    other_lang: &'static str,
+    other_lang_name: &'static str,
+}
+
+static RU: Words = Words {
+    title: "Оставьте номер, и мы перезвоним",
+    name: "Как вас зовут",
+    phone: "Телефон",
+    email: "Электронная почта",
+    comment: "Комментарий",
+    send: "Отправить",
+    required: "обязательно",
+    read: "прочитать",
+    thanks: "Спасибо, заявка принята",
+    thanks_more: "Мы скоро с вами свяжемся.",
+    mend: "Проверьте форму",
+    back: "Назад к форме",
+    operator: "Оператор персональных данных",
+    other_lang: "en",
+    other_lang_name: "English",
+};
+
+static EN: Words = Words {
+    title: "Leave your number and we will call you back",
+    name: "Your name",
+    phone: "Phone",
+    email: "E-mail",
+    comment: "Comment",
+    send: "Send",
+    required: "required",
+    read: "read",
+    thanks: "Thank you, we have got it",
+    thanks_more: "We will contact you soon.",
+    mend: "Please check the form",
+    back: "Back to the form",
+    operator: "Personal data operator",
+    other_lang: "ru",
+    other_lang_name: "Русский",
+};
+
+fn locale(query: Option<&str>, headers: &HeaderMap, source: &Source) -> Locale {
+    let accepted = || {
+        let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
+        header.split(',').find_map(|tag| Locale::from_tag(tag.split(';').next().unwrap_or_default().trim()))
+    };
+    query.and_then(Locale::from_tag).or_else(accepted).unwrap_or(source.locale)
+}
+
+fn source(app: &App, key: &str) -> Result<Arc<Source>, Problem> {
+    app.engine.directory().source(key).map(Arc::clone).ok_or_else(|| Problem::not_found("this form"))
+}
+
+fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
+    let words = match locale {
+        Locale::Ru => &RU,
+        Locale::En => &EN,
+    };
+    let boxes = source.consents.iter().map(|document| ConsentBox {
+        purpose: document.purpose.as_str(),
+        label: document.label.clone(),
+        document: format!("/f/{}/documents/{}", source.key, document.purpose.as_str()),
+        required: document.required,
+        ticked: false,
+    });
+    Page {
+        lang: locale.as_str(),
+        words,
+        source_key: &source.key,
+        title: source.form.title.as_deref().unwrap_or(words.title),
+        intro: source.form.intro.as_deref(),
+        operator: source.form.operator.as_deref(),
+        ask_email: source.form.ask_email,
+        ask_comment: source.form.ask_comment,
+        values: Values::default(),
+        boxes: boxes.collect(),
+        errors: Vec::new(),
+        shown_at: now_millis,
+        submission: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()),
+        carried: Vec::new(),
+        done: false,
+        document: None,
+    }
+}
+
+fn render(page: &Page<'_>, status: StatusCode) -> Response {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    let html = environment.render_str(PAGE, Serde(page));
+    match html {
+        Ok(html) => {
+            let mut response = (status, Html(html)).into_response();
+            let headers = response.headers_mut();
+            let policy = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'";
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers
+                .insert(header::REFERRER_POLICY, HeaderValue::from_static("strict-origin-when-cross-origin"));
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            response
+        }
+        Err(error) => {
+            tracing::error!(line = error.line(), kind = %error.kind(), "the form page does not render");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be made")
+                .into_response()
+        }
+    }
+}
+
+/// `GET /f/{key}`: the empty form. Parameters of the address (`utm_*`, click ids) are carried along.
+pub(crate) async fn show(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(query): Query<PageQuery>,
+    Query(parameters): Query<Vec<(String, String)>>,
+    headers: HeaderMap,
+) -> Response {
+    let source = match source(&app, &key) {
+        Ok(source) => source,
+        Err(problem) => return problem.into_response(),
+    };
+    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let mut page = page(&source, locale, app.engine.clock().now().timestamp_millis());
+    page.carried = carried(parameters);
+    if let Some(referrer) = headers.get(header::REFERER).and_then(|value| value.to_str().ok()) {
+        page.carried.push(("referrer".to_owned(), referrer.chars().take(2_048).collect()));
+    }
+    render(&page, StatusCode::OK)
+}
+
+fn carried(parameters: Vec<(String, String)>) -> Vec<(String, String)> {
+    let mut touch = fastlead_core::lead::Touch::default();
+    parameters.into_iter().filter(|(name, value)| touch.take_parameter(name, value)).take(16).collect()
+}
+
+/// `POST /f/{key}`: the filled form. What must be mended comes back with everything that was typed.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    Path(key): Path<String>,
+    Query(query): Query<PageQuery>,
+    visitor: Visitor,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let source = match source(&app, &key) {
+        Ok(source) => source,
+        Err(problem) => return problem.into_response(),
+    };
+    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let body = match body {
+        Ok(body) => body,
+        Err(rejection) => {
+            return too_large(rejection.status(), app.settings.http.body_limit_bytes).into_response();
+        }
+    };
+    let now = app.engine.clock().now().timestamp_millis();
+    let (mut input, shown_at, submission) = match read(&body) {
+        Ok(read) => read,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Some(shown_at) = shown_at {
+        input.bot_check.elapsed_millis = u64::try_from(now - shown_at).ok();
+    }
+    input.locale = Some(locale.as_str().to_owned());
+    let mut page = page(&source, locale, now);
+    keep(&mut page, &input);
+    let problem = if let Err(problem) = admit(&app, &source, &visitor) {
+        problem
+    } else if is_program(&input, &source) {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "looks_automated", "")
+    } else {
+        let key = submission.map(|id| IdempotencyKey::new(&format!("form:{id}"), &body));
+        match store(&app, &source, &visitor, input, key).await {
+            Ok(outcome) => {
+                return match outcome.answer.verdict {
+                    CaptureVerdict::Rejected { .. }
+                    | CaptureVerdict::Accepted
+                    | CaptureVerdict::Duplicate => {
+                        page.done = true;
+                        render(&page, StatusCode::OK)
+                    }
+                };
+            }
+            Err(problem) => problem,
+        }
+    };
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    page.errors = explain(&problem, locale);
+    // The time of the first showing is kept, so that a person who mends the form is not too fast.
+    page.shown_at = shown_at.unwrap_or(now);
+    render(&page, status)
+}
+
+/// `GET /f/{key}/documents/{purpose}`: the exact text behind a box.
+pub(crate) async fn document(
+    State(app): State<App>,
+    Path((key, purpose)): Path<(String, String)>,
+    Query(query): Query<PageQuery>,
+    headers: HeaderMap,
+) -> Response {
+    let source = match source(&app, &key) {
+        Ok(source) => source,
+        Err(problem) => return problem.into_response(),
+    };
+    let Some(document) = source.consents.iter().find(|document| document.purpose.as_str() == purpose) else {
+        return Problem::not_found("this document").into_response();
+    };
+    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let mut page = page(&source, locale, 0);
+    page.document = Some((&document.label, &document.text));
+    render(&page, StatusCode::OK)
+}
+
+/// `GET /f/form.css`.
+pub(crate) async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], STYLE)
+        .into_response()
+}
+
+fn read(body: &[u8]) -> Result<(CaptureInput, Option<i64>, Option<String>), Problem> {
+    let mut input = form_input(body)?;
+    let mut take =
+        |name: &str| input.fields.remove(name).and_then(|value| value.expose().as_str().map(str::to_owned));
+    let shown_at = take("shown_at").and_then(|text| text.parse().ok());
+    let submission = take("submission").filter(|text| !text.is_empty() && text.len() <= 64);
+    Ok((input, shown_at, submission))
+}
+
+fn keep(page: &mut Page<'_>, input: &CaptureInput) {
+    let text =
+        |value: &Option<Pii<String>>| value.as_ref().map_or_else(String::new, |value| value.expose().clone());
+    page.values = Values {
+        name: text(&input.name),
+        phone: text(&input.phone),
+        email: text(&input.email),
+        comment: text(&input.comment),
+    };
+    for shown in &mut page.boxes {
+        shown.ticked =
+            input.consents.iter().any(|(purpose, given)| *given && purpose.as_str() == shown.purpose);
+    }
+    if let Some(touch) = &input.attribution.last {
+        let named = [
+            ("utm_source", &touch.utm_source),
+            ("utm_medium", &touch.utm_medium),
+            ("utm_campaign", &touch.utm_campaign),
+            ("utm_content", &touch.utm_content),
+            ("utm_term", &touch.utm_term),
+        ];
+        let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
+        page.carried = named.chain(touch.click_ids.clone()).collect();
+    }
+}
+
+fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
+    let by_code = |code: &str| match (locale, code) {
+        (Locale::Ru, "invalid_phone") => "Проверьте номер телефона: например, +7 900 000-00-00.",
+        (Locale::En, "invalid_phone") => "Please check the phone number, such as +7 900 000-00-00.",
+        (Locale::Ru, "invalid_email") => "Проверьте адрес почты: например, name@example.com.",
+        (Locale::En, "invalid_email") => "Please check the e-mail address, such as name@example.com.",
+        (Locale::Ru, "contact_required") => "Укажите номер телефона.",
+        (Locale::En, "contact_required") => "Please give a phone number.",
+        (Locale::Ru, "consent_required") => {
+            "Без согласия на обработку персональных данных заявку принять нельзя."
+        }
+        (Locale::En, "consent_required") => "We cannot take the request without the required consent.",
+        (Locale::Ru, "too_long") => "Текст слишком длинный.",
+        (Locale::En, "too_long") => "The text is too long.",
+        (Locale::Ru, "looks_automated") => "Форма отправлена слишком быстро. Нажмите «Отправить» ещё раз.",
+        (Locale::En, "looks_automated") => "The form was sent too fast. Please press Send again.",
+        (Locale::Ru, "rate_limited") => "Слишком много заявок подряд. Повторите через минуту.",
+        (Locale::En, "rate_limited") => "Too many requests. Please try again in a minute.",
+        (Locale::Ru, "idempotency_key_reused") => {
+            "Эта форма уже отправлена. Откройте страницу заново, чтобы отправить ещё одну."
+        }
+        (Locale::En, "idempotency_key_reused") => {
+            "This form was sent already. Open the page anew to send another one."
+        }
+        (Locale::Ru, _) => "Не получилось принять заявку. Попробуйте ещё раз.",
+        (Locale::En, _) => "We could not take the request. Please try again.",
+    };
+    if problem.errors.is_empty() {
+        return vec![by_code(&problem.code).to_owned()];
+    }
+    problem.errors.iter().map(|error| by_code(&error.code).to_owned()).collect()
+}

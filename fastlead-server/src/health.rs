@@ -1,0 +1,51 @@
+//! Whether the server lives, is ready, and how it does.
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::problem::Problem;
+
+/// The process lives.
+pub(crate) async fn healthz() -> &'static str {
+    "ok"
+}
+
+/// The store answers.
+pub(crate) async fn readyz(State(app): State<App>) -> Response {
+    match app.store.queue_depth(app.engine.clock().now()).await {
+        Ok(_) => "ready".into_response(),
+        Err(error) => {
+            tracing::error!(%error, "not ready");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store does not answer")
+                .into_response()
+        }
+    }
+}
+
+/// Prometheus text.
+pub(crate) async fn metrics(State(app): State<App>) -> Response {
+    match app.store.queue_depth(app.engine.clock().now()).await {
+        Ok(depth) => {
+            for (state, count) in [
+                ("pending", depth.pending),
+                ("sending", depth.sending),
+                ("awaiting_receipt", depth.awaiting_receipt),
+                ("ambiguous", depth.ambiguous),
+            ] {
+                metrics::gauge!("fastlead_deliveries", "state" => state).set(whole(count));
+            }
+            metrics::gauge!("fastlead_oldest_due_seconds").set(whole(depth.oldest_due_millis) / 1_000.0);
+            metrics::gauge!("fastlead_timers").set(whole(depth.timers));
+        }
+        Err(error) => return Problem::from(error).into_response(),
+    }
+    app.metrics.run_upkeep();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
+}
+
+/// Gauges are floating point; counts of rows stay far below 2^53.
+fn whole(count: u64) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
+}

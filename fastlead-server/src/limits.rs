@@ -1,0 +1,86 @@
+//! How much a source takes: per source, and per source and address.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fastlead_core::id::SourceId;
+use fastlead_core::port::SourceLimits;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+/// The limiters of the sources that have limits.
+#[derive(Debug, Default)]
+pub struct CaptureLimits {
+    sources: Mutex<HashMap<SourceId, Arc<Limiters>>>,
+}
+
+#[derive(Debug)]
+struct Limiters {
+    limits: SourceLimits,
+    all: Option<DefaultDirectRateLimiter>,
+    per_ip: Option<DefaultKeyedRateLimiter<IpAddr>>,
+}
+
+/// Addresses remembered per source before idle ones are forgotten.
+const REMEMBERED: usize = 10_000;
+
+impl CaptureLimits {
+    /// Whether another capture is taken now.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn check(&self, source: SourceId, limits: &SourceLimits, ip: Option<IpAddr>) -> Result<(), Duration> {
+        if limits.per_minute == 0 && limits.per_ip_per_minute == 0 {
+            return Ok(());
+        }
+        let limiters = self.limiters(source, limits);
+        if let (Some(per_ip), Some(ip)) = (&limiters.per_ip, ip) {
+            if per_ip.len() > REMEMBERED {
+                per_ip.retain_recent();
+            }
+            per_ip.check_key(&ip).map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
+        }
+        if let Some(all) = &limiters.all {
+            all.check().map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
+        }
+        Ok(())
+    }
+
+    fn limiters(&self, source: SourceId, limits: &SourceLimits) -> Arc<Limiters> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        match sources.get(&source) {
+            Some(limiters) if limiters.limits == *limits => Arc::clone(limiters),
+            _ => {
+                let quota = |per_minute| NonZeroU32::new(per_minute).map(Quota::per_minute);
+                let limiters = Arc::new(Limiters {
+                    limits: limits.clone(),
+                    all: quota(limits.per_minute).map(RateLimiter::direct),
+                    per_ip: quota(limits.per_ip_per_minute).map(RateLimiter::keyed),
+                });
+                sources.insert(source, Arc::clone(&limiters));
+                limiters
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_its_own_limit() {
+        let limits = CaptureLimits::default();
+        let source = SourceId::from_uuid(uuid::Uuid::from_u128(1));
+        let settings = SourceLimits { per_ip_per_minute: 2, per_minute: 3, min_fill_millis: 0 };
+        let ip = |last| Some(IpAddr::from([127, 0, 0, last]));
+        assert!(limits.check(source, &settings, ip(1)).is_ok());
+        assert!(limits.check(source, &settings, ip(1)).is_ok());
+        assert!(limits.check(source, &settings, ip(1)).is_err());
+        assert!(limits.check(source, &settings, ip(2)).is_ok());
+        assert!(limits.check(source, &settings, ip(3)).is_err());
+    }
+}

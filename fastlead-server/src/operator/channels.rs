@@ -1,0 +1,296 @@
+//! Channel instances: what they are, and how they are made and changed. Their configuration never comes out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fastlead_core::channel::{Capabilities, Channel};
+use fastlead_core::engine::ActiveChannel;
+use fastlead_core::id::ChannelId;
+use fastlead_core::layer::BreakerState;
+use fastlead_core::port::{ChannelRecord, ChannelStatus};
+use fastlead_core::time::Timestamp;
+use fastlead_core::{Error, ErrorKind};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::CATALOG;
+use super::input::{Body, Faults, Id, List};
+use crate::app::App;
+use crate::auth::Operator;
+use crate::bootstrap::random_text;
+use crate::problem::Problem;
+
+/// Characters of a webhook token: about 186 bits.
+const TOKEN_CHARS: usize = 32;
+
+/// A kind of channel.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ChannelKind")]
+pub(crate) struct ChannelKindView {
+    /// The kind, such as `telegram`.
+    kind: String,
+    /// What people read.
+    title: String,
+    /// The JSON Schema of its configuration. Fields with `writeOnly` are credentials.
+    config_schema: schemars::Schema,
+}
+
+/// A channel instance, without its configuration.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Channel")]
+pub(crate) struct ChannelView {
+    /// Its id.
+    id: ChannelId,
+    /// The adapter.
+    kind: String,
+    /// What its owner calls it; policies name it so.
+    name: String,
+    /// `active`, or `paused`: it receives, but nothing is sent over it.
+    status: String,
+    /// Why it is paused: `operator`, or the code of the error that paused it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_reason: Option<String>,
+    /// Since when it is paused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    paused_since: Option<Timestamp>,
+    /// Whether its configuration could be opened. Otherwise its messages wait; the log says why.
+    open: bool,
+    /// What it can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Capabilities>,
+    /// The circuit breaker: `closed` (everything goes through), `open` or `half_open`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<String>,
+    /// When an open breaker lets the next attempt through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker_until: Option<Timestamp>,
+    /// The address to give to the provider, where it calls us.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_url: Option<String>,
+    /// When it was created.
+    created_at: Timestamp,
+}
+
+pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
+    let directory = app.engine.directory();
+    let active = directory.channel(record.id);
+    let (status, paused_reason, paused_since) = match record.status {
+        ChannelStatus::Active => ("active", None, None),
+        ChannelStatus::Paused { reason, since } => ("paused", Some(reason), Some(since)),
+    };
+    let (breaker, breaker_until) = match active.map(|active| active.channel.breaker_state()) {
+        None => (None, None),
+        Some(BreakerState::Closed) => (Some("closed"), None),
+        Some(BreakerState::Open { until }) => (Some("open"), Some(until)),
+        Some(BreakerState::HalfOpen) => (Some("half_open"), None),
+    };
+    let webhook = active.and_then(|active| active.channel.webhook());
+    ChannelView {
+        id: record.id,
+        kind: record.kind,
+        name: record.name,
+        status: status.to_owned(),
+        paused_reason,
+        paused_since,
+        open: active.is_some(),
+        capabilities: active.map(|active| active.capabilities.clone()),
+        breaker: breaker.map(str::to_owned),
+        breaker_until,
+        webhook_url: webhook.map(|_| format!("{}/webhooks/{}", app.public_url, record.webhook_token)),
+        created_at: record.created_at,
+    }
+}
+
+/// The kinds of channel that this server was built with.
+#[utoipa::path(
+    get, path = "/v1/channel-kinds", tag = "channels",
+    responses((status = 200, description = "The kinds", body = ref("#/components/schemas/ChannelKindList"))),
+)]
+pub(crate) async fn list_channel_kinds(
+    State(app): State<App>,
+    _operator: Operator,
+) -> Result<Json<List<ChannelKindView>>, Problem> {
+    let mut kinds = Vec::new();
+    for (kind, title) in app.registry.kinds() {
+        let config_schema = app.registry.schema(kind)?;
+        kinds.push(ChannelKindView { kind: kind.to_owned(), title: title.to_owned(), config_schema });
+    }
+    Ok(Json(List::whole(kinds)))
+}
+
+/// All channel instances.
+#[utoipa::path(
+    get, path = "/v1/channels", tag = "channels",
+    responses((status = 200, description = "The channels", body = ref("#/components/schemas/ChannelList"))),
+)]
+pub(crate) async fn list_channels(
+    State(app): State<App>,
+    operator: Operator,
+) -> Result<Json<List<ChannelView>>, Problem> {
+    let channels = app.store.load().await?.channels;
+    let mine = channels.into_iter().filter(|record| record.workspace_id == operator.workspace_id);
+    Ok(Json(List::whole(mine.map(|record| view(&app, record)).collect())))
+}
+
+/// One channel instance.
+#[utoipa::path(
+    get, path = "/v1/channels/{id}", tag = "channels",
+    params(("id" = String, Path, description = "The channel's id")),
+    responses((status = 200, description = "The channel", body = ref("#/components/schemas/Channel"))),
+)]
+pub(crate) async fn get_channel(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<ChannelId>,
+) -> Result<Json<ChannelView>, Problem> {
+    let record = stored(&app, &operator, id).await?;
+    Ok(Json(view(&app, record)))
+}
+
+/// A channel instance to be made.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "NewChannel")]
+pub(crate) struct NewChannelInput {
+    /// The adapter, such as `telegram`.
+    kind: String,
+    /// What policies call it: 1 to 64 of a-z, 0-9, `-` and `_`. It cannot be changed.
+    name: String,
+    /// The configuration, as the kind's JSON Schema says. It is sealed and never comes out again.
+    config: Config,
+}
+
+/// A configuration. It does not print.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline, with = "serde_json::Map<String, Value>")]
+pub(crate) struct Config(Value);
+
+impl std::fmt::Debug for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Make a channel instance and put it to work. No message is sent; use `check` to prove the credentials.
+#[utoipa::path(
+    post, path = "/v1/channels", tag = "channels",
+    request_body = ref("#/components/schemas/NewChannel"),
+    responses((status = 201, description = "The channel", body = ref("#/components/schemas/Channel"))),
+)]
+pub(crate) async fn create_channel(
+    State(app): State<App>,
+    operator: Operator,
+    Body(input): Body<NewChannelInput>,
+) -> Result<(StatusCode, Json<ChannelView>), Problem> {
+    operator.require_admin()?;
+    let mut faults = Faults::default();
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
+    if input.name.is_empty() || input.name.len() > 64 || !input.name.chars().all(good) {
+        faults.add("name", "invalid_name", "expected 1 to 64 of a-z, 0-9, `-` and `_`, such as `sales-bot`");
+    }
+    faults.finish()?;
+    let now = app.engine.clock().now();
+    let id = ChannelId::generate(&**app.engine.ids(), now);
+    let channel = build(&app, &input.kind, id, &input.name, input.config.0.clone())?;
+    let record = ChannelRecord {
+        id,
+        workspace_id: operator.workspace_id,
+        kind: input.kind,
+        name: input.name,
+        config: app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?,
+        webhook_token: random_text(TOKEN_CHARS),
+        status: ChannelStatus::Active,
+        created_at: now,
+    };
+    let _order = CATALOG.lock().await;
+    app.store.put_channel(record.clone()).await?;
+    app.engine.attach(operator.workspace_id, channel, false);
+    tracing::info!(channel = %id, kind = %record.kind, "channel created");
+    Ok((StatusCode::CREATED, Json(view(&app, record))))
+}
+
+/// A new configuration for a channel instance.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ChannelUpdate")]
+pub(crate) struct ChannelUpdateInput {
+    /// The whole configuration, credentials included.
+    config: Config,
+}
+
+/// Replace a channel's configuration. What is under way ends with the old one.
+#[utoipa::path(
+    put, path = "/v1/channels/{id}", tag = "channels",
+    params(("id" = String, Path, description = "The channel's id")),
+    request_body = ref("#/components/schemas/ChannelUpdate"),
+    responses((status = 200, description = "The channel", body = ref("#/components/schemas/Channel"))),
+)]
+pub(crate) async fn update_channel(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<ChannelId>,
+    Body(input): Body<ChannelUpdateInput>,
+) -> Result<Json<ChannelView>, Problem> {
+    operator.require_admin()?;
+    let _order = CATALOG.lock().await;
+    let mut record = stored(&app, &operator, id).await?;
+    let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
+    record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
+    app.store.put_channel(record.clone()).await?;
+    app.engine.attach(operator.workspace_id, channel, record.status.is_paused());
+    tracing::info!(channel = %id, kind = %record.kind, "channel reconfigured");
+    Ok(Json(view(&app, record)))
+}
+
+/// Builds the adapter, and says which field is wrong.
+fn build(
+    app: &App,
+    kind: &str,
+    id: ChannelId,
+    name: &str,
+    config: Value,
+) -> Result<Arc<dyn Channel>, Problem> {
+    app.registry.build(kind, id, name, config).map_err(|error: Error| {
+        let field = match error.kind() {
+            ErrorKind::NotFound => "kind",
+            ErrorKind::Config | ErrorKind::Invalid => "config",
+            _ => return error.into(),
+        };
+        let mut faults = Faults::default();
+        faults.add(field, error.code(), error.message());
+        match faults.finish() {
+            Err(problem) => problem,
+            Ok(()) => error.into(),
+        }
+    })
+}
+
+/// The record of one of the caller's channels.
+pub(super) async fn stored(app: &App, operator: &Operator, id: ChannelId) -> Result<ChannelRecord, Problem> {
+    let channels = app.store.load().await?.channels;
+    channels
+        .into_iter()
+        .find(|record| record.id == id && record.workspace_id == operator.workspace_id)
+        .ok_or_else(|| Problem::not_found("this channel"))
+}
+
+/// One of the caller's channels at work.
+pub(super) async fn active(
+    app: &App,
+    operator: &Operator,
+    id: ChannelId,
+) -> Result<Arc<ActiveChannel>, Problem> {
+    let directory = app.engine.directory();
+    if let Some(channel) =
+        directory.channel(id).filter(|channel| channel.workspace_id == operator.workspace_id)
+    {
+        return Ok(Arc::clone(channel));
+    }
+    stored(app, operator, id).await?;
+    let detail = "this channel's configuration cannot be opened; the log says why; PUT it anew";
+    Err(Problem::new(StatusCode::CONFLICT, "channel_not_open", detail))
+}

@@ -1,0 +1,91 @@
+//! Deliveries: messages and what became of them.
+
+use axum::Json;
+use axum::extract::State;
+use fastlead_core::delivery::Delivery;
+use fastlead_core::id::DeliveryId;
+use fastlead_core::port::DeliveryFilter;
+use fastlead_core::time::plus_seconds;
+
+use super::RETRY_TTL_SECS;
+use super::input::{Id, List, Query};
+use super::views::{AttemptView, DeliveryDetailsView, DeliveryView};
+use crate::app::App;
+use crate::auth::Operator;
+use crate::problem::Problem;
+
+const STATES: &str =
+    "pending, sending, awaiting_receipt, delivered, sent, failed, expired, suppressed, cancelled, ambiguous";
+
+/// Deliveries, newest first.
+#[utoipa::path(
+    get, path = "/v1/deliveries", tag = "deliveries",
+    params(
+        ("lead_id" = Option<String>, Query, description = "Only about this lead"),
+        ("channel_id" = Option<String>, Query, description = "Only over this channel"),
+        ("state" = Option<String>, Query, description = "Only in this state, such as `failed`"),
+        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of deliveries", body = ref("#/components/schemas/DeliveryList"))),
+)]
+pub(crate) async fn list_deliveries(
+    State(app): State<App>,
+    operator: Operator,
+    mut query: Query,
+) -> Result<Json<List<DeliveryView>>, Problem> {
+    let page = query.take_page()?;
+    let filter = DeliveryFilter {
+        lead_id: query.take("lead_id")?,
+        channel_id: query.take("channel_id")?,
+        state: query.take_one_of("state", STATES)?,
+    };
+    query.finish()?;
+    let page = app.store.deliveries(operator.workspace_id, filter, page).await?;
+    Ok(Json(List::of(page, DeliveryView::from)))
+}
+
+/// One delivery with its attempts.
+#[utoipa::path(
+    get, path = "/v1/deliveries/{id}", tag = "deliveries",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "The delivery", body = ref("#/components/schemas/DeliveryDetails"))),
+)]
+pub(crate) async fn get_delivery(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryDetailsView>, Problem> {
+    let delivery = app.store.delivery(operator.workspace_id, id).await?;
+    let delivery = delivery.ok_or_else(|| Problem::not_found("this delivery"))?;
+    Ok(Json(details(&app, &operator, delivery).await?))
+}
+
+/// Send again what has failed, has expired or is ambiguous. An ambiguous message may arrive twice then.
+#[utoipa::path(
+    post, path = "/v1/deliveries/{id}/retry", tag = "deliveries",
+    params(("id" = String, Path, description = "The delivery's id")),
+    responses((status = 200, description = "The delivery, due again", body = ref("#/components/schemas/Delivery"))),
+)]
+pub(crate) async fn retry_delivery(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<DeliveryId>,
+) -> Result<Json<DeliveryView>, Problem> {
+    let now = app.engine.clock().now();
+    let delivery = app.store.retry(operator.workspace_id, id, now, plus_seconds(now, RETRY_TTL_SECS)).await?;
+    app.engine.wake();
+    tracing::info!(delivery = %id, "delivery retried by an operator");
+    Ok(Json(delivery.into()))
+}
+
+/// A delivery with its attempts.
+pub(super) async fn details(
+    app: &App,
+    operator: &Operator,
+    delivery: Delivery,
+) -> Result<DeliveryDetailsView, Problem> {
+    let attempts = app.store.attempts(operator.workspace_id, delivery.id).await?;
+    let attempts = attempts.into_iter().map(|record| AttemptView::from(record.attempt)).collect();
+    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts })
+}

@@ -1,0 +1,244 @@
+//! Leads: what came in, what happened to it and why.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use fastlead_core::decide::Trace;
+use fastlead_core::engine::ResponseOutcome;
+use fastlead_core::id::{EventId, LeadId};
+use fastlead_core::message::{Locale, Response};
+use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent};
+use fastlead_core::secret::Pii;
+use fastlead_core::time::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::deliveries::details;
+use super::explain::sentences;
+use super::input::{Body, Faults, Id, List, Query};
+use super::views::{DeliveryDetailsView, LeadStateView, LeadSummaryView, LeadView};
+use crate::app::App;
+use crate::auth::Operator;
+use crate::problem::Problem;
+
+/// Entries that are read at a time for an explanation.
+const EXPLAIN_PAGE: u32 = 200;
+/// Pages that an explanation has at most.
+const EXPLAIN_PAGES: usize = 5;
+
+/// Leads, newest first.
+#[utoipa::path(
+    get, path = "/v1/leads", tag = "leads",
+    params(
+        ("project_id" = Option<String>, Query, description = "Only of this project"),
+        ("source_id" = Option<String>, Query, description = "Only of this source"),
+        ("status" = Option<String>, Query, description = "Only `open`, `accepted`, `rejected` or `unanswered`"),
+        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page of leads", body = ref("#/components/schemas/LeadSummaryList"))),
+)]
+pub(crate) async fn list_leads(
+    State(app): State<App>,
+    operator: Operator,
+    mut query: Query,
+) -> Result<Json<List<LeadSummaryView>>, Problem> {
+    let page = query.take_page()?;
+    let status: Option<Status> = query.take_one_of("status", "open, accepted, rejected, unanswered")?;
+    let filter = LeadFilter {
+        project_id: query.take("project_id")?,
+        source_id: query.take("source_id")?,
+        status: status.map(|status| status.as_str().to_owned()),
+    };
+    query.finish()?;
+    let page = app.store.leads(operator.workspace_id, filter, page).await?;
+    Ok(Json(List::of(page, LeadSummaryView::from)))
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    Open,
+    Accepted,
+    Rejected,
+    Unanswered,
+}
+
+impl Status {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::Unanswered => "unanswered",
+        }
+    }
+}
+
+/// One lead.
+#[utoipa::path(
+    get, path = "/v1/leads/{id}", tag = "leads",
+    params(("id" = String, Path, description = "The lead's id")),
+    responses((status = 200, description = "The lead", body = ref("#/components/schemas/Lead"))),
+)]
+pub(crate) async fn get_lead(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<LeadId>,
+) -> Result<Json<LeadView>, Problem> {
+    Ok(Json(stored(&app, &operator, id).await?.into()))
+}
+
+/// Everything that happened to a lead and why.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LeadExplanation")]
+pub(crate) struct ExplanationView {
+    /// The lead.
+    lead: LeadView,
+    /// What happened, oldest first.
+    history: Vec<EventView>,
+    /// The messages about it, newest first, each with its attempts.
+    deliveries: Vec<DeliveryDetailsView>,
+    /// Whether nothing was left out for its length.
+    complete: bool,
+}
+
+/// Something that happened to a lead.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LeadEvent")]
+pub(crate) struct EventView {
+    /// Its id.
+    id: EventId,
+    /// When it was decided upon.
+    at: Timestamp,
+    /// `captured`, `delivery_ended`, `timer_fired` or `responded`.
+    kind: String,
+    /// What happened, with all its data.
+    event: Pii<serde_json::Value>,
+    /// What was looked at, in order, and what came of it.
+    trace: Trace,
+    /// The same in plain words.
+    sentences: Vec<String>,
+}
+
+/// Everything that happened to a lead: its history with the reasons of each decision, and its messages with their attempts.
+#[utoipa::path(
+    get, path = "/v1/leads/{id}/explain", tag = "leads",
+    params(
+        ("id" = String, Path, description = "The lead's id"),
+        ("locale" = Option<String>, Query, description = "The language of the sentences, `ru` or `en`; `en` unless said"),
+    ),
+    responses((status = 200, description = "The explanation", body = ref("#/components/schemas/LeadExplanation"))),
+)]
+pub(crate) async fn explain_lead(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<LeadId>,
+    mut query: Query,
+) -> Result<Json<ExplanationView>, Problem> {
+    let locale: Option<Locale> = query.take_one_of("locale", "ru, en")?;
+    query.finish()?;
+    let lead = stored(&app, &operator, id).await?;
+    let mut complete = true;
+    let (mut history, mut page) = (Vec::new(), PageRequest { after: None, limit: EXPLAIN_PAGE });
+    for turn in 1..=EXPLAIN_PAGES {
+        let events = app.store.events(operator.workspace_id, id, page.clone()).await?;
+        for event in events.items {
+            history.push(event_view(event, locale.unwrap_or(Locale::En))?);
+        }
+        page.after = events.next;
+        if page.after.is_none() {
+            break;
+        }
+        complete = turn < EXPLAIN_PAGES;
+    }
+    let (mut deliveries, mut page) = (Vec::new(), PageRequest { after: None, limit: EXPLAIN_PAGE });
+    for turn in 1..=EXPLAIN_PAGES {
+        let filter = DeliveryFilter { lead_id: Some(id), ..DeliveryFilter::default() };
+        let found = app.store.deliveries(operator.workspace_id, filter, page.clone()).await?;
+        for delivery in found.items {
+            deliveries.push(details(&app, &operator, delivery).await?);
+        }
+        page.after = found.next;
+        if page.after.is_none() {
+            break;
+        }
+        complete &= turn < EXPLAIN_PAGES;
+    }
+    Ok(Json(ExplanationView { lead: lead.into(), history, deliveries, complete }))
+}
+
+fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Problem> {
+    let event = serde_json::to_value(&stored.event).map_err(|_| {
+        fastlead_core::Error::new(
+            fastlead_core::ErrorKind::Internal,
+            "a stored event cannot be written as JSON",
+        )
+    })?;
+    Ok(EventView {
+        id: stored.id,
+        at: stored.at,
+        kind: stored.event.kind().to_owned(),
+        event: Pii::new(event),
+        sentences: sentences(&stored.event, &stored.trace, locale),
+        trace: stored.trace,
+    })
+}
+
+/// An answer on behalf of a target.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "LeadResponse")]
+pub(crate) struct RespondInput {
+    /// The target's name in the policy that decides on the lead.
+    target: String,
+    /// Its answer.
+    response: Response,
+}
+
+/// Answer an offer on behalf of a target, as if it had pressed the button.
+#[utoipa::path(
+    post, path = "/v1/leads/{id}/respond", tag = "leads",
+    params(("id" = String, Path, description = "The lead's id")),
+    request_body = ref("#/components/schemas/LeadResponse"),
+    responses((status = 200, description = "Where the lead stands then", body = ref("#/components/schemas/LeadState"))),
+)]
+pub(crate) async fn respond_to_lead(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<LeadId>,
+    Body(input): Body<RespondInput>,
+) -> Result<Json<LeadStateView>, Problem> {
+    let lead = stored(&app, &operator, id).await?;
+    let policy =
+        app.store.policy(lead.policy).await?.ok_or_else(|| Problem::not_found("the lead's policy"))?;
+    if !policy.policy.targets.contains_key(&input.target) {
+        let known: Vec<&str> = policy.policy.targets.keys().take(20).map(String::as_str).collect();
+        let mut faults = Faults::default();
+        faults.add(
+            "target",
+            "unknown_target",
+            format!("the policy of the lead has these targets: {}", known.join(", ")),
+        );
+        faults.finish()?;
+    }
+    match app.engine.respond(operator.workspace_id, id, &input.target, input.response).await? {
+        // An acceptance that came too late changes nothing, and the caller must hear of it.
+        ResponseOutcome::Decided(state)
+            if input.response == Response::Accept
+                && state.assigned_to.as_deref() != Some(input.target.as_str()) =>
+        {
+            let detail = match &state.assigned_to {
+                Some(target) => format!("target `{target}` has the lead already"),
+                None => format!("the lead is {} and cannot be accepted", state.status.as_str()),
+            };
+            Err(Problem::new(StatusCode::CONFLICT, "not_accepted", detail))
+        }
+        ResponseOutcome::Decided(state) => Ok(Json(state.into())),
+        ResponseOutcome::NotFound => Err(Problem::not_found("this lead")),
+    }
+}
+
+async fn stored(app: &App, operator: &Operator, id: LeadId) -> Result<LeadRecord, Problem> {
+    app.store.lead(operator.workspace_id, id).await?.ok_or_else(|| Problem::not_found("this lead"))
+}

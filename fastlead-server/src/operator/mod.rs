@@ -1,0 +1,115 @@
+//! The operator API under `/v1`, and the addresses that providers call.
+
+mod channel_work;
+mod channels;
+mod deliveries;
+mod explain;
+mod input;
+mod leads;
+mod policies;
+mod projects;
+mod providers;
+mod session;
+mod sources;
+mod views;
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::routing::any;
+use axum::{Extension, Router};
+use schemars::SchemaGenerator;
+use tokio::sync::Mutex;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::problem::Problem;
+pub(crate) use input::Query;
+
+/// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
+static CATALOG: Mutex<()> = Mutex::const_new(());
+
+/// What is sent again by hand is worth sending for another day.
+const RETRY_TTL_SECS: u64 = 86_400;
+
+/// All routes of the operator API and the providers' addresses.
+pub(crate) fn routes() -> Router<App> {
+    let webhooks = Router::new()
+        .route("/webhooks/{token}", any(providers::receive))
+        .layer(Extension(Arc::new(providers::WebhookTokens::default())));
+    let operator = Router::from(documented()).method_not_allowed_fallback(|| async {
+        let detail = "this address does not know this method; see GET /openapi.json";
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+    });
+    operator.merge(webhooks)
+}
+
+/// The operator API with its description.
+pub(crate) fn documented() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(session::login))
+        .routes(routes!(session::me))
+        .routes(routes!(session::list_api_keys, session::create_api_key))
+        .routes(routes!(session::revoke_api_key))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(policies::get_policy, policies::publish_policy))
+        .routes(routes!(policies::validate_policy))
+        .routes(routes!(policies::list_policies))
+        .routes(routes!(sources::list_sources, sources::create_source))
+        .routes(routes!(sources::update_source))
+        .routes(routes!(channels::list_channel_kinds))
+        .routes(routes!(channels::list_channels, channels::create_channel))
+        .routes(routes!(channels::get_channel, channels::update_channel))
+        .routes(routes!(channel_work::check_channel))
+        .routes(routes!(channel_work::test_channel))
+        .routes(routes!(channel_work::pause_channel))
+        .routes(routes!(channel_work::resume_channel))
+        .routes(routes!(channel_work::recover_channel))
+        .routes(routes!(leads::list_leads))
+        .routes(routes!(leads::get_lead))
+        .routes(routes!(leads::explain_lead))
+        .routes(routes!(leads::respond_to_lead))
+        .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::get_delivery))
+        .routes(routes!(deliveries::retry_delivery))
+}
+
+/// Adds the types that the descriptions name.
+pub(crate) fn schemas(generator: &mut SchemaGenerator) {
+    use input::List;
+
+    macro_rules! add {
+        ($($type:ty),* $(,)?) => { $(generator.subschema_for::<$type>();)* };
+    }
+    add!(
+        session::LoginInput,
+        session::TokenView,
+        session::CallerView,
+        session::ApiKeyInput,
+        session::CreatedApiKey,
+        List<session::ApiKeyView>,
+        projects::ProjectInput,
+        List<projects::ProjectView>,
+        policies::ValidationView,
+        List<policies::PolicyView>,
+        sources::NewSourceInput,
+        sources::SourceSettings,
+        List<sources::SourceView>,
+        List<channels::ChannelKindView>,
+        channels::NewChannelInput,
+        channels::ChannelUpdateInput,
+        List<channels::ChannelView>,
+        channel_work::CheckView,
+        channel_work::RecoverInput,
+        channel_work::TestInput,
+        channel_work::EnqueuedView,
+        fastlead_core::port::Recovered,
+        List<views::LeadSummaryView>,
+        views::LeadView,
+        leads::ExplanationView,
+        leads::RespondInput,
+        List<views::DeliveryView>,
+        views::DeliveryDetailsView,
+    );
+}

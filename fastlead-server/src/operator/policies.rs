@@ -1,0 +1,140 @@
+//! Policies: what happens to a project's leads.
+
+use axum::Json;
+use axum::extract::State;
+use fastlead_core::id::{PolicyId, ProjectId};
+use fastlead_core::policy::{Policy, PolicyFault};
+use fastlead_core::port::PolicyRecord;
+use fastlead_core::time::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::CATALOG;
+use super::input::{Body, Id, List, Query};
+use super::projects::own;
+use crate::app::App;
+use crate::auth::Operator;
+use crate::problem::Problem;
+
+/// A published version of a policy.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyVersion")]
+pub(crate) struct PolicyView {
+    /// The policy; all its versions share this.
+    id: PolicyId,
+    /// Counted from 1.
+    version: u32,
+    /// Its project.
+    project_id: ProjectId,
+    /// When it was published.
+    published_at: Timestamp,
+    /// The policy itself.
+    policy: Policy,
+}
+
+impl From<PolicyRecord> for PolicyView {
+    fn from(record: PolicyRecord) -> Self {
+        Self {
+            id: record.reference.id,
+            version: record.reference.version,
+            project_id: record.project_id,
+            published_at: record.published_at,
+            policy: Policy::clone(&record.policy),
+        }
+    }
+}
+
+/// The current policy of a project.
+#[utoipa::path(
+    get, path = "/v1/projects/{id}/policy", tag = "policies",
+    params(("id" = String, Path, description = "The project's id")),
+    responses((status = 200, description = "The current version", body = ref("#/components/schemas/PolicyVersion"))),
+)]
+pub(crate) async fn get_policy(
+    State(app): State<App>,
+    operator: Operator,
+    Id(project): Id<ProjectId>,
+) -> Result<Json<PolicyView>, Problem> {
+    own(&app, &operator, project)?;
+    let newest = app.store.policies(operator.workspace_id, project, 1).await?.into_iter().next();
+    newest.map(|record| Json(record.into())).ok_or_else(|| Problem::not_found("a policy of this project"))
+}
+
+/// Publish a policy. It decides on new leads from now on; older leads keep their version.
+#[utoipa::path(
+    put, path = "/v1/projects/{id}/policy", tag = "policies",
+    params(("id" = String, Path, description = "The project's id")),
+    request_body = ref("#/components/schemas/Policy"),
+    responses((status = 200, description = "The published version", body = ref("#/components/schemas/PolicyVersion"))),
+)]
+pub(crate) async fn publish_policy(
+    State(app): State<App>,
+    operator: Operator,
+    Id(project): Id<ProjectId>,
+    Body(policy): Body<Policy>,
+) -> Result<Json<PolicyView>, Problem> {
+    operator.require_admin()?;
+    own(&app, &operator, project)?;
+    let _order = CATALOG.lock().await;
+    faults(&app, &operator, &policy).map_err(Problem::policy)?;
+    let now = app.engine.clock().now();
+    let new_id = PolicyId::generate(&**app.engine.ids(), now);
+    let record = app.store.publish_policy(operator.workspace_id, project, new_id, policy, now).await?;
+    app.engine.activate_policy(&record)?;
+    tracing::info!(%project, version = record.reference.version, "policy published");
+    Ok(Json(record.into()))
+}
+
+/// What a validation found.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PolicyValidation")]
+pub(crate) struct ValidationView {
+    /// Whether the policy could be published.
+    valid: bool,
+    /// Every fault, with its path.
+    errors: Vec<PolicyFault>,
+}
+
+/// Check a policy against the workspace's channels without publishing it.
+#[utoipa::path(
+    post, path = "/v1/projects/{id}/policy/validate", tag = "policies",
+    params(("id" = String, Path, description = "The project's id")),
+    request_body = ref("#/components/schemas/Policy"),
+    responses((status = 200, description = "What was found", body = ref("#/components/schemas/PolicyValidation"))),
+)]
+pub(crate) async fn validate_policy(
+    State(app): State<App>,
+    operator: Operator,
+    Id(project): Id<ProjectId>,
+    Body(policy): Body<Policy>,
+) -> Result<Json<ValidationView>, Problem> {
+    own(&app, &operator, project)?;
+    let errors = faults(&app, &operator, &policy).err().unwrap_or_default();
+    Ok(Json(ValidationView { valid: errors.is_empty(), errors }))
+}
+
+fn faults(app: &App, operator: &Operator, policy: &Policy) -> Result<(), Vec<PolicyFault>> {
+    policy.validate(&app.engine.directory().capabilities(operator.workspace_id))
+}
+
+/// The published versions of a project's policy, newest first.
+#[utoipa::path(
+    get, path = "/v1/projects/{id}/policies", tag = "policies",
+    params(
+        ("id" = String, Path, description = "The project's id"),
+        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
+    ),
+    responses((status = 200, description = "The versions", body = ref("#/components/schemas/PolicyVersionList"))),
+)]
+pub(crate) async fn list_policies(
+    State(app): State<App>,
+    operator: Operator,
+    Id(project): Id<ProjectId>,
+    mut query: Query,
+) -> Result<Json<List<PolicyView>>, Problem> {
+    let page = query.take_page()?;
+    query.finish()?;
+    own(&app, &operator, project)?;
+    let versions = app.store.policies(operator.workspace_id, project, page.limit).await?;
+    Ok(Json(List::whole(versions.into_iter().map(PolicyView::from).collect())))
+}

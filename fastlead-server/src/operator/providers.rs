@@ -1,0 +1,107 @@
+//! `/webhooks/{token}`: where providers call us.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use fastlead_core::id::ChannelId;
+use fastlead_core::time::{Timestamp, epoch};
+use fastlead_core::webhook::{WebhookReply, WebhookRequest};
+use fastlead_core::{Error, ErrorKind};
+use sha2::{Digest, Sha256};
+use tokio::sync::RwLock;
+
+use crate::app::App;
+use crate::capture::too_large;
+use crate::client::Visitor;
+use crate::problem::Problem;
+
+/// How long an unknown token does not make us read the catalog again, in milliseconds.
+const REFRESH_MILLIS: i64 = 3_000;
+
+/// Which token belongs to which channel. Kept by hash, so that looking one up tells nothing by its time.
+#[derive(Debug, Default)]
+pub(super) struct WebhookTokens(RwLock<Known>);
+
+#[derive(Debug)]
+struct Known {
+    channels: HashMap<[u8; 32], ChannelId>,
+    read_at: Timestamp,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { channels: HashMap::new(), read_at: epoch() }
+    }
+}
+
+impl WebhookTokens {
+    async fn channel(&self, app: &App, token: &str) -> Result<Option<ChannelId>, Error> {
+        let key: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        if let Some(id) = self.0.read().await.channels.get(&key) {
+            return Ok(Some(*id));
+        }
+        let mut known = self.0.write().await;
+        let now = app.engine.clock().now();
+        let age = (now - known.read_at).num_milliseconds();
+        if !known.channels.contains_key(&key) && !(0..REFRESH_MILLIS).contains(&age) {
+            let channels = app.store.load().await?.channels;
+            let tokens = channels.into_iter().filter(|record| !record.webhook_token.is_empty());
+            let hashed =
+                tokens.map(|record| (Sha256::digest(record.webhook_token.as_bytes()).into(), record.id));
+            *known = Known { channels: hashed.collect(), read_at: now };
+        }
+        Ok(known.channels.get(&key).copied())
+    }
+}
+
+/// Takes a provider's request and answers exactly as the provider wants.
+pub(super) async fn receive(
+    State(app): State<App>,
+    Extension(tokens): Extension<Arc<WebhookTokens>>,
+    token: Option<Path<String>>,
+    visitor: Visitor,
+    method: Method,
+    uri: Uri,
+    headers: axum::http::HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let unknown = || Problem::not_found("this webhook address");
+    let Path(token) = token.ok_or_else(unknown)?;
+    let channel = tokens.channel(&app, &token).await?.ok_or_else(unknown)?;
+    let body = body.map_err(|rejection| too_large(rejection.status(), app.settings.http.body_limit_bytes))?;
+    // The http crate keeps header names in lower case.
+    let headers: Vec<(&str, &[u8])> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    let request = WebhookRequest {
+        method: method.as_str(),
+        query: uri.query().unwrap_or_default(),
+        headers: &headers,
+        body: &body,
+        remote: visitor.ip,
+        received_at: app.engine.clock().now(),
+    };
+    match app.engine.webhook(channel, request).await {
+        Ok(reply) => answer(reply),
+        Err(error) => {
+            metrics::counter!("fastlead_webhooks_refused_total", "code" => error.code()).increment(1);
+            if error.kind() == ErrorKind::NotFound {
+                return Err(unknown());
+            }
+            tracing::warn!(%channel, %error, "a provider's request was refused");
+            Err(error.into())
+        }
+    }
+}
+
+fn answer(reply: WebhookReply) -> Result<Response, Problem> {
+    let status = StatusCode::from_u16(reply.status)
+        .map_err(|_| Error::new(ErrorKind::Internal, "an adapter answered with an impossible status"))?;
+    let content_type = HeaderValue::from_static(reply.content_type);
+    Ok((status, [(header::CONTENT_TYPE, content_type)], reply.body).into_response())
+}

@@ -1,0 +1,258 @@
+//! The server: built from settings, served until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{any, get};
+use axum::serve::ListenerExt as _;
+use fastlead_core::registry::{Registry, RegistryBuilder};
+use fastlead_core::{Engine, Error, ErrorKind, Result};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use crate::app::{App, Backend, SealedChannels};
+use crate::auth::Authenticator;
+use crate::limits::CaptureLimits;
+use crate::problem::Problem;
+use crate::seal::Keyring;
+use crate::settings::Settings;
+use crate::{capture, form, health, live, openapi, operator};
+
+/// Puts a server together. Third parties add their own adapters and routes here.
+#[derive(Debug)]
+pub struct ServerBuilder {
+    settings: Settings,
+    registry: RegistryBuilder,
+    store: Option<Arc<dyn Backend>>,
+    routes: Router<App>,
+}
+
+/// A server that is ready to be served.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    router: Router,
+    listener: TcpListener,
+}
+
+impl Server {
+    /// Starts from settings, with the adapters that come with FastLead.
+    pub fn builder(settings: Settings) -> ServerBuilder {
+        ServerBuilder {
+            settings,
+            registry: Registry::builder().apply(fastlead_channels::register),
+            store: None,
+            routes: Router::new(),
+        }
+    }
+
+    /// The server's parts.
+    pub const fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Where the server listens.
+    ///
+    /// # Errors
+    /// Where the operating system does not say.
+    pub fn address(&self) -> Result<SocketAddr> {
+        self.listener.local_addr().map_err(|error| io_fault("listen", &error))
+    }
+
+    /// Serves until `stop` is cancelled, then takes no new requests, finishes what is under way within
+    /// the drain time, and returns.
+    ///
+    /// # Errors
+    /// Where the listener fails.
+    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+        let drain = Duration::from_secs(self.app.settings.http.drain_secs);
+        let engine = self.app.engine.clone();
+        let workers = tokio::spawn({
+            let stop = stop.clone();
+            async move { engine.run(stop).await }
+        });
+        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
+        let graceful = stop.clone();
+        let listener = self.listener.tap_io(|stream| {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "TCP_NODELAY was not set");
+            }
+        });
+        let serving =
+            axum::serve(listener, service).with_graceful_shutdown(async move { graceful.cancelled().await });
+        let finish = async {
+            let served = serving.await.map_err(|error| io_fault("serve", &error));
+            stop.cancel();
+            if workers.await.is_err() {
+                tracing::error!("the workers ended in a fault");
+            }
+            served
+        };
+        let too_long = async {
+            stop.cancelled().await;
+            tokio::time::sleep(drain).await;
+        };
+        tokio::select! {
+            served = finish => served,
+            () = too_long => {
+                tracing::warn!("the drain time is over; what was under way goes on after the next start");
+                Ok(())
+            }
+        }
+    }
+}
+
+fn io_fault(operation: &'static str, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Config, error.to_string()).with_operation(operation)
+}
+
+impl ServerBuilder {
+    /// Adds adapters of one's own.
+    #[must_use]
+    pub fn adapters(mut self, register: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Self {
+        self.registry = self.registry.apply(register);
+        self
+    }
+
+    /// Uses this store instead of the SQLite file of the settings.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Backend>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Adds routes of one's own.
+    #[must_use]
+    pub fn routes(mut self, routes: Router<App>) -> Self {
+        self.routes = self.routes.merge(routes);
+        self
+    }
+
+    /// Opens the store, loads the installation and binds the listener.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the setting; those of the store.
+    pub async fn build(self) -> Result<Server> {
+        let settings = Arc::new(self.settings);
+        let store = match self.store {
+            Some(store) => store,
+            None => open_store(&settings).await?,
+        };
+        let keys = settings.secrets.keys.expose();
+        let keyring = Arc::new(if keys.is_empty() {
+            Keyring::load_or_create(&settings.store.path.with_extension("keys"))?
+        } else {
+            Keyring::parse(keys)?
+        });
+        let registry = Arc::new(self.registry.build()?);
+        let opener = SealedChannels { registry: Arc::clone(&registry), keyring: Arc::clone(&keyring) };
+        let engine = Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _)
+            .opener(Arc::new(opener))
+            .lease(Duration::from_secs(settings.engine.lease_secs))
+            .build()
+            .await?;
+        let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
+            io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
+        })?;
+        let address = listener.local_addr().map_err(|error| io_fault("listen", &error))?;
+        let public_url = match settings.http.public_url.trim_end_matches('/') {
+            "" => format!("http://{address}"),
+            url => url.to_owned(),
+        };
+        let auth = Arc::new(Authenticator::load(Arc::clone(&store), &settings).await?);
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = metrics.handle();
+        // A second server in the same process (in tests) reports to the first one's recorder.
+        if metrics::set_global_recorder(metrics).is_err() {
+            tracing::debug!("metrics are recorded by an earlier server of this process");
+        }
+        let limit = settings.http.body_limit_bytes;
+        let app = App {
+            engine,
+            store,
+            registry,
+            keyring,
+            auth,
+            limits: Arc::new(CaptureLimits::default()),
+            settings,
+            metrics: handle,
+            public_url: public_url.into(),
+        };
+        let router = router(limit).merge(self.routes).with_state(app.clone());
+        Ok(Server { app, router, listener })
+    }
+}
+
+fn router(limit: usize) -> Router<App> {
+    let nosniff = SetResponseHeaderLayer::if_not_present(
+        axum::http::header::X_CONTENT_TYPE_OPTIONS,
+        axum::http::HeaderValue::from_static("nosniff"),
+    );
+    Router::new()
+        .route("/v1/capture/{source_key}", any(capture::capture))
+        .route("/f/form.css", get(form::style))
+        .route("/f/{source_key}", get(form::show).post(form::submit))
+        .route("/f/{source_key}/documents/{purpose}", get(form::document))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .merge(operator::routes())
+        .merge(live::routes())
+        .merge(openapi::routes())
+        .fallback(|| async { Problem::not_found("this address") })
+        .layer(DefaultBodyLimit::max(limit))
+        .layer(nosniff)
+        .layer(CatchPanicLayer::new())
+}
+
+#[cfg(unix)]
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut signal) => drop(signal.recv().await),
+        Err(error) => {
+            tracing::error!(%error, "SIGTERM cannot be heard");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn terminated() {
+    std::future::pending::<()>().await;
+}
+
+/// A token that is cancelled by SIGTERM or Ctrl-C.
+pub fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            tokio::select! {
+                () = terminated() => {}
+                result = tokio::signal::ctrl_c() => {
+                    if let Err(error) = result {
+                        tracing::error!(%error, "Ctrl-C cannot be heard");
+                        return;
+                    }
+                }
+            }
+            stop.cancel();
+        }
+    });
+    stop
+}
+
+/// Opens the store that the settings name.
+///
+/// # Errors
+/// Where the file cannot be opened or is of a newer version.
+pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Backend>> {
+    let options = fastlead_store::SqliteOptions::new(settings.store.path.clone());
+    Ok(Arc::new(fastlead_store::SqliteStore::open(options).await?))
+}

@@ -1,0 +1,200 @@
+//! Settings: the defaults file, then a file, then `.env`, then the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use fastlead_core::secret::Secret;
+use fastlead_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// The defaults, which are also the manual.
+pub const DEFAULTS: &str = include_str!("settings.default.toml");
+
+/// Everything that can be set. What each means stands in the defaults file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The HTTP listener.
+    pub http: HttpSettings,
+    /// Where leads are kept.
+    pub store: StoreSettings,
+    /// Keys that seal credentials.
+    pub secrets: SecretSettings,
+    /// Who may sign in.
+    pub auth: AuthSettings,
+    /// Workers.
+    pub engine: EngineSettings,
+    /// Logs.
+    pub log: LogSettings,
+}
+
+/// The HTTP listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where the server listens.
+    pub listen: SocketAddr,
+    /// How the outside world reaches the server.
+    pub public_url: String,
+    /// How many reverse proxies stand in front.
+    pub trusted_proxies: usize,
+    /// Largest request body, in bytes.
+    pub body_limit_bytes: usize,
+    /// For how many seconds a stopping server finishes what is under way.
+    pub drain_secs: u64,
+}
+
+/// Where leads are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoreSettings {
+    /// The SQLite file.
+    pub path: PathBuf,
+}
+
+/// Keys that seal credentials.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSettings {
+    /// `id:key` pairs.
+    pub keys: Secret<String>,
+}
+
+/// Who may sign in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// For how many seconds a token is good.
+    pub token_ttl_secs: u64,
+    /// Password of the first administrator.
+    pub admin_password: Secret<String>,
+}
+
+/// Workers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineSettings {
+    /// For how many seconds a worker holds a delivery.
+    pub lease_secs: u64,
+}
+
+/// Logs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LogSettings {
+    /// `json` or `text`.
+    pub format: LogFormat,
+    /// What is logged.
+    pub filter: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Settings {
+    /// Reads the settings: defaults, `file` (or `./fastlead.toml` where there is one), `.env`, environment.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the setting.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let dotenv = read_dotenv(Path::new(".env"))?;
+        Self::from_sources(file, dotenv.into_iter().chain(std::env::vars()))
+    }
+
+    /// The defaults alone.
+    ///
+    /// # Errors
+    /// Never in a released version: a test reads them.
+    pub fn defaults() -> Result<Self> {
+        Self::from_sources(None, std::iter::empty())
+    }
+
+    fn from_sources(file: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Self> {
+        let fault = |error: config::ConfigError| {
+            Error::new(ErrorKind::Config, format!("settings: {}", without_values(&error.to_string())))
+        };
+        let mut builder =
+            config::Config::builder().add_source(config::File::from_str(DEFAULTS, config::FileFormat::Toml));
+        builder = match file {
+            Some(file) => builder.add_source(config::File::from(file).format(config::FileFormat::Toml)),
+            None => builder.add_source(config::File::from(Path::new("fastlead.toml")).required(false)),
+        };
+        let map = variables.filter(|(name, _)| name.starts_with("FASTLEAD__")).collect();
+        let environment = config::Environment::with_prefix("FASTLEAD")
+            .prefix_separator("__")
+            .separator("__")
+            .try_parsing(true);
+        builder = builder.add_source(environment.source(Some(map)));
+        builder.build().and_then(config::Config::try_deserialize).map_err(fault)
+    }
+}
+
+/// Quoted values may be secrets.
+fn without_values(text: &str) -> String {
+    text.split('"').enumerate().map(|(index, part)| if index % 2 == 0 { part } else { "[value]" }).collect()
+}
+
+/// `NAME=value` lines; `#` starts a comment line; quotes around a value are taken off.
+fn read_dotenv(path: &Path) -> Result<Vec<(String, String)>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("settings: .env cannot be read: {}", error.kind()),
+            ));
+        }
+    };
+    let mut variables = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let Some((name, value)) = line.strip_prefix("export ").unwrap_or(line).split_once('=') else {
+            let message = format!("settings: .env line {}: expected NAME=value", number + 1);
+            return Err(Error::new(ErrorKind::Config, message));
+        };
+        let value = value.trim();
+        let unquoted = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'))
+            .or_else(|| value.strip_prefix('\'').and_then(|value| value.strip_suffix('\'')));
+        variables.push((name.trim().to_owned(), unquoted.unwrap_or(value).to_owned()));
+    }
+    Ok(variables)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(variables: &[(&str, &str)]) -> Result<Settings> {
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::from_sources(None, owned.collect::<Vec<_>>().into_iter())
+    }
+
+    #[test]
+    fn the_manual_is_complete_and_the_environment_wins() {
+        assert_eq!(Settings::defaults().unwrap().http.listen.port(), 8080);
+        let settings =
+            with(&[("FASTLEAD__HTTP__LISTEN", "127.0.0.1:0"), ("FASTLEAD__LOG__FORMAT", "json")]).unwrap();
+        assert_eq!(settings.http.listen.port(), 0);
+        assert_eq!(settings.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn an_unknown_or_wrong_setting_is_named() {
+        let error = with(&[("FASTLEAD__HTTP__LISTN", "x")]).unwrap_err().to_string();
+        assert!(error.contains("listn"), "{error}");
+        assert!(with(&[("FASTLEAD__HTTP__LISTEN", "nowhere")]).is_err());
+    }
+}

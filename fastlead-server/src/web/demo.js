@@ -1,0 +1,127 @@
+'use strict';
+
+const WORDS = {
+  ru: {
+    lead: 'Оставьте номер слева и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
+    phone: 'Телефон посетителя', mail: 'Почта', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
+    offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки', taken: 'взял(а)',
+    other: 'English', status: { open: 'ждёт', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа' },
+    kinds: { captured: 'Контакт оставлен', delivery_ended: 'Доставка не удалась', timer_fired: 'Время вышло', responded: 'Ответ менеджера' },
+    verdicts: { passed: 'пройдено', refused: 'отказ', chosen: 'выбрано', skipped: 'пропущено', scheduled: 'запланировано' },
+    reasons: {
+      condition_held: 'условие выполнено', duplicate_key: 'такая заявка уже есть', nothing_to_compare: 'нечего сравнивать',
+      no_phone: 'нет телефона', no_email: 'нет почты', no_advertising_consent: 'нет согласия на рекламу',
+      channel_missing: 'канала больше нет', channel_paused: 'канал остановлен', same_channel: 'тот же канал',
+      target_missing: 'нет в политике', not_waiting: 'заявка уже не ждёт', taken_before: 'уже взяли',
+      declined_before: 'уже отказался', ladder_ended: 'ступени кончились', nobody_left: 'ответить больше некому',
+      others_may_answer: 'ещё могут ответить другие', answered: 'ответ принят',
+    },
+    states: { pending: 'ждёт', sending: 'отправляется', awaiting_receipt: 'принято, ждём отчёт', delivered: 'доставлено', sent: 'отправлено', failed: 'не доставлено', expired: 'устарело', suppressed: 'запрещено', cancelled: 'отменено', ambiguous: 'неясно, нужен человек' },
+    purposes: { offer: 'предложение', auto_reply: 'ответ посетителю', webhook: 'вебхук', interaction_reply: 'ответ на кнопку', notice: 'уведомление' },
+  },
+  en: {
+    lead: 'Leave a number on the left and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
+    phone: 'Visitor’s phone', mail: 'Mailbox', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
+    offline: 'No connection to the server, trying again…', deliveries: 'Deliveries', taken: 'taken by',
+    other: 'Русский', status: {}, kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
+    verdicts: {}, reasons: {}, states: {}, purposes: {},
+  },
+};
+
+let lang = 'ru';
+let state = null;
+const word = (group, key) => WORDS[lang][group][key] || String(key || '').replaceAll('_', ' ');
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+function fill(id, children) {
+  const box = document.getElementById(id);
+  box.replaceChildren(...(children.length ? children : [element('p', WORDS[lang].empty, 'empty')]));
+}
+
+function message(arrival, chat) {
+  const box = element('div', null, 'message');
+  if (arrival.subject) box.append(element('div', arrival.to + ' · ' + arrival.subject, 'meta'));
+  else if (!chat) box.append(element('div', arrival.to, 'meta'));
+  box.append(element('div', arrival.text));
+  if (chat && arrival.buttons.length) {
+    const row = element('div', null, 'buttons');
+    for (const button of arrival.buttons.filter((b) => !b.opens_url)) {
+      const made = element('button', button.label, button.data.startsWith('a.') ? 'accept' : '');
+      made.type = 'button';
+      made.addEventListener('click', () => {
+        fetch(`/demo/press/${chat}/${arrival.provider_message_id}`, {
+          method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ data: button.data }),
+        });
+      });
+      row.append(made);
+    }
+    box.append(row);
+  }
+  return box;
+}
+
+function lead(item) {
+  const box = element('article', null, 'lead');
+  const taken = item.assigned_to ? `, ${WORDS[lang].taken} ${item.assigned_to}` : '';
+  box.append(element('strong', `${item.name || item.id}: ${word('status', item.status)}${taken}`));
+  const columns = element('div', null, 'columns');
+  const why = element('div');
+  for (const event of item.events) {
+    why.append(element('h3', word('kinds', event.kind)));
+    const list = element('ul');
+    for (const step of event.steps) {
+      const reason = step.reason ? `: ${word('reasons', step.reason)}` : '';
+      const text = `${step.rule}${step.subject ? ` (${step.subject})` : ''} — ${word('verdicts', step.verdict)}${reason}`;
+      list.append(element('li', text, step.verdict));
+    }
+    why.append(list);
+  }
+  const sent = element('div');
+  sent.append(element('h3', WORDS[lang].deliveries));
+  const list = element('ul');
+  for (const d of item.deliveries) {
+    list.append(element('li', `${d.channel}, ${word('purposes', d.purpose)}: ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`));
+  }
+  sent.append(list);
+  columns.append(why, sent);
+  box.append(columns);
+  return box;
+}
+
+function draw() {
+  for (const node of document.querySelectorAll('[data-t]')) node.textContent = WORDS[lang][node.dataset.t];
+  document.getElementById('lang').textContent = WORDS[lang].other;
+  document.documentElement.lang = lang;
+  if (!state) return;
+  const chats = [];
+  for (const chat of state.chats) {
+    chats.push(element('h3', chat.title));
+    const messages = [...chat.messages].reverse().map((arrival) => message(arrival, chat.id));
+    chats.push(...(messages.length ? messages : [element('p', WORDS[lang].empty, 'empty')]));
+  }
+  fill('chats', chats);
+  fill('sms', [...state.sms].reverse().map((arrival) => message(arrival)));
+  fill('mail', [...state.mail].reverse().map((arrival) => message(arrival)));
+  fill('leads', state.leads.map(lead));
+}
+
+document.getElementById('lang').addEventListener('click', () => {
+  lang = lang === 'ru' ? 'en' : 'ru';
+  document.getElementById('form').src = `/f/demo?lang=${lang}`;
+  draw();
+});
+
+const stream = new EventSource('/demo/stream');
+stream.addEventListener('state', (event) => {
+  state = JSON.parse(event.data);
+  document.getElementById('offline').hidden = true;
+  draw();
+});
+stream.addEventListener('error', () => { document.getElementById('offline').hidden = false; });
+draw();

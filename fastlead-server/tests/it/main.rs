@@ -1,0 +1,3 @@
+//! Integration tests of the server: the real program on a free port, with simulated providers.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
