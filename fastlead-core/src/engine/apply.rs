@@ -61,7 +61,7 @@ impl Engine {
             };
             let next = state.apply(&decision.effects);
             let prepared =
-                self.prepare(owner, event.clone(), next.clone(), decision, extras(), &directory, now);
+                self.prepare(owner, event.clone(), (next.clone(), decision), extras(), &directory, now);
             match self.inner.store.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     let project_id = scope.project_id;

@@ -106,7 +106,7 @@ impl Engine {
                 }),
                 ..Extras::default()
             };
-            let prepared = self.prepare(owner, event.clone(), state, decision, extras, &directory, now);
+            let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
             match self.inner.store.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     let facts = LeadFacts {

@@ -130,15 +130,19 @@ impl Engine {
 
     async fn act(&self, record: &InboundRecord) -> Result<()> {
         let reference = record.reference();
-        match &record.event.kind {
+        let finished = match &record.event.kind {
             InboundKind::Interaction { interaction_id, token, from } => {
-                if self.pressed(record, interaction_id, token.as_ref(), from).await? {
-                    return Ok(());
-                }
+                self.pressed(record, interaction_id, token.as_ref(), from).await?
             }
-            InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
+            InboundKind::Receipt { message, status } => {
+                self.receipt(record, message, status).await?;
+                false
+            }
             // Conversations, bindings and suppressions are kept; nothing acts upon them yet.
-            _ => {}
+            _ => false,
+        };
+        if finished {
+            return Ok(());
         }
         self.inner.store.finish_inbound(reference).await
     }

@@ -7,7 +7,7 @@ use fastlead_core::port::{
     CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement, StoredEvent, Transition,
 };
 
-use super::{Data, Row, Timer};
+use super::{Data, Row, Timer, Used};
 
 impl Data {
     pub(super) fn commit(&mut self, transition: Transition) -> Result<CommitOutcome> {
@@ -64,7 +64,10 @@ impl Data {
             }
         }
         if let Some(record) = transition.idempotency {
-            self.idempotency.insert((source_id, record.key), (record.request, record.answer, record.until));
+            self.idempotency.insert(
+                (source_id, record.key),
+                Used { request: record.request, answer: record.answer, until: record.until },
+            );
         }
         for delivery in transition.deliveries {
             self.add(delivery);
@@ -97,11 +100,11 @@ impl Data {
             }
         }
         if let Some(record) = &transition.idempotency
-            && let Some((request, answer, until)) = self.idempotency.get(&(transition.source_id, record.key))
-            && *until > transition.at
+            && let Some(used) = self.idempotency.get(&(transition.source_id, record.key))
+            && used.until > transition.at
         {
-            let same = *request == record.request;
-            return Some(if same { Refusal::Replayed(answer.clone()) } else { Refusal::KeyReused });
+            let same = used.request == record.request;
+            return Some(if same { Refusal::Replayed(used.answer.clone()) } else { Refusal::KeyReused });
         }
         let lead = self.leads.get(&transition.lead_id).filter(|lead| lead.scope == transition.scope);
         let fits = match transition.guard {

@@ -37,7 +37,7 @@ struct Data {
     deliveries: BTreeMap<DeliveryId, Row>,
     timers: BTreeMap<TimerId, Timer>,
     unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
-    idempotency: HashMap<(SourceId, [u8; 16]), ([u8; 16], CaptureAnswer, Timestamp)>,
+    idempotency: HashMap<(SourceId, [u8; 16]), Used>,
     inbound: BTreeMap<u64, Inbound>,
     inbound_keys: HashMap<(ChannelId, String), u64>,
     cursors: HashMap<ChannelId, String>,
@@ -49,6 +49,14 @@ struct Data {
     users: BTreeMap<UserId, UserRecord>,
     api_keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
     settings: HashMap<String, Vec<u8>>,
+}
+
+/// An idempotency key that was used.
+#[derive(Debug, Clone)]
+struct Used {
+    request: [u8; 16],
+    answer: CaptureAnswer,
+    until: Timestamp,
 }
 
 #[derive(Debug, Clone)]

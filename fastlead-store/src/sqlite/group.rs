@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 
 use super::fault::{failed, unreadable};
-use super::resolve::{Facts, unique_keys};
+use super::resolve::{Facts, Used, unique_keys};
 use super::rows::{integer, json, text, to_json, uuid};
 
 /// One look. `CROSS JOIN` keeps the short list outside and the index inside.
@@ -82,7 +82,8 @@ impl Questions {
                 3 => {
                     let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
                     let answer = json(row, 5, "idempotency.answer")?;
-                    facts.idempotency.insert(key, (uuid(row, 3)?.into_bytes(), answer, integer(row, 4)?));
+                    let used = Used { request: uuid(row, 3)?.into_bytes(), answer, until: integer(row, 4)? };
+                    facts.idempotency.insert(key, used);
                 }
                 4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
                 _ => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
@@ -151,10 +152,10 @@ impl Changes {
         self.any = true;
     }
 
-    pub(super) fn settlement(&mut self, settlement: Settlement) -> Result<()> {
+    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
         let id = settlement.delivery_id.hex();
         let at = settlement.at.timestamp_millis();
-        let row = match settlement.outcome {
+        let row = match &settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
                 json!([id, state.number(), reason, null, at, 0, null, 0, provider_message_id, 0])
             }
@@ -184,15 +185,15 @@ impl Changes {
                     at,
                     0,
                     parts_sent,
-                    i32::from(uncertain),
+                    i32::from(*uncertain),
                     provider_message_id,
                     1
                 ])
             }
         };
         self.push(0, row);
-        if let Some(attempt) = settlement.attempt {
-            self.attempt(settlement.delivery_id, &attempt)?;
+        if let Some(attempt) = &settlement.attempt {
+            self.attempt(settlement.delivery_id, attempt)?;
         }
         Ok(())
     }
@@ -203,25 +204,25 @@ impl Changes {
         Ok(())
     }
 
-    pub(super) fn transition(&mut self, transition: Transition) -> Result<()> {
+    pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
         let lead = transition.lead_id.hex();
         let workspace = transition.scope.workspace_id.hex();
         let project = transition.scope.project_id.hex();
         let source = transition.source_id.hex();
         let at = transition.at.timestamp_millis();
-        if let Some(settlement) = transition.settlement {
+        if let Some(settlement) = &transition.settlement {
             self.settlement(settlement)?;
         }
         if let Some((timer, _)) = transition.fired {
             self.push(2, timer.hex().into());
         }
-        if let Some(inbound) = transition.inbound {
+        if let Some(inbound) = &transition.inbound {
             self.push(3, json!([inbound.channel_id.hex(), inbound.provider_event_id]));
         }
         if transition.clear_timers {
             self.push(4, lead.clone().into());
         }
-        for timer in transition.timers {
+        for timer in &transition.timers {
             let name = to_json(&timer.name, "a timer's name")?;
             self.push(
                 5,
@@ -231,12 +232,12 @@ impl Changes {
         if transition.cancel_offers {
             self.push(6, json!([lead, at]));
         }
-        for reservation in transition.reservations {
+        for reservation in &transition.reservations {
             if let Reservation::Unique { key, until } = reservation {
                 self.push(7, json!([hex::encode(key.0), lead, until.timestamp_millis()]));
             }
         }
-        if let Some(record) = transition.idempotency {
+        if let Some(record) = &transition.idempotency {
             let answer = to_json(&record.answer, "an answer")?;
             let until = record.until.timestamp_millis();
             self.push(

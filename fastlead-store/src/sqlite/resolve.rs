@@ -17,11 +17,19 @@ pub(super) struct Facts {
     /// Live and dead unique keys.
     pub unique: HashMap<UniqueKey, (LeadId, i64)>,
     /// Idempotency keys.
-    pub idempotency: HashMap<(SourceId, [u8; 16]), ([u8; 16], CaptureAnswer, i64)>,
+    pub idempotency: HashMap<(SourceId, [u8; 16]), Used>,
     /// Lease tokens of deliveries and timers.
     pub tokens: HashMap<uuid::Uuid, LeaseToken>,
     /// Inbound events that wait.
     pub inbound: HashSet<(ChannelId, String)>,
+}
+
+/// An idempotency key that was used.
+#[derive(Debug)]
+pub(super) struct Used {
+    pub request: [u8; 16],
+    pub answer: CaptureAnswer,
+    pub until: i64,
 }
 
 /// What earlier members of the same group have taken.
@@ -82,10 +90,10 @@ impl Resolver {
 
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {
         let contended = |taken: bool| if taken { Err(Refusal::Contended) } else { Ok(()) };
-        if let Some(settlement) = &transition.settlement {
-            if !self.holds(settlement) || self.taken.deliveries.contains(&settlement.delivery_id) {
-                return Err(Refusal::LeaseLost);
-            }
+        if let Some(settlement) = &transition.settlement
+            && (!self.holds(settlement) || self.taken.deliveries.contains(&settlement.delivery_id))
+        {
+            return Err(Refusal::LeaseLost);
         }
         if let Some(inbound) = &transition.inbound {
             let key = (inbound.channel_id, inbound.provider_event_id.clone());
@@ -140,11 +148,15 @@ impl Resolver {
         record: &IdempotencyRecord,
         at: Timestamp,
     ) -> Option<Refusal> {
-        let (request, answer, until) = self.facts.idempotency.get(key)?;
-        if *until <= at.timestamp_millis() {
+        let used = self.facts.idempotency.get(key)?;
+        if used.until <= at.timestamp_millis() {
             return None;
         }
-        Some(if *request == record.request { Refusal::Replayed(answer.clone()) } else { Refusal::KeyReused })
+        Some(if used.request == record.request {
+            Refusal::Replayed(used.answer.clone())
+        } else {
+            Refusal::KeyReused
+        })
     }
 }
 

@@ -121,69 +121,62 @@ async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) 
     }
 }
 
-type Verdicts = (
-    Vec<(CommitOutcome, oneshot::Sender<Result<CommitOutcome>>)>,
-    Vec<(SettleOutcome, oneshot::Sender<Result<SettleOutcome>>)>,
-);
-
-struct Split {
-    commits: Vec<(Box<Transition>, oneshot::Sender<Result<CommitOutcome>>)>,
-    settles: Vec<(Box<Settlement>, oneshot::Sender<Result<SettleOutcome>>)>,
-    others: Vec<Box<dyn Operation>>,
-}
+type Commits = Vec<(Box<Transition>, oneshot::Sender<Result<CommitOutcome>>)>;
+type Settles = Vec<(Box<Settlement>, oneshot::Sender<Result<SettleOutcome>>)>;
 
 async fn group(connection: &mut SqliteConnection, jobs: Vec<Job>) {
-    let mut split = Split { commits: Vec::new(), settles: Vec::new(), others: Vec::new() };
+    let mut commits = Commits::new();
+    let mut settles = Settles::new();
+    let mut others = Vec::new();
     for job in jobs {
         match job {
-            Job::Commit(transition, sender) => split.commits.push((transition, sender)),
-            Job::Settle(settlement, sender) => split.settles.push((settlement, sender)),
-            Job::Other(operation) => split.others.push(operation),
+            Job::Commit(transition, sender) => commits.push((transition, sender)),
+            Job::Settle(settlement, sender) => settles.push((settlement, sender)),
+            Job::Other(operation) => others.push(operation),
         }
     }
-    let single = split.commits.len() + split.settles.len() <= 1;
-    // Kept for a second try, member by member, where the group fails as a whole.
-    let spare: Option<(Vec<Transition>, Vec<Settlement>)> = (!single).then(|| {
-        (
-            split.commits.iter().map(|(transition, _)| (**transition).clone()).collect(),
-            split.settles.iter().map(|(settlement, _)| (**settlement).clone()).collect(),
-        )
-    });
-    let mut others = split.others;
-    match transact(connection, split.commits, split.settles, &mut others).await {
-        Ok((commits, settles)) => {
-            for (outcome, sender) in commits {
+    let transitions: Vec<&Transition> = commits.iter().map(|(transition, _)| &**transition).collect();
+    let settlements: Vec<&Settlement> = settles.iter().map(|(settlement, _)| &**settlement).collect();
+    match transact(connection, &transitions, &settlements, &mut others).await {
+        Ok((committed, settled)) => {
+            for ((_, sender), outcome) in commits.into_iter().zip(committed) {
                 let _gone = sender.send(Ok(outcome));
             }
-            for (outcome, sender) in settles {
+            for ((_, sender), outcome) in settles.into_iter().zip(settled) {
                 let _gone = sender.send(Ok(outcome));
             }
             for operation in others {
                 operation.answer(Ok(()));
             }
         }
-        Err((error, commits, settles)) => {
+        Err(error) => {
             for operation in others {
                 operation.answer(Err(copy(&error)));
             }
-            let unknown = error.retry() == RetryHint::UNKNOWN;
-            let Some((transitions, settlements)) = spare.filter(|_| !unknown) else {
-                for sender in commits {
-                    let _gone = sender.send(Err(copy(&error)));
-                }
-                for sender in settles {
-                    let _gone = sender.send(Err(copy(&error)));
-                }
-                return;
-            };
-            tracing::warn!(%error, members = transitions.len() + settlements.len(), "a group failed; its members are tried one by one");
-            for (transition, sender) in transitions.into_iter().zip(commits) {
-                Box::pin(group(connection, vec![Job::Commit(Box::new(transition), sender)])).await;
-            }
-            for (settlement, sender) in settlements.into_iter().zip(settles) {
-                Box::pin(group(connection, vec![Job::Settle(Box::new(settlement), sender)])).await;
-            }
+            one_by_one(connection, commits, settles, &error).await;
         }
+    }
+}
+
+/// A group that failed as a whole: each member is tried alone, so that a bad one fails nobody else. What may
+/// have been committed is not tried again.
+async fn one_by_one(connection: &mut SqliteConnection, commits: Commits, settles: Settles, error: &Error) {
+    let alone = commits.len() + settles.len() <= 1;
+    if alone || error.retry() == RetryHint::UNKNOWN {
+        for (_, sender) in commits {
+            let _gone = sender.send(Err(copy(error)));
+        }
+        for (_, sender) in settles {
+            let _gone = sender.send(Err(copy(error)));
+        }
+        return;
+    }
+    tracing::warn!(%error, members = commits.len() + settles.len(), "a group failed; its members are tried one by one");
+    for (transition, sender) in commits {
+        Box::pin(group(connection, vec![Job::Commit(transition, sender)])).await;
+    }
+    for (settlement, sender) in settles {
+        Box::pin(group(connection, vec![Job::Settle(settlement, sender)])).await;
     }
 }
 
@@ -191,37 +184,25 @@ fn copy(error: &Error) -> Error {
     Error::new(error.kind(), error.message()).with_retry(error.retry()).with_operation(error.operation())
 }
 
-type Commits = Vec<(Box<Transition>, oneshot::Sender<Result<CommitOutcome>>)>;
-type Settles = Vec<(Box<Settlement>, oneshot::Sender<Result<SettleOutcome>>)>;
-type Failed =
-    (Error, Vec<oneshot::Sender<Result<CommitOutcome>>>, Vec<oneshot::Sender<Result<SettleOutcome>>>);
-
 async fn transact(
     connection: &mut SqliteConnection,
-    commits: Commits,
-    settles: Settles,
+    transitions: &[&Transition],
+    settlements: &[&Settlement],
     others: &mut [Box<dyn Operation>],
-) -> std::result::Result<Verdicts, Failed> {
-    let (transitions, commit_senders): (Vec<_>, Vec<_>) = commits.into_iter().unzip();
-    let (settlements, settle_senders): (Vec<_>, Vec<_>) = settles.into_iter().unzip();
-    match inside(connection, transitions, settlements, others).await {
-        Ok((committed, settled)) => Ok((
-            committed.into_iter().zip(commit_senders).collect(),
-            settled.into_iter().zip(settle_senders).collect(),
-        )),
-        Err(error) => {
-            if let Err(rollback) = sqlx::query("ROLLBACK").execute(connection).await {
-                tracing::debug!(%rollback, "nothing to roll back");
-            }
-            Err((error, commit_senders, settle_senders))
-        }
+) -> Result<(Vec<CommitOutcome>, Vec<SettleOutcome>)> {
+    let done = inside(connection, transitions, settlements, others).await;
+    if done.is_err()
+        && let Err(rollback) = sqlx::query("ROLLBACK").execute(connection).await
+    {
+        tracing::debug!(%rollback, "nothing to roll back");
     }
+    done
 }
 
 async fn inside(
     connection: &mut SqliteConnection,
-    transitions: Vec<Box<Transition>>,
-    settlements: Vec<Box<Settlement>>,
+    transitions: &[&Transition],
+    settlements: &[&Settlement],
     others: &mut [Box<dyn Operation>],
 ) -> Result<(Vec<CommitOutcome>, Vec<SettleOutcome>)> {
     sqlx::query("BEGIN IMMEDIATE")
@@ -232,26 +213,26 @@ async fn inside(
     let mut settled = Vec::with_capacity(settlements.len());
     if !transitions.is_empty() || !settlements.is_empty() {
         let mut questions = Questions::default();
-        for transition in &transitions {
+        for transition in transitions {
             questions.transition(transition);
         }
-        for settlement in &settlements {
+        for settlement in settlements {
             questions.settlement(settlement);
         }
         let mut resolver = Resolver::new(questions.look(connection).await?);
         let mut changes = Changes::default();
         for settlement in settlements {
-            settled.push(if resolver.settle(&settlement) {
-                changes.settlement(*settlement)?;
+            settled.push(if resolver.settle(settlement) {
+                changes.settlement(settlement)?;
                 SettleOutcome::Settled
             } else {
                 SettleOutcome::LeaseLost
             });
         }
         for transition in transitions {
-            committed.push(match resolver.commit(&transition) {
+            committed.push(match resolver.commit(transition) {
                 Ok(()) => {
-                    changes.transition(*transition)?;
+                    changes.transition(transition)?;
                     CommitOutcome::Applied
                 }
                 Err(refusal) => CommitOutcome::Refused(refusal),
@@ -263,9 +244,8 @@ async fn inside(
         operation.run(connection).await;
     }
     sqlx::query("COMMIT").execute(connection).await.map_err(|error| {
-        Error::new(ErrorKind::Storage, failed("commit", &error).message())
-            .with_operation("commit")
-            .with_retry(RetryHint::UNKNOWN)
+        let message = failed("commit", &error).message().to_owned();
+        Error::new(ErrorKind::Storage, message).with_operation("commit").with_retry(RetryHint::UNKNOWN)
     })?;
     Ok((committed, settled))
 }
