@@ -1,5 +1,6 @@
 //! One connection, spoken to step by step, so that it is known how far a failed one had come.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,9 @@ use lettre::transport::smtp::response::{Response, Severity};
 use super::config::{Encryption, Server};
 use super::error::{Failure, Phase, Trouble};
 use super::message::Mail;
+
+/// Bytes that every socket takes at once.
+const ONE_PIECE_MAX: usize = 16 * 1024;
 
 /// How far a dialogue has come, seen from outside while it runs.
 pub(super) struct Progress(Mutex<Phase>);
@@ -134,10 +138,25 @@ impl Connection {
         if !response.has_code(354) {
             return Err(progress.trouble(Failure::Garbage));
         }
-        progress.enter(Phase::Body);
-        let body = Body { source: Some(&mail.source), progress };
-        let response = step(progress, self.smtp.message_iter(body)).await?;
+        let response = self.message(mail, progress).await?;
         completed(progress, &response)
+    }
+
+    /// A short message goes out in one piece with its final dot: in two, the second would wait for
+    /// the network's acknowledgement of the first (Nagle), some 40 ms. A long one goes in two, so
+    /// that it is known whether the dot was reached.
+    async fn message(&mut self, mail: &Mail, progress: &Progress) -> Result<Response, Trouble> {
+        match std::str::from_utf8(&mail.source) {
+            Ok(source) if source.len() <= ONE_PIECE_MAX => {
+                progress.enter(Phase::End);
+                step(progress, self.smtp.command(OnePiece(source))).await
+            }
+            _ => {
+                progress.enter(Phase::Body);
+                let body = Body { source: Some(&mail.source), progress };
+                step(progress, self.smtp.message_iter(body)).await
+            }
+        }
     }
 
     fn mail_parameters(&self, mail: &Mail, progress: &Progress) -> Result<Vec<MailParameter>, Trouble> {
@@ -158,7 +177,18 @@ impl Connection {
     }
 }
 
-/// The message as one piece that notes when it has been written out: lettre asks for the next piece
+/// A message with its dots doubled (RFC 5321 section 4.5.2) and the line that ends it. No header
+/// starts with a dot, so only those after a line break matter.
+struct OnePiece<'a>(&'a str);
+
+impl fmt::Display for OnePiece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.replace("\r\n.", "\r\n.."))?;
+        f.write_str("\r\n.\r\n")
+    }
+}
+
+/// The message as a piece that notes when it has been written out: lettre asks for the next piece
 /// only then, and writes the final dot after the last. Without that dot the server must throw the
 /// message away (RFC 5321 section 4.1.1.4).
 struct Body<'a> {

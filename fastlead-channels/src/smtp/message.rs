@@ -50,10 +50,10 @@ pub(super) fn build(sender: &Sender, message: &OutboundMessage) -> Result<Mail> 
         Some(html) => builder.multipart(
             MultiPart::alternative()
                 .boundary(format!("=_{key}"))
-                .singlepart(SinglePart::plain(plain_body(text)))
-                .singlepart(SinglePart::html(html)),
+                .singlepart(SinglePart::plain(crlf(&plain_body(text))))
+                .singlepart(SinglePart::html(crlf(&html))),
         ),
-        None => builder.singlepart(SinglePart::plain(plain_body(text))),
+        None => builder.singlepart(SinglePart::plain(crlf(&plain_body(text)))),
     };
     let mail = mail.map_err(|_| refuse(ErrorKind::Internal, "the mail could not be put together"))?;
     let from = sender
@@ -178,6 +178,12 @@ fn links(text: &Text) -> impl Iterator<Item = (String, &str)> {
 fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect()
+}
+
+/// Mail's line breaks. lettre would put them in as well, but one by one, which takes minutes for a
+/// text of many lines.
+fn crlf(text: &str) -> String {
+    text.replace('\n', "\r\n")
 }
 
 fn escape(text: &str) -> String {

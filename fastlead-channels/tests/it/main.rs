@@ -3,6 +3,8 @@
 
 #[cfg(feature = "smsc")]
 mod smsc;
+#[cfg(feature = "smtp")]
+mod smtp;
 #[cfg(feature = "telegram")]
 mod telegram;
 #[cfg(feature = "webhook")]

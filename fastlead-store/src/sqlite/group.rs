@@ -1,316 +1,338 @@
-//! Decisions and settlements of a group: one look at the facts, one set of changes.
+//! The two statements of a group: one look at everything that its members name, one set of changes.
+//!
+//! The driver's cost is one hand-over to SQLite's thread per call, whatever the number of rows, so a
+//! group makes one call to look and one to write. Rows travel as JSON arrays; a parameter `$n` keeps
+//! its number in every statement of a text.
 
 use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, SourceId};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
 use fastlead_core::port::{Guard, Reservation, Settled, Settlement, Transition};
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
 
-use super::fault::{failed, unreadable};
-use super::resolve::{Facts, Used, unique_keys};
-use super::rows::{integer, json, text, to_json, uuid};
+use super::fault::{unreadable, unwritable};
+use super::resolve::{Facts, unique_keys};
+use super::rows::{integer, json, text, uuid};
 
-/// One look. `CROSS JOIN` keeps the short list outside and the index inside.
-const LOOK: &str = "
+/// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
+pub(super) const LOOK: &str = "
+BEGIN IMMEDIATE;
 SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL
-  FROM json_each(?1) j CROSS JOIN leads l ON l.id = unhex(j.value)
+  FROM json_each($1) j CROSS JOIN leads l ON l.id = unhex(j.value)
 UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL
-  FROM json_each(?2) j CROSS JOIN unique_keys u ON u.key = unhex(j.value)
+  FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = unhex(j.value)
 UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer
-  FROM json_each(?3) j CROSS JOIN idempotency i ON i.source_id = unhex(j.value->>0) AND i.key = unhex(j.value->>1)
+  FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = unhex(j.value->>0) AND i.key = unhex(j.value->>1)
 UNION ALL SELECT 4, d.id, d.lease_token, NULL, 0, NULL
-  FROM json_each(?4) j CROSS JOIN deliveries d ON d.id = unhex(j.value) WHERE d.lease_token NOTNULL
+  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = unhex(j.value) WHERE d.lease_token NOTNULL
 UNION ALL SELECT 4, t.id, t.lease_token, NULL, 0, NULL
-  FROM json_each(?5) j CROSS JOIN timers t ON t.id = unhex(j.value) WHERE t.lease_token NOTNULL
+  FROM json_each($5) j CROSS JOIN timers t ON t.id = unhex(j.value) WHERE t.lease_token NOTNULL
 UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id
-  FROM json_each(?6) j CROSS JOIN inbound i ON i.channel_id = unhex(j.value->>0) AND i.provider_event_id = j.value->>1
-  WHERE i.done = 0";
+  FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = unhex(j.value->>0) AND i.provider_event_id = j.value->>1
+  WHERE i.done = 0
+UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL
+  FROM json_each($7) j CROSS JOIN events e ON e.id = unhex(j.value)";
 
-/// What is asked of the facts.
-#[derive(Default)]
-pub(super) struct Questions {
-    leads: Vec<Value>,
-    unique: Vec<Value>,
-    idempotency: Vec<Value>,
-    deliveries: Vec<Value>,
-    timers: Vec<Value>,
-    inbound: Vec<Value>,
-}
+/// How many lists [`LOOK`] takes.
+const QUESTIONS: usize = 7;
 
-impl Questions {
-    pub(super) fn settlement(&mut self, settlement: &Settlement) {
-        self.deliveries.push(settlement.delivery_id.hex().into());
-    }
-
-    pub(super) fn transition(&mut self, transition: &Transition) {
-        self.leads.push(transition.lead_id.hex().into());
-        self.unique.extend(unique_keys(transition).map(|key| Value::from(hex::encode(key.0))));
-        if let Some(record) = &transition.idempotency {
-            self.idempotency.push(json!([transition.source_id.hex(), hex::encode(record.key)]));
-        }
-        if let Some(settlement) = &transition.settlement {
-            self.settlement(settlement);
-        }
-        self.timers.extend(transition.fired.map(|(timer, _)| Value::from(timer.hex())));
-        if let Some(inbound) = &transition.inbound {
-            self.inbound.push(json!([inbound.channel_id.hex(), inbound.provider_event_id]));
-        }
-    }
-
-    pub(super) async fn look(self, connection: &mut SqliteConnection) -> Result<Facts> {
-        let lists = [self.leads, self.unique, self.idempotency, self.deliveries, self.timers, self.inbound];
-        let mut query = sqlx::query(LOOK);
-        for list in lists {
-            query = query.bind(Value::Array(list).to_string());
-        }
-        let rows = query.fetch_all(connection).await.map_err(|error| failed("look", &error))?;
-        let mut facts = Facts::default();
-        for row in &rows {
-            match integer(row, 0)? {
-                1 => {
-                    let version = u64::try_from(integer(row, 4)?).map_err(|_| unreadable("leads.version"))?;
-                    facts
-                        .leads
-                        .insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
-                }
-                2 => {
-                    let key = UniqueKey(uuid(row, 1)?.into_bytes());
-                    facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
-                }
-                3 => {
-                    let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
-                    let answer = json(row, 5, "idempotency.answer")?;
-                    let used = Used { request: uuid(row, 3)?.into_bytes(), answer, until: integer(row, 4)? };
-                    facts.idempotency.insert(key, used);
-                }
-                4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
-                _ => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
-            }
-        }
-        Ok(facts)
-    }
-}
-
-/// Every statement uses a prefix of the parameters: SQLite numbers them over the whole text, and the
-/// driver binds by position.
-const WRITE: &str = "
+macro_rules! write {
+    () => {
+        "
 UPDATE deliveries SET
     checks = CASE WHEN j.value->>9 = 1 AND (state = 1 OR (uncertain = 1 AND j.value->>7 = 0)) THEN 0 ELSE checks END,
     state = j.value->>1, reason = j.value->>2, due_at = coalesce(j.value->>3, due_at), updated_at = j.value->>4,
     attempts = max(0, attempts - (j.value->>5)), parts_sent = coalesce(j.value->>6, parts_sent), uncertain = j.value->>7,
     provider_message_id = coalesce(j.value->>8, provider_message_id), lease_token = NULL, lease_until = NULL
-  FROM json_each(?1) j WHERE deliveries.id = unhex(j.value->>0);
+  FROM json_each($1) j WHERE deliveries.id = unhex(j.value->>0);
 INSERT INTO attempts
   SELECT unhex(j.value->>0),
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = unhex(j.value->>0)), 0), j.value->>1
-  FROM json_each(?2) j WHERE ?1 NOTNULL;
-DELETE FROM timers WHERE id IN (SELECT unhex(j.value) FROM json_each(?3) j WHERE ?1 NOTNULL AND ?2 NOTNULL);
-UPDATE inbound SET done = 1 FROM json_each(?4) j
-  WHERE channel_id = unhex(j.value->>0) AND provider_event_id = j.value->>1 AND ?1 NOTNULL AND ?2 NOTNULL AND ?3 NOTNULL;
-DELETE FROM timers WHERE lead_id IN (SELECT unhex(j.value) FROM json_each(?5) j WHERE coalesce(?1, ?2, ?3, ?4) NOTNULL);
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = unhex(j.value->>0)), 0), j.value->1
+  FROM json_each($2) j;
+DELETE FROM timers WHERE id IN (SELECT unhex(j.value) FROM json_each($3) j);
+UPDATE inbound SET done = 1 FROM json_each($4) j WHERE channel_id = unhex(j.value->>0) AND provider_event_id = j.value->>1;
+DELETE FROM timers WHERE lead_id IN (SELECT unhex(j.value) FROM json_each($5) j);
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->>4, j.value->>5
-  FROM json_each(?6) j WHERE coalesce(?1, ?2, ?3, ?4, ?5) NOTNULL;
-UPDATE deliveries SET state = 15, updated_at = j.value->>1 FROM json_each(?7) j
-  WHERE deliveries.lead_id = unhex(j.value->>0) AND state = 0 AND purpose = 'offer' AND coalesce(?1, ?2, ?3, ?4, ?5, ?6) NOTNULL;
+  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->4, j.value->>5
+  FROM json_each($6) j;
+UPDATE deliveries SET state = 15, updated_at = j.value->>1 FROM json_each($7) j
+  WHERE deliveries.lead_id = unhex(j.value->>0) AND state = 0 AND purpose = 'offer';
 INSERT INTO unique_keys
-  SELECT unhex(j.value->>0), unhex(j.value->>1), j.value->>2 FROM json_each(?8) j
-  WHERE coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7) NOTNULL
+  SELECT unhex(j.value->>0), unhex(j.value->>1), j.value->>2 FROM json_each($8) j WHERE true
   ON CONFLICT (key) DO UPDATE SET lead_id = excluded.lead_id, until = excluded.until;
 INSERT INTO idempotency
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->>3, j.value->>4 FROM json_each(?9) j
-  WHERE coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) NOTNULL
+  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->3, j.value->>4 FROM json_each($9) j WHERE true
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
   SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->>4, j.value->>5, j.value->>6,
-    j.value->>7, unhex(j.value->>8), j.value->>9, j.value->>10
-  FROM json_each(?10) j WHERE coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) NOTNULL;
-UPDATE leads SET version = j.value->>1, status = j.value->>2, assigned_to = j.value->>3, state = j.value->>4
-  FROM json_each(?11) j WHERE leads.id = unhex(j.value->>0) AND coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) NOTNULL;
+    j.value->>7, unhex(j.value->>8), j.value->>9, j.value->10
+  FROM json_each($10) j;
+UPDATE leads SET version = j.value->>1, status = j.value->>2, assigned_to = j.value->>3, state = j.value->4
+  FROM json_each($11) j WHERE leads.id = unhex(j.value->>0);
 INSERT INTO events
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->>3, j.value->>4, j.value->>5
-  FROM json_each(?12) j WHERE coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) NOTNULL;
+  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->>3, j.value->4, j.value->5
+  FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
   SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), unhex(j.value->>4), j.value->>5,
     j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>7, j.value->>6, 0, 0, 0,
-    CASE WHEN j.value->>6 = 1 THEN j.value->>7 END, unhex(j.value->>10), unhex(j.value->>11), j.value->>12, j.value->>13
-  FROM json_each(?13) j WHERE coalesce(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) NOTNULL";
-
-/// What a group changes.
-#[derive(Default)]
-pub(super) struct Changes {
-    lists: [Vec<Value>; 13],
-    any: bool,
+    CASE WHEN j.value->>6 = 1 THEN j.value->>7 END, unhex(j.value->>10), unhex(j.value->>11), j.value->>12, j.value->13
+  FROM json_each($13) j"
+    };
 }
 
-impl Changes {
-    fn push(&mut self, list: usize, value: Value) {
-        self.lists[list].push(value);
-        self.any = true;
+/// All changes of a group; the transaction stays open.
+pub(super) const WRITE: &str = write!();
+/// The same, and the end of the transaction.
+pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
+
+/// How many lists [`WRITE`] takes.
+const CHANGES: usize = 13;
+
+/// An id or a digest of 16 bytes, as SQLite's `unhex` wants it.
+struct Hex(Uuid);
+
+impl Hex {
+    const fn bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+}
+
+impl Serialize for Hex {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
+    }
+}
+
+/// A JSON array that grows.
+#[derive(Debug, Default)]
+struct List(Vec<u8>);
+
+impl List {
+    fn push(&mut self, row: &impl Serialize, what: &'static str) -> Result<()> {
+        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
+        serde_json::to_writer(&mut self.0, row).map_err(|_| unwritable(what))
     }
 
-    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
-        let id = settlement.delivery_id.hex();
-        let at = settlement.at.timestamp_millis();
-        let row = match &settlement.outcome {
-            Settled::Ended { state, reason, provider_message_id } => {
-                json!([id, state.number(), reason, null, at, 0, null, 0, provider_message_id, 0])
-            }
-            Settled::Retry { due_at, reason, counted, parts_sent } => {
-                let pending = DeliveryState::Pending.number();
-                json!([
-                    id,
-                    pending,
-                    reason,
-                    due_at.timestamp_millis(),
-                    at,
-                    i32::from(!counted),
-                    parts_sent,
-                    0,
-                    null,
-                    0
-                ])
-            }
-            Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
-                let awaiting = DeliveryState::AwaitingReceipt.number();
-                let check_at = check_at.timestamp_millis();
-                json!([
-                    id,
-                    awaiting,
-                    null,
-                    check_at,
-                    at,
-                    0,
-                    parts_sent,
-                    i32::from(*uncertain),
-                    provider_message_id,
-                    1
-                ])
-            }
-        };
-        self.push(0, row);
-        if let Some(attempt) = &settlement.attempt {
-            self.attempt(settlement.delivery_id, attempt)?;
+    fn close(mut self) -> Result<String> {
+        if self.0.is_empty() {
+            self.0.push(b'[');
         }
-        Ok(())
+        self.0.push(b']');
+        String::from_utf8(self.0).map_err(|_| unwritable("a list"))
     }
+}
 
-    pub(super) fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
-        let attempt = to_json(attempt, "an attempt")?;
-        self.push(1, json!([delivery.hex(), attempt]));
-        Ok(())
+/// What is asked of the facts.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    lists: [List; QUESTIONS],
+}
+
+impl Questions {
+    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
+        self.lists[3].push(&Hex(settlement.delivery_id.as_uuid()), "a delivery")
     }
 
     pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
-        let lead = transition.lead_id.hex();
-        let workspace = transition.scope.workspace_id.hex();
-        let project = transition.scope.project_id.hex();
-        let source = transition.source_id.hex();
+        self.lists[0].push(&Hex(transition.lead_id.as_uuid()), "a lead")?;
+        for key in unique_keys(transition) {
+            self.lists[1].push(&Hex::bytes(key.0), "a unique key")?;
+        }
+        if let Some(record) = &transition.idempotency {
+            let key = (Hex(transition.source_id.as_uuid()), Hex::bytes(record.key));
+            self.lists[2].push(&key, "an idempotency key")?;
+        }
+        if let Some(settlement) = &transition.settlement {
+            self.settlement(settlement)?;
+        }
+        if let Some((timer, _)) = &transition.fired {
+            self.lists[4].push(&Hex(timer.as_uuid()), "a timer")?;
+        }
+        if let Some(inbound) = &transition.inbound {
+            let key = (Hex(inbound.channel_id.as_uuid()), &inbound.provider_event_id);
+            self.lists[5].push(&key, "an inbound event")?;
+        }
+        self.lists[6].push(&Hex(transition.event_id.as_uuid()), "an event")
+    }
+
+    /// Begins the transaction and looks.
+    pub(super) async fn look(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<SqliteRow>> {
+        let mut query = sqlx::query(LOOK);
+        for list in self.lists {
+            query = query.bind(list.close().map_err(sqlx::Error::decode)?);
+        }
+        query.fetch_all(connection).await
+    }
+}
+
+/// Reads what [`Questions::look`] has seen.
+pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
+    let mut facts = Facts::default();
+    for row in rows {
+        match integer(row, 0)? {
+            1 => {
+                let version = u64::try_from(integer(row, 4)?).map_err(|_| unreadable("leads.version"))?;
+                facts.leads.insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
+            }
+            2 => {
+                let key = UniqueKey(uuid(row, 1)?.into_bytes());
+                facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
+            }
+            3 => {
+                let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
+                let answer = json(row, 5, "idempotency.answer")?;
+                facts.idempotency.insert(key, (uuid(row, 3)?.into_bytes(), answer, integer(row, 4)?));
+            }
+            4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
+            5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
+            _ => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+        }
+    }
+    Ok(facts)
+}
+
+/// What a group changes.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    lists: [List; CHANGES],
+}
+
+impl Changes {
+    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
+        let id = Hex(settlement.delivery_id.as_uuid());
+        let at = settlement.at.timestamp_millis();
+        // id, state, reason, due_at, updated_at, attempts given back, parts_sent, uncertain, the
+        // provider's id, whether receipt checks may begin anew
+        let (state, reason, due_at, back, parts, uncertain, provider, awaits) = match &settlement.outcome {
+            Settled::Ended { state, reason, provider_message_id } => {
+                (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
+            }
+            Settled::Retry { due_at, reason, counted, parts_sent } => {
+                let back = i32::from(!counted);
+                (DeliveryState::Pending, Some(&**reason), Some(due_at), back, Some(*parts_sent), 0, None, 0)
+            }
+            Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
+                let (parts, uncertain) = (Some(*parts_sent), i32::from(*uncertain));
+                let provider = provider_message_id.as_deref();
+                (DeliveryState::AwaitingReceipt, None, Some(check_at), 0, parts, uncertain, provider, 1)
+            }
+        };
+        let due_at = due_at.map(|due_at| due_at.timestamp_millis());
+        let row = (id, state.number(), reason, due_at, at, back, parts, uncertain, provider, awaits);
+        self.lists[0].push(&row, "a settlement")?;
+        match &settlement.attempt {
+            Some(attempt) => self.attempt(settlement.delivery_id, attempt),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
+        self.lists[1].push(&(Hex(delivery.as_uuid()), attempt), "an attempt")
+    }
+
+    pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
+        let lead = || Hex(transition.lead_id.as_uuid());
+        let workspace = || Hex(transition.scope.workspace_id.as_uuid());
+        let project = || Hex(transition.scope.project_id.as_uuid());
+        let source = || Hex(transition.source_id.as_uuid());
         let at = transition.at.timestamp_millis();
         if let Some(settlement) = &transition.settlement {
             self.settlement(settlement)?;
         }
-        if let Some((timer, _)) = transition.fired {
-            self.push(2, timer.hex().into());
+        if let Some((timer, _)) = &transition.fired {
+            self.lists[2].push(&Hex(timer.as_uuid()), "a timer")?;
         }
         if let Some(inbound) = &transition.inbound {
-            self.push(3, json!([inbound.channel_id.hex(), inbound.provider_event_id]));
+            let row = (Hex(inbound.channel_id.as_uuid()), &inbound.provider_event_id);
+            self.lists[3].push(&row, "an inbound event")?;
         }
         if transition.clear_timers {
-            self.push(4, lead.clone().into());
+            self.lists[4].push(&lead(), "a lead")?;
         }
         for timer in &transition.timers {
-            let name = to_json(&timer.name, "a timer's name")?;
-            self.push(
-                5,
-                json!([timer.id.hex(), workspace, project, lead, name, timer.due_at.timestamp_millis()]),
-            );
+            let id = Hex(timer.id.as_uuid());
+            let row = (id, workspace(), project(), lead(), timer.name, timer.due_at.timestamp_millis());
+            self.lists[5].push(&row, "a timer")?;
         }
         if transition.cancel_offers {
-            self.push(6, json!([lead, at]));
+            self.lists[6].push(&(lead(), at), "a lead")?;
         }
         for reservation in &transition.reservations {
             if let Reservation::Unique { key, until } = reservation {
-                self.push(7, json!([hex::encode(key.0), lead, until.timestamp_millis()]));
+                let row = (Hex::bytes(key.0), lead(), until.timestamp_millis());
+                self.lists[7].push(&row, "a unique key")?;
             }
         }
         if let Some(record) = &transition.idempotency {
-            let answer = to_json(&record.answer, "an answer")?;
-            let until = record.until.timestamp_millis();
-            self.push(
-                8,
-                json!([source, hex::encode(record.key), hex::encode(record.request), answer, until]),
-            );
+            let (key, request) = (Hex::bytes(record.key), Hex::bytes(record.request));
+            let row = (source(), key, request, &record.answer, record.until.timestamp_millis());
+            self.lists[8].push(&row, "an idempotency key")?;
         }
         let state = &transition.state;
         let status = state.status.as_str();
         match transition.guard {
             Guard::New => {
                 let policy = transition.trace.policy;
-                let doc = to_json(state, "a lead's state")?;
-                let row = json!([
-                    lead,
-                    workspace,
-                    project,
-                    source,
+                let (pinned, version) = (Hex(policy.id.as_uuid()), policy.version);
+                let assigned = &state.assigned_to;
+                let row = (
+                    lead(),
+                    workspace(),
+                    project(),
+                    source(),
                     at,
                     state.version,
                     status,
-                    state.assigned_to,
-                    policy.id.hex(),
-                    policy.version,
-                    doc
-                ]);
-                self.push(9, row);
+                    assigned,
+                    pinned,
+                    version,
+                    state,
+                );
+                self.lists[9].push(&row, "a lead")?;
             }
             Guard::Version(_) => {
-                let doc = to_json(state, "a lead's state")?;
-                self.push(10, json!([lead, state.version, status, state.assigned_to, doc]));
+                let row = (lead(), state.version, status, &state.assigned_to, state);
+                self.lists[10].push(&row, "a lead")?;
             }
             Guard::Append => {}
         }
-        let event = to_json(&transition.event, "an event")?;
-        let trace = to_json(&transition.trace, "a trace")?;
-        self.push(11, json!([transition.event_id.hex(), workspace, lead, at, event, trace]));
-        for delivery in &transition.deliveries {
-            self.delivery(delivery)?;
-        }
-        Ok(())
+        let id = Hex(transition.event_id.as_uuid());
+        let row = (id, workspace(), lead(), at, &transition.event, &transition.trace);
+        self.lists[11].push(&row, "an event")?;
+        transition.deliveries.iter().try_for_each(|delivery| self.delivery(delivery))
     }
 
     pub(super) fn delivery(&mut self, new: &NewDelivery) -> Result<()> {
-        let spec = to_json(&new.spec, "a delivery")?;
-        let row = json!([
-            new.id.hex(),
-            new.scope.workspace_id.hex(),
-            new.scope.project_id.hex(),
-            new.lead_id.map(|lead| lead.hex()),
-            new.channel_id.hex(),
+        let row = (
+            Hex(new.id.as_uuid()),
+            Hex(new.scope.workspace_id.as_uuid()),
+            Hex(new.scope.project_id.as_uuid()),
+            new.lead_id.map(|lead| Hex(lead.as_uuid())),
+            Hex(new.channel_id.as_uuid()),
             new.spec.purpose.as_str(),
             i32::from(new.lease.is_some()),
             new.created_at.timestamp_millis(),
             new.due_at.timestamp_millis(),
             new.expires_at.timestamp_millis(),
-            new.order_key.map(|key| hex::encode(key.0)),
-            new.lease.map(|lease| lease.token.hex()),
+            new.order_key.map(|key| Hex::bytes(key.0)),
+            new.lease.map(|lease| Hex(lease.token.as_uuid())),
             new.lease.map(|lease| lease.until.timestamp_millis()),
-            spec,
-        ]);
-        self.push(12, row);
-        Ok(())
+            &new.spec,
+        );
+        self.lists[12].push(&row, "a delivery")
     }
 
-    pub(super) async fn write(self, connection: &mut SqliteConnection) -> Result<()> {
-        if !self.any {
-            return Ok(());
-        }
-        let mut query = sqlx::query(WRITE);
+    /// Makes the changes; with [`WRITE_AND_COMMIT`] they are on disk afterwards.
+    pub(super) async fn write(self, text: &'static str, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+        let mut query = sqlx::query(text);
         for list in self.lists {
-            query = query.bind(Value::Array(list).to_string());
+            query = query.bind(list.close().map_err(sqlx::Error::decode)?);
         }
-        query.execute(connection).await.map(drop).map_err(|error| failed("write", &error))
+        query.execute(connection).await.map(drop)
     }
 }

@@ -207,7 +207,7 @@ impl Journal for SqliteStore {
                 Box::pin(async move {
                     let sql = format!(
                         "{REVIVE} WHERE id IN (SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2
-                           AND state IN (12, 13) AND created_at >= ?5 ORDER BY created_at LIMIT ?6)"
+                           AND state IN (12, 13) AND state IN (12, 13, 16) AND created_at >= ?5 ORDER BY created_at LIMIT ?6)"
                     );
                     let done = sqlx::query(AssertSqlSafe(sql))
                         .bind(blob(channel.as_uuid()))
@@ -216,11 +216,20 @@ impl Journal for SqliteStore {
                         .bind(expires_at.timestamp_millis())
                         .bind(since.timestamp_millis())
                         .bind(limit)
-                        .execute(connection)
+                        .execute(&mut *connection)
                         .await
                         .map_err(|error| failed("recover", &error))?;
-                    let deliveries = done.rows_affected();
-                    Ok(Recovered { deliveries, more: limit > 0 && deliveries == u64::from(limit) })
+                    let left = sqlx::query(
+                        "SELECT 1 FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13)
+                           AND state IN (12, 13, 16) AND created_at >= ?3 LIMIT 1",
+                    )
+                    .bind(blob(channel.as_uuid()))
+                    .bind(blob(workspace.as_uuid()))
+                    .bind(since.timestamp_millis())
+                    .fetch_optional(connection)
+                    .await
+                    .map_err(|error| failed("recover", &error))?;
+                    Ok(Recovered { deliveries: done.rows_affected(), more: left.is_some() })
                 })
             })
             .await

@@ -22,6 +22,8 @@ pub(super) struct Facts {
     pub tokens: HashMap<uuid::Uuid, LeaseToken>,
     /// Inbound events that wait.
     pub inbound: HashSet<(ChannelId, String)>,
+    /// Events that are in some lead's history already.
+    pub events: HashSet<EventId>,
 }
 
 /// An idempotency key that was used.
@@ -56,7 +58,7 @@ impl Resolver {
         Self { facts, taken: Taken::default() }
     }
 
-    /// `Ok` takes everything that the settlement needs.
+    /// Whether the settlement holds; then it takes the delivery.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
         let holds = self.holds(settlement) && !self.taken.deliveries.contains(&settlement.delivery_id);
         if holds {
@@ -123,7 +125,7 @@ impl Resolver {
             Guard::Version(version) => lead.is_some_and(|(have, ..)| *have == version),
             Guard::Append => lead.is_some(),
         };
-        if !fits {
+        if !fits || self.facts.events.contains(&transition.event_id) {
             return Err(Refusal::Stale);
         }
         contended(

@@ -1,5 +1,7 @@
 //! Integration tests of the stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-mod story;
+mod broken_store;
 mod memory;
+mod sqlite;
+mod story;

@@ -87,7 +87,7 @@ impl<S: Store + Catalog + Journal + Clone> World<S> {
 }
 
 async fn within<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), future).await.expect("within ten seconds")
+    tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
 async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Journal + Clone>(store: S) {

@@ -1,7 +1,7 @@
 //! What becomes of a delivery after work on it: tried again, awaited, ended.
 
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
-use fastlead_core::port::Settled;
+use fastlead_core::port::{SettleOutcome, Settled};
 
 use super::StoreHarness;
 use super::sample::{at, attempt, awaiting, begin, claimed, delivery, retry, settled, settlement, start};
@@ -81,7 +81,7 @@ pub async fn an_owed_receipt_is_asked_for<H: StoreHarness>() -> Outcome {
     ensure!(early.is_empty(), "a receipt was asked for before its moment");
 
     let request = tenant.claim(at(60), 1);
-    let token = request.lease.token;
+    let first = request.lease.token;
     for (request, checks) in [(request, 1), (tenant.claim(at(120), 1), 2)] {
         let (now, token) = (request.now, request.lease.token);
         let got = store.claim(request).await?.deliveries;
@@ -96,14 +96,11 @@ pub async fn an_owed_receipt_is_asked_for<H: StoreHarness>() -> Outcome {
         let twice = claimed(&*store, tenant.claim(now, 1)).await?;
         ensure!(twice.is_empty(), "a question under a lease was claimed by another worker");
         if checks == 2 {
+            let late = store.settle(settlement(id, first, at(121), awaiting(at(400), false))).await?;
+            ensure!(late == SettleOutcome::LeaseLost, "the worker that had died settled the question");
             settled(&*store, settlement(id, token, at(121), awaiting(at(300), false))).await?;
         }
     }
-    let late = store.settle(settlement(id, token, at(122), awaiting(at(400), false))).await?;
-    ensure!(
-        late == fastlead_core::port::SettleOutcome::LeaseLost,
-        "the worker that had died settled the question"
-    );
     let found = delivery(&*store, &tenant, id).await?;
     ensure!(
         (found.checks, found.due_at, found.provider_message_id.as_deref()) == (2, at(300), Some("m-7")),

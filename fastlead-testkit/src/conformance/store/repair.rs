@@ -101,23 +101,19 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     store.enqueue(vec![elsewhere.clone()]).await?;
     settled(&*store, settlement(elsewhere.id, lease.token, at(110), ended(DeliveryState::Failed))).await?;
 
-    let recover = |workspace| store.recover(workspace, tenant.channel, at(100), at(200), at(900), 10);
+    let recover = |workspace| store.recover(workspace, tenant.channel, at(100), at(200), at(900), 5);
     let stranger = recover(WorkspaceId::generate(&*tenant.ids, start())).await?;
     ensure!(stranger == Recovered { deliveries: 0, more: false }, "another workspace recovered {stranger:?}");
-    for (deliveries, more) in [(10, true), (10, true), (5, false), (0, false)] {
+    // Five times five: the fifth leaves nothing, and says so.
+    for round in 1..=6 {
+        let wanted = Recovered { deliveries: if round <= 5 { 5 } else { 0 }, more: round < 5 };
         let recovered = recover(workspace).await?;
-        let wanted = Recovered { deliveries, more };
-        ensure!(recovered == wanted, "expected {wanted:?}, got {recovered:?}");
-        if recovered.deliveries == 10 && lost.len() == 25 {
-            // Oldest first: what is left are the newest.
-            let mut states = Vec::new();
-            for id in &lost {
-                states.push(delivery(&*store, &tenant, *id).await?.state == DeliveryState::Pending);
-            }
-            let pending = states.iter().filter(|pending| **pending).count();
+        ensure!(recovered == wanted, "round {round}: expected {wanted:?}, got {recovered:?}");
+        for (index, id) in lost.iter().enumerate() {
+            let pending = delivery(&*store, &tenant, *id).await?.state == DeliveryState::Pending;
             ensure!(
-                states[..pending].iter().all(|pending| *pending),
-                "recovery does not begin with the oldest"
+                pending == (index < round * 5),
+                "round {round} did not take the oldest: number {index} is not as expected"
             );
         }
     }

@@ -12,8 +12,8 @@ use fastlead_core::delivery::{
     Purpose, RetrySchedule, Scope,
 };
 use fastlead_core::id::{
-    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, PolicyId, ProjectId, SeededIds, SourceId,
-    TimerId, WorkspaceId,
+    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, PolicyId, ProjectId, SeededIds, SourceId, TimerId,
+    WorkspaceId,
 };
 use fastlead_core::lead::{Attribution, Capture, Received};
 use fastlead_core::message::{Content, Locale, MessageClass, Recipient, Text};

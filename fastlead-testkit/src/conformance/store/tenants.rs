@@ -9,6 +9,7 @@ use fastlead_core::port::{
 };
 
 use super::StoreHarness;
+use super::catalog::found_nothing;
 use super::sample::{Tenant, applied, at, begin, delivery, idempotency, policy, refused, start};
 use crate::conformance::{Outcome, Verdict, ensure};
 
@@ -80,12 +81,12 @@ pub async fn another_workspace_changes_nothing<H: StoreHarness>() -> Outcome {
     let found = delivery(&*store, &tenant, failed).await?;
     ensure!(found.state == DeliveryState::Failed, "another workspace made a delivery {:?}", found.state);
     let paused = ChannelStatus::Paused { reason: "operator".to_owned(), since: at(1) };
-    let changed = store.set_channel_status(workspace, tenant.channel, paused).await?;
+    let answer = store.set_channel_status(workspace, tenant.channel, paused).await;
     let channels = store.load().await?.channels;
     let active = channels
         .iter()
         .any(|channel| channel.id == tenant.channel && channel.status == ChannelStatus::Active);
-    ensure!(!changed && active, "another workspace paused a channel");
+    ensure!(found_nothing(&answer) && active, "another workspace paused a channel: {answer:?}");
 
     // The same idempotency key in two sources of two workspaces: two leads.
     let (first, second) = (tenant.lead_id(), tenant.lead_id());

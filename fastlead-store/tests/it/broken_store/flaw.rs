@@ -1,0 +1,251 @@
+//! A store with one flaw: everything goes to a good one, and one thing is done wrong on the way.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery};
+use fastlead_core::error::Result;
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::port::{
+    ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord, InboundRef, LeadRecord, SettleOutcome,
+    Settled, Settlement, Store, Transition,
+};
+use fastlead_core::{async_trait, time::Timestamp};
+use fastlead_store::MemoryStore;
+
+macro_rules! flaws {
+    ($($name:ident)*) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum Flaw { $($name),* }
+
+        impl Flaw {
+            /// By number.
+            pub(super) const ALL: &[Self] = &[$(Self::$name),*];
+        }
+    };
+}
+
+flaws! {
+    None
+    IgnoresLeaseTokens
+    ForgetsUniqueKeys
+    ForgetsIdempotencyKeys
+    LosesDeliveries
+    LeasesTwice
+    ForgetsOrder
+    SettlesBeforeDeciding
+    SkipsTheVersion
+    FiresTimersAgain
+    RetriesAtOnce
+    BelievesLateFailures
+    RepeatsEvents
+    ActsTwice
+    SharesTheLimit
+    ShowsEveryLead
+    FindsOnEveryChannel
+    SkipsBetweenPages
+    RecoversTheAmbiguous
+    ResumesWhenPut
+    ReplacesSettings
+    KeepsRevokedKeys
+    ForgetsEverythingOnRestart
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct BrokenStore {
+    pub(super) inner: MemoryStore,
+    pub(super) flaw: Flaw,
+    pub(super) seen: Arc<Mutex<Seen>>,
+}
+
+/// What a flaw needs to know of what went by.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    tokens: HashMap<DeliveryId, LeaseToken>,
+    owners: HashMap<LeadId, WorkspaceId>,
+    last_claimed: Option<LeasedDelivery>,
+    pub(super) channels: Vec<ChannelId>,
+    pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
+    pub(super) settings: HashMap<String, Vec<u8>>,
+}
+
+impl BrokenStore {
+    pub(super) fn new(flaw: Flaw) -> Self {
+        Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
+    }
+
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == flaw
+    }
+
+    fn added(&self, deliveries: &mut [NewDelivery]) {
+        let mut seen = self.seen.lock().unwrap();
+        for delivery in deliveries {
+            seen.tokens.extend(delivery.lease.map(|lease| (delivery.id, lease.token)));
+            if self.has(Flaw::ForgetsOrder) {
+                delivery.order_key = None;
+            }
+        }
+    }
+
+    fn worsen(&self, settlement: &mut Settlement) {
+        if self.has(Flaw::IgnoresLeaseTokens)
+            && let Some(token) = self.seen.lock().unwrap().tokens.get(&settlement.delivery_id)
+        {
+            settlement.token = *token;
+        }
+        if self.has(Flaw::RetriesAtOnce)
+            && let Settled::Retry { due_at, .. } = &mut settlement.outcome
+        {
+            *due_at = settlement.at;
+        }
+    }
+}
+
+#[async_trait]
+impl Store for BrokenStore {
+    async fn commit(&self, mut transition: Transition) -> Result<CommitOutcome> {
+        self.added(&mut transition.deliveries);
+        if transition.guard == Guard::New {
+            self.seen.lock().unwrap().owners.insert(transition.lead_id, transition.scope.workspace_id);
+        }
+        if let Some(settlement) = &mut transition.settlement {
+            self.worsen(settlement);
+        }
+        match self.flaw {
+            Flaw::ForgetsUniqueKeys => transition.reservations.clear(),
+            Flaw::ForgetsIdempotencyKeys => transition.idempotency = None,
+            Flaw::LosesDeliveries => drop(transition.deliveries.pop()),
+            Flaw::FiresTimersAgain => transition.fired = None,
+            Flaw::ActsTwice => transition.inbound = None,
+            Flaw::SettlesBeforeDeciding => {
+                if let Some(settlement) = transition.settlement.take() {
+                    self.inner.settle(settlement).await?;
+                }
+            }
+            Flaw::SkipsTheVersion => {
+                let lead = self.inner.lead(transition.scope.workspace_id, transition.lead_id).await?;
+                if let (Guard::Version(version), Some(lead)) = (&mut transition.guard, lead) {
+                    *version = lead.state.version;
+                }
+            }
+            _ => {}
+        }
+        self.inner.commit(transition).await
+    }
+
+    async fn settle(&self, mut settlement: Settlement) -> Result<SettleOutcome> {
+        self.worsen(&mut settlement);
+        self.inner.settle(settlement).await
+    }
+
+    async fn enqueue(&self, mut deliveries: Vec<NewDelivery>) -> Result<()> {
+        self.added(&mut deliveries);
+        self.inner.enqueue(deliveries).await
+    }
+
+    async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        if self.has(Flaw::SharesTheLimit)
+            && let Some((_, limit)) = request.channels.first().copied()
+        {
+            let mut left = limit;
+            let mut all = Claimed::default();
+            for (channel, _) in std::mem::take(&mut request.channels) {
+                let one = ClaimRequest { channels: vec![(channel, left)], ..request.clone() };
+                let claimed = self.inner.claim(one).await?;
+                left = left.saturating_sub(u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX));
+                all.deliveries.extend(claimed.deliveries);
+                all.timers.extend(claimed.timers);
+            }
+            return Ok(all);
+        }
+        let mut claimed = self.inner.claim(request).await?;
+        let mut seen = self.seen.lock().unwrap();
+        for leased in &claimed.deliveries {
+            seen.tokens.insert(leased.delivery.id, leased.lease.token);
+        }
+        let last = claimed.deliveries.first().cloned();
+        if self.has(Flaw::LeasesTwice) && last.is_some() {
+            claimed.deliveries.extend(seen.last_claimed.take());
+            seen.last_claimed = last;
+        }
+        Ok(claimed)
+    }
+
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+        self.inner.next_due(now, channels).await
+    }
+
+    async fn lead(&self, mut workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {
+        if self.has(Flaw::ShowsEveryLead)
+            && let Some(owner) = self.seen.lock().unwrap().owners.get(&lead)
+        {
+            workspace = *owner;
+        }
+        self.inner.lead(workspace, lead).await
+    }
+
+    async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
+        self.inner.delivery(workspace, delivery).await
+    }
+
+    async fn find_delivery(
+        &self,
+        channel: ChannelId,
+        message: &MessageReference,
+    ) -> Result<Option<Delivery>> {
+        let found = self.inner.find_delivery(channel, message).await?;
+        if found.is_some() || !self.has(Flaw::FindsOnEveryChannel) {
+            return Ok(found);
+        }
+        let channels = self.seen.lock().unwrap().channels.clone();
+        for channel in channels {
+            if let Some(found) = self.inner.find_delivery(channel, message).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn record_receipt(
+        &self,
+        delivery: DeliveryId,
+        state: DeliveryState,
+        reason: Option<String>,
+        attempt: Attempt,
+    ) -> Result<(DeliveryState, bool)> {
+        let answer = self.inner.record_receipt(delivery, state, reason, attempt).await?;
+        let late = self.has(Flaw::BelievesLateFailures) && answer == (DeliveryState::Delivered, false);
+        Ok(if late { (state, true) } else { answer })
+    }
+
+    async fn record_inbound(
+        &self,
+        channel: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<InboundRecord>> {
+        let record = |event: &InboundEvent| InboundRecord {
+            channel_id: channel,
+            event: event.clone(),
+            received_at: now,
+        };
+        let all: Vec<_> = events.iter().map(record).collect();
+        let new = self.inner.record_inbound(channel, events, cursor, now).await?;
+        Ok(if self.has(Flaw::RepeatsEvents) { all } else { new })
+    }
+
+    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
+        self.inner.pending_inbound(limit).await
+    }
+
+    async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
+        self.inner.finish_inbound(inbound).await
+    }
+
+    async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        self.inner.poll_cursor(channel).await
+    }
+}

@@ -1,0 +1,98 @@
+//! The suite catches what it is there for: each flaw makes the checks about it fail.
+
+mod flaw;
+mod ports;
+
+use std::sync::Arc;
+
+use fastlead_core::async_trait;
+use fastlead_testkit::conformance::bounded;
+use fastlead_testkit::conformance::store::{FullStore, StoreHarness, checks, run_every_check};
+
+use flaw::{BrokenStore, Flaw};
+
+struct Broken<const FLAW: u8>(BrokenStore);
+
+#[async_trait]
+impl<const FLAW: u8> StoreHarness for Broken<FLAW> {
+    async fn start() -> Self {
+        Self(BrokenStore::new(Flaw::ALL[usize::from(FLAW)]))
+    }
+
+    fn store(&self) -> Arc<dyn FullStore> {
+        Arc::new(self.0.clone())
+    }
+
+    async fn reopen(&mut self) -> bool {
+        if self.0.flaw == Flaw::ForgetsEverythingOnRestart {
+            self.0 = BrokenStore::new(self.0.flaw);
+        }
+        // The memory is still there, which is as good as a disk for a test of the tests.
+        true
+    }
+}
+
+/// One test per flaw: the checks named must all fail.
+macro_rules! caught {
+    ($($test:ident: $flaw:ident by $($check:ident)*;)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                $(
+                    let outcome = bounded(checks::$check::<Broken<{ Flaw::$flaw as u8 }>>()).await;
+                    let violation = outcome.expect_err(stringify!($check)).to_string();
+                    for other in ["the store failed", "did not finish", "panicked"] {
+                        assert!(!violation.contains(other), "{}: {violation}", stringify!($check));
+                    }
+                )*
+            }
+        )*
+    };
+}
+
+caught! {
+    a_lost_lease_that_settles: IgnoresLeaseTokens by
+        only_the_holder_settles a_lease_that_ran_out_is_taken_over an_owed_receipt_is_asked_for
+        random_histories_fit_the_model;
+    a_forgotten_unique_key: ForgetsUniqueKeys by
+        a_key_is_held_until_its_moment the_holder_may_take_its_key_again one_of_several_keys_is_enough
+        of_a_thousand_concurrent_leads_one_gets_the_key refusals_come_in_the_promised_order
+        leads_and_their_work_survive_a_restart random_histories_fit_the_model;
+    a_forgotten_idempotency_key: ForgetsIdempotencyKeys by
+        a_key_repeats_its_answer_until_its_moment a_repeated_request_is_recognised_first
+        concurrent_requests_get_one_answer answers_survive_a_restart;
+    a_lost_delivery: LosesDeliveries by
+        a_new_lead_reads_back_with_its_work cancelled_offers_are_not_sent random_histories_fit_the_model;
+    work_leased_to_two: LeasesTwice by
+        concurrent_claimers_share_the_work random_histories_fit_the_model;
+    a_forgotten_order: ForgetsOrder by
+        a_key_holds_back_only_its_own ordered_deliveries_come_one_by_one random_histories_fit_the_model;
+    a_settlement_without_its_decision: SettlesBeforeDeciding by
+        a_settlement_stands_and_falls_with_its_decision refusals_come_in_the_promised_order;
+    a_decision_at_any_version: SkipsTheVersion by
+        a_decision_passes_only_at_its_version of_concurrent_decisions_one_passes random_histories_fit_the_model;
+    a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
+    a_retry_without_its_delay: RetriesAtOnce by
+        a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;
+    a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
+    a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
+    an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;
+    a_channel_that_eats_the_limit: SharesTheLimit by a_backlog_holds_up_nobody_else;
+    another_tenants_lead: ShowsEveryLead by another_workspace_sees_nothing;
+    another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
+    a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped;
+    a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
+    a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;
+    a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
+    a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;
+    a_store_that_forgets: ForgetsEverythingOnRestart by
+        leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
+        answers_survive_a_restart;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_caught_where_nothing_is_broken() {
+    for (name, outcome) in run_every_check::<Broken<{ Flaw::None as u8 }>>().await {
+        assert!(outcome.is_ok(), "{name}: {outcome:?}");
+    }
+}

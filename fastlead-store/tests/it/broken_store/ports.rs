@@ -1,0 +1,211 @@
+//! The other three ports of the broken store.
+
+use fastlead_core::async_trait;
+use fastlead_core::delivery::{Delivery, DeliveryState};
+use fastlead_core::error::Result;
+use fastlead_core::id::{ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, UserId, WorkspaceId};
+use fastlead_core::policy::{Policy, PolicyRef};
+use fastlead_core::port::{
+    Accounts, ApiKeyRecord, AttemptRecord, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
+    DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page, PageRequest, PolicyRecord,
+    Project, QueueDepth, Recovered, Source, StoredEvent, UserRecord, Workspace,
+};
+use fastlead_core::time::Timestamp;
+
+use super::flaw::{BrokenStore, Flaw};
+
+#[async_trait]
+impl Catalog for BrokenStore {
+    async fn load(&self) -> Result<CatalogSnapshot> {
+        self.inner.load().await
+    }
+
+    async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
+        self.inner.put_workspace(workspace).await
+    }
+
+    async fn put_project(&self, project: Project) -> Result<()> {
+        self.inner.put_project(project).await
+    }
+
+    async fn put_source(&self, source: Source) -> Result<()> {
+        self.inner.put_source(source).await
+    }
+
+    async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {
+        self.seen.lock().unwrap().channels.push(channel.id);
+        let (workspace, id, status) = (channel.workspace_id, channel.id, channel.status.clone());
+        self.inner.put_channel(channel).await?;
+        if self.has(Flaw::ResumesWhenPut) {
+            self.inner.set_channel_status(workspace, id, status).await?;
+        }
+        Ok(())
+    }
+
+    async fn set_channel_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool> {
+        self.inner.set_channel_status(workspace, channel, status).await
+    }
+
+    async fn publish_policy(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        new_id: PolicyId,
+        policy: Policy,
+        at: Timestamp,
+    ) -> Result<PolicyRecord> {
+        self.inner.publish_policy(workspace, project, new_id, policy, at).await
+    }
+
+    async fn policy(&self, reference: PolicyRef) -> Result<Option<PolicyRecord>> {
+        self.inner.policy(reference).await
+    }
+
+    async fn policies(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<PolicyRecord>> {
+        self.inner.policies(workspace, project, limit).await
+    }
+}
+
+#[async_trait]
+impl Journal for BrokenStore {
+    async fn leads(
+        &self,
+        workspace: WorkspaceId,
+        filter: LeadFilter,
+        page: PageRequest,
+    ) -> Result<Page<LeadSummary>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.leads(workspace, filter, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
+    }
+
+    async fn events(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        page: PageRequest,
+    ) -> Result<Page<StoredEvent>> {
+        self.inner.events(workspace, lead, page).await
+    }
+
+    async fn deliveries(
+        &self,
+        workspace: WorkspaceId,
+        filter: DeliveryFilter,
+        page: PageRequest,
+    ) -> Result<Page<DeliverySummary>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.deliveries(workspace, filter, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
+    }
+
+    async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
+        self.inner.attempts(workspace, delivery).await
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.inner.retry(workspace, delivery, now, expires_at).await
+    }
+
+    async fn recover(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        since: Timestamp,
+        now: Timestamp,
+        expires_at: Timestamp,
+        limit: u32,
+    ) -> Result<Recovered> {
+        if self.has(Flaw::RecoversTheAmbiguous) {
+            let filter = DeliveryFilter {
+                channel_id: Some(channel),
+                state: Some(DeliveryState::Ambiguous),
+                ..DeliveryFilter::default()
+            };
+            for delivery in self.inner.deliveries(workspace, filter, PageRequest::default()).await?.items {
+                self.inner.retry(workspace, delivery.id, now, expires_at).await?;
+            }
+        }
+        self.inner.recover(workspace, channel, since, now, expires_at, limit).await
+    }
+
+    async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
+        self.inner.queue_depth(now).await
+    }
+}
+
+#[async_trait]
+impl Accounts for BrokenStore {
+    async fn put_user(&self, user: UserRecord) -> Result<()> {
+        self.inner.put_user(user).await
+    }
+
+    async fn user_by_login(&self, login: &str) -> Result<Option<UserRecord>> {
+        self.inner.user_by_login(login).await
+    }
+
+    async fn user(&self, id: UserId) -> Result<Option<UserRecord>> {
+        self.inner.user(id).await
+    }
+
+    async fn count_users(&self) -> Result<u64> {
+        self.inner.count_users().await
+    }
+
+    async fn put_api_key(&self, key: ApiKeyRecord) -> Result<()> {
+        self.seen.lock().unwrap().keys.push(key.clone());
+        self.inner.put_api_key(key).await
+    }
+
+    async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRecord>> {
+        if self.has(Flaw::KeepsRevokedKeys) {
+            return Ok(self.seen.lock().unwrap().keys.iter().find(|key| key.hash == hash).cloned());
+        }
+        self.inner.api_key_by_hash(hash).await
+    }
+
+    async fn api_keys(&self, workspace: WorkspaceId) -> Result<Vec<ApiKeyRecord>> {
+        self.inner.api_keys(workspace).await
+    }
+
+    async fn revoke_api_key(&self, workspace: WorkspaceId, key: ApiKeyId, at: Timestamp) -> Result<bool> {
+        self.inner.revoke_api_key(workspace, key, at).await
+    }
+
+    async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        if self.has(Flaw::ReplacesSettings) {
+            return Ok(self.seen.lock().unwrap().settings.get(name).cloned());
+        }
+        self.inner.setting(name).await
+    }
+
+    async fn init_setting(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>> {
+        if self.has(Flaw::ReplacesSettings) {
+            self.seen.lock().unwrap().settings.insert(name.to_owned(), value.clone());
+            return Ok(value);
+        }
+        self.inner.init_setting(name, value).await
+    }
+}
