@@ -69,7 +69,6 @@ pub fn document() -> String {
     document["paths"]["/v1/capture/{source_key}"] = capture();
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut).for_each(add_problem);
-        paths.sort_keys();
     }
     document["components"]["securitySchemes"] = json!({
         "bearer": {
@@ -80,8 +79,9 @@ pub fn document() -> String {
     });
     if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
         schemas.append(&mut types());
-        schemas.sort_keys();
     }
+    // The order must not depend on a feature that another crate may turn on.
+    document.sort_all_objects();
     format!("{document:#}\n")
 }
 

@@ -25,7 +25,6 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::problem::Problem;
-pub(crate) use input::Query;
 
 /// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
 static CATALOG: Mutex<()> = Mutex::const_new(());

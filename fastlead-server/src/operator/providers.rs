@@ -1,6 +1,6 @@
 //! `/webhooks/{token}`: where providers call us.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Extension;
@@ -31,12 +31,14 @@ pub(super) struct WebhookTokens(RwLock<Known>);
 #[derive(Debug)]
 struct Known {
     channels: HashMap<[u8; 32], ChannelId>,
+    /// The channels that the engine had when this was read: another one is a reason to read again at once.
+    at_work: HashSet<ChannelId>,
     read_at: Timestamp,
 }
 
 impl Default for Known {
     fn default() -> Self {
-        Self { channels: HashMap::new(), read_at: epoch() }
+        Self { channels: HashMap::new(), at_work: HashSet::new(), read_at: epoch() }
     }
 }
 
@@ -49,12 +51,15 @@ impl WebhookTokens {
         let mut known = self.0.write().await;
         let now = app.engine.clock().now();
         let age = (now - known.read_at).num_milliseconds();
-        if !known.channels.contains_key(&key) && !(0..REFRESH_MILLIS).contains(&age) {
+        let at_work: HashSet<ChannelId> =
+            app.engine.directory().channels().map(|channel| channel.id).collect();
+        let stale = !(0..REFRESH_MILLIS).contains(&age) || !at_work.is_subset(&known.at_work);
+        if stale && !known.channels.contains_key(&key) {
             let channels = app.store.load().await?.channels;
             let tokens = channels.into_iter().filter(|record| !record.webhook_token.is_empty());
             let hashed =
                 tokens.map(|record| (Sha256::digest(record.webhook_token.as_bytes()).into(), record.id));
-            *known = Known { channels: hashed.collect(), read_at: now };
+            *known = Known { channels: hashed.collect(), at_work, read_at: now };
         }
         Ok(known.channels.get(&key).copied())
     }

@@ -2,9 +2,9 @@
 
 const WORDS = {
   ru: {
-    lead: 'Оставьте номер слева и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
+    lead: 'Оставьте номер в форме и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
     phone: 'Телефон посетителя', mail: 'Почта', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
-    offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки', taken: 'взял(а)',
+    offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки',
     other: 'English', status: { open: 'ждёт', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа' },
     kinds: { captured: 'Контакт оставлен', delivery_ended: 'Доставка не удалась', timer_fired: 'Время вышло', responded: 'Ответ менеджера' },
     verdicts: { passed: 'пройдено', refused: 'отказ', chosen: 'выбрано', skipped: 'пропущено', scheduled: 'запланировано' },
@@ -20,9 +20,9 @@ const WORDS = {
     purposes: { offer: 'предложение', auto_reply: 'ответ посетителю', webhook: 'вебхук', interaction_reply: 'ответ на кнопку', notice: 'уведомление' },
   },
   en: {
-    lead: 'Leave a number on the left and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
+    lead: 'Leave a number in the form and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
     phone: 'Visitor’s phone', mail: 'Mailbox', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
-    offline: 'No connection to the server, trying again…', deliveries: 'Deliveries', taken: 'taken by',
+    offline: 'No connection to the server, trying again…', deliveries: 'Deliveries',
     other: 'Русский', status: {}, kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
     verdicts: {}, reasons: {}, states: {}, purposes: {},
   },
@@ -68,8 +68,10 @@ function message(arrival, chat) {
 
 function lead(item) {
   const box = element('article', null, 'lead');
-  const taken = item.assigned_to ? `, ${WORDS[lang].taken} ${item.assigned_to}` : '';
-  box.append(element('strong', `${item.name || item.id}: ${word('status', item.status)}${taken}`));
+  const head = element('div', null, 'head');
+  const taken = item.assigned_to ? ` · ${item.assigned_to}` : '';
+  head.append(element('strong', item.name || item.id), element('span', word('status', item.status) + taken, `status ${item.status}`));
+  box.append(head);
   const columns = element('div', null, 'columns');
   const why = element('div');
   for (const event of item.events) {
@@ -77,8 +79,10 @@ function lead(item) {
     const list = element('ul');
     for (const step of event.steps) {
       const reason = step.reason ? `: ${word('reasons', step.reason)}` : '';
-      const text = `${step.rule}${step.subject ? ` (${step.subject})` : ''} — ${word('verdicts', step.verdict)}${reason}`;
-      list.append(element('li', text, step.verdict));
+      const subject = step.subject ? ` ${step.subject}` : '';
+      const line = element('li', null, step.verdict);
+      line.append(element('code', step.rule), `${subject} — ${word('verdicts', step.verdict)}${reason}`);
+      list.append(line);
     }
     why.append(list);
   }
@@ -86,7 +90,9 @@ function lead(item) {
   sent.append(element('h3', WORDS[lang].deliveries));
   const list = element('ul');
   for (const d of item.deliveries) {
-    list.append(element('li', `${d.channel}, ${word('purposes', d.purpose)}: ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`));
+    const line = element('li', null, d.state);
+    line.append(element('code', d.channel), ` ${word('purposes', d.purpose)} — ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`);
+    list.append(line);
   }
   sent.append(list);
   columns.append(why, sent);

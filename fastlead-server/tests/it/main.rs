@@ -1,3 +1,8 @@
 //! Integration tests of the server: the real program on a free port, with simulated providers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod browser;
+mod capture;
+mod kill;
+mod operator;
+mod program;

@@ -12,7 +12,7 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::SqliteStore;
 use super::fault::failed;
@@ -53,33 +53,37 @@ fn conflict(operation: &'static str, taken: &'static str, error: &sqlx::Error) -
     }
 }
 
-impl SqliteStore {
-    async fn docs<T: serde::de::DeserializeOwned>(
-        &self,
-        sql: &'static str,
-        what: &'static str,
-    ) -> Result<Vec<T>> {
-        let rows = sqlx::query(sql).fetch_all(&self.readers).await.map_err(|error| failed("load", &error))?;
-        rows.iter().map(|row| json(row, 0, what)).collect()
-    }
+async fn docs<T: serde::de::DeserializeOwned>(
+    connection: &mut SqliteConnection,
+    sql: &'static str,
+    what: &'static str,
+) -> Result<Vec<T>> {
+    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| failed("load", &error))?;
+    rows.iter().map(|row| json(row, 0, what)).collect()
 }
 
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn load(&self) -> Result<CatalogSnapshot> {
         let fault = |error: sqlx::Error| failed("load", &error);
+        // One transaction, so that everything is of the same moment.
+        let mut reader = self.readers.begin().await.map_err(fault)?;
+        let workspaces = docs(&mut reader, "SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?;
+        let projects = docs(&mut reader, "SELECT doc FROM projects ORDER BY id", "projects.doc").await?;
+        let sources = docs(&mut reader, "SELECT doc FROM sources ORDER BY id", "sources.doc").await?;
         let channels = sqlx::query(
             "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id",
         );
-        let channels = channels.fetch_all(&self.readers).await.map_err(fault)?;
+        let channels = channels.fetch_all(&mut *reader).await.map_err(fault)?;
         let sql = format!(
             "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
         );
-        let policies = sqlx::query(AssertSqlSafe(sql)).fetch_all(&self.readers).await.map_err(fault)?;
+        let policies = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *reader).await.map_err(fault)?;
+        reader.commit().await.map_err(fault)?;
         Ok(CatalogSnapshot {
-            workspaces: self.docs("SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?,
-            projects: self.docs("SELECT doc FROM projects ORDER BY id", "projects.doc").await?,
-            sources: self.docs("SELECT doc FROM sources ORDER BY id", "sources.doc").await?,
+            workspaces,
+            projects,
+            sources,
             channels: channels.iter().map(channel).collect::<Result<_>>()?,
             policies: policies.iter().map(policy).collect::<Result<_>>()?,
         })

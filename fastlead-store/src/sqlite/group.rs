@@ -15,7 +15,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::fault::{unreadable, unwritable};
-use super::resolve::{Facts, unique_keys};
+use super::resolve::{Facts, Used, unique_keys};
 use super::rows::{integer, json, text, uuid};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
@@ -185,8 +185,9 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
             }
             3 => {
                 let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
+                let (request, until) = (uuid(row, 3)?.into_bytes(), integer(row, 4)?);
                 let answer = json(row, 5, "idempotency.answer")?;
-                facts.idempotency.insert(key, (uuid(row, 3)?.into_bytes(), answer, integer(row, 4)?));
+                facts.idempotency.insert(key, Used { request, answer, until });
             }
             4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
             5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
@@ -328,7 +329,11 @@ impl Changes {
     }
 
     /// Makes the changes; with [`WRITE_AND_COMMIT`] they are on disk afterwards.
-    pub(super) async fn write(self, text: &'static str, connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    pub(super) async fn write(
+        self,
+        text: &'static str,
+        connection: &mut SqliteConnection,
+    ) -> sqlx::Result<()> {
         let mut query = sqlx::query(text);
         for list in self.lists {
             query = query.bind(list.close().map_err(sqlx::Error::decode)?);

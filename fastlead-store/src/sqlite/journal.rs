@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::Delivery;
+use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
@@ -30,6 +30,50 @@ fn limit(request: &PageRequest) -> i64 {
     i64::from(request.limit.clamp(1, 500))
 }
 
+/// Before the first page: greater than every id. Written so that the index finds the place.
+macro_rules! before {
+    () => {
+        "id < coalesce(?2, X'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF')"
+    };
+}
+
+/// The index that brings the fewest rows, and the condition that lets SQLite use it.
+fn way(filter: &DeliveryFilter) -> (&'static str, &'static str) {
+    match (filter.lead_id, filter.state) {
+        (Some(_), _) => ("deliveries_by_lead", "lead_id = ?3"),
+        (None, Some(state)) if !state.is_terminal() => ("deliveries_open", "?3 IS NULL AND state < 10"),
+        (None, Some(state)) if state.number() >= DeliveryState::Failed.number() => {
+            ("deliveries_not_sent", "?3 IS NULL AND state >= 12")
+        }
+        (None, _) => ("deliveries_by_workspace", "?3 IS NULL"),
+    }
+}
+
+const LEADS: &str = concat!(
+    "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
+     FROM leads l CROSS JOIN events e ON e.id = l.id
+     WHERE l.workspace_id = ?1 AND l.",
+    before!(),
+    " AND (?3 IS NULL OR l.project_id = ?3) AND (?4 IS NULL OR l.source_id = ?4) AND (?5 IS NULL OR l.status = ?5)
+     ORDER BY l.id DESC LIMIT ?6",
+);
+
+const EVENTS: &str = "SELECT id, lead_id, at, event, trace FROM events
+    WHERE lead_id = ?1 AND workspace_id = ?2 AND id > coalesce(?3, X'') ORDER BY id LIMIT ?4";
+
+fn list_deliveries(filter: &DeliveryFilter) -> String {
+    let (index, narrow) = way(filter);
+    let before = before!();
+    format!(
+        "SELECT {DELIVERY} FROM deliveries INDEXED BY {index} WHERE workspace_id = ?1 AND {before} AND {narrow}
+           AND (?4 IS NULL OR channel_id = ?4) AND (?5 IS NULL OR state = ?5) ORDER BY id DESC LIMIT ?6"
+    )
+}
+
+/// What a channel failed to deliver; the first condition is the one of the index.
+const LOST: &str = "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
+    AND state IN (12, 13) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
+
 /// Makes a lost delivery due again.
 const REVIVE: &str = "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?3, expires_at = ?4, updated_at = ?3, attempts = 0, \
      checks = 0, uncertain = 0, lease_token = NULL, lease_until = NULL";
@@ -43,13 +87,7 @@ impl Journal for SqliteStore {
         request: PageRequest,
     ) -> Result<Page<LeadSummary>> {
         let limit = limit(&request);
-        let rows = sqlx::query(
-            "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
-             FROM leads l JOIN events e ON e.id = l.id
-             WHERE l.workspace_id = ?1 AND (?2 IS NULL OR l.id < ?2) AND (?3 IS NULL OR l.project_id = ?3)
-               AND (?4 IS NULL OR l.source_id = ?4) AND (?5 IS NULL OR l.status = ?5)
-             ORDER BY l.id DESC LIMIT ?6",
-        )
+        let rows = sqlx::query(LEADS)
         .bind(blob(workspace.as_uuid()))
         .bind(request.after.map(|cursor| blob(cursor.0)))
         .bind(filter.project_id.map(|id| blob(id.as_uuid())))
@@ -84,10 +122,7 @@ impl Journal for SqliteStore {
         request: PageRequest,
     ) -> Result<Page<StoredEvent>> {
         let limit = limit(&request);
-        let rows = sqlx::query(
-            "SELECT id, lead_id, at, event, trace FROM events
-             WHERE lead_id = ?1 AND workspace_id = ?2 AND (?3 IS NULL OR id > ?3) ORDER BY id LIMIT ?4",
-        )
+        let rows = sqlx::query(EVENTS)
         .bind(blob(lead.as_uuid()))
         .bind(blob(workspace.as_uuid()))
         .bind(request.after.map(|cursor| blob(cursor.0)))
@@ -115,18 +150,12 @@ impl Journal for SqliteStore {
         request: PageRequest,
     ) -> Result<Page<DeliverySummary>> {
         let limit = limit(&request);
-        // A lead has few deliveries: its index is better than the order of all ids.
-        let lead = if filter.lead_id.is_some() { "lead_id = ?3" } else { "?3 IS NULL" };
-        let sql = format!(
-            "SELECT {DELIVERY} FROM deliveries WHERE workspace_id = ?1 AND (?2 IS NULL OR id < ?2) AND {lead}
-               AND (?4 IS NULL OR channel_id = ?4) AND (?5 IS NULL OR state = ?5) ORDER BY id DESC LIMIT ?6"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql))
+        let rows = sqlx::query(AssertSqlSafe(list_deliveries(&filter)))
             .bind(blob(workspace.as_uuid()))
             .bind(request.after.map(|cursor| blob(cursor.0)))
             .bind(filter.lead_id.map(|id| blob(id.as_uuid())))
             .bind(filter.channel_id.map(|id| blob(id.as_uuid())))
-            .bind(filter.state.map(fastlead_core::delivery::DeliveryState::number))
+            .bind(filter.state.map(DeliveryState::number))
             .bind(limit + 1)
             .fetch_all(&self.readers)
             .await
@@ -205,30 +234,16 @@ impl Journal for SqliteStore {
         self.writer
             .run(move |connection| {
                 Box::pin(async move {
-                    let sql = format!(
-                        "{REVIVE} WHERE id IN (SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2
-                           AND state IN (12, 13) AND state IN (12, 13, 16) AND created_at >= ?5 ORDER BY created_at LIMIT ?6)"
-                    );
-                    let done = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(channel.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(now.timestamp_millis())
-                        .bind(expires_at.timestamp_millis())
-                        .bind(since.timestamp_millis())
-                        .bind(limit)
-                        .execute(&mut *connection)
-                        .await
-                        .map_err(|error| failed("recover", &error))?;
-                    let left = sqlx::query(
-                        "SELECT 1 FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13)
-                           AND state IN (12, 13, 16) AND created_at >= ?3 LIMIT 1",
-                    )
-                    .bind(blob(channel.as_uuid()))
-                    .bind(blob(workspace.as_uuid()))
-                    .bind(since.timestamp_millis())
-                    .fetch_optional(connection)
-                    .await
-                    .map_err(|error| failed("recover", &error))?;
+                    let fault = |error: sqlx::Error| failed("recover", &error);
+                    let lost = |limit: u32| {
+                        sqlx::query(LOST)
+                            .bind(blob(channel.as_uuid()))
+                            .bind(blob(workspace.as_uuid()))
+                            .bind(since.timestamp_millis())
+                            .bind(limit)
+                    };
+                    let sql = format!("{REVIVE} WHERE id IN ({LOST})").replace("?3", "?5");
+                    todo
                     Ok(Recovered { deliveries: done.rows_affected(), more: left.is_some() })
                 })
             })
@@ -239,8 +254,9 @@ impl Journal for SqliteStore {
         let row = sqlx::query(
             "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
                (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
-               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN due_at END)), 0), (SELECT count(*) FROM timers)
-             FROM deliveries WHERE state < 10",
+               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0),
+               (SELECT count(*) FROM timers)
+             FROM deliveries INDEXED BY deliveries_open WHERE state < 10",
         )
         .bind(now.timestamp_millis())
         .fetch_one(&self.readers)

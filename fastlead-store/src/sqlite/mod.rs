@@ -6,12 +6,14 @@ mod catalog;
 mod fault;
 mod group;
 mod journal;
+#[cfg(test)]
+mod plans;
 mod resolve;
 mod rows;
 mod work;
 mod writer;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastlead_core::error::{Error, ErrorKind, Result};
@@ -63,6 +65,8 @@ impl SqliteStore {
         let connect = SqliteConnectOptions::new()
             .filename(&options.path)
             .create_if_missing(true)
+            // Only for a new file. The history's rows are near 1 KiB, more than a page of 4 KiB keeps in place.
+            .page_size(8_192)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: what was acknowledged survives the loss of power, not only of the process.
             .synchronous(SqliteSynchronous::Full)
@@ -72,14 +76,33 @@ impl SqliteStore {
             .pragma("wal_autocheckpoint", "1000")
             .statement_cache_capacity(256)
             .disable_statement_logging();
+        make_private(&options.path).map_err(|error| {
+            let message = format!("the file {} cannot be made: {}", options.path.display(), error.kind());
+            Error::new(ErrorKind::Storage, message).with_operation("open")
+        })?;
         let mut connection = connect.connect().await.map_err(fault)?;
         migrate(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers.max(1))
+            // A connection to a file does not go stale; asking it costs as much as a small query.
+            .test_before_acquire(false)
             .connect_with(connect.read_only(true).create_if_missing(false))
             .await
             .map_err(fault)?;
         Ok(Self { writer: Writer::start(connection), readers })
+    }
+}
+
+/// Makes the file readable by its owner alone, for it holds personal data; one that exists is left as it is.
+/// SQLite gives its side files the same permissions.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
     }
 }
 

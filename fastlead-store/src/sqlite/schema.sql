@@ -39,12 +39,16 @@ CREATE TABLE deliveries (
   checks INTEGER NOT NULL, uncertain INTEGER NOT NULL, last_attempt_at INTEGER, provider_message_id TEXT, order_key BLOB,
   lease_token BLOB, lease_until INTEGER, spec TEXT NOT NULL
 ) WITHOUT ROWID;
--- `wake_at` of a row: when it becomes claimable. Done rows are in none of these.
-CREATE INDEX deliveries_open ON deliveries (channel_id, coalesce(lease_until, due_at), id) WHERE state < 10;
+-- The work that is not done, by the moment at which it can be claimed. Done rows are not in it, so
+-- claiming costs the same however many there are. `state` is for counting without the rows.
+CREATE INDEX deliveries_open ON deliveries (channel_id, coalesce(lease_until, due_at), id, state) WHERE state < 10;
 CREATE INDEX deliveries_by_order ON deliveries (order_key, created_at, id) WHERE state < 10 AND order_key IS NOT NULL;
+CREATE INDEX deliveries_by_workspace ON deliveries (workspace_id, id);
 CREATE INDEX deliveries_by_lead ON deliveries (lead_id, id) WHERE lead_id IS NOT NULL;
 CREATE INDEX deliveries_by_provider ON deliveries (channel_id, provider_message_id) WHERE provider_message_id IS NOT NULL;
-CREATE INDEX deliveries_lost ON deliveries (channel_id, created_at) WHERE state IN (12, 13, 16);
+-- What failed, expired or was lost sight of: to be listed and recovered by people.
+CREATE INDEX deliveries_lost ON deliveries (channel_id, created_at, id) WHERE state IN (12, 13, 16);
+CREATE INDEX deliveries_not_sent ON deliveries (workspace_id, id) WHERE state >= 12;
 CREATE TABLE attempts (delivery_id BLOB NOT NULL, number INTEGER NOT NULL, attempt TEXT NOT NULL, PRIMARY KEY (delivery_id, number)) WITHOUT ROWID;
 CREATE TABLE timers (
   id BLOB PRIMARY KEY, workspace_id BLOB NOT NULL, project_id BLOB NOT NULL, lead_id BLOB NOT NULL, name TEXT NOT NULL,
@@ -52,10 +56,12 @@ CREATE TABLE timers (
 ) WITHOUT ROWID;
 CREATE INDEX timers_due ON timers (coalesce(lease_until, due_at), id);
 CREATE TABLE unique_keys (key BLOB PRIMARY KEY, lead_id BLOB NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE INDEX unique_keys_until ON unique_keys (until);
 CREATE TABLE idempotency (
   source_id BLOB NOT NULL, key BLOB NOT NULL, request BLOB NOT NULL, answer TEXT NOT NULL, until INTEGER NOT NULL,
   PRIMARY KEY (source_id, key)
 ) WITHOUT ROWID;
+CREATE INDEX idempotency_until ON idempotency (until);
 CREATE TABLE inbound (
   number INTEGER PRIMARY KEY, channel_id BLOB NOT NULL, provider_event_id TEXT NOT NULL, event TEXT NOT NULL,
   received_at INTEGER NOT NULL, done INTEGER NOT NULL, UNIQUE (channel_id, provider_event_id)

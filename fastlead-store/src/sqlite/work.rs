@@ -17,11 +17,44 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
 use super::fault::{failed, unreadable};
-use super::group::Changes;
+use super::group::{Changes, WRITE};
 use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, uuid};
 
 const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries o
     WHERE o.order_key = x.order_key AND o.state < 10 AND (o.created_at, o.id) < (x.created_at, x.id)))";
+
+/// Which of the channels have something that is due.
+pub(super) const BUSY: &str = "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
+    WHERE d.channel_id = unhex(c.value) AND d.state < 10 AND coalesce(d.lease_until, d.due_at) <= ?2)";
+
+pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease_until = ?3
+    WHERE id IN (SELECT id FROM timers WHERE coalesce(lease_until, due_at) <= ?1
+      ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
+    RETURNING id, workspace_id, project_id, lead_id, name, due_at";
+
+/// Leases what is due on one channel.
+pub(super) fn claim_deliveries() -> String {
+    format!(
+        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, attempts = attempts + (state = 0), checks = checks + (state = 2),
+           last_attempt_at = CASE state WHEN 0 THEN ?2 ELSE last_attempt_at END, state = CASE state WHEN 0 THEN 1 ELSE state END
+         WHERE id IN (SELECT x.id FROM deliveries x
+           WHERE x.channel_id = ?1 AND x.state < 10 AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
+           ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT ?5)
+         RETURNING {DELIVERY}"
+    )
+}
+
+/// The earliest moment over the channels and all timers.
+pub(super) fn next_due() -> String {
+    format!(
+        "SELECT min(due) FROM (
+           SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+             WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND {NOT_HELD_BACK}
+             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
+           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
+         )"
+    )
+}
 
 async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Result<Claimed> {
     let fault = |error: sqlx::Error| failed("claim", &error);
@@ -30,23 +63,13 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     let until = request.lease.until.timestamp_millis();
     let mut claimed = Claimed::default();
     let ids: Vec<Value> = request.channels.iter().map(|(id, _)| id.hex().into()).collect();
-    let busy = sqlx::query(
-        "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
-           WHERE d.channel_id = unhex(c.value) AND d.state < 10 AND coalesce(d.lease_until, d.due_at) <= ?2)",
-    )
+    let busy = sqlx::query(BUSY)
     .bind(Value::Array(ids).to_string())
     .bind(now)
     .fetch_all(&mut *connection)
     .await
     .map_err(fault)?;
-    let sql = format!(
-        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, attempts = attempts + (state = 0), checks = checks + (state = 2),
-           last_attempt_at = CASE state WHEN 0 THEN ?2 ELSE last_attempt_at END, state = CASE state WHEN 0 THEN 1 ELSE state END
-         WHERE id IN (SELECT x.id FROM deliveries x
-           WHERE x.channel_id = ?1 AND x.state < 10 AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
-           ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT ?5)
-         RETURNING {DELIVERY}"
-    );
+    let sql = claim_deliveries();
     for row in &busy {
         let channel = ChannelId::from_uuid(uuid(row, 0)?);
         let limit = request.channels.iter().find(|(id, _)| *id == channel).map_or(0, |(_, limit)| *limit);
@@ -71,11 +94,7 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
         }
     }
     if request.timers > 0 {
-        let rows = sqlx::query(
-            "UPDATE timers SET lease_token = ?2, lease_until = ?3 WHERE id IN (SELECT id FROM timers
-               WHERE coalesce(lease_until, due_at) <= ?1 ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
-             RETURNING id, workspace_id, project_id, lead_id, name, due_at",
-        )
+        let rows = sqlx::query(CLAIM_TIMERS)
         .bind(now)
         .bind(token)
         .bind(until)
@@ -145,7 +164,7 @@ async fn record_receipt(
     .map_err(fault)?;
     let mut changed = Changes::default();
     changed.attempt(id, &attempt)?;
-    changed.write(connection).await?;
+    changed.write(WRITE, connection).await.map_err(fault)?;
     Ok((state, true))
 }
 
@@ -196,17 +215,7 @@ impl Store for SqliteStore {
     }
 
     async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    let mut changes = Changes::default();
-                    for delivery in &deliveries {
-                        changes.delivery(delivery)?;
-                    }
-                    changes.write(connection).await
-                })
-            })
-            .await
+        self.writer.enqueue(deliveries).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
@@ -215,15 +224,7 @@ impl Store for SqliteStore {
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
         let ids: Vec<Value> = channels.iter().map(|id| id.hex().into()).collect();
-        let sql = format!(
-            "SELECT min(due) FROM (
-               SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
-                 WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND {NOT_HELD_BACK}
-                 ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
-               UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
-             )"
-        );
-        let row = sqlx::query(AssertSqlSafe(sql))
+        let row = sqlx::query(AssertSqlSafe(next_due()))
             .bind(Value::Array(ids).to_string())
             .fetch_one(&self.readers)
             .await;

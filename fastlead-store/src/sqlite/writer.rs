@@ -1,33 +1,96 @@
 //! The one writer: takes what is waiting, makes it one transaction, and answers when that is on disk.
 
-use fastlead_core::error::{Error, ErrorKind, Result, RetryHint};
-use fastlead_core::port::{CommitOutcome, SettleOutcome, Settlement, Transition};
+use fastlead_core::delivery::NewDelivery;
+use fastlead_core::error::{Error, Result};
+use fastlead_core::port::{CommitOutcome, Refusal, SettleOutcome, Settlement, Transition};
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::fault::{closed, failed};
-use super::group::{Changes, Questions};
+use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
+use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
 use super::resolve::Resolver;
 
-/// How many operations share a transaction at the most.
+/// How many jobs share a transaction at the most.
 const GROUP: usize = 256;
-/// How many operations may wait.
-pub(super) const QUEUE: usize = 4_096;
+/// How many jobs may wait.
+const QUEUE: usize = 4_096;
+
+/// Who waits for an answer.
+type Reply<T> = oneshot::Sender<Result<T>>;
 
 /// An operation that runs in the group's transaction and answers afterwards.
-pub(super) trait Operation: Send {
+trait Operation: Send {
     /// Runs inside the transaction.
     fn run<'a>(&'a mut self, connection: &'a mut SqliteConnection) -> BoxFuture<'a, ()>;
     /// The transaction is on disk, or has failed.
     fn answer(self: Box<Self>, committed: Result<()>);
 }
 
+/// Something that is written together with others of its kind.
+enum Member {
+    Commit(Box<Transition>, Reply<CommitOutcome>),
+    Settle(Box<Settlement>, Reply<SettleOutcome>),
+    Enqueue(Vec<NewDelivery>, Reply<()>),
+}
+
+/// Whether a member was applied.
+type Verdict = std::result::Result<(), Refusal>;
+
+impl Member {
+    fn ask(&self, questions: &mut Questions) -> Result<()> {
+        match self {
+            Self::Commit(transition, _) => questions.transition(transition),
+            Self::Settle(settlement, _) => questions.settlement(settlement),
+            Self::Enqueue(..) => Ok(()),
+        }
+    }
+
+    fn decide(&self, resolver: &mut Resolver, changes: &mut Changes) -> Result<Verdict> {
+        let verdict = match self {
+            Self::Commit(transition, _) => resolver.commit(transition),
+            Self::Settle(settlement, _) if resolver.settle(settlement) => Ok(()),
+            Self::Settle(..) => Err(Refusal::LeaseLost),
+            Self::Enqueue(..) => Ok(()),
+        };
+        if verdict.is_ok() {
+            match self {
+                Self::Commit(transition, _) => changes.transition(transition)?,
+                Self::Settle(settlement, _) => changes.settlement(settlement)?,
+                Self::Enqueue(deliveries, _) => {
+                    deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
+                }
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// A failed send means that the caller has gone away.
+    fn answer(self, outcome: Result<Verdict>) {
+        let _gone = match self {
+            Self::Commit(_, reply) => {
+                let verdict = |verdict: Verdict| match verdict {
+                    Ok(()) => CommitOutcome::Applied,
+                    Err(refusal) => CommitOutcome::Refused(refusal),
+                };
+                reply.send(outcome.map(verdict)).is_err()
+            }
+            Self::Settle(_, reply) => {
+                let verdict = |verdict: Verdict| match verdict {
+                    Ok(()) => SettleOutcome::Settled,
+                    Err(_) => SettleOutcome::LeaseLost,
+                };
+                reply.send(outcome.map(verdict)).is_err()
+            }
+            Self::Enqueue(_, reply) => reply.send(outcome.map(drop)).is_err(),
+        };
+    }
+}
+
 /// Something for the writer to do.
-pub(super) enum Job {
-    Commit(Box<Transition>, oneshot::Sender<Result<CommitOutcome>>),
-    Settle(Box<Settlement>, oneshot::Sender<Result<SettleOutcome>>),
-    Other(Box<dyn Operation>),
+enum Job {
+    Member(Member),
+    Operation(Box<dyn Operation>),
 }
 
 /// The handle of the writer. The writer ends when the last handle is gone and its queue is done.
@@ -43,37 +106,39 @@ impl Writer {
         Self { jobs }
     }
 
-    async fn send<T>(&self, job: Job, answer: oneshot::Receiver<Result<T>>) -> Result<T> {
-        self.jobs.send(job).await.map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+    async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.send(job(reply)).await.map_err(|_| closed())?;
+        answer.await.map_err(|_| unanswered())?
     }
 
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Job::Commit(Box::new(transition), sender), receiver).await
+        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), reply))).await
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
-        let (sender, receiver) = oneshot::channel();
-        self.send(Job::Settle(Box::new(settlement), sender), receiver).await
+        self.send(|reply| Job::Member(Member::Settle(Box::new(settlement), reply))).await
     }
 
-    /// Runs `operation` in the next transaction.
+    pub(super) async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        self.send(|reply| Job::Member(Member::Enqueue(deliveries, reply))).await
+    }
+
+    /// Runs `operation` in the next transaction, after its commits and settlements.
     pub(super) async fn run<T, F>(&self, operation: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'a> FnOnce(&'a mut SqliteConnection) -> BoxFuture<'a, Result<T>> + Send + 'static,
     {
-        let (sender, receiver) = oneshot::channel();
-        let job = Once { operation: Some(operation), outcome: None, sender };
-        self.send(Job::Other(Box::new(job)), receiver).await
+        let once = |reply| Once { operation: Some(operation), outcome: None, reply };
+        self.send(|reply| Job::Operation(Box::new(once(reply)))).await
     }
 }
 
 struct Once<T, F> {
     operation: Option<F>,
     outcome: Option<Result<T>>,
-    sender: oneshot::Sender<Result<T>>,
+    reply: Reply<T>,
 }
 
 impl<T, F> Operation for Once<T, F>
@@ -106,77 +171,64 @@ where
     fn answer(self: Box<Self>, committed: Result<()>) {
         let outcome = self.outcome.unwrap_or_else(|| Err(closed()));
         // An error means that the caller has gone away.
-        let _gone = self.sender.send(committed.and(outcome));
+        let _gone = self.reply.send(committed.and(outcome));
     }
 }
 
 async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(GROUP);
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
-        group(&mut connection, std::mem::take(&mut jobs)).await;
-        jobs.reserve(GROUP);
+        group(&mut connection, &mut jobs).await;
     }
     if let Err(error) = sqlx::Connection::close(connection).await {
         tracing::warn!(%error, "the database was not closed cleanly");
     }
 }
 
-type Commits = Vec<(Box<Transition>, oneshot::Sender<Result<CommitOutcome>>)>;
-type Settles = Vec<(Box<Settlement>, oneshot::Sender<Result<SettleOutcome>>)>;
-
-async fn group(connection: &mut SqliteConnection, jobs: Vec<Job>) {
-    let mut commits = Commits::new();
-    let mut settles = Settles::new();
-    let mut others = Vec::new();
-    for job in jobs {
+async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
+    let mut members = Vec::with_capacity(jobs.len());
+    let mut operations = Vec::new();
+    for job in jobs.drain(..) {
         match job {
-            Job::Commit(transition, sender) => commits.push((transition, sender)),
-            Job::Settle(settlement, sender) => settles.push((settlement, sender)),
-            Job::Other(operation) => others.push(operation),
+            Job::Member(member) => members.push(member),
+            Job::Operation(operation) => operations.push(operation),
         }
     }
-    let transitions: Vec<&Transition> = commits.iter().map(|(transition, _)| &**transition).collect();
-    let settlements: Vec<&Settlement> = settles.iter().map(|(settlement, _)| &**settlement).collect();
-    match transact(connection, &transitions, &settlements, &mut others).await {
-        Ok((committed, settled)) => {
-            for ((_, sender), outcome) in commits.into_iter().zip(committed) {
-                let _gone = sender.send(Ok(outcome));
+    match transact(connection, &members, &mut operations).await {
+        Ok(verdicts) => {
+            for (member, verdict) in members.into_iter().zip(verdicts) {
+                member.answer(Ok(verdict));
             }
-            for ((_, sender), outcome) in settles.into_iter().zip(settled) {
-                let _gone = sender.send(Ok(outcome));
-            }
-            for operation in others {
+            for operation in operations {
                 operation.answer(Ok(()));
             }
         }
-        Err(error) => {
-            for operation in others {
-                operation.answer(Err(copy(&error)));
+        Err(Failure::Members(error)) if members.len() + operations.len() > 1 => {
+            // Each is tried alone, so that a bad one fails nobody else.
+            tracing::warn!(%error, members = members.len(), "a group failed; its members are tried one by one");
+            for member in members {
+                let alone = transact(connection, std::slice::from_ref(&member), &mut []).await;
+                let verdict = alone.map_err(Failure::into_error).map(|mut verdicts| verdicts.pop());
+                member.answer(verdict.and_then(|verdict| verdict.ok_or_else(closed)));
             }
-            one_by_one(connection, commits, settles, &error).await;
+            if !operations.is_empty() {
+                let done = transact(connection, &[], &mut operations).await.map(drop);
+                answer(operations, done.map_err(Failure::into_error));
+            }
+        }
+        Err(failure) => {
+            let error = failure.into_error();
+            for member in members {
+                member.answer(Err(copy(&error)));
+            }
+            answer(operations, Err(error));
         }
     }
 }
 
-/// A group that failed as a whole: each member is tried alone, so that a bad one fails nobody else. What may
-/// have been committed is not tried again.
-async fn one_by_one(connection: &mut SqliteConnection, commits: Commits, settles: Settles, error: &Error) {
-    let alone = commits.len() + settles.len() <= 1;
-    if alone || error.retry() == RetryHint::UNKNOWN {
-        for (_, sender) in commits {
-            let _gone = sender.send(Err(copy(error)));
-        }
-        for (_, sender) in settles {
-            let _gone = sender.send(Err(copy(error)));
-        }
-        return;
-    }
-    tracing::warn!(%error, members = commits.len() + settles.len(), "a group failed; its members are tried one by one");
-    for (transition, sender) in commits {
-        Box::pin(group(connection, vec![Job::Commit(transition, sender)])).await;
-    }
-    for (settlement, sender) in settles {
-        Box::pin(group(connection, vec![Job::Settle(settlement, sender)])).await;
+fn answer(operations: Vec<Box<dyn Operation>>, done: Result<()>) {
+    for operation in operations {
+        operation.answer(done.as_ref().map(drop).map_err(copy));
     }
 }
 
@@ -184,68 +236,82 @@ fn copy(error: &Error) -> Error {
     Error::new(error.kind(), error.message()).with_retry(error.retry()).with_operation(error.operation())
 }
 
-async fn transact(
-    connection: &mut SqliteConnection,
-    transitions: &[&Transition],
-    settlements: &[&Settlement],
-    others: &mut [Box<dyn Operation>],
-) -> Result<(Vec<CommitOutcome>, Vec<SettleOutcome>)> {
-    let done = inside(connection, transitions, settlements, others).await;
-    if done.is_err()
-        && let Err(rollback) = sqlx::query("ROLLBACK").execute(connection).await
-    {
-        tracing::debug!(%rollback, "nothing to roll back");
-    }
-    done
+/// How a transaction failed.
+enum Failure {
+    /// It never began, or its outcome is unknown: the same for everybody.
+    Whole(Error),
+    /// One of the members is to blame; nothing was changed, and no operation has run.
+    Members(Error),
 }
 
-async fn inside(
-    connection: &mut SqliteConnection,
-    transitions: &[&Transition],
-    settlements: &[&Settlement],
-    others: &mut [Box<dyn Operation>],
-) -> Result<(Vec<CommitOutcome>, Vec<SettleOutcome>)> {
-    sqlx::query("BEGIN IMMEDIATE")
-        .execute(&mut *connection)
-        .await
-        .map_err(|error| failed("begin", &error))?;
-    let mut committed = Vec::with_capacity(transitions.len());
-    let mut settled = Vec::with_capacity(settlements.len());
-    if !transitions.is_empty() || !settlements.is_empty() {
-        let mut questions = Questions::default();
-        for transition in transitions {
-            questions.transition(transition);
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Self::Whole(error) | Self::Members(error) => error,
         }
-        for settlement in settlements {
-            questions.settlement(settlement);
-        }
-        let mut resolver = Resolver::new(questions.look(connection).await?);
-        let mut changes = Changes::default();
-        for settlement in settlements {
-            settled.push(if resolver.settle(settlement) {
-                changes.settlement(settlement)?;
-                SettleOutcome::Settled
-            } else {
-                SettleOutcome::LeaseLost
-            });
-        }
-        for transition in transitions {
-            committed.push(match resolver.commit(transition) {
-                Ok(()) => {
-                    changes.transition(transition)?;
-                    CommitOutcome::Applied
-                }
-                Err(refusal) => CommitOutcome::Refused(refusal),
-            });
-        }
-        changes.write(connection).await?;
     }
-    for operation in others {
+}
+
+/// One transaction: a look at the facts, the changes of those whom the facts allow, the operations.
+async fn transact(
+    connection: &mut SqliteConnection,
+    members: &[Member],
+    operations: &mut [Box<dyn Operation>],
+) -> std::result::Result<Vec<Verdict>, Failure> {
+    let mut questions = Questions::default();
+    members.iter().try_for_each(|member| member.ask(&mut questions)).map_err(Failure::Members)?;
+    let rows = match questions.look(connection).await {
+        Ok(rows) => rows,
+        Err(error) => {
+            roll_back(connection).await;
+            return Err(Failure::Whole(failed("look", &error)));
+        }
+    };
+    let (verdicts, changes) = match decide(members, &rows) {
+        Ok(decided) => decided,
+        Err(error) => {
+            roll_back(connection).await;
+            return Err(Failure::Members(error));
+        }
+    };
+    drop(rows);
+    let text = if operations.is_empty() { WRITE_AND_COMMIT } else { WRITE };
+    if let Err(error) = changes.write(text, connection).await {
+        let rolled_back = roll_back(connection).await;
+        return Err(if rolled_back && leaves_no_doubt(&error) {
+            Failure::Members(failed("write", &error))
+        } else {
+            Failure::Whole(unknown("write", &error))
+        });
+    }
+    if operations.is_empty() {
+        return Ok(verdicts);
+    }
+    for operation in operations {
         operation.run(connection).await;
     }
-    sqlx::query("COMMIT").execute(connection).await.map_err(|error| {
-        let message = failed("commit", &error).message().to_owned();
-        Error::new(ErrorKind::Storage, message).with_operation("commit").with_retry(RetryHint::UNKNOWN)
-    })?;
-    Ok((committed, settled))
+    if let Err(error) = sqlx::query("COMMIT").execute(&mut *connection).await {
+        roll_back(connection).await;
+        return Err(Failure::Whole(unknown("commit", &error)));
+    }
+    Ok(verdicts)
+}
+
+fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<Verdict>, Changes)> {
+    let mut resolver = Resolver::new(facts(rows)?);
+    let mut changes = Changes::default();
+    let verdicts =
+        members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect::<Result<_>>()?;
+    Ok((verdicts, changes))
+}
+
+/// Answers whether there was a transaction, which is undone now.
+async fn roll_back(connection: &mut SqliteConnection) -> bool {
+    match sqlx::query("ROLLBACK").execute(connection).await {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::debug!(%error, "nothing to roll back");
+            false
+        }
+    }
 }

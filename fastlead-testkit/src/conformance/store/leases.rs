@@ -9,7 +9,7 @@ use fastlead_core::port::{ClaimRequest, SettleOutcome};
 
 use super::StoreHarness;
 use super::sample::{at, begin, claimed, delivery, ended, retry, settled, settlement, start};
-use crate::conformance::{Outcome, Verdict, Violation, ensure};
+use crate::conformance::{Outcome, Verdict, ensure};
 
 /// Sixteen claimers share 500 deliveries: each is leased exactly once, and none is left.
 pub async fn concurrent_claimers_share_the_work<H: StoreHarness>() -> Outcome {

@@ -34,6 +34,7 @@ mod decisions;
 mod harness;
 mod idempotency;
 mod inbound;
+mod known;
 mod leads;
 mod leases;
 mod lists;

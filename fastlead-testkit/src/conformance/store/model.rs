@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastlead_core::decide::UniqueKey;
-use fastlead_core::delivery::{Delivery, DeliveryState, Lease, NewDelivery, OrderKey, Phase};
+use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, OrderKey, Phase};
 use fastlead_core::id::{DeliveryId, LeadId, LeaseToken};
 use fastlead_core::port::{
     ClaimRequest, CommitOutcome, DeliveryFilter, Guard, PageRequest, Refusal, Reservation, SettleOutcome,
@@ -18,6 +18,7 @@ use fastlead_core::port::{
 use fastlead_core::time::Timestamp;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
+use super::known::Known;
 use super::operations::{Operation, Wanted, Worked, history};
 use super::sample::{Tenant, at, attempt, awaiting, begin, commit, ended, retry, settlement};
 use super::{FullStore, StoreHarness};
@@ -53,46 +54,6 @@ pub async fn random_histories_fit_the_model<H: StoreHarness>() -> Outcome {
         }
         Ok(Err(TestError::Abort(reason))) => Err(Violation::new(format!("gave up: {reason}"))),
         Err(error) => Err(Violation::new(format!("the store panicked: {error}"))),
-    }
-}
-
-/// A delivery as the model knows it.
-#[derive(Debug)]
-struct Known {
-    lead: LeadId,
-    channel: usize,
-    order: Option<OrderKey>,
-    created_at: Timestamp,
-    due_at: Timestamp,
-    state: DeliveryState,
-    attempts: u32,
-    lease: Option<Lease>,
-}
-
-impl Known {
-    fn new(lead: LeadId, channel: usize, new: &NewDelivery) -> Self {
-        Self {
-            lead,
-            channel,
-            order: new.order_key,
-            created_at: new.created_at,
-            due_at: new.due_at,
-            state: if new.lease.is_some() { DeliveryState::Sending } else { DeliveryState::Pending },
-            attempts: u32::from(new.lease.is_some()),
-            lease: new.lease,
-        }
-    }
-
-    /// What a worker would be asked to do at `now`, order apart.
-    fn claimable(&self, now: Timestamp) -> Option<Phase> {
-        let since = self.lease.map_or(self.due_at, |lease| lease.until);
-        match self.state {
-            _ if since > now => None,
-            DeliveryState::Pending => Some(Phase::Send),
-            DeliveryState::Sending => Some(Phase::Recover),
-            DeliveryState::AwaitingReceipt => Some(Phase::Confirm),
-            _ => None,
-        }
     }
 }
 

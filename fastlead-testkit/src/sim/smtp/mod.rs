@@ -25,6 +25,9 @@ mod server;
 mod session;
 mod wire;
 
+#[cfg(test)]
+mod dialogue_tests;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -67,7 +67,7 @@ impl Session {
             let next = match self.wire.command().await? {
                 Line::End => return Ok(()),
                 Line::TooLong => self.answer(500, "5.5.2 Line too long").await?,
-                Line::Bare => self.answer(500, "5.5.2 Lines end with <CR><LF>").await?,
+                Line::BareCr | Line::BareLf => self.answer(500, "5.5.2 Lines end with <CR><LF>").await?,
                 Line::Text(line) => match String::from_utf8(line) {
                     Ok(line) => self.obey(&line).await?,
                     Err(_) => self.answer(500, "5.5.2 Not UTF-8").await?,

@@ -17,8 +17,10 @@ pub(super) enum Line {
     Text(Vec<u8>),
     /// Over the limit; its rest was read and thrown away.
     TooLong,
-    /// It contains a bare CR or ends with a bare LF.
-    Bare,
+    /// It contains a bare CR.
+    BareCr,
+    /// It ends with a bare LF, which in SMTP is no end of a line.
+    BareLf,
     /// The client is gone.
     End,
 }
@@ -67,8 +69,11 @@ impl Wire {
             return self.skip_rest_of_line().await;
         }
         line.pop();
-        if line.pop() != Some(b'\r') || line.contains(&b'\r') {
-            return Ok(Line::Bare);
+        if line.pop() != Some(b'\r') {
+            return Ok(Line::BareLf);
+        }
+        if line.contains(&b'\r') {
+            return Ok(Line::BareCr);
         }
         Ok(Line::Text(line))
     }
@@ -90,13 +95,19 @@ impl Wire {
     pub(super) async fn message(&mut self, size_limit: usize) -> io::Result<Message> {
         let mut whole = Vec::new();
         let mut fault = None;
+        // A dot after a bare LF does not end the message: to believe otherwise is how mail is smuggled.
+        let mut at_line_start = true;
         loop {
             // One octet more: the doubled dot does not count.
-            match self.line(MAX_TEXT_LINE + 1).await? {
+            let line = self.line(MAX_TEXT_LINE + 1).await?;
+            let may_end = std::mem::replace(&mut at_line_start, !matches!(line, Line::BareLf));
+            match line {
                 Line::End => return Ok(Message::Cut),
                 Line::TooLong => fault = fault.or(Some(Message::LongLine)),
-                Line::Bare => fault = fault.or(Some(Message::Bare)),
-                Line::Text(line) if line == b"." => return Ok(fault.unwrap_or(Message::Whole(whole))),
+                Line::BareCr | Line::BareLf => fault = fault.or(Some(Message::Bare)),
+                Line::Text(line) if line == b"." && may_end => {
+                    return Ok(fault.unwrap_or(Message::Whole(whole)));
+                }
                 Line::Text(line) => {
                     let line = line.strip_prefix(b".").unwrap_or(&line);
                     if line.len() > MAX_TEXT_LINE {

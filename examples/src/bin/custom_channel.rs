@@ -1,0 +1,59 @@
+//! A channel from outside FastLead: registered beside ours, configured as JSON, under the engine's care.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::sync::Arc;
+
+use fastlead_core::channel::ChannelInfo;
+use fastlead_core::engine::{CaptureRequest, Engine};
+use fastlead_core::lead::{CaptureInput, Received};
+use fastlead_core::message::{Locale, Recipient};
+use fastlead_core::policy::Policy;
+use fastlead_core::registry::{ChannelAdapter, Registry};
+use fastlead_examples::acme::{AcmeServer, AcmeSms};
+use fastlead_store::MemoryStore;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let registry = Registry::builder().apply(fastlead_channels::register).channel::<AcmeSms>().build()?;
+    for (kind, title) in registry.kinds() {
+        println!("{kind}: {title}");
+    }
+    println!("the form of {}: {}", AcmeSms::TITLE, serde_json::to_string(&registry.schema(AcmeSms::KIND)?)?);
+
+    // The gateway, played on this machine.
+    let gateway = AcmeServer::start("an-invented-key").await?;
+    let config = json!({"endpoint": gateway.endpoint(), "api_key": "an-invented-key", "sender": "Clinic"});
+    let id = ChannelInfo::embedded(AcmeSms::KIND, "sms").id;
+    let channel = registry.build(AcmeSms::KIND, id, "sms", config)?;
+    channel.check().await?;
+    println!("the gateway takes the key");
+
+    let manager = Recipient::Phone("+7 900 000-00-09".parse()?);
+    let engine = Engine::builder(Arc::new(MemoryStore::new()))
+        .channel(channel)
+        .project("clinic", Policy::starter("sms", manager))
+        .source("site")
+        .build()
+        .await?;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+
+    let source = engine.directory().source("site").cloned().ok_or("the source is gone")?;
+    let input = CaptureInput { email: Some("anna@example.com".into()), ..CaptureInput::default() };
+    let capture = input
+        .validate(&source.consents, Locale::Ru, Received::at(engine.clock().now()))
+        .map_err(|faults| format!("{faults:?}"))?;
+    engine.capture(CaptureRequest { source, capture, idempotency: None }).await?;
+    for arrival in gateway.inbox().wait_for(1).await {
+        println!("{} got from {}: {}", arrival.to, arrival.from, arrival.text);
+    }
+
+    stop.cancel();
+    running.await?;
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! What the book says is what the code does.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fastlead_core::channel::{Capabilities, Channel};
+use fastlead_core::delivery::{RECEIPT_CHECKS_SECS, RetrySchedule};
+use fastlead_core::error::ErrorKind;
+use fastlead_core::policy::{Policy, known_variables};
+use fastlead_testkit::memory::MemoryChannel;
+
+fn page(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::read_to_string(root.join(name)).unwrap()
+}
+
+/// `5 s`, `2 min` or `3 h`.
+fn in_words(seconds: u64) -> String {
+    match seconds {
+        3_600.. => format!("{} h", seconds / 3_600),
+        60.. => format!("{} min", seconds / 60),
+        _ => format!("{seconds} s"),
+    }
+}
+
+#[test]
+fn the_example_policy_works() {
+    let page = page("docs/policy.md");
+    let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
+    let policy: Policy = serde_json::from_str(example).unwrap();
+    let everything = || MemoryChannel::new("any").capabilities();
+    let channels: BTreeMap<String, Capabilities> =
+        ["sales-bot", "mail", "sms", "crm"].into_iter().map(|name| (name.to_owned(), everything())).collect();
+    policy.validate(&channels).unwrap();
+}
+
+#[test]
+fn the_variables_are_those_of_templates() {
+    let page = page("docs/policy.md");
+    for name in known_variables() {
+        assert!(page.contains(&format!("`{name}`")) || page.contains(&format!("`{name}.NAME`")), "{name}");
+    }
+}
+
+#[test]
+fn the_published_schedule_is_the_default() {
+    let page = page("docs/delivery.md");
+    for (index, seconds) in RetrySchedule::default().delays_secs.into_iter().enumerate() {
+        let row = format!("\n| {} | {} |\n", index + 1, in_words(seconds));
+        assert!(page.contains(&row), "{row}");
+    }
+    let [others @ .., last] = RECEIPT_CHECKS_SECS.map(in_words);
+    let checks = format!("{} and {last} after", others.join(", "));
+    assert!(page.replace('\n', " ").contains(&checks), "{checks}");
+}
+
+#[test]
+fn every_code_has_its_entry() {
+    use ErrorKind::{
+        Auth, Balance, Config, Conflict, Content, Internal, Invalid, NotFound, Overloaded, Paused, Protocol,
+        RateLimited, Recipient, Storage, Timeout, Unauthenticated, Unavailable, Unsupported,
+    };
+    let page = page("docs/errors.md");
+    for kind in [
+        Auth,
+        Balance,
+        Config,
+        Conflict,
+        Content,
+        Internal,
+        Invalid,
+        NotFound,
+        Overloaded,
+        Paused,
+        Protocol,
+        RateLimited,
+        Recipient,
+        Storage,
+        Timeout,
+        Unauthenticated,
+        Unavailable,
+        Unsupported,
+    ] {
+        let heading = format!("\n### {}\n", kind.code());
+        assert!(page.contains(&heading), "{heading}");
+    }
+    // Codes that the server gives by itself.
+    let server = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("fastlead-server/src");
+    let mut folders = vec![server];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for code in text.split("Problem::new(").skip(1).filter_map(code) {
+                    assert!(page.contains(&format!("\n### {code}\n")), "{code} of {path:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The literal in second place of a call, where there is one.
+fn code(arguments: &str) -> Option<&str> {
+    let (_, rest) = arguments.split_once(',')?;
+    rest.trim_start().strip_prefix('"')?.split('"').next()
+}

@@ -1,0 +1,135 @@
+//! The port: what an adapter of a payment provider implements.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use fastlead_core::Result;
+use fastlead_core::webhook::{Verified, WebhookReply, WebhookRequest};
+
+use crate::fiscal::ReceiptStatus;
+use crate::payment::{
+    Cancel, Capture, ChargeSaved, CreatePayment, ForgetSaved, Payment, ProviderPaymentId, ProviderReceiptId,
+    ProviderRefundId, Refund, RegisterReceipt, RequestRefund, SavedMethodId,
+};
+
+/// An account with a payment provider.
+///
+/// No method has a default body: what is forgotten does not build. An operation that a provider does
+/// not have is answered with [`fastlead_core::ErrorKind::Unsupported`].
+///
+/// # Behavior
+/// * Each method makes at most one request that can move money; it does not retry.
+/// * A refusal by the payer's side is `Ok` with [`crate::PaymentStatus::Declined`]. An `Err` says that
+///   there is no payment, or that its fate is unknown ([`fastlead_core::RetryHint::IfIdempotent`]).
+/// * Where the provider honours a key it is given the request's; where it does not, the adapter looks
+///   before it acts, by the request's `reference` or payment, and says
+///   [`fastlead_core::RetryHint::IfIdempotent`] where it could not find out.
+/// * Errors and logs carry neither credentials nor personal data.
+/// * May be dropped at any await point.
+#[async_trait]
+pub trait PaymentProvider: Debug + Send + Sync + 'static {
+    /// What this is. Never changes.
+    fn info(&self) -> &PaymentProviderInfo;
+
+    /// Starts a payment that the payer confirms.
+    async fn create(&self, request: &CreatePayment) -> Result<Payment>;
+
+    /// Where a payment stands now. What an unsigned webhook said is believed only after this.
+    async fn get(&self, payment: &ProviderPaymentId) -> Result<Payment>;
+
+    /// Takes held money.
+    async fn capture(&self, request: &Capture) -> Result<Payment>;
+
+    /// Releases held money.
+    async fn cancel(&self, request: &Cancel) -> Result<Payment>;
+
+    /// Gives money back. `Ok` with [`crate::RefundStatus::Pending`] where the provider takes its time.
+    async fn refund(&self, request: &RequestRefund) -> Result<Refund>;
+
+    /// Takes money by a saved method.
+    async fn charge_saved(&self, request: &ChargeSaved) -> Result<Payment>;
+
+    /// Forgets a saved method. `Ok` also where it was forgotten before.
+    async fn forget_saved(&self, request: &ForgetSaved) -> Result<()>;
+
+    /// Registers a fiscal receipt.
+    async fn register_receipt(
+        &self,
+        request: &RegisterReceipt,
+    ) -> Result<(Option<ProviderReceiptId>, ReceiptStatus)>;
+
+    /// Proves the credentials. Moves no money.
+    async fn check(&self) -> Result<()>;
+
+    /// Where the provider calls us: every provider does.
+    fn webhook(&self) -> &dyn PaymentWebhook;
+}
+
+/// What a payment provider's account is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentProviderInfo {
+    /// The adapter, such as `yookassa`.
+    pub kind: &'static str,
+    /// What its owner calls it.
+    pub name: String,
+}
+
+/// Understands the requests of one payment provider. Pure: no network, no clock, no store.
+pub trait PaymentWebhook: Debug + Send + Sync {
+    /// Proves that the request comes from the provider; where the provider does not sign,
+    /// [`Verified::unsigned`], and the object is fetched before anything is believed.
+    ///
+    /// # Errors
+    /// [`fastlead_core::ErrorKind::Unauthenticated`] where it does not.
+    fn verify<'a>(&self, request: WebhookRequest<'a>) -> Result<Verified<'a>>;
+
+    /// Reads the events out of a verified request. Kinds that the adapter does not know are left out,
+    /// without an error.
+    ///
+    /// # Errors
+    /// [`fastlead_core::ErrorKind::Invalid`] where the body cannot be read.
+    fn parse(&self, request: &Verified<'_>) -> Result<PaymentWebhookBatch>;
+}
+
+/// What a request brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentWebhookBatch {
+    /// The events, in the provider's order.
+    pub events: Vec<PaymentEvent>,
+    /// The exact reply that the provider wants, given after the events are on disk.
+    pub reply: WebhookReply,
+}
+
+/// Something changed at the provider. It names the object and not its state: the state is fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PaymentEvent {
+    /// A payment.
+    Payment(ProviderPaymentId),
+    /// A refund of a payment.
+    Refund {
+        /// The payment.
+        payment: ProviderPaymentId,
+        /// The refund, where the provider names it.
+        refund: Option<ProviderRefundId>,
+    },
+    /// A fiscal receipt of a payment.
+    Receipt {
+        /// The payment.
+        payment: ProviderPaymentId,
+        /// Where the receipt stands.
+        status: ReceiptStatus,
+    },
+    /// A saved method, which may have been withdrawn.
+    SavedMethod(SavedMethodId),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_can_be_an_object() {
+        fn _takes(_: &dyn PaymentProvider) {}
+    }
+}

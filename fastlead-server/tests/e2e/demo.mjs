@@ -1,0 +1,198 @@
+// The demo's page in a real browser: `node demo.mjs BASE_URL OUT_DIR`.
+// Pictures are written into OUT_DIR; the first thing that is not as it should be ends the program with status 1.
+import assert from 'node:assert/strict';
+import { accessSync, constants, mkdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { delimiter, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const SETUP = 'run `cargo xtask setup`';
+const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
+const SWITCHES = [
+  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+  '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+const NAME = 'Вера Пример';
+const PHONE = '8 900 000-00-00';
+const WRONG_PHONE = '12-34';
+// The form takes anything faster than 1.5 s for a program.
+const HUMAN_MILLIS = 1700;
+const PATIENCE_MILLIS = 20_000;
+// The program ends by itself before the test that started it gives up, and takes the browser with it.
+const DEADLINE_MILLIS = 80_000;
+
+function browserPath() {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  for (const name of BROWSERS) {
+    for (const folder of folders) {
+      const path = join(folder, name);
+      try {
+        accessSync(path, constants.X_OK);
+        return path;
+      } catch {
+        continue;
+      }
+    }
+  }
+  throw new Error(`no Chromium on PATH: ${SETUP}`);
+}
+
+function playwright() {
+  const here = fileURLToPath(new URL('.', import.meta.url));
+  const require = createRequire(resolve(here, '../../../target/e2e/package.json'));
+  try {
+    return require('playwright-core');
+  } catch (error) {
+    throw new Error(`playwright-core is not installed: ${SETUP}`, { cause: error });
+  }
+}
+
+// Collects what must not happen: errors in the console and requests that leave the server.
+function guard(context, base, faults, expected = []) {
+  const origin = new URL(base).origin;
+  context.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.origin !== origin) faults.push(`a request to ${url.origin}`);
+  });
+  context.on('requestfailed', (request) => {
+    // The form's document and the stream are given up when a page moves on or is closed.
+    const given = request.failure()?.errorText;
+    if (given !== 'net::ERR_ABORTED') faults.push(`${request.url()} failed: ${given}`);
+  });
+  context.on('response', (response) => {
+    const line = `${response.request().method()} ${new URL(response.url()).pathname} ${response.status()}`;
+    if (response.status() >= 400 && !expected.includes(line)) faults.push(line);
+  });
+  context.on('console', (message) => {
+    const refused = expected.length > 0 && message.text().startsWith('Failed to load resource');
+    if (message.type() === 'error' && !refused) faults.push(`console: ${message.text()}`);
+  });
+  context.on('weberror', (error) => faults.push(`script: ${error.error().message}`));
+}
+
+async function sideways(page) {
+  // A page that can be moved sideways on a phone has something wider than the screen in it.
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
+}
+
+async function untouched(form) {
+  const boxes = form.locator('input[type=checkbox]');
+  assert.ok((await boxes.count()) >= 2, 'personal data and advertising each have a box');
+  for (const box of await boxes.all()) {
+    assert.equal(await box.isChecked(), false, 'no box is ticked beforehand');
+  }
+}
+
+async function openWithoutScript(browser, base, faults) {
+  const context = await browser.newContext({
+    viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true,
+    locale: 'ru-RU', javaScriptEnabled: false, colorScheme: 'light',
+  });
+  context.setDefaultTimeout(PATIENCE_MILLIS);
+  guard(context, base, faults, ['POST /f/demo 422']);
+  const page = await context.newPage();
+  await page.goto(`${base}/f/demo?lang=ru&utm_source=test`);
+  await untouched(page);
+  await page.locator('input[name=name]').fill(NAME);
+  await page.locator('input[name=phone]').fill(WRONG_PHONE);
+  await page.locator('#consent_personal_data').check();
+  return page;
+}
+
+async function mendWithoutScript(page, out) {
+  const answered = page.waitForResponse((response) => response.request().method() === 'POST');
+  await page.locator('button[type=submit]').click();
+  assert.equal((await answered).status(), 422, 'a wrong phone is refused');
+  const alert = page.getByRole('alert');
+  await alert.getByText('Проверьте номер телефона').waitFor();
+  assert.equal(await page.locator('input[name=name]').inputValue(), NAME, 'the name is kept');
+  assert.equal(await page.locator('input[name=phone]').inputValue(), WRONG_PHONE, 'the phone is kept');
+  assert.equal(await page.locator('#consent_personal_data').isChecked(), true, 'the ticked box is kept');
+  assert.equal(await page.locator('#consent_advertising').isChecked(), false, 'the other box stays empty');
+  assert.equal(await page.locator('input[name=utm_source]').inputValue(), 'test', 'the visit is carried along');
+  await sideways(page);
+  await page.screenshot({ path: join(out, 'form-error-phone.png'), fullPage: true });
+  await page.context().close();
+}
+
+async function story(browser, base, out, faults) {
+  const context = await browser.newContext({
+    viewport: { width: 1400, height: 900 }, locale: 'ru-RU', colorScheme: 'light',
+  });
+  context.setDefaultTimeout(PATIENCE_MILLIS);
+  guard(context, base, faults);
+  const page = await context.newPage();
+  await page.goto(`${base}/demo`);
+  await page.locator('#leads .empty').waitFor();
+  await page.screenshot({ path: join(out, 'demo-empty.png') });
+
+  const form = page.frameLocator('#form');
+  await untouched(form);
+  await form.locator('input[name=name]').fill(NAME);
+  await form.locator('input[name=phone]').fill(PHONE);
+  await form.locator('#consent_personal_data').check();
+  await page.waitForFunction((least) => performance.now() > least, HUMAN_MILLIS);
+  await form.locator('button[type=submit]').click();
+  await form.locator('#done').getByText('Спасибо').waitFor();
+
+  const offer = page.locator('#chats .message').filter({ hasText: NAME });
+  const accept = offer.getByRole('button', { name: 'Взять в работу' });
+  await accept.waitFor();
+  await page.locator('#sms .message').first().waitFor();
+  await page.locator('#mail .message').first().waitFor();
+  const lead = page.locator('#leads .lead').filter({ hasText: NAME });
+  await lead.locator('li.chosen, li.passed').first().waitFor();
+  await lead.locator('.status').filter({ hasText: 'ждёт' }).waitFor();
+  await page.screenshot({ path: join(out, 'demo-offer.png') });
+
+  await accept.click();
+  await lead.locator('.status').filter({ hasText: 'в работе' }).waitFor();
+  await lead.getByText('Ответ менеджера').waitFor();
+  await page.locator('#offline').waitFor({ state: 'hidden' });
+  await sideways(page);
+  await page.screenshot({ path: join(out, 'demo.png') });
+  await page.screenshot({ path: join(out, 'demo-full.png'), fullPage: true });
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  await sideways(page);
+  await page.screenshot({ path: join(out, 'demo-phone.png'), fullPage: true });
+  await page.setViewportSize({ width: 1400, height: 900 });
+
+  await page.getByRole('button', { name: 'English' }).click();
+  await page.getByRole('heading', { name: 'Leads, and why it was decided so' }).waitFor();
+  await lead.locator('.status').filter({ hasText: 'accepted' }).waitFor();
+  await form.getByRole('button', { name: 'Send' }).waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en');
+  await page.screenshot({ path: join(out, 'demo-english.png'), fullPage: true });
+  await context.close();
+}
+
+async function main() {
+  const [base, out] = process.argv.slice(2);
+  assert.ok(base && out, 'usage: node demo.mjs BASE_URL OUT_DIR');
+  mkdirSync(out, { recursive: true });
+  const faults = [];
+  const { chromium } = playwright();
+  const browser = await chromium.launch({ executablePath: browserPath(), args: SWITCHES });
+  try {
+    // Filled first and sent last, so that the story in between is the time a person needs for the form.
+    const phone = await openWithoutScript(browser, base, faults);
+    await story(browser, base, out, faults);
+    await mendWithoutScript(phone, out);
+  } finally {
+    await browser.close();
+  }
+  assert.deepEqual(faults, [], 'nothing failed in the background');
+  console.log('the demo works in a browser');
+}
+
+setTimeout(() => {
+  console.error(`not ended within ${DEADLINE_MILLIS} ms`);
+  process.exit(1);
+}, DEADLINE_MILLIS).unref();
+
+main().catch((error) => {
+  console.error(error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,56 @@
+//! The demo's page in a real browser, driven by `tests/e2e/demo.mjs`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use fastlead_server::settings::Settings;
+use tokio_util::sync::CancellationToken;
+
+const PATIENCE: Duration = Duration::from_secs(90);
+const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+/// What the browser test needs is installed by one command, which a missing part must name.
+fn require_tools(root: &Path) {
+    assert!(on_path("node"), "node is not on PATH: run `cargo xtask setup`");
+    assert!(BROWSERS.iter().any(|name| on_path(name)), "no Chromium on PATH: run `cargo xtask setup`");
+    let library = root.join("target/e2e/node_modules/playwright-core/package.json");
+    assert!(library.is_file(), "playwright-core is not in target/e2e: run `cargo xtask setup`");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_tells_its_story_in_a_browser() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here.parent().unwrap();
+    require_tools(root);
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("demo.db");
+    let (server, _providers) =
+        fastlead_server::demo::build(Settings::defaults().unwrap(), 0, store).await.unwrap();
+    let url = format!("http://{}", server.address().unwrap());
+    let stop = CancellationToken::new();
+    let served = tokio::spawn(server.serve(stop.clone()));
+
+    let script = here.join("tests/e2e/demo.mjs");
+    let pictures = root.join("target/e2e/pictures");
+    let mut node = Command::new("node");
+    node.arg(script).arg(url).arg(pictures).stdin(Stdio::null());
+    let waiting = tokio::task::spawn_blocking(move || node.output());
+    // The script has a deadline of its own, a little earlier, at which it stops the browser too.
+    let ended = tokio::time::timeout(PATIENCE, waiting).await.expect("the browser has not ended in time");
+    let output = ended.unwrap().unwrap();
+    assert!(
+        output.status.success(),
+        "the browser test ended with {}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    stop.cancel();
+    served.await.unwrap().unwrap();
+}
