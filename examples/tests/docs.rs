@@ -103,6 +103,16 @@ fn every_code_has_its_entry() {
     }
 }
 
+#[test]
+fn the_pictures_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    for name in ["README.md", "README.ru.md"] {
+        for picture in page(name).split("src=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(root.join(picture).is_file(), "{name}: {picture}");
+        }
+    }
+}
+
 /// The literal in second place of a call, where there is one.
 fn code(arguments: &str) -> Option<&str> {
     let (_, rest) = arguments.split_once(',')?;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, Path, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::id::ChannelId;
 use fastlead_core::time::{Timestamp, epoch};
@@ -69,17 +69,17 @@ impl WebhookTokens {
 pub(super) async fn receive(
     State(app): State<App>,
     Extension(tokens): Extension<Arc<WebhookTokens>>,
-    token: Option<Path<String>>,
+    token: Result<Path<String>, PathRejection>,
     visitor: Visitor,
-    method: Method,
-    uri: Uri,
-    headers: axum::http::HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let unknown = || Problem::not_found("this webhook address");
-    let Path(token) = token.ok_or_else(unknown)?;
+    let Path(token) = token.map_err(|_| unknown())?;
     let channel = tokens.channel(&app, &token).await?.ok_or_else(unknown)?;
-    let body = body.map_err(|rejection| too_large(rejection.status(), app.settings.http.body_limit_bytes))?;
+    let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
+    let limit = app.settings.http.body_limit_bytes;
+    let body =
+        Bytes::from_request(request, &()).await.map_err(|rejection| too_large(rejection.status(), limit))?;
     // The http crate keeps header names in lower case.
     let headers: Vec<(&str, &[u8])> =
         headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();

@@ -68,7 +68,8 @@ impl Catalog for SqliteStore {
         let fault = |error: sqlx::Error| failed("load", &error);
         // One transaction, so that everything is of the same moment.
         let mut reader = self.readers.begin().await.map_err(fault)?;
-        let workspaces = docs(&mut reader, "SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?;
+        let workspaces =
+            docs(&mut reader, "SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?;
         let projects = docs(&mut reader, "SELECT doc FROM projects ORDER BY id", "projects.doc").await?;
         let sources = docs(&mut reader, "SELECT doc FROM sources ORDER BY id", "sources.doc").await?;
         let channels = sqlx::query(

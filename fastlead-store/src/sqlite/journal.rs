@@ -49,7 +49,7 @@ fn way(filter: &DeliveryFilter) -> (&'static str, &'static str) {
     }
 }
 
-const LEADS: &str = concat!(
+pub(super) const LEADS: &str = concat!(
     "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
      FROM leads l CROSS JOIN events e ON e.id = l.id
      WHERE l.workspace_id = ?1 AND l.",
@@ -58,10 +58,10 @@ const LEADS: &str = concat!(
      ORDER BY l.id DESC LIMIT ?6",
 );
 
-const EVENTS: &str = "SELECT id, lead_id, at, event, trace FROM events
+pub(super) const EVENTS: &str = "SELECT id, lead_id, at, event, trace FROM events
     WHERE lead_id = ?1 AND workspace_id = ?2 AND id > coalesce(?3, X'') ORDER BY id LIMIT ?4";
 
-fn list_deliveries(filter: &DeliveryFilter) -> String {
+pub(super) fn list_deliveries(filter: &DeliveryFilter) -> String {
     let (index, narrow) = way(filter);
     let before = before!();
     format!(
@@ -71,12 +71,25 @@ fn list_deliveries(filter: &DeliveryFilter) -> String {
 }
 
 /// What a channel failed to deliver; the first condition is the one of the index.
-const LOST: &str = "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
+pub(super) const LOST: &str =
+    "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
     AND state IN (12, 13) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
 
-/// Makes a lost delivery due again.
-const REVIVE: &str = "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?3, expires_at = ?4, updated_at = ?3, attempts = 0, \
-     checks = 0, uncertain = 0, lease_token = NULL, lease_until = NULL";
+/// How much work waits.
+pub(super) const DEPTH: &str =
+    "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
+               (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
+               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0),
+               (SELECT count(*) FROM timers)
+             FROM deliveries INDEXED BY deliveries_open WHERE state < 10";
+
+/// Makes lost deliveries due again; `now` and `expires_at` are the numbers of the parameters.
+fn revive(now: u8, expires_at: u8) -> String {
+    format!(
+        "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?{now}, expires_at = ?{expires_at}, updated_at = ?{now},
+           attempts = 0, checks = 0, uncertain = 0, lease_token = NULL, lease_until = NULL"
+    )
+}
 
 #[async_trait]
 impl Journal for SqliteStore {
@@ -88,15 +101,15 @@ impl Journal for SqliteStore {
     ) -> Result<Page<LeadSummary>> {
         let limit = limit(&request);
         let rows = sqlx::query(LEADS)
-        .bind(blob(workspace.as_uuid()))
-        .bind(request.after.map(|cursor| blob(cursor.0)))
-        .bind(filter.project_id.map(|id| blob(id.as_uuid())))
-        .bind(filter.source_id.map(|id| blob(id.as_uuid())))
-        .bind(filter.status)
-        .bind(limit + 1)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| failed("list leads", &error))?;
+            .bind(blob(workspace.as_uuid()))
+            .bind(request.after.map(|cursor| blob(cursor.0)))
+            .bind(filter.project_id.map(|id| blob(id.as_uuid())))
+            .bind(filter.source_id.map(|id| blob(id.as_uuid())))
+            .bind(filter.status)
+            .bind(limit + 1)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("list leads", &error))?;
         let summary = |row| {
             let Event::Captured(capture) = json(row, 6, "events.event")? else {
                 return Err(unreadable("a lead's capture"));
@@ -123,13 +136,13 @@ impl Journal for SqliteStore {
     ) -> Result<Page<StoredEvent>> {
         let limit = limit(&request);
         let rows = sqlx::query(EVENTS)
-        .bind(blob(lead.as_uuid()))
-        .bind(blob(workspace.as_uuid()))
-        .bind(request.after.map(|cursor| blob(cursor.0)))
-        .bind(limit + 1)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| failed("list events", &error))?;
+            .bind(blob(lead.as_uuid()))
+            .bind(blob(workspace.as_uuid()))
+            .bind(request.after.map(|cursor| blob(cursor.0)))
+            .bind(limit + 1)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("list events", &error))?;
         let event = |row| {
             Ok(StoredEvent {
                 id: EventId::from_uuid(uuid(row, 0)?),
@@ -193,7 +206,7 @@ impl Journal for SqliteStore {
                 Box::pin(async move {
                     let fault = |error: sqlx::Error| failed("retry", &error);
                     let sql =
-                        format!("{REVIVE} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}");
+                        format!("{} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}", revive(3, 4));
                     let row = sqlx::query(AssertSqlSafe(sql))
                         .bind(blob(delivery.as_uuid()))
                         .bind(blob(workspace.as_uuid()))
@@ -235,15 +248,25 @@ impl Journal for SqliteStore {
             .run(move |connection| {
                 Box::pin(async move {
                     let fault = |error: sqlx::Error| failed("recover", &error);
-                    let lost = |limit: u32| {
-                        sqlx::query(LOST)
-                            .bind(blob(channel.as_uuid()))
-                            .bind(blob(workspace.as_uuid()))
-                            .bind(since.timestamp_millis())
-                            .bind(limit)
-                    };
-                    let sql = format!("{REVIVE} WHERE id IN ({LOST})").replace("?3", "?5");
-                    todo
+                    let sql = format!("{} WHERE id IN ({LOST})", revive(5, 6));
+                    let done = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(since.timestamp_millis())
+                        .bind(limit)
+                        .bind(now.timestamp_millis())
+                        .bind(expires_at.timestamp_millis())
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    let left = sqlx::query(LOST)
+                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(since.timestamp_millis())
+                        .bind(1)
+                        .fetch_optional(connection)
+                        .await
+                        .map_err(fault)?;
                     Ok(Recovered { deliveries: done.rows_affected(), more: left.is_some() })
                 })
             })
@@ -251,17 +274,11 @@ impl Journal for SqliteStore {
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
-        let row = sqlx::query(
-            "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
-               (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
-               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0),
-               (SELECT count(*) FROM timers)
-             FROM deliveries INDEXED BY deliveries_open WHERE state < 10",
-        )
-        .bind(now.timestamp_millis())
-        .fetch_one(&self.readers)
-        .await
-        .map_err(|error| failed("queue depth", &error))?;
+        let row = sqlx::query(DEPTH)
+            .bind(now.timestamp_millis())
+            .fetch_one(&self.readers)
+            .await
+            .map_err(|error| failed("queue depth", &error))?;
         let whole = |index| integer(&row, index).map(|count| u64::try_from(count).unwrap_or(0));
         Ok(QueueDepth {
             pending: whole(0)?,

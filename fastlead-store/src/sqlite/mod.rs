@@ -4,11 +4,14 @@
 mod accounts;
 mod catalog;
 mod fault;
+mod forget;
 mod group;
 mod journal;
 #[cfg(test)]
 mod plans;
 mod resolve;
+#[cfg(test)]
+mod resolve_tests;
 mod rows;
 mod work;
 mod writer;

@@ -24,7 +24,8 @@ const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS 
     WHERE o.order_key = x.order_key AND o.state < 10 AND (o.created_at, o.id) < (x.created_at, x.id)))";
 
 /// Which of the channels have something that is due.
-pub(super) const BUSY: &str = "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
+pub(super) const BUSY: &str =
+    "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
     WHERE d.channel_id = unhex(c.value) AND d.state < 10 AND coalesce(d.lease_until, d.due_at) <= ?2)";
 
 pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease_until = ?3
@@ -64,11 +65,11 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     let mut claimed = Claimed::default();
     let ids: Vec<Value> = request.channels.iter().map(|(id, _)| id.hex().into()).collect();
     let busy = sqlx::query(BUSY)
-    .bind(Value::Array(ids).to_string())
-    .bind(now)
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(fault)?;
+        .bind(Value::Array(ids).to_string())
+        .bind(now)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(fault)?;
     let sql = claim_deliveries();
     for row in &busy {
         let channel = ChannelId::from_uuid(uuid(row, 0)?);
@@ -95,13 +96,13 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     }
     if request.timers > 0 {
         let rows = sqlx::query(CLAIM_TIMERS)
-        .bind(now)
-        .bind(token)
-        .bind(until)
-        .bind(request.timers)
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(fault)?;
+            .bind(now)
+            .bind(token)
+            .bind(until)
+            .bind(request.timers)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fault)?;
         for row in &rows {
             claimed.timers.push(LeasedTimer {
                 id: TimerId::from_uuid(uuid(row, 0)?),

@@ -3,11 +3,13 @@
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
 use fastlead_core::port::{CommitOutcome, Refusal, SettleOutcome, Settlement, Transition};
+use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
+use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
 use super::resolve::Resolver;
 
@@ -91,6 +93,15 @@ impl Member {
 enum Job {
     Member(Member),
     Operation(Box<dyn Operation>),
+}
+
+impl Job {
+    fn decided_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Member(Member::Commit(transition, _)) => Some(transition.at),
+            _ => None,
+        }
+    }
 }
 
 /// The handle of the writer. The writer ends when the last handle is gone and its queue is done.
@@ -177,8 +188,13 @@ where
 
 async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(GROUP);
+    let mut forgetting = Forgetting::new();
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
+        let now = jobs.iter().filter_map(Job::decided_at).max();
         group(&mut connection, &mut jobs).await;
+        if let Some(now) = now {
+            forgetting.forget(&mut connection, now).await;
+        }
     }
     if let Err(error) = sqlx::Connection::close(connection).await {
         tracing::warn!(%error, "the database was not closed cleanly");
@@ -306,7 +322,7 @@ fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<V
 }
 
 /// Answers whether there was a transaction, which is undone now.
-async fn roll_back(connection: &mut SqliteConnection) -> bool {
+pub(super) async fn roll_back(connection: &mut SqliteConnection) -> bool {
     match sqlx::query("ROLLBACK").execute(connection).await {
         Ok(_) => true,
         Err(error) => {

@@ -1,0 +1,76 @@
+//! No statement of the hot path or of a list reads a whole table, however large it is.
+
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::id::{LeadId, RandomIds};
+use fastlead_core::port::DeliveryFilter;
+use fastlead_core::time::epoch;
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+
+use super::forget::FORGET;
+use super::group::{LOOK, WRITE};
+use super::journal::{EVENTS, LEADS, LOST, list_deliveries};
+use super::work::{BUSY, CLAIM_TIMERS, claim_deliveries, next_due};
+
+async fn database() -> SqliteConnection {
+    let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+    super::migrate(&mut connection).await.unwrap();
+    connection
+}
+
+async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+    let sql = format!("EXPLAIN QUERY PLAN {statement}");
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(connection).await.unwrap();
+    rows.iter().map(|row| row.try_get::<String, _>("detail").unwrap()).collect()
+}
+
+/// Reads of the arguments' own lists, of an index from its first entry, and of what is not done are
+/// as short as what they answer.
+fn is_short(step: &str) -> bool {
+    let scan = step.starts_with("SCAN ");
+    !scan
+        || step.contains("VIRTUAL TABLE")
+        || step == "SCAN CONSTANT ROW"
+        || step.contains("USING INDEX timers_due")
+        || step.contains("USING COVERING INDEX timers_due")
+        || step.contains("(subquery")
+}
+
+#[tokio::test]
+async fn every_statement_finds_its_rows_by_an_index() {
+    let mut connection = database().await;
+    let lead = LeadId::generate(&RandomIds, epoch());
+    let filters = [
+        DeliveryFilter::default(),
+        DeliveryFilter { lead_id: Some(lead), ..DeliveryFilter::default() },
+        DeliveryFilter { state: Some(DeliveryState::Delivered), ..DeliveryFilter::default() },
+        DeliveryFilter { state: Some(DeliveryState::Ambiguous), ..DeliveryFilter::default() },
+    ];
+    let group =
+        LOOK.split(";\n").chain(WRITE.split(";\n")).filter(|statement| *statement != "\nBEGIN IMMEDIATE");
+    let mut statements: Vec<String> = group.map(str::to_owned).collect();
+    assert_eq!(statements.len(), 16);
+    statements.extend([BUSY, CLAIM_TIMERS, LEADS, EVENTS, LOST].map(str::to_owned));
+    statements.extend([claim_deliveries(), next_due()]);
+    statements.extend(filters.iter().map(list_deliveries));
+    for statement in statements {
+        let steps = plan(&mut connection, &statement).await;
+        assert!(!steps.is_empty(), "no plan: {statement}");
+        let long: Vec<_> = steps.iter().filter(|step| !is_short(step)).collect();
+        assert!(long.is_empty(), "{long:?} in {statement}");
+        let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+        assert!(!sorted, "sorts instead of reading in order: {steps:?} in {statement}");
+    }
+}
+
+/// Work that is not done is listed from its own index, whose size does not grow with what is done.
+#[tokio::test]
+async fn unfinished_work_is_listed_and_counted_without_what_is_done() {
+    let mut connection = database().await;
+    for state in [DeliveryState::Pending, DeliveryState::Sending, DeliveryState::AwaitingReceipt] {
+        let filter = DeliveryFilter { state: Some(state), ..DeliveryFilter::default() };
+        let steps = plan(&mut connection, &list_deliveries(&filter)).await;
+        assert!(steps[0].contains("INDEX deliveries_open"), "{steps:?}");
+    }
+    let steps = plan(&mut connection, super::journal::DEPTH).await;
+    assert!(steps[0].contains("COVERING INDEX deliveries_open"), "{steps:?}");
+}
