@@ -72,8 +72,9 @@ impl Connection {
             Encryption::Wrapper(parameters) => Some(parameters.clone()),
             Encryption::Required(_) | Encryption::None => None,
         };
-        let connecting =
-            AsyncSmtpConnection::connect_tokio1(address, Some(server.timeout), &server.hello, wrapper, None);
+        // For each address of the host: one that swallows packets must leave time for the next.
+        let patience = Some(server.timeout / 3);
+        let connecting = AsyncSmtpConnection::connect_tokio1(address, patience, &server.hello, wrapper, None);
         let mut connection = Self { smtp: step(progress, connecting).await? };
         if let Encryption::Required(parameters) = &server.tls {
             connection.start_tls(server, parameters.clone(), progress).await?;

@@ -1,9 +1,9 @@
 //! The SQLite store keeps the contract, and what only a file can promise.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fastlead_core::async_trait;
 use fastlead_core::contact::{Contact, Phone};
 use fastlead_core::decide::{
     Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
@@ -19,14 +19,17 @@ use fastlead_core::lead::{Attribution, Capture, Received};
 use fastlead_core::message::{Locale, MessageClass, Recipient};
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, NewTimer, Reservation,
+    CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, NewTimer, Refusal, Reservation,
     SettleOutcome, Settled, Settlement, Store, Transition,
 };
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
+use fastlead_core::{ErrorKind, RetryHint, async_trait};
 use fastlead_store::{SqliteOptions, SqliteStore};
 use fastlead_testkit::conformance::store::{FullStore, StoreHarness};
 use futures_util::future::join_all;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 struct Sqlite {
@@ -177,6 +180,172 @@ impl Site {
             fired: None,
         }
     }
+}
+
+async fn raw(folder: &TempDir) -> SqliteConnection {
+    let file = SqliteConnectOptions::new().filename(folder.path().join("fastlead.db"));
+    SqliteConnection::connect_with(&file).await.unwrap()
+}
+
+async fn count(folder: &TempDir, table: &str) -> i64 {
+    let sql = format!("SELECT count(*) FROM {table}");
+    let mut connection = raw(folder).await;
+    sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut connection).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_program_is_refused_and_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder).await);
+    sqlx::query("PRAGMA user_version = 99").execute(&mut raw(&folder).await).await.unwrap();
+    let error = SqliteStore::open(options(&folder)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.message().contains("version 99"), "{error}");
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut raw(&folder).await).await.unwrap();
+    assert_eq!(version, 99);
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_made_is_a_storage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = SqliteOptions::new(folder.path().join("missing").join("fastlead.db"));
+    let error = SqliteStore::open(missing).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Storage);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_new_file_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let site = Site::new();
+    store.commit(site.capture(1, 1)).await.unwrap();
+    for name in ["fastlead.db", "fastlead.db-wal", "fastlead.db-shm"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+/// The file and its log are copied while the store is open: what a process that dies now leaves behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_in_the_file_at_that_instant() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let site = Site::new();
+    for number in 0..20 {
+        let capture = site.capture(number, number);
+        assert_eq!(store.commit(capture.clone()).await.unwrap(), CommitOutcome::Applied);
+        let left_behind = tempfile::tempdir().unwrap();
+        for name in ["fastlead.db", "fastlead.db-wal"] {
+            std::fs::copy(folder.path().join(name), left_behind.path().join(name)).unwrap();
+        }
+        let after = open(&left_behind).await;
+        let (workspace, lead) = (site.scope.workspace_id, capture.lead_id);
+        let found = after.lead(workspace, lead).await.unwrap().unwrap();
+        assert_eq!(Event::Captured(Box::new(found.capture)), capture.event);
+        for delivery in &capture.deliveries {
+            let found = after.delivery(workspace, delivery.id).await.unwrap().unwrap();
+            assert_eq!((found.state, found.spec), (DeliveryState::Sending, delivery.spec.clone()));
+        }
+        let again = Transition { at: plus_seconds(start(), 1), ..capture.clone() };
+        let answer = capture.idempotency.unwrap().answer;
+        let replayed = CommitOutcome::Refused(Refusal::Replayed(answer));
+        assert_eq!(after.commit(again).await.unwrap(), replayed);
+    }
+}
+
+/// A member that SQLite refuses fails alone, whoever shares its transaction.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bad_member_fails_nobody_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let site = Site::new();
+    let first = site.capture(0, 0);
+    store.commit(first.clone()).await.unwrap();
+    let mut captures: Vec<Transition> = (1..=200).map(|number| site.capture(number, number)).collect();
+    // The id of a delivery that exists already.
+    captures[100].deliveries[1].id = first.deliveries[0].id;
+    let bad = captures[100].lead_id;
+    let enqueued = site.delivery(first.lead_id, "3");
+    let commits = join_all(captures.iter().map(|capture| store.commit(capture.clone())));
+    let settle = store.settle(Settlement {
+        delivery_id: first.deliveries[0].id,
+        token: first.deliveries[0].lease.unwrap().token,
+        at: start(),
+        outcome: Settled::Ended { state: DeliveryState::Sent, reason: None, provider_message_id: None },
+        attempt: None,
+    });
+    let (commits, settled, added) = tokio::join!(commits, settle, store.enqueue(vec![enqueued.clone()]));
+    assert_eq!(settled.unwrap(), SettleOutcome::Settled);
+    added.unwrap();
+    for (capture, outcome) in captures.iter().zip(commits) {
+        if capture.lead_id == bad {
+            let error = outcome.unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Storage, RetryHint::Never), "{error}");
+            assert!(store.lead(site.scope.workspace_id, bad).await.unwrap().is_none());
+        } else {
+            assert_eq!(outcome.unwrap(), CommitOutcome::Applied);
+        }
+    }
+    assert_eq!(count(&folder, "leads").await, 200);
+    assert_eq!(count(&folder, "deliveries").await, 401);
+}
+
+/// Two handles are two processes to SQLite.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_writers_of_one_file_agree_on_one_winner() {
+    let folder = tempfile::tempdir().unwrap();
+    let stores = [open(&folder).await, open(&folder).await];
+    let site = Arc::new(Site::new());
+    let tasks = (0..100_u32).map(|number| {
+        let (store, site) = (stores[usize::from(number % 2 == 1)].clone(), Arc::clone(&site));
+        tokio::spawn(async move {
+            loop {
+                match store.commit(site.capture(7, u128::from(number))).await.unwrap() {
+                    CommitOutcome::Refused(Refusal::Contended) => {}
+                    outcome => return outcome,
+                }
+            }
+        })
+    });
+    let outcomes: Vec<_> = join_all(tasks).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == CommitOutcome::Applied).count(), 1);
+    let duplicates: HashSet<_> = outcomes
+        .iter()
+        .filter_map(|outcome| match outcome {
+            CommitOutcome::Refused(Refusal::Duplicate(lead)) => Some(*lead),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(duplicates.len(), 1, "{outcomes:?}");
+    assert_eq!(count(&folder, "leads").await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_leave_the_file_some_time_after_they_expired() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let site = Site::new();
+    join_all((0..600).map(|number| store.commit(site.capture(number, number)))).await;
+    assert_eq!((count(&folder, "unique_keys").await, count(&folder, "idempotency").await), (600, 600));
+    let later = |number, seconds| {
+        let capture = site.capture(number, number);
+        store.commit(Transition { at: plus_seconds(start(), seconds), ..capture })
+    };
+    // The unique keys have been free for more than an hour, the idempotency keys live for a day. Keys leave
+    // between two transactions, so the second one is answered after the first batch has left.
+    for number in [600, 601, 602] {
+        later(number, 3_600 + 600).await.unwrap();
+    }
+    assert_eq!(count(&folder, "idempotency").await, 603);
+    assert!(count(&folder, "unique_keys").await <= 3);
+    for number in [603, 604, 605] {
+        later(number, 100_000).await.unwrap();
+    }
+    assert!(count(&folder, "idempotency").await <= 6);
 }
 
 /// How fast it is in this build: `cargo test -p fastlead-store --release --test it throughput -- --nocapture`.
