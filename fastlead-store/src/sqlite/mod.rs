@@ -68,7 +68,7 @@ impl SqliteStore {
         let connect = SqliteConnectOptions::new()
             .filename(&options.path)
             .create_if_missing(true)
-            // Only for a new file. The history's rows are near 1 KiB, more than a page of 4 KiB keeps in place.
+            // Of a new file. Deliveries are up to 2 KiB; what is over a quarter of a page gets one of its own.
             .page_size(8_192)
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: what was acknowledged survives the loss of power, not only of the process.
