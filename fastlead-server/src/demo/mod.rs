@@ -12,6 +12,7 @@ use fastlead_core::{Error, ErrorKind, Result};
 use fastlead_testkit::sim::smsc::SmscSim;
 use fastlead_testkit::sim::smtp::SmtpSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
+use fastlead_testkit::sim::webhook::WebhookSim;
 
 use crate::cli::say;
 use crate::server::{Server, stop_on_signal};
@@ -130,8 +131,13 @@ pub async fn simulate(kind: &str) -> Result<()> {
             say(&format!("address {}", sim.address()));
             stop.cancelled().await;
         }
+        "webhook" => {
+            let sim = WebhookSim::start().await.map_err(fault)?;
+            say(&format!("url {}", sim.url()));
+            stop.cancelled().await;
+        }
         _ => {
-            let message = "unknown simulator; known: telegram, smsc, smtp";
+            let message = "unknown simulator; known: telegram, smsc, smtp, webhook";
             return Err(Error::new(ErrorKind::NotFound, message));
         }
     }
