@@ -126,6 +126,9 @@ pub struct NewDelivery {
     pub spec: DeliverySpec,
     /// A lease that the committing worker takes with the insert, to send at once.
     pub lease: Option<Lease>,
+    /// Whether the attempt begins with the insert; only with a lease. The delivery is `sending` then, and
+    /// else stays `pending` under its lease until [`crate::port::Store::begin`].
+    pub begun: bool,
 }
 
 /// A worker's hold on a piece of work.
@@ -162,7 +165,7 @@ impl OrderKey {
 pub enum DeliveryState {
     /// Waits for its moment.
     Pending,
-    /// A worker is sending it.
+    /// An attempt has begun, and what came of it is not known yet.
     Sending,
     /// The provider has accepted it and owes a receipt, or the outcome of an attempt is being asked for.
     AwaitingReceipt,
@@ -206,6 +209,18 @@ impl DeliveryState {
             Self::Suppressed => "suppressed",
             Self::Cancelled => "cancelled",
             Self::Ambiguous => "ambiguous",
+        }
+    }
+
+    /// Whether a receipt that says `told` changes a delivery in this state.
+    ///
+    /// What has arrived never becomes undelivered, in whatever order receipts come, and what was cancelled
+    /// stays so.
+    pub const fn is_changed_by(self, told: Self) -> bool {
+        match (self, told) {
+            (Self::Delivered | Self::Cancelled, _) | (Self::Failed, Self::Failed) => false,
+            (_, Self::Delivered | Self::Failed) => true,
+            _ => false,
         }
     }
 
@@ -311,6 +326,18 @@ pub struct LeasedDelivery {
     pub phase: Phase,
     /// The lease.
     pub lease: Lease,
+}
+
+impl LeasedDelivery {
+    /// What is asked of the worker that leases a delivery in `state`; `None` where nothing is left to do.
+    pub const fn phase(state: DeliveryState) -> Option<Phase> {
+        match state {
+            DeliveryState::Pending => Some(Phase::Send),
+            DeliveryState::Sending => Some(Phase::Recover),
+            DeliveryState::AwaitingReceipt => Some(Phase::Confirm),
+            _ => None,
+        }
+    }
 }
 
 /// A delivery as it is stored.

@@ -20,7 +20,7 @@ pub(super) enum Applied {
     Done(LeadState),
     /// Somebody else has taken over the work that the event reports.
     LeaseLost,
-    /// The event was acted upon before.
+    /// The event was acted upon before, or changes nothing any more.
     Before,
     /// There is no such lead.
     NoLead,
@@ -85,7 +85,9 @@ impl Engine {
                     return Ok(Applied::Done(next));
                 }
                 CommitOutcome::Refused(Refusal::LeaseLost) => return Ok(Applied::LeaseLost),
-                CommitOutcome::Refused(Refusal::InboundDone) => return Ok(Applied::Before),
+                CommitOutcome::Refused(Refusal::InboundDone | Refusal::ReceiptStale) => {
+                    return Ok(Applied::Before);
+                }
                 CommitOutcome::Refused(_) => {}
             }
         }

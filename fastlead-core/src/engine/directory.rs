@@ -15,6 +15,9 @@ use crate::policy::{Policy, PolicyRef};
 use crate::port::{PolicyRecord, Project, Source};
 use crate::template::CompiledTemplates;
 
+/// How many deliveries per free place are claimed on channels without a rate.
+const PREFETCH: u32 = 8;
+
 /// A policy that is ready to decide and to speak.
 #[derive(Debug)]
 pub struct ActivePolicy {
@@ -83,10 +86,10 @@ impl ActiveChannel {
         self.paused.load(Ordering::Acquire)
     }
 
-    /// Whether work taken under a lease can be told from work done after a crash, so that taking more than
-    /// can be sent at once does no harm.
-    pub(super) const fn may_prefetch(&self) -> bool {
-        self.capabilities.idempotent_send || self.capabilities.lookup
+    /// How many deliveries are claimed where `free` can be worked on at once. More than that are taken in
+    /// advance, unless a rate would only make them wait.
+    pub(super) const fn claim_limit(&self, free: u32) -> u32 {
+        if self.channel.is_rate_limited() { free } else { free.saturating_mul(PREFETCH) }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Pu
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, LeadId, WorkspaceId};
 use crate::message::Response;
-use crate::port::InboundRecord;
+use crate::port::{InboundRecord, Receipt};
 use crate::webhook::{WebhookReply, WebhookRequest};
 
 /// What a batch of inbound events came to.
@@ -134,10 +134,7 @@ impl Engine {
             InboundKind::Interaction { interaction_id, token, from } => {
                 self.pressed(record, interaction_id, token.as_ref(), from).await?
             }
-            InboundKind::Receipt { message, status } => {
-                self.receipt(record, message, status).await?;
-                false
-            }
+            InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
             // Conversations, bindings and suppressions are kept; nothing acts upon them yet.
             _ => false,
         };
@@ -176,12 +173,13 @@ impl Engine {
         }
     }
 
+    /// Answers whether the event was finished in the decision's own transaction.
     async fn receipt(
         &self,
         record: &InboundRecord,
         message: &MessageReference,
         status: &ReceiptStatus,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let (state, reason, error) = match status {
             ReceiptStatus::Delivered | ReceiptStatus::Read => (DeliveryState::Delivered, None, None),
             ReceiptStatus::Failed(failure) => {
@@ -193,11 +191,11 @@ impl Engine {
                 };
                 (DeliveryState::Failed, Some(failure.reason.code().to_owned()), Some(error))
             }
-            ReceiptStatus::InTransit => return Ok(()),
+            ReceiptStatus::InTransit => return Ok(false),
         };
         let Some(delivery) = self.inner.store.find_delivery(record.channel_id, message).await? else {
             tracing::info!(channel = %record.channel_id, "a receipt names a message that is not known here");
-            return Ok(());
+            return Ok(false);
         };
         let attempt = Attempt {
             number: delivery.attempts,
@@ -211,26 +209,46 @@ impl Engine {
             cost: None,
             verdict: state.as_str().to_owned(),
         };
-        let (after, changed) =
-            self.inner.store.record_receipt(delivery.id, state, reason.clone(), attempt).await?;
-        if !changed {
-            return Ok(());
-        }
+        let told = Receipt { delivery_id: delivery.id, state, reason: reason.clone(), attempt };
+        let decides = match (&delivery.spec.purpose, delivery.lead_id) {
+            _ if !state.is_failure() => None,
+            (Purpose::Offer { target, .. }, Some(lead)) => Some((lead, Some(target.clone()))),
+            (Purpose::AutoReply | Purpose::Webhook, Some(lead)) => Some((lead, None)),
+            _ => None,
+        };
+        let finished = match decides {
+            // The receipt and what follows from it are one transaction: neither is there without the other.
+            Some((lead, target)) => {
+                let (delivery_id, channel_id) = (delivery.id, delivery.channel_id);
+                let event = Event::DeliveryEnded { delivery_id, target, channel_id, state, reason };
+                let extras = || Extras {
+                    receipt: Some(told.clone()),
+                    inbound: Some(record.reference()),
+                    ..Extras::default()
+                };
+                match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
+                    Applied::Done(_) => true,
+                    Applied::Before | Applied::LeaseLost => return Ok(false),
+                    Applied::NoLead => {
+                        self.inner.store.record_receipt(told).await?;
+                        false
+                    }
+                }
+            }
+            None => {
+                let (_, changed) = self.inner.store.record_receipt(told).await?;
+                if !changed {
+                    return Ok(false);
+                }
+                false
+            }
+        };
         self.announce(super::Change::Delivery {
             workspace_id: delivery.scope.workspace_id,
             delivery_id: delivery.id,
             lead_id: delivery.lead_id,
-            verdict: after.as_str(),
+            verdict: state.as_str(),
         });
-        let (Some(lead), true) = (delivery.lead_id, after.is_failure()) else { return Ok(()) };
-        let target = match &delivery.spec.purpose {
-            Purpose::Offer { target, .. } => Some(target.clone()),
-            Purpose::AutoReply | Purpose::Webhook => None,
-            _ => return Ok(()),
-        };
-        let (delivery_id, channel_id) = (delivery.id, delivery.channel_id);
-        let event = Event::DeliveryEnded { delivery_id, target, channel_id, state: after, reason };
-        self.apply(delivery.scope.workspace_id, lead, event, Extras::default).await?;
-        Ok(())
+        Ok(finished)
     }
 }

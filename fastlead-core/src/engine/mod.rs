@@ -1,5 +1,6 @@
 //! The engine: takes captures in, lets the policy decide, makes it durable, and makes it happen.
 
+mod announce;
 mod apply;
 mod builder;
 mod capture;

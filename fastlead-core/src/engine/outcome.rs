@@ -34,15 +34,22 @@ pub(super) fn refused(error: &Error) -> Outcome {
     ended(DeliveryState::Failed, Some(error.code()), None)
 }
 
+/// `begun`: whether a request to the provider was made at all. Where none was, the wait for a turn was too long:
+/// the delivery comes back later, and no attempt counts.
 pub(super) fn after_send(
     delivery: &Delivery,
     capabilities: &Capabilities,
     part: Part,
     result: &Result<SendReceipt>,
+    begun: bool,
     now: Timestamp,
 ) -> Outcome {
     match result {
         Ok(receipt) => accepted(delivery, capabilities, part, receipt, now),
+        Err(error) if !begun => {
+            let wait = error.retry().after().unwrap_or(std::time::Duration::from_secs(1));
+            put_off(plus(now, wait), "deferred", part.index)
+        }
         Err(error) => failed(delivery, capabilities, part, error, now),
     }
 }
@@ -101,17 +108,12 @@ fn failed(
 ) -> Outcome {
     let parts_sent = part.index;
     let kind = error.kind();
-    let deferred = |due_at, verdict: &'static str, pause| Outcome {
-        settled: Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent },
-        verdict,
-        pause,
-    };
     if kind == ErrorKind::Paused {
         let wait = error.retry().after().unwrap_or(std::time::Duration::from_secs(1));
-        return deferred(plus(now, wait), "deferred", None);
+        return put_off(plus(now, wait), "deferred", parts_sent);
     }
     if kind.is_account_level() && error.retry() == RetryHint::Never {
-        return deferred(now, "channel_paused", Some(kind));
+        return Outcome { pause: Some(kind), ..put_off(now, "channel_paused", parts_sent) };
     }
     match error.retry() {
         RetryHint::Never => ended(DeliveryState::Failed, Some(error.code()), None),
@@ -126,6 +128,12 @@ fn failed(
             retry(delivery, parts_sent, error.code(), after, now)
         }
     }
+}
+
+/// Comes back at `due_at`; no attempt counts.
+fn put_off(due_at: Timestamp, verdict: &'static str, parts_sent: u32) -> Outcome {
+    let settled = Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent };
+    Outcome { settled, verdict, pause: None }
 }
 
 fn uncertain(delivery: &Delivery, parts_sent: u32, now: Timestamp) -> Outcome {

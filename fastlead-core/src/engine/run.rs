@@ -21,8 +21,6 @@ use crate::time::{Timestamp, plus};
 
 /// How many timers are claimed at a time.
 const TIMER_BATCH: u32 = 64;
-/// How many deliveries per free place are claimed on channels where that does no harm.
-const PREFETCH: u32 = 8;
 /// How long the dispatcher rests after the store has failed.
 const STORE_REST: Duration = Duration::from_millis(500);
 /// How long the dispatcher rests where it finds nothing to claim of what is said to be due.
@@ -99,17 +97,14 @@ impl Engine {
         0
     }
 
-    /// The channels that have room, each with how much.
+    /// The channels that have room, each with how many places are free.
     fn claimable(&self) -> Vec<(Arc<ActiveChannel>, u32)> {
         let room = |channel: &Arc<ActiveChannel>| {
             let free = u32::try_from(channel.permits.available_permits()).unwrap_or(u32::MAX);
             if channel.is_paused() || free == 0 {
                 return None;
             }
-            Some((
-                Arc::clone(channel),
-                if channel.may_prefetch() { free.saturating_mul(PREFETCH) } else { free },
-            ))
+            Some((Arc::clone(channel), free))
         };
         self.directory().channels().filter_map(room).collect()
     }
@@ -118,9 +113,9 @@ impl Engine {
     async fn claim_once(&self, now: Timestamp) -> Result<bool> {
         let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
             HashMap::new();
-        for (channel, limit) in self.claimable() {
+        for (channel, free) in self.claimable() {
             let mut permits = Vec::new();
-            while u32::try_from(permits.len()).unwrap_or(u32::MAX) < limit {
+            while u32::try_from(permits.len()).unwrap_or(u32::MAX) < free {
                 match Arc::clone(&channel.permits).try_acquire_owned() {
                     Ok(permit) => permits.push(permit),
                     Err(_) => break,
@@ -130,8 +125,7 @@ impl Engine {
                 continue;
             }
             channel.backlog.store(false, Ordering::Release);
-            let limit =
-                if channel.may_prefetch() { limit } else { u32::try_from(permits.len()).unwrap_or(u32::MAX) };
+            let limit = channel.claim_limit(u32::try_from(permits.len()).unwrap_or(u32::MAX));
             taken.insert(channel.id, (channel, permits, limit));
         }
         let request = ClaimRequest {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::announce::{Announcement, Stage};
 use super::apply::Applied;
 use super::content::{LeadFacts, contents};
 use super::directory::ActiveChannel;
@@ -12,11 +13,12 @@ use super::{Change, Engine};
 use crate::channel::{Channel, SendReceipt, SentReference};
 use crate::decide::Event;
 use crate::delivery::{
-    Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, LeasedDelivery, NewDelivery,
-    Phase, Purpose,
+    Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease,
+    LeasedDelivery, NewDelivery, Phase, Purpose,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
+use crate::layer::BeforeAttempt;
 use crate::message::{Content, MessageClass, OutboundMessage, Part};
 use crate::port::{SettleOutcome, Settled, Settlement};
 use crate::time::{Timestamp, plus_seconds};
@@ -44,15 +46,23 @@ impl Engine {
     ) -> Result<()> {
         let LeasedDelivery { delivery, phase, lease } = &leased;
         let now = self.now();
-        let (outcome, attempt) = match phase {
-            Phase::Send if delivery.expires_at <= now => (outcome::expired(), None),
-            Phase::Send => self.send(delivery, channel, lead).await?,
-            Phase::Confirm => self.ask(delivery, channel, delivery.uncertain).await,
+        let worked = match phase {
+            Phase::Send if delivery.expires_at <= now => Some((outcome::expired(), None)),
+            Phase::Send => self.send(delivery, *lease, channel, lead).await?,
+            Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await),
             Phase::Recover => match outcome::after_crash(&channel.capabilities) {
-                Recovery::SendAgain => self.send(delivery, channel, lead).await?,
-                Recovery::Ask => self.ask(delivery, channel, true).await,
-                Recovery::End(outcome) => (outcome, None),
+                Recovery::SendAgain => {
+                    // The attempt that was cut off counts, and this is another one.
+                    let again = Delivery { state: DeliveryState::Pending, ..delivery.clone() };
+                    self.send(&again, *lease, channel, lead).await?
+                }
+                Recovery::Ask => Some(self.ask(delivery, channel, true).await),
+                Recovery::End(outcome) => Some((outcome, None)),
             },
+        };
+        let Some((outcome, attempt)) = worked else {
+            tracing::info!(delivery = %delivery.id, "cancelled or taken over before anything was sent");
+            return Ok(());
         };
         if let Some(cause) = outcome.pause {
             self.pause_account(delivery, channel, cause).await?;
@@ -67,14 +77,26 @@ impl Engine {
         self.record(delivery, channel, &outcome, settlement).await
     }
 
+    /// Hands the next part to the channel. `None` where the delivery turned out not to be ours any more.
+    ///
+    /// # Errors
+    /// Where the store failed before anything was sent.
     async fn send(
         &self,
         delivery: &Delivery,
+        lease: Lease,
         channel: &Arc<ActiveChannel>,
         lead: Option<LeadFacts>,
-    ) -> Result<(Outcome, Option<Attempt>)> {
+    ) -> Result<Option<(Outcome, Option<Attempt>)>> {
         let prepared = self.parts(delivery, channel, lead).await?;
         let started_at = self.now();
+        // Begun with the insert, or to be announced when its turn has come.
+        let announcement = (delivery.state != DeliveryState::Sending).then(|| {
+            let (store, clock) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock));
+            Arc::new(Announcement::new(store, clock, delivery.id, lease.token))
+        });
+        let counted = u32::from(announcement.is_some());
+        let delivery = &Delivery { attempts: delivery.attempts + counted, ..delivery.clone() };
         let (content, part) = match prepared {
             Ok(ready) => ready,
             Err(error) => {
@@ -87,7 +109,8 @@ impl Engine {
                     started_at,
                     outcome.verdict,
                 );
-                return Ok((outcome, Some(Attempt { error: Some(AttemptError::from(&error)), ..attempt })));
+                let attempt = Attempt { error: Some(AttemptError::from(&error)), ..attempt };
+                return Ok(Some((outcome, Some(attempt))));
             }
         };
         let message = Arc::new(OutboundMessage {
@@ -100,9 +123,19 @@ impl Engine {
             attempted_at: started_at,
             expires_at: Some(delivery.expires_at),
         });
-        let result: Result<SendReceipt> = channel.channel.send_shared(message).await;
+        let before = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
+        let result: Result<SendReceipt> = channel.channel.send_shared(message, before).await;
+        let begun = match announcement.map_or(Stage::Begun, |announcement| announcement.stage()) {
+            Stage::Begun => true,
+            Stage::Waiting => false,
+            Stage::LeaseLost => return Ok(None),
+            Stage::StoreFailed => {
+                let failed = Error::new(ErrorKind::Storage, "an attempt could not be begun");
+                return Err(result.err().unwrap_or(failed));
+            }
+        };
         let ended_at = self.now();
-        let outcome = outcome::after_send(delivery, &channel.capabilities, part, &result, ended_at);
+        let outcome = outcome::after_send(delivery, &channel.capabilities, part, &result, begun, ended_at);
         let attempt = attempt(delivery, AttemptOperation::Send, part, started_at, ended_at, outcome.verdict);
         let attempt = match &result {
             Ok(receipt) => Attempt {
@@ -113,7 +146,7 @@ impl Engine {
             },
             Err(error) => Attempt { error: Some(AttemptError::from(error)), ..attempt },
         };
-        Ok((outcome, Some(attempt)))
+        Ok(Some((outcome, Some(attempt))))
     }
 
     /// The content of the next part, and which part it is. The inner error refuses the content; the
@@ -289,6 +322,7 @@ impl Engine {
                         policy: None,
                     },
                     lease: None,
+                    begun: false,
                 });
             }
         }

@@ -10,7 +10,9 @@ use super::{Engine, content::LeadFacts};
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
 use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
 use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use crate::port::{Guard, IdempotencyRecord, InboundRef, NewTimer, Reservation, Settlement, Transition};
+use crate::port::{
+    Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Settlement, Transition,
+};
 use crate::time::{Timestamp, plus};
 
 /// What a transition carries besides the decision.
@@ -18,6 +20,7 @@ use crate::time::{Timestamp, plus};
 pub(super) struct Extras {
     pub idempotency: Option<IdempotencyRecord>,
     pub settlement: Option<Settlement>,
+    pub receipt: Option<Receipt>,
     pub inbound: Option<InboundRef>,
     pub fired: Option<(TimerId, LeaseToken)>,
 }
@@ -75,6 +78,7 @@ impl Engine {
             reservations: Vec::new(),
             idempotency: extras.idempotency,
             settlement: extras.settlement,
+            receipt: extras.receipt,
             inbound: extras.inbound,
             fired: extras.fired,
         };
@@ -141,6 +145,7 @@ impl Engine {
             order_key,
             spec,
             lease: None,
+            begun: false,
         };
         let Some(channel) = directory.channel(channel_id) else { return (new, None) };
         let running = self.inner.running.load(Ordering::Acquire);
@@ -148,15 +153,17 @@ impl Engine {
             channel.backlog.store(true, Ordering::Release);
             return (new, None);
         }
-        // A lease is taken only together with room to send at once, so that a lease found after a
-        // crash means a send that may have begun.
+        // A lease is taken only together with room to work on it at once.
         let Ok(permit) = Arc::clone(&channel.permits).try_acquire_owned() else {
             channel.backlog.store(true, Ordering::Release);
             return (new, None);
         };
         let lease = self.new_lease(now);
         new.lease = Some(lease);
-        let leased = LeasedDelivery { delivery: as_sending(&new), phase: Phase::Send, lease };
+        // Where nothing holds the message up it goes out right after the commit, so the commit says so. What may
+        // have to wait for a rate is said to have begun when its turn has come.
+        new.begun = !channel.channel.is_rate_limited();
+        let leased = LeasedDelivery { delivery: as_stored(&new), phase: Phase::Send, lease };
         (new, Some(Immediate { leased, channel: Arc::clone(channel), permit }))
     }
 
@@ -177,25 +184,25 @@ impl Engine {
     }
 }
 
-/// The delivery as the store keeps it after the insert with a lease.
-fn as_sending(new: &NewDelivery) -> Delivery {
+/// The delivery as the store keeps it after the insert.
+fn as_stored(new: &NewDelivery) -> Delivery {
     Delivery {
         id: new.id,
         scope: new.scope,
         lead_id: new.lead_id,
         channel_id: new.channel_id,
         spec: new.spec.clone(),
-        state: DeliveryState::Sending,
+        state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
         reason: None,
         created_at: new.created_at,
         due_at: new.due_at,
         expires_at: new.expires_at,
         updated_at: new.created_at,
-        attempts: 1,
+        attempts: u32::from(new.begun),
         parts_sent: 0,
         checks: 0,
         uncertain: false,
-        last_attempt_at: Some(new.created_at),
+        last_attempt_at: new.begun.then_some(new.created_at),
         provider_message_id: None,
         order_key: new.order_key,
     }

@@ -8,7 +8,7 @@ use tower_service::Service;
 
 use super::attempt_timeout::{timed_out, within};
 use super::breaker::BreakerState;
-use super::operation::{Account, ChannelService, SendMessage};
+use super::operation::{Account, BeforeAttempt, ChannelService, SendMessage};
 use super::policy::{Limits, ResiliencePolicy, Resilient};
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
 use crate::error::{Result, RetryHint};
@@ -25,6 +25,7 @@ pub struct LayeredChannel {
     service: Resilient<ChannelService>,
     account: Arc<Account>,
     idempotent: bool,
+    rate_limited: bool,
     timeout: Duration,
     clock: Arc<dyn Clock>,
 }
@@ -35,8 +36,12 @@ impl LayeredChannel {
         let info = inner.info();
         let account = Arc::new(Account { kind: info.kind, instance: info.id.to_string() });
         let service = ChannelService::new(Arc::clone(&inner));
+        let limits = Limits::from(&capabilities);
+        let rates =
+            [policy.rate.account.or(limits.account_rate), policy.rate.recipient.or(limits.recipient_rate)];
         Self {
-            service: policy.stack(service, &Limits::from(&capabilities), &clock),
+            rate_limited: rates.iter().any(Option::is_some),
+            service: policy.stack(service, &limits, &clock),
             account,
             idempotent: capabilities.idempotent_send,
             timeout: policy.attempt_timeout(),
@@ -50,13 +55,27 @@ impl LayeredChannel {
         self.service.breaker().state()
     }
 
-    /// [`Channel::send`] for a message that is shared already, without copying it.
+    /// [`Channel::send`] for a message that is shared already, without copying it. `before` is told right
+    /// before each request to the provider.
     ///
     /// # Errors
-    /// Those of the channel inside and of the layers.
-    pub async fn send_shared(&self, message: Arc<OutboundMessage>) -> Result<SendReceipt> {
+    /// Those of the channel inside, of the layers and of `before`.
+    pub async fn send_shared(
+        &self,
+        message: Arc<OutboundMessage>,
+        before: Option<Arc<dyn BeforeAttempt>>,
+    ) -> Result<SendReceipt> {
         let operation = SendMessage::new(message, Arc::clone(&self.account), self.idempotent);
+        let operation = match before {
+            Some(before) => operation.announced_to(before),
+            None => operation,
+        };
         self.service.clone().call(operation).await
+    }
+
+    /// Whether a message may have to wait for a rate before it goes out.
+    pub const fn is_rate_limited(&self) -> bool {
+        self.rate_limited
     }
 
     /// `work` only asks, so that it may be made again after a timeout.
@@ -77,7 +96,7 @@ impl Channel for LayeredChannel {
     }
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
-        self.send_shared(Arc::new(message.clone())).await
+        self.send_shared(Arc::new(message.clone()), None).await
     }
 
     async fn check(&self) -> Result<()> {

@@ -11,6 +11,7 @@
 //! | [`CircuitBreakerLayer`] | leaves a provider alone that does not answer |
 //! | [`RateLimitLayer`] | keeps to the rates of the account and of each recipient |
 //! | [`ConcurrencyLayer`] | bounds how many requests are under way |
+//! | [`BeginLayer`] | says that a request goes out now |
 //! | [`AttemptTimeoutLayer`] | ends one request that takes too long |
 //!
 //! Each can be used alone. Seconds are retried here; minutes and hours belong to the durable
@@ -20,6 +21,7 @@
 //! All time comes from a [`crate::time::Clock`], and no layer spawns a task.
 
 mod attempt_timeout;
+mod begin;
 mod breaker;
 mod channel;
 mod concurrency;
@@ -34,6 +36,7 @@ mod scripted;
 mod trace;
 
 pub use attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
+pub use begin::{Begin, BeginLayer};
 pub use breaker::{
     Breaker, BreakerHandle, BreakerPolicy, BreakerState, CircuitBreaker, CircuitBreakerLayer, Ticket, Verdict,
 };
@@ -42,7 +45,7 @@ pub use concurrency::{Concurrency, ConcurrencyLayer};
 pub use deadline::{Deadline, DeadlineLayer};
 pub use observe::{Observe, ObserveLayer};
 pub use operation::{
-    Account, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped,
+    Account, BeforeAttempt, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped,
 };
 pub use policy::{Limits, RatePolicy, ResiliencePolicy, Resilient};
 pub use rate_limit::{RateLimit, RateLimitLayer};

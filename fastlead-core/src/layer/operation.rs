@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tower_service::Service;
 
@@ -36,6 +37,20 @@ pub trait Operation: Clone + Debug + Send + Sync + 'static {
 
     /// Where the layers note how far the operation has got. Clones share it.
     fn progress(&self) -> &Progress;
+
+    /// Makes it known that a request to the provider begins. Called before each; an error ends the operation,
+    /// and nothing is sent.
+    fn begin(&self) -> BoxFuture<'_, Result<()>>;
+}
+
+/// Who must know before a message is handed to a channel.
+#[async_trait]
+pub trait BeforeAttempt: Debug + Send + Sync {
+    /// Called right before each request of one operation, short retries included.
+    ///
+    /// # Errors
+    /// Where the message must not be sent; the sender gets this error.
+    async fn begin(&self) -> Result<()>;
 }
 
 /// The account at a provider that an operation goes through.
@@ -107,13 +122,21 @@ pub struct SendMessage {
     account: Arc<Account>,
     idempotent: bool,
     progress: Progress,
+    before: Option<Arc<dyn BeforeAttempt>>,
 }
 
 impl SendMessage {
     /// Sends `message` through `account`. `idempotent` is the channel's
     /// [`crate::channel::Capabilities::idempotent_send`].
     pub fn new(message: Arc<OutboundMessage>, account: Arc<Account>, idempotent: bool) -> Self {
-        Self { message, account, idempotent, progress: Progress::default() }
+        Self { message, account, idempotent, progress: Progress::default(), before: None }
+    }
+
+    /// Tells `before` of each request that goes out.
+    #[must_use]
+    pub fn announced_to(mut self, before: Arc<dyn BeforeAttempt>) -> Self {
+        self.before = Some(before);
+        self
     }
 
     /// The message.
@@ -149,6 +172,13 @@ impl Operation for SendMessage {
 
     fn progress(&self) -> &Progress {
         &self.progress
+    }
+
+    fn begin(&self) -> BoxFuture<'_, Result<()>> {
+        match &self.before {
+            Some(before) => before.begin(),
+            None => Box::pin(std::future::ready(Ok(()))),
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
+use super::begin::{Begin, BeginLayer};
 use super::breaker::{BreakerHandle, BreakerPolicy, CircuitBreaker, CircuitBreakerLayer};
 use super::channel::LayeredChannel;
 use super::concurrency::{Concurrency, ConcurrencyLayer};
@@ -153,12 +154,12 @@ impl ResiliencePolicy {
     }
 
     /// Any service behind all the layers, in the one order: trace, observe, total deadline, short
-    /// retry, circuit breaker, rate limit, concurrency, attempt timeout, `service`.
+    /// retry, circuit breaker, rate limit, concurrency, begin, attempt timeout, `service`.
     pub fn stack<S>(&self, service: S, limits: &Limits, clock: &Arc<dyn Clock>) -> Resilient<S> {
         let clock = || Arc::clone(clock);
         let attempt = AttemptTimeoutLayer::new(self.attempt_timeout(), clock()).layer(service);
         let places = self.max_in_flight.unwrap_or(limits.max_in_flight);
-        let concurrency = ConcurrencyLayer::new(places).layer(attempt);
+        let concurrency = ConcurrencyLayer::new(places).layer(BeginLayer.layer(attempt));
         let account = self.rate.account.or(limits.account_rate);
         let recipient = self.rate.recipient.or(limits.recipient_rate);
         let max_wait = Duration::from_millis(self.rate.max_wait_millis);
@@ -172,7 +173,8 @@ impl ResiliencePolicy {
     }
 }
 
-type Stack<S> = Trace<Observe<Deadline<Retry<CircuitBreaker<RateLimit<Concurrency<AttemptTimeout<S>>>>>>>>;
+type Stack<S> =
+    Trace<Observe<Deadline<Retry<CircuitBreaker<RateLimit<Concurrency<Begin<AttemptTimeout<S>>>>>>>>>;
 
 /// A service behind all the layers. Only [`ResiliencePolicy::stack`] makes it, so that the order is
 /// always the same.

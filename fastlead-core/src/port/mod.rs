@@ -15,7 +15,7 @@ pub use journal::{
     PageRequest, QueueDepth, Recovered, StoredEvent,
 };
 pub use store::{
-    CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard, IdempotencyRecord,
-    InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Refusal, Reservation, SettleOutcome,
-    Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,
+    IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Receipt, Refusal,
+    Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
 };

@@ -30,7 +30,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// * Checks in this order, and refuses at the first that fails, changing nothing: the
-    ///   settlement's lease; the inbound event; the idempotency key; the guard; the reservations.
+    ///   settlement's lease; the receipt; the inbound event; the fired timer's lease; the idempotency key; the
+    ///   guard; the reservations.
     /// * Two transitions that would both pass alone but not together: exactly one passes.
     /// * [`Refusal::Contended`] says that another one is being decided right now; committing the
     ///   same transition again will get a definite answer.
@@ -48,6 +49,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   a worker that wakes after its lease cannot overwrite the one that took over.
     async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome>;
 
+    /// Says that an attempt at a leased delivery begins now, right before the first byte goes out.
+    ///
+    /// # Behavior
+    /// * On success the delivery is [`DeliveryState::Sending`], the attempt is counted and stamped with `at`:
+    ///   whoever finds it so after a crash knows that it may have been sent. Under a lease without this, it
+    ///   was not.
+    /// * Refused with [`BeginOutcome::LeaseLost`] unless the delivery is leased with this token: it was
+    ///   cancelled, or another worker has taken over. Nothing may be sent then.
+    async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome>;
+
     /// Adds deliveries that belong to no decision: notices and messages sent by hand.
     async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()>;
 
@@ -57,8 +68,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * For each channel asked for, at most its `limit` deliveries, longest due first. Other channels'
     ///   backlogs do not matter.
     /// * A delivery whose [`NewDelivery::order_key`] has an earlier unfinished delivery is not claimed.
-    /// * Deliveries whose lease has run out are claimed with [`crate::delivery::Phase::Recover`] where they were being
-    ///   sent, and with the phase they had otherwise.
+    /// * Claiming begins nothing: the state stays, and [`crate::delivery::LeasedDelivery::phase`] follows from it.
+    ///   What was being sent when its lease ran out is claimed with [`crate::delivery::Phase::Recover`].
     /// * Work claimed is leased to nobody else until `lease.until`.
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
 
@@ -79,18 +90,16 @@ pub trait Store: Debug + Send + Sync + 'static {
         message: &crate::channel::MessageReference,
     ) -> Result<Option<Delivery>>;
 
-    /// Records a receipt on a delivery that is not leased to anybody.
+    /// Records a receipt that no decision follows from. One that a decision follows from is recorded with it:
+    /// [`Transition::receipt`].
     ///
     /// # Behavior
-    /// * A delivery that has arrived never becomes undelivered: receipts may come in any order.
+    /// * Changes the delivery where [`DeliveryState::is_changed_by`] says so; a lease on it ends then.
     /// * Answers the state afterwards, and whether this call changed it.
-    async fn record_receipt(
-        &self,
-        delivery: DeliveryId,
-        state: DeliveryState,
-        reason: Option<String>,
-        attempt: Attempt,
-    ) -> Result<(DeliveryState, bool)>;
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] where there is no such delivery.
+    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)>;
 
     /// Keeps what a provider sent until it has been acted upon.
     ///
@@ -150,6 +159,8 @@ pub struct Transition {
     pub idempotency: Option<IdempotencyRecord>,
     /// The end of a delivery that is the event, recorded in the same transaction.
     pub settlement: Option<Settlement>,
+    /// The receipt that is the event, recorded in the same transaction.
+    pub receipt: Option<Receipt>,
     /// The inbound event that is acted upon.
     pub inbound: Option<InboundRef>,
     /// The timer that fired, cleared in the same transaction. Guarded by its lease token.
@@ -252,6 +263,8 @@ pub enum Refusal {
     Replayed(CaptureAnswer),
     /// The idempotency key was used for another request.
     KeyReused,
+    /// The receipt changes nothing any more.
+    ReceiptStale,
     /// The inbound event was acted upon before.
     InboundDone,
     /// The settled delivery or fired timer is leased to somebody else, or to nobody.
@@ -297,6 +310,39 @@ pub struct LeasedTimer {
     pub token: LeaseToken,
 }
 
+/// An attempt that begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Beginning {
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// The lease under which it is worked on.
+    pub token: LeaseToken,
+    /// The moment.
+    pub at: Timestamp,
+}
+
+/// The answer to [`Store::begin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeginOutcome {
+    /// On disk; the message may be sent now.
+    Begun,
+    /// Cancelled, or leased to somebody else; nothing was changed and nothing may be sent.
+    LeaseLost,
+}
+
+/// What a provider reports of a message that it had accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Which delivery.
+    pub delivery_id: DeliveryId,
+    /// What is reported: [`DeliveryState::Delivered`] or [`DeliveryState::Failed`].
+    pub state: DeliveryState,
+    /// Why it failed: a stable code.
+    pub reason: Option<String>,
+    /// For the record.
+    pub attempt: Attempt,
+}
+
 /// What became of a leased delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
@@ -330,7 +376,7 @@ pub enum Settled {
         due_at: Timestamp,
         /// Why: a stable code.
         reason: String,
-        /// Whether the attempt counts against the schedule.
+        /// Whether an attempt that was begun counts against the schedule.
         counted: bool,
         /// How many parts of a split text the provider has accepted so far.
         parts_sent: u32,

@@ -228,6 +228,7 @@ pub(crate) async fn test_channel(
             policy: None,
         },
         lease: None,
+        begun: false,
     };
     app.store.enqueue(vec![delivery]).await?;
     app.engine.wake();

@@ -41,6 +41,9 @@ impl Data {
         if let Some(settlement) = transition.settlement {
             self.settle(settlement);
         }
+        if let Some(receipt) = transition.receipt {
+            self.record_receipt(receipt);
+        }
         if let Some((timer, _)) = transition.fired {
             self.timers.remove(&timer);
         }
@@ -78,6 +81,12 @@ impl Data {
     fn refusal(&self, transition: &Transition) -> Option<Refusal> {
         if transition.settlement.as_ref().is_some_and(|settlement| !self.holds(settlement)) {
             return Some(Refusal::LeaseLost);
+        }
+        if let Some(receipt) = &transition.receipt {
+            let row = self.deliveries.get(&receipt.delivery_id);
+            if !row.is_some_and(|row| row.delivery.state.is_changed_by(receipt.state)) {
+                return Some(Refusal::ReceiptStale);
+            }
         }
         if let Some(inbound) = &transition.inbound {
             let key = (inbound.channel_id, inbound.provider_event_id.clone());
@@ -132,6 +141,7 @@ impl Data {
             if offer && delivery.lead_id == Some(lead_id) && delivery.state == DeliveryState::Pending {
                 delivery.state = DeliveryState::Cancelled;
                 delivery.updated_at = at;
+                row.lease = None;
             }
         }
     }
@@ -156,12 +166,13 @@ impl Data {
                 delivery.provider_message_id = provider_message_id.or(delivery.provider_message_id.take());
             }
             Settled::Retry { due_at, reason, counted, parts_sent } => {
+                let begun = delivery.state == DeliveryState::Sending;
                 delivery.state = DeliveryState::Pending;
                 delivery.due_at = due_at;
                 delivery.reason = Some(reason);
                 delivery.uncertain = false;
                 delivery.parts_sent = parts_sent;
-                if !counted {
+                if begun && !counted {
                     delivery.attempts = delivery.attempts.saturating_sub(1);
                 }
             }
@@ -180,7 +191,7 @@ impl Data {
     }
 
     pub(super) fn add(&mut self, new: NewDelivery) {
-        let sending = new.lease.is_some();
+        let sending = new.begun;
         let delivery = Delivery {
             id: new.id,
             scope: new.scope,

@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase};
+use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
-    ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord, LeasedTimer, SettleOutcome,
-    Settlement, Store, Transition,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
+    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -16,13 +16,8 @@ use super::{Data, Inbound, MemoryStore, Row};
 impl Row {
     /// What a worker would do with it, and since when.
     fn claimable(&self) -> Option<(Phase, Timestamp)> {
-        match (self.delivery.state, self.lease) {
-            (DeliveryState::Pending, _) => Some((Phase::Send, self.delivery.due_at)),
-            (DeliveryState::AwaitingReceipt, None) => Some((Phase::Confirm, self.delivery.due_at)),
-            (DeliveryState::AwaitingReceipt, Some(lease)) => Some((Phase::Confirm, lease.until)),
-            (DeliveryState::Sending, Some(lease)) => Some((Phase::Recover, lease.until)),
-            _ => None,
-        }
+        let phase = LeasedDelivery::phase(self.delivery.state)?;
+        Some((phase, self.lease.map_or(self.delivery.due_at, |lease| lease.until)))
     }
 }
 
@@ -62,15 +57,7 @@ impl Data {
                 }
                 let Some(row) = self.deliveries.get_mut(&id) else { continue };
                 row.lease = Some(request.lease);
-                match phase {
-                    Phase::Send => {
-                        row.delivery.state = DeliveryState::Sending;
-                        row.delivery.attempts += 1;
-                        row.delivery.last_attempt_at = Some(request.now);
-                    }
-                    Phase::Confirm => row.delivery.checks += 1,
-                    Phase::Recover => {}
-                }
+                row.delivery.checks += u32::from(phase == Phase::Confirm);
                 left -= 1;
                 claimed.deliveries.push(LeasedDelivery {
                     delivery: row.delivery.clone(),
@@ -102,28 +89,27 @@ impl Data {
         claimed
     }
 
-    fn record_receipt(
-        &mut self,
-        id: DeliveryId,
-        state: DeliveryState,
-        reason: Option<String>,
-        attempt: Attempt,
-    ) -> Option<(DeliveryState, bool)> {
-        let row = self.deliveries.get_mut(&id)?;
-        let before = row.delivery.state;
-        let changes = match (before, state) {
-            (DeliveryState::Delivered | DeliveryState::Cancelled, _) => false,
-            (DeliveryState::Failed, DeliveryState::Failed) => false,
-            (_, DeliveryState::Delivered | DeliveryState::Failed) => true,
-            _ => false,
-        };
+    fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
+        let row = self.deliveries.get_mut(&beginning.delivery_id);
+        let held = row.filter(|row| row.lease.is_some_and(|lease| lease.token == beginning.token));
+        let Some(row) = held else { return BeginOutcome::LeaseLost };
+        row.delivery.state = DeliveryState::Sending;
+        row.delivery.attempts += 1;
+        row.delivery.last_attempt_at = Some(beginning.at);
+        row.delivery.updated_at = beginning.at;
+        BeginOutcome::Begun
+    }
+
+    pub(super) fn record_receipt(&mut self, receipt: Receipt) -> Option<(DeliveryState, bool)> {
+        let row = self.deliveries.get_mut(&receipt.delivery_id)?;
+        let changes = row.delivery.state.is_changed_by(receipt.state);
         if changes {
-            row.delivery.state = state;
-            row.delivery.reason = reason;
+            row.delivery.state = receipt.state;
+            row.delivery.reason = receipt.reason;
             row.delivery.uncertain = false;
-            row.delivery.updated_at = attempt.started_at.max(row.delivery.updated_at);
+            row.delivery.updated_at = receipt.attempt.started_at.max(row.delivery.updated_at);
             row.lease = None;
-            row.attempts.push(attempt);
+            row.attempts.push(receipt.attempt);
         }
         Some((row.delivery.state, changes))
     }
@@ -142,6 +128,10 @@ impl Store for MemoryStore {
         }
         data.settle(settlement);
         Ok(SettleOutcome::Settled)
+    }
+
+    async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
+        Ok(self.lock().begin(&beginning))
     }
 
     async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
@@ -195,14 +185,8 @@ impl Store for MemoryStore {
         Ok(row.map(|row| row.delivery.clone()))
     }
 
-    async fn record_receipt(
-        &self,
-        delivery: DeliveryId,
-        state: DeliveryState,
-        reason: Option<String>,
-        attempt: Attempt,
-    ) -> Result<(DeliveryState, bool)> {
-        let recorded = self.lock().record_receipt(delivery, state, reason, attempt);
+    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        let recorded = self.lock().record_receipt(receipt);
         recorded.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, "no such delivery").with_operation("record receipt")
         })

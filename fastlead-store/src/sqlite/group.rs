@@ -8,7 +8,7 @@ use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
-use fastlead_core::port::{Guard, Reservation, Settled, Settlement, Transition};
+use fastlead_core::port::{Beginning, Guard, Receipt, Reservation, Settled, Settlement, Transition};
 use serde::{Serialize, Serializer};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
@@ -35,10 +35,12 @@ UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id
   FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = unhex(j.value->>0) AND i.provider_event_id = j.value->>1
   WHERE i.done = 0
 UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL
-  FROM json_each($7) j CROSS JOIN events e ON e.id = unhex(j.value)";
+  FROM json_each($7) j CROSS JOIN events e ON e.id = unhex(j.value)
+UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL
+  FROM json_each($8) j CROSS JOIN deliveries d ON d.id = unhex(j.value)";
 
 /// How many lists [`LOOK`] takes.
-const QUESTIONS: usize = 7;
+const QUESTIONS: usize = 8;
 
 macro_rules! write {
     () => {
@@ -46,7 +48,7 @@ macro_rules! write {
 UPDATE deliveries SET
     checks = CASE WHEN j.value->>9 = 1 AND (state = 1 OR (uncertain = 1 AND j.value->>7 = 0)) THEN 0 ELSE checks END,
     state = j.value->>1, reason = j.value->>2, due_at = coalesce(j.value->>3, due_at), updated_at = j.value->>4,
-    attempts = max(0, attempts - (j.value->>5)), parts_sent = coalesce(j.value->>6, parts_sent), uncertain = j.value->>7,
+    attempts = max(0, attempts - (state = 1) * (j.value->>5)), parts_sent = coalesce(j.value->>6, parts_sent), uncertain = j.value->>7,
     provider_message_id = coalesce(j.value->>8, provider_message_id), lease_token = NULL, lease_until = NULL
   FROM json_each($1) j WHERE deliveries.id = unhex(j.value->>0);
 INSERT INTO attempts
@@ -59,7 +61,12 @@ DELETE FROM timers WHERE lead_id IN (SELECT unhex(j.value) FROM json_each($5) j)
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
   SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->4, j.value->>5
   FROM json_each($6) j;
-UPDATE deliveries SET state = 15, updated_at = j.value->>1 FROM json_each($7) j
+UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = j.value->>1, updated_at = j.value->>1
+  FROM json_each($14) j WHERE deliveries.id = unhex(j.value->>0);
+UPDATE deliveries SET state = j.value->>1, reason = j.value->>2, uncertain = 0, updated_at = max(updated_at, j.value->>3),
+    lease_token = NULL, lease_until = NULL
+  FROM json_each($15) j WHERE deliveries.id = unhex(j.value->>0);
+UPDATE deliveries SET state = 15, updated_at = j.value->>1, lease_token = NULL, lease_until = NULL FROM json_each($7) j
   WHERE deliveries.lead_id = unhex(j.value->>0) AND state = 0 AND purpose = 'offer';
 INSERT INTO unique_keys
   SELECT unhex(j.value->>0), unhex(j.value->>1), j.value->>2 FROM json_each($8) j WHERE true
@@ -91,7 +98,7 @@ pub(super) const WRITE: &str = write!();
 pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
 
 /// How many lists [`WRITE`] takes.
-const CHANGES: usize = 13;
+const CHANGES: usize = 15;
 
 /// An id or a digest of 16 bytes, as SQLite's `unhex` wants it.
 struct Hex(Uuid);
@@ -134,8 +141,8 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
-        self.lists[3].push(&Hex(settlement.delivery_id.as_uuid()), "a delivery")
+    pub(super) fn delivery(&mut self, delivery: DeliveryId) -> Result<()> {
+        self.lists[3].push(&Hex(delivery.as_uuid()), "a delivery")
     }
 
     pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
@@ -148,7 +155,10 @@ impl Questions {
             self.lists[2].push(&key, "an idempotency key")?;
         }
         if let Some(settlement) = &transition.settlement {
-            self.settlement(settlement)?;
+            self.delivery(settlement.delivery_id)?;
+        }
+        if let Some(receipt) = &transition.receipt {
+            self.lists[7].push(&Hex(receipt.delivery_id.as_uuid()), "a delivery")?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[4].push(&Hex(timer.as_uuid()), "a timer")?;
@@ -191,7 +201,12 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
             }
             4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
             5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
-            _ => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+            6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+            _ => {
+                let state = DeliveryState::from_number(integer(row, 4)?);
+                let state = state.ok_or_else(|| unreadable("deliveries.state"))?;
+                facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state);
+            }
         }
     }
     Ok(facts)
@@ -232,7 +247,19 @@ impl Changes {
         }
     }
 
-    pub(super) fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
+    pub(super) fn beginning(&mut self, beginning: &Beginning) -> Result<()> {
+        let row = (Hex(beginning.delivery_id.as_uuid()), beginning.at.timestamp_millis());
+        self.lists[13].push(&row, "a beginning")
+    }
+
+    pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
+        let id = Hex(receipt.delivery_id.as_uuid());
+        let at = receipt.attempt.started_at.timestamp_millis();
+        self.lists[14].push(&(id, receipt.state.number(), &receipt.reason, at), "a receipt")?;
+        self.attempt(receipt.delivery_id, &receipt.attempt)
+    }
+
+    fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
         self.lists[1].push(&(Hex(delivery.as_uuid()), attempt), "an attempt")
     }
 
@@ -244,6 +271,9 @@ impl Changes {
         let at = transition.at.timestamp_millis();
         if let Some(settlement) = &transition.settlement {
             self.settlement(settlement)?;
+        }
+        if let Some(receipt) = &transition.receipt {
+            self.receipt(receipt)?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[2].push(&Hex(timer.as_uuid()), "a timer")?;
@@ -316,7 +346,7 @@ impl Changes {
             new.lead_id.map(|lead| Hex(lead.as_uuid())),
             Hex(new.channel_id.as_uuid()),
             new.spec.purpose.as_str(),
-            i32::from(new.lease.is_some()),
+            i32::from(new.begun),
             new.created_at.timestamp_millis(),
             new.due_at.timestamp_millis(),
             new.expires_at.timestamp_millis(),

@@ -49,7 +49,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let texts = [LOOK, WRITE, FORGET].into_iter().flat_map(|text| text.split(";\n"));
     let group = texts.filter(|statement| !ends.contains(statement));
     let mut statements: Vec<String> = group.map(str::to_owned).collect();
-    assert_eq!(statements.len(), 16);
+    assert_eq!(statements.len(), 18);
     statements.extend([BUSY, CLAIM_TIMERS, LEADS, EVENTS, LOST].map(str::to_owned));
     statements.extend([claim_deliveries(), next_due()]);
     statements.extend(filters.iter().map(list_deliveries));

@@ -3,9 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use fastlead_core::decide::UniqueKey;
+use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use fastlead_core::port::{
-    CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settlement, Transition,
+    Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settlement, Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -24,6 +25,8 @@ pub(super) struct Facts {
     pub inbound: HashSet<(ChannelId, String)>,
     /// Events that are in some lead's history already.
     pub events: HashSet<EventId>,
+    /// Where the deliveries stand that receipts are about.
+    pub states: HashMap<DeliveryId, DeliveryState>,
 }
 
 /// An idempotency key that was used.
@@ -60,15 +63,20 @@ impl Resolver {
 
     /// Whether the settlement holds; then it takes the delivery.
     pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
-        let holds = self.holds(settlement) && !self.taken.deliveries.contains(&settlement.delivery_id);
-        if holds {
-            self.taken.deliveries.insert(settlement.delivery_id);
-        }
-        holds
+        self.take(settlement.delivery_id, settlement.token)
     }
 
-    fn holds(&self, settlement: &Settlement) -> bool {
-        self.facts.tokens.get(&settlement.delivery_id.as_uuid()) == Some(&settlement.token)
+    /// Whether the attempt may begin; then it takes the delivery.
+    pub(super) fn begin(&mut self, beginning: &Beginning) -> bool {
+        self.take(beginning.delivery_id, beginning.token)
+    }
+
+    fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> bool {
+        self.holds(delivery, token) && self.taken.deliveries.insert(delivery)
+    }
+
+    fn holds(&self, delivery: DeliveryId, token: LeaseToken) -> bool {
+        self.facts.tokens.get(&delivery.as_uuid()) == Some(&token)
     }
 
     /// `Ok` takes everything that the transition needs.
@@ -80,6 +88,7 @@ impl Resolver {
         }
         taken.events.insert(transition.event_id);
         taken.deliveries.extend(transition.settlement.as_ref().map(|settlement| settlement.delivery_id));
+        taken.deliveries.extend(transition.receipt.as_ref().map(|receipt| receipt.delivery_id));
         taken.timers.extend(transition.fired.map(|(timer, _)| timer));
         let inbound = transition.inbound.as_ref();
         taken.inbound.extend(inbound.map(|inbound| (inbound.channel_id, inbound.provider_event_id.clone())));
@@ -93,9 +102,17 @@ impl Resolver {
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {
         let contended = |taken: bool| if taken { Err(Refusal::Contended) } else { Ok(()) };
         if let Some(settlement) = &transition.settlement
-            && (!self.holds(settlement) || self.taken.deliveries.contains(&settlement.delivery_id))
+            && (!self.holds(settlement.delivery_id, settlement.token)
+                || self.taken.deliveries.contains(&settlement.delivery_id))
         {
             return Err(Refusal::LeaseLost);
+        }
+        if let Some(receipt) = &transition.receipt {
+            let state = self.facts.states.get(&receipt.delivery_id);
+            if !state.is_some_and(|state| state.is_changed_by(receipt.state)) {
+                return Err(Refusal::ReceiptStale);
+            }
+            contended(self.taken.deliveries.contains(&receipt.delivery_id))?;
         }
         if let Some(inbound) = &transition.inbound {
             let key = (inbound.channel_id, inbound.provider_event_id.clone());

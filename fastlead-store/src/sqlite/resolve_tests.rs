@@ -42,6 +42,7 @@ fn new_lead() -> Transition {
         reservations: Vec::new(),
         idempotency: None,
         settlement: None,
+        receipt: None,
         inbound: None,
         fired: None,
     }

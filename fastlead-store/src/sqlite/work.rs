@@ -3,15 +3,15 @@
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
+use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord, LeasedTimer, SettleOutcome,
-    Settlement, Store, Transition,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
+    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
-use fastlead_core::time::{Timestamp, from_millis};
+use fastlead_core::time::Timestamp;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
@@ -36,8 +36,7 @@ pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease
 /// Leases what is due on one channel.
 pub(super) fn claim_deliveries() -> String {
     format!(
-        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, attempts = attempts + (state = 0), checks = checks + (state = 2),
-           last_attempt_at = CASE state WHEN 0 THEN ?2 ELSE last_attempt_at END, state = CASE state WHEN 0 THEN 1 ELSE state END
+        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, checks = checks + (state = 2)
          WHERE id IN (SELECT x.id FROM deliveries x
            WHERE x.channel_id = ?1 AND x.state < 10 AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
            ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT ?5)
@@ -85,12 +84,8 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             .map_err(fault)?;
         for row in &rows {
             let delivery = rows::delivery(row, 0)?;
-            let phase = match delivery.state {
-                DeliveryState::AwaitingReceipt => Phase::Confirm,
-                // A send that begins now is stamped with this moment; one that was cut off, earlier.
-                _ if delivery.last_attempt_at == Some(from_millis(now)) => Phase::Send,
-                _ => Phase::Recover,
-            };
+            let phase =
+                LeasedDelivery::phase(delivery.state).ok_or_else(|| unreadable("deliveries.state"))?;
             claimed.deliveries.push(LeasedDelivery { delivery, phase, lease: request.lease });
         }
     }
@@ -127,14 +122,11 @@ pub(super) fn scope(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Scope> {
 
 async fn record_receipt(
     connection: &mut SqliteConnection,
-    id: DeliveryId,
-    state: DeliveryState,
-    reason: Option<String>,
-    attempt: Attempt,
+    receipt: Receipt,
 ) -> Result<(DeliveryState, bool)> {
     let fault = |error: sqlx::Error| failed("record receipt", &error);
     let row = sqlx::query("SELECT state FROM deliveries WHERE id = ?1")
-        .bind(blob(id.as_uuid()))
+        .bind(blob(receipt.delivery_id.as_uuid()))
         .fetch_optional(&mut *connection)
         .await
         .map_err(fault)?;
@@ -143,30 +135,13 @@ async fn record_receipt(
     })?;
     let before =
         DeliveryState::from_number(integer(&row, 0)?).ok_or_else(|| unreadable("deliveries.state"))?;
-    let changes = match (before, state) {
-        (DeliveryState::Delivered | DeliveryState::Cancelled, _)
-        | (DeliveryState::Failed, DeliveryState::Failed) => false,
-        (_, DeliveryState::Delivered | DeliveryState::Failed) => true,
-        _ => false,
-    };
-    if !changes {
+    if !before.is_changed_by(receipt.state) {
         return Ok((before, false));
     }
-    sqlx::query(
-        "UPDATE deliveries SET state = ?2, reason = ?3, uncertain = 0, updated_at = max(updated_at, ?4), lease_token = NULL,
-           lease_until = NULL WHERE id = ?1",
-    )
-    .bind(blob(id.as_uuid()))
-    .bind(state.number())
-    .bind(reason)
-    .bind(attempt.started_at.timestamp_millis())
-    .execute(&mut *connection)
-    .await
-    .map_err(fault)?;
     let mut changed = Changes::default();
-    changed.attempt(id, &attempt)?;
+    changed.receipt(&receipt)?;
     changed.write(WRITE, connection).await.map_err(fault)?;
-    Ok((state, true))
+    Ok((receipt.state, true))
 }
 
 async fn record_inbound(
@@ -213,6 +188,10 @@ impl Store for SqliteStore {
 
     async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
         self.writer.settle(settlement).await
+    }
+
+    async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
+        self.writer.begin(beginning).await
     }
 
     async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
@@ -297,16 +276,8 @@ impl Store for SqliteStore {
         row.map(|row| rows::delivery(&row, 0)).transpose()
     }
 
-    async fn record_receipt(
-        &self,
-        delivery: DeliveryId,
-        state: DeliveryState,
-        reason: Option<String>,
-        attempt: Attempt,
-    ) -> Result<(DeliveryState, bool)> {
-        self.writer
-            .run(move |connection| Box::pin(record_receipt(connection, delivery, state, reason, attempt)))
-            .await
+    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        self.writer.run(move |connection| Box::pin(record_receipt(connection, receipt))).await
     }
 
     async fn record_inbound(

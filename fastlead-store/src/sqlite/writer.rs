@@ -2,7 +2,9 @@
 
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
-use fastlead_core::port::{CommitOutcome, Refusal, SettleOutcome, Settlement, Transition};
+use fastlead_core::port::{
+    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
+};
 use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
@@ -33,6 +35,7 @@ trait Operation: Send {
 enum Member {
     Commit(Box<Transition>, Reply<CommitOutcome>),
     Settle(Box<Settlement>, Reply<SettleOutcome>),
+    Begin(Beginning, Reply<BeginOutcome>),
     Enqueue(Vec<NewDelivery>, Reply<()>),
 }
 
@@ -43,7 +46,8 @@ impl Member {
     fn ask(&self, questions: &mut Questions) -> Result<()> {
         match self {
             Self::Commit(transition, _) => questions.transition(transition),
-            Self::Settle(settlement, _) => questions.settlement(settlement),
+            Self::Settle(settlement, _) => questions.delivery(settlement.delivery_id),
+            Self::Begin(beginning, _) => questions.delivery(beginning.delivery_id),
             Self::Enqueue(..) => Ok(()),
         }
     }
@@ -52,13 +56,15 @@ impl Member {
         let verdict = match self {
             Self::Commit(transition, _) => resolver.commit(transition),
             Self::Settle(settlement, _) if resolver.settle(settlement) => Ok(()),
-            Self::Settle(..) => Err(Refusal::LeaseLost),
+            Self::Begin(beginning, _) if resolver.begin(beginning) => Ok(()),
+            Self::Settle(..) | Self::Begin(..) => Err(Refusal::LeaseLost),
             Self::Enqueue(..) => Ok(()),
         };
         if verdict.is_ok() {
             match self {
                 Self::Commit(transition, _) => changes.transition(transition)?,
                 Self::Settle(settlement, _) => changes.settlement(settlement)?,
+                Self::Begin(beginning, _) => changes.beginning(beginning)?,
                 Self::Enqueue(deliveries, _) => {
                     deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
                 }
@@ -81,6 +87,13 @@ impl Member {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => SettleOutcome::Settled,
                     Err(_) => SettleOutcome::LeaseLost,
+                };
+                reply.send(outcome.map(verdict)).is_err()
+            }
+            Self::Begin(_, reply) => {
+                let verdict = |verdict: Verdict| match verdict {
+                    Ok(()) => BeginOutcome::Begun,
+                    Err(_) => BeginOutcome::LeaseLost,
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
@@ -129,6 +142,10 @@ impl Writer {
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
         self.send(|reply| Job::Member(Member::Settle(Box::new(settlement), reply))).await
+    }
+
+    pub(super) async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
+        self.send(|reply| Job::Member(Member::Begin(beginning, reply))).await
     }
 
     pub(super) async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {

@@ -113,6 +113,7 @@ impl Site {
                 policy: Some(self.policy),
             },
             lease: Some(Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 60) }),
+            begun: true,
         }
     }
 
@@ -176,6 +177,7 @@ impl Site {
                 until: plus_seconds(now, 86_400),
             }),
             settlement: None,
+            receipt: None,
             inbound: None,
             fired: None,
         }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::delivery::{Attempt, Delivery, DeliveryState, LeasedDelivery, NewDelivery};
+use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord, InboundRef, LeadRecord, SettleOutcome,
-    Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord, InboundRef,
+    LeadRecord, Receipt, SettleOutcome, Settled, Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -39,6 +39,9 @@ flaws! {
     FiresTimersAgain
     RetriesAtOnce
     BelievesLateFailures
+    BeginsNothing
+    BeginsForAnybody
+    DropsReceipts
     RepeatsEvents
     ActsTwice
     SharesTheLimit
@@ -119,6 +122,7 @@ impl Store for BrokenStore {
             Flaw::LosesDeliveries => drop(transition.deliveries.pop()),
             Flaw::FiresTimersAgain => transition.fired = None,
             Flaw::ActsTwice => transition.inbound = None,
+            Flaw::DropsReceipts => transition.receipt = None,
             Flaw::SettlesBeforeDeciding => {
                 if let Some(settlement) = transition.settlement.take() {
                     self.inner.settle(settlement).await?;
@@ -138,6 +142,18 @@ impl Store for BrokenStore {
     async fn settle(&self, mut settlement: Settlement) -> Result<SettleOutcome> {
         self.worsen(&mut settlement);
         self.inner.settle(settlement).await
+    }
+
+    async fn begin(&self, mut beginning: Beginning) -> Result<BeginOutcome> {
+        if self.has(Flaw::BeginsNothing) {
+            return Ok(BeginOutcome::Begun);
+        }
+        if self.has(Flaw::BeginsForAnybody)
+            && let Some(token) = self.seen.lock().unwrap().tokens.get(&beginning.delivery_id)
+        {
+            beginning.token = *token;
+        }
+        self.inner.begin(beginning).await
     }
 
     async fn enqueue(&self, mut deliveries: Vec<NewDelivery>) -> Result<()> {
@@ -208,14 +224,9 @@ impl Store for BrokenStore {
         Ok(None)
     }
 
-    async fn record_receipt(
-        &self,
-        delivery: DeliveryId,
-        state: DeliveryState,
-        reason: Option<String>,
-        attempt: Attempt,
-    ) -> Result<(DeliveryState, bool)> {
-        let answer = self.inner.record_receipt(delivery, state, reason, attempt).await?;
+    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        let state = receipt.state;
+        let answer = self.inner.record_receipt(receipt).await?;
         let late = self.has(Flaw::BelievesLateFailures) && answer == (DeliveryState::Delivered, false);
         Ok(if late { (state, true) } else { answer })
     }

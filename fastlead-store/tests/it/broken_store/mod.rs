@@ -74,6 +74,11 @@ caught! {
     a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
     a_retry_without_its_delay: RetriesAtOnce by
         a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;
+    an_attempt_that_leaves_no_mark: BeginsNothing by
+        an_attempt_begins_under_its_lease a_lease_that_ran_out_is_taken_over random_histories_fit_the_model;
+    an_attempt_begun_by_anybody: BeginsForAnybody by
+        an_attempt_begins_under_its_lease random_histories_fit_the_model;
+    a_receipt_that_is_dropped: DropsReceipts by a_receipt_stands_and_falls_with_its_decision;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;

@@ -21,7 +21,11 @@ pub async fn cancelled_offers_are_not_sent<H: StoreHarness>() -> Outcome {
     let (lead, other) = (tenant.lead_id(), tenant.lead_id());
     let offer = tenant.delivery(Some(lead), start());
     let later = NewDelivery { due_at: at(600), ..tenant.delivery(Some(lead), start()) };
-    let sending = NewDelivery { lease: Some(tenant.lease(start())), ..tenant.delivery(Some(lead), start()) };
+    let sending = NewDelivery {
+        lease: Some(tenant.lease(start())),
+        begun: true,
+        ..tenant.delivery(Some(lead), start())
+    };
     let mut reply = tenant.delivery(Some(lead), start());
     reply.spec.purpose = Purpose::AutoReply;
     let foreign = tenant.delivery(Some(other), start());

@@ -25,8 +25,8 @@ impl Known {
             order: new.order_key,
             created_at: new.created_at,
             due_at: new.due_at,
-            state: if new.lease.is_some() { DeliveryState::Sending } else { DeliveryState::Pending },
-            attempts: u32::from(new.lease.is_some()),
+            state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
+            attempts: u32::from(new.begun),
             lease: new.lease,
         }
     }

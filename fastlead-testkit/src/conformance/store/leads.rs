@@ -14,7 +14,7 @@ use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// The delivery that a store has to keep for `new`.
 fn expected(new: &NewDelivery) -> Delivery {
-    let sending = new.lease.is_some();
+    let sending = new.begun;
     Delivery {
         id: new.id,
         scope: new.scope,
@@ -43,7 +43,11 @@ pub async fn a_new_lead_reads_back_with_its_work<H: StoreHarness>() -> Outcome {
     let lead = tenant.lead_id();
     let base = tenant.capture(lead, start());
     let deliveries = vec![
-        NewDelivery { lease: Some(tenant.lease(start())), ..tenant.delivery(Some(lead), start()) },
+        NewDelivery {
+            lease: Some(tenant.lease(start())),
+            begun: true,
+            ..tenant.delivery(Some(lead), start())
+        },
         NewDelivery { due_at: at(30), order_key: Some(order_key(1)), ..tenant.delivery(Some(lead), start()) },
     ];
     let timer = tenant.timer(TimerName::Escalate(0), at(60));

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
 use fastlead_core::id::LeaseToken;
-use fastlead_core::port::{ClaimRequest, SettleOutcome};
+use fastlead_core::port::{BeginOutcome, Beginning, ClaimRequest, SettleOutcome, Transition};
 
 use super::StoreHarness;
-use super::sample::{at, begin, claimed, delivery, ended, retry, settled, settlement, start};
+use super::sample::{applied, at, begin, begun, claimed, delivery, ended, retry, settled, settlement, start};
 use crate::conformance::{Outcome, Verdict, ensure};
 
 /// Sixteen claimers share 500 deliveries: each is leased exactly once, and none is left.
@@ -63,8 +63,8 @@ pub async fn a_claim_takes_the_longest_due_within_its_limits<H: StoreHarness>() 
         ensure!(found == leased.delivery, "claimed {:?}, stored {found:?}", leased.delivery);
         ensure!(leased.phase == Phase::Send, "new work is claimed in phase {:?}", leased.phase);
         ensure!(
-            (found.state, found.attempts, found.last_attempt_at) == (DeliveryState::Sending, 1, Some(at(50))),
-            "a claimed delivery is {found:?}"
+            (found.state, found.attempts, found.last_attempt_at) == (DeliveryState::Pending, 0, None),
+            "claiming began an attempt: {found:?}"
         );
     }
     let none = claimed(&*store, tenant.claim(at(50), 0)).await?;
@@ -82,21 +82,30 @@ pub async fn a_claim_takes_the_longest_due_within_its_limits<H: StoreHarness>() 
 /// A lease that runs out while sending is taken over in phase `Recover`; the attempt counts as it was.
 pub async fn a_lease_that_ran_out_is_taken_over<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
-    // One that was leased with its insert, and one that was claimed.
+    // One that was leased with its insert, one that was claimed and begun, and two that were never begun.
     let (_, with_insert, first) = tenant.leased(&*store, start()).await?;
-    let waiting = tenant.delivery(None, start());
-    store.enqueue(vec![waiting.clone()]).await?;
+    let (waiting, idle) = (tenant.delivery(None, start()), tenant.delivery(None, start()));
+    let held = NewDelivery { lease: Some(first), ..tenant.delivery(None, start()) };
+    let unbegun = HashSet::from([idle.id, held.id]);
+    store.enqueue(vec![waiting.clone(), idle, held]).await?;
     let request = ClaimRequest { lease: first, ..tenant.claim(start(), 10) };
     let got = claimed(&*store, request).await?;
-    ensure!(got == [waiting.id], "expected only the delivery that is not leased, got {got:?}");
+    ensure!(got.len() == 2 && got.contains(&waiting.id), "expected what is not leased, got {got:?}");
+    begun(&*store, waiting.id, first.token, start()).await?;
     let early = claimed(&*store, tenant.claim(at(59), 10)).await?;
     ensure!(early.is_empty(), "leased work was claimed before its lease had run out: {early:?}");
 
     let takeover = tenant.claim(at(60), 10);
     let token = takeover.lease.token;
     let taken = store.claim(takeover).await?.deliveries;
-    ensure!(taken.len() == 2, "{} of 2 deliveries were taken over", taken.len());
-    for leased in &taken {
+    ensure!(taken.len() == 4, "{} of 4 deliveries were taken over", taken.len());
+    for leased in taken.iter().filter(|leased| unbegun.contains(&leased.delivery.id)) {
+        ensure!(
+            (leased.phase, leased.delivery.attempts) == (Phase::Send, 0),
+            "what was never begun is taken over as {leased:?}"
+        );
+    }
+    for leased in taken.iter().filter(|leased| !unbegun.contains(&leased.delivery.id)) {
         ensure!(
             leased.phase == Phase::Recover,
             "a dead worker's delivery is claimed in phase {:?}",
@@ -122,6 +131,47 @@ pub async fn a_lease_that_ran_out_is_taken_over<H: StoreHarness>() -> Outcome {
         ensure!(attempts.is_empty(), "a refused settlement left an attempt behind");
         settled(&*store, settlement(id, token, at(61), ended(DeliveryState::Delivered))).await?;
     }
+    Ok(Verdict::Held)
+}
+
+/// An attempt begins under its lease only, and is on the record from then on.
+pub async fn an_attempt_begins_under_its_lease<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (lead, now) = (tenant.lead_id(), start());
+    let offers = [tenant.delivery(Some(lead), now), tenant.delivery(Some(lead), now)];
+    let [mine, cancelled] = [offers[0].id, offers[1].id];
+    applied(&*store, Transition { deliveries: offers.to_vec(), ..tenant.capture(lead, now) }).await?;
+    let request = tenant.claim(now, 10);
+    let token = request.lease.token;
+    let got = claimed(&*store, request).await?;
+    ensure!(got.len() == 2, "expected both offers, got {got:?}");
+    let by = |delivery_id, token, at| Beginning { delivery_id, token, at };
+    let stranger = LeaseToken::generate(&*tenant.ids, now);
+    let outcome = store.begin(by(mine, stranger, at(1))).await?;
+    ensure!(outcome == BeginOutcome::LeaseLost, "a stranger began an attempt");
+    let found = delivery(&*store, &tenant, mine).await?;
+    ensure!(
+        (found.state, found.attempts) == (DeliveryState::Pending, 0),
+        "a refused beginning changed the delivery: {found:?}"
+    );
+    begun(&*store, mine, token, at(2)).await?;
+    let found = delivery(&*store, &tenant, mine).await?;
+    ensure!(
+        (found.state, found.attempts, found.last_attempt_at) == (DeliveryState::Sending, 1, Some(at(2))),
+        "an attempt that has begun is {found:?}"
+    );
+
+    // What is leased and not begun is cancelled, and cannot be begun any more; what has begun stays.
+    applied(&*store, Transition { cancel_offers: true, ..tenant.decide(lead, 1, at(3)) }).await?;
+    let outcome = store.begin(by(cancelled, token, at(4))).await?;
+    ensure!(outcome == BeginOutcome::LeaseLost, "a cancelled delivery was begun");
+    for (id, wanted) in [(mine, DeliveryState::Sending), (cancelled, DeliveryState::Cancelled)] {
+        let state = delivery(&*store, &tenant, id).await?.state;
+        ensure!(state == wanted, "after the offers were cancelled, {id} is {state:?}, not {wanted:?}");
+    }
+    settled(&*store, settlement(mine, token, at(5), ended(DeliveryState::Sent))).await?;
+    let outcome = store.begin(by(mine, token, at(6))).await?;
+    ensure!(outcome == BeginOutcome::LeaseLost, "a delivery that has ended was begun again");
     Ok(Verdict::Held)
 }
 
@@ -178,8 +228,6 @@ pub async fn expired_deliveries_are_claimed<H: StoreHarness>() -> Outcome {
 /// The next due moment is the earliest at which a claim could bring something.
 pub async fn next_due_names_the_next_moment<H: StoreHarness>() -> Outcome {
     use fastlead_core::decide::TimerName;
-    use fastlead_core::port::Transition;
-
     let (_harness, store, tenant) = begin::<H>().await?;
     let channels = [tenant.channel];
     let none = store.next_due(start(), &channels).await?;
@@ -199,8 +247,7 @@ pub async fn next_due_names_the_next_moment<H: StoreHarness>() -> Outcome {
     next(start(), 500, "a delivery that is due later, and one of a channel that was not asked for").await?;
     let lead = tenant.lead_id();
     let timer = tenant.timer(TimerName::Unanswered, at(300));
-    super::sample::applied(&*store, Transition { timers: vec![timer], ..tenant.capture(lead, start()) })
-        .await?;
+    applied(&*store, Transition { timers: vec![timer], ..tenant.capture(lead, start()) }).await?;
     next(start(), 300, "a timer that is due later").await?;
     let (_, id, lease) = tenant.leased(&*store, start()).await?;
     next(at(1), 60, "a lease that runs out").await?;

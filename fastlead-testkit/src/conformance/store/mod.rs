@@ -80,8 +80,8 @@ pub mod checks {
     };
     pub use super::leases::{
         a_claim_takes_the_longest_due_within_its_limits, a_lease_that_ran_out_is_taken_over,
-        concurrent_claimers_share_the_work, expired_deliveries_are_claimed, next_due_names_the_next_moment,
-        only_the_holder_settles,
+        an_attempt_begins_under_its_lease, concurrent_claimers_share_the_work,
+        expired_deliveries_are_claimed, next_due_names_the_next_moment, only_the_holder_settles,
     };
     pub use super::lists::{
         a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
@@ -96,7 +96,8 @@ pub mod checks {
         an_unknown_outcome_is_kept, what_has_ended_stays_ended,
     };
     pub use super::receipts::{
-        a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason, receipts_come_in_any_order,
+        a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
+        a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
     };
     pub use super::repair::{
         recovery_is_bounded_resumable_and_idempotent, retry_makes_a_failed_delivery_due,
@@ -134,6 +135,7 @@ macro_rules! __for_each_store_check {
             concurrent_claimers_share_the_work
             a_claim_takes_the_longest_due_within_its_limits
             a_lease_that_ran_out_is_taken_over
+            an_attempt_begins_under_its_lease
             only_the_holder_settles
             expired_deliveries_are_claimed
             next_due_names_the_next_moment
@@ -157,6 +159,7 @@ macro_rules! __for_each_store_check {
             pending_events_survive_a_restart
             receipts_come_in_any_order
             a_receipt_brings_its_reason
+            a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
             retry_makes_a_failed_delivery_due
             recovery_is_bounded_resumable_and_idempotent

@@ -12,8 +12,8 @@ use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, OrderKey, Phase};
 use fastlead_core::id::{DeliveryId, LeadId, LeaseToken};
 use fastlead_core::port::{
-    ClaimRequest, CommitOutcome, DeliveryFilter, Guard, PageRequest, Refusal, Reservation, SettleOutcome,
-    Transition,
+    BeginOutcome, Beginning, ClaimRequest, CommitOutcome, DeliveryFilter, Guard, PageRequest, Receipt,
+    Refusal, Reservation, SettleOutcome, Transition,
 };
 use fastlead_core::time::Timestamp;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -94,6 +94,7 @@ impl<'a> Case<'a> {
                     case.decide(lead, stale, cancel_offers, &deliveries).await?;
                 }
                 Operation::Claim { limits } => case.claim(limits).await.map(drop)?,
+                Operation::Begin { lease } => case.begin(lease).await?,
                 Operation::Settle { lease, result } => case.settle_one(lease, &result).await?,
                 Operation::Receipt { delivery, arrived } => case.receipt(delivery, arrived).await?,
                 Operation::Advance { seconds } => case.seconds += seconds,
@@ -123,6 +124,7 @@ impl<'a> Case<'a> {
                 due_at: at(self.seconds + wanted.delay),
                 order_key: order,
                 lease: wanted.leased.then(|| self.tenant.lease(self.now())),
+                begun: wanted.begun,
                 ..self.tenant.delivery(Some(lead), self.now())
             };
             (wanted.channel, delivery)
@@ -191,6 +193,7 @@ impl<'a> Case<'a> {
         let pending = |known: &&mut Known| known.lead == lead && known.state == DeliveryState::Pending;
         for known in self.deliveries.values_mut().filter(pending).filter(|_| cancel) {
             known.state = DeliveryState::Cancelled;
+            known.lease = None;
         }
         self.add(lead, &new);
         Ok(())
@@ -248,13 +251,24 @@ impl<'a> Case<'a> {
         for (id, _) in &given {
             let Some(known) = self.deliveries.get_mut(id) else { continue };
             known.lease = Some(lease);
-            if known.state == DeliveryState::Pending {
-                known.state = DeliveryState::Sending;
-                known.attempts += 1;
-            }
         }
         self.leases.extend(&given);
         Ok(given)
+    }
+
+    async fn begin(&mut self, pick: usize) -> Result<(), Violation> {
+        let Some(index) = pick.checked_rem(self.leases.len()) else { return Ok(()) };
+        let (delivery_id, token) = self.leases[index];
+        let answer = self.store.begin(Beginning { delivery_id, token, at: self.now() }).await?;
+        let Some(known) = self.deliveries.get_mut(&delivery_id) else { return Ok(()) };
+        let held = known.lease.is_some_and(|lease| lease.token == token);
+        let expected = if held { BeginOutcome::Begun } else { BeginOutcome::LeaseLost };
+        ensure!(answer == expected, "beginning {delivery_id}: expected {expected:?}, got {answer:?}");
+        if held {
+            known.state = DeliveryState::Sending;
+            known.attempts += 1;
+        }
+        Ok(())
     }
 
     async fn settle_one(&mut self, pick: usize, result: &Worked) -> Result<(), Violation> {
@@ -285,8 +299,9 @@ impl<'a> Case<'a> {
             match *result {
                 Worked::Ended(state) => known.state = state,
                 Worked::Retry { counted, .. } => {
+                    let back = known.state == DeliveryState::Sending && !counted;
                     known.state = DeliveryState::Pending;
-                    known.attempts = known.attempts.saturating_sub(u32::from(!counted));
+                    known.attempts = known.attempts.saturating_sub(u32::from(back));
                 }
                 Worked::Await { .. } => known.state = DeliveryState::AwaitingReceipt,
             }
@@ -310,7 +325,9 @@ impl<'a> Case<'a> {
         let (id, known) = &mut candidates[index];
         let told = if arrived { Delivered } else { Failed };
         let wanted = if known.state == Delivered { Delivered } else { told };
-        let answer = self.store.record_receipt(**id, told, None, attempt(1, now, "receipt")).await?;
+        let attempt = attempt(1, now, "receipt");
+        let receipt = Receipt { delivery_id: **id, state: told, reason: None, attempt };
+        let answer = self.store.record_receipt(receipt).await?;
         let expected = (wanted, wanted != known.state);
         ensure!(answer == expected, "a receipt for {id}: expected {expected:?}, got {answer:?}");
         known.state = wanted;

@@ -29,6 +29,11 @@ pub(super) enum Operation {
         /// The limit of each channel.
         limits: [u32; 2],
     },
+    /// Somebody who has held a lease at any time begins an attempt.
+    Begin {
+        /// Picks the lease among all there ever were.
+        lease: usize,
+    },
     /// Somebody who has held a lease at any time settles.
     Settle {
         /// Picks the lease among all there ever were.
@@ -59,6 +64,8 @@ pub(super) struct Wanted {
     pub(super) order: Option<u8>,
     /// Whether it is leased with the insert; not where it has a key of order.
     pub(super) leased: bool,
+    /// Whether its attempt begins with the insert too.
+    pub(super) begun: bool,
     /// How many seconds from now it is due.
     pub(super) delay: u64,
 }
@@ -72,14 +79,19 @@ pub(super) enum Worked {
 }
 
 fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
-    let one =
-        (0..2_usize, prop::option::of(0..2_u8), any::<bool>(), prop_oneof![3 => Just(0), 1 => 1..90_u64])
-            .prop_map(|(channel, order, leased, delay)| Wanted {
-                channel,
-                order,
-                leased: leased && order.is_none(),
-                delay,
-            });
+    let one = (
+        0..2_usize,
+        prop::option::of(0..2_u8),
+        any::<[bool; 2]>(),
+        prop_oneof![3 => Just(0), 1 => 1..90_u64],
+    )
+        .prop_map(|(channel, order, [leased, begun], delay)| Wanted {
+            channel,
+            order,
+            leased: leased && order.is_none(),
+            begun: leased && begun && order.is_none(),
+            delay,
+        });
     prop::collection::vec(one, 0..4)
 }
 
@@ -106,6 +118,7 @@ pub(super) fn history() -> impl Strategy<Value = Vec<Operation>> {
             |(lead, stale, cancel_offers, deliveries)| Operation::Decide { lead, stale, cancel_offers, deliveries }
         ),
         4 => [0..4_u32, 0..4_u32].prop_map(|limits| Operation::Claim { limits }),
+        3 => any::<usize>().prop_map(|lease| Operation::Begin { lease }),
         5 => (any::<usize>(), worked()).prop_map(|(lease, result)| Operation::Settle { lease, result }),
         1 => (any::<usize>(), any::<bool>()).prop_map(|(delivery, arrived)| Operation::Receipt { delivery, arrived }),
         3 => (1..100_u64).prop_map(|seconds| Operation::Advance { seconds }),

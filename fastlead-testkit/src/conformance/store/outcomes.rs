@@ -4,7 +4,9 @@ use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
 use fastlead_core::port::{SettleOutcome, Settled};
 
 use super::StoreHarness;
-use super::sample::{at, attempt, awaiting, begin, claimed, delivery, retry, settled, settlement, start};
+use super::sample::{
+    at, attempt, awaiting, begin, begun, claimed, delivery, retry, settled, settlement, start,
+};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// A retried delivery waits for its moment, and its next attempt has the next number.
@@ -25,16 +27,19 @@ pub async fn a_retry_waits_for_its_moment<H: StoreHarness>() -> Outcome {
     );
     let early = claimed(&*store, tenant.claim(at(29), 1)).await?;
     ensure!(early.is_empty(), "a retry was claimed before its moment");
-    let again = store.claim(tenant.claim(at(30), 1)).await?.deliveries;
+    let request = tenant.claim(at(30), 1);
+    let token = request.lease.token;
+    let again = store.claim(request).await?.deliveries;
     let [again] = again.as_slice() else { return Err(Violation::new("a due retry was not claimed")) };
     ensure!(
-        (again.phase, again.delivery.attempts, again.delivery.parts_sent) == (Phase::Send, 2, 1),
+        (again.phase, again.delivery.attempts, again.delivery.parts_sent) == (Phase::Send, 1, 1),
         "the second attempt is {again:?}"
     );
+    begun(&*store, id, token, at(31)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
     ensure!(
-        again.delivery.last_attempt_at == Some(at(30)),
-        "the second attempt began at {:?}",
-        again.delivery.last_attempt_at
+        (found.attempts, found.last_attempt_at) == (2, Some(at(31))),
+        "the second attempt that has begun is {found:?}"
     );
     Ok(Verdict::Held)
 }
@@ -43,15 +48,24 @@ pub async fn a_retry_waits_for_its_moment<H: StoreHarness>() -> Outcome {
 pub async fn an_uncounted_retry_gives_its_number_back<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let (_, id, mut lease) = tenant.leased(&*store, start()).await?;
-    for round in 0..3 {
+    for round in 0..3_u64 {
         settled(&*store, settlement(id, lease.token, at(round), retry(at(round + 1), false))).await?;
         let found = delivery(&*store, &tenant, id).await?;
         ensure!(found.attempts == 0, "after {} uncounted attempts {} count", round + 1, found.attempts);
         let request = tenant.claim(at(round + 1), 1);
         lease = request.lease;
         let got = store.claim(request).await?.deliveries;
-        ensure!(got.len() == 1 && got[0].delivery.attempts == 1, "the next attempt is {got:?}");
+        ensure!(got.len() == 1 && got[0].delivery.attempts == 0, "the next attempt is {got:?}");
+        begun(&*store, id, lease.token, at(round + 1)).await?;
     }
+    // One that counts, and then one that never began: there is nothing to give back.
+    settled(&*store, settlement(id, lease.token, at(3), retry(at(4), true))).await?;
+    let request = tenant.claim(at(4), 1);
+    lease = request.lease;
+    store.claim(request).await?;
+    settled(&*store, settlement(id, lease.token, at(4), retry(at(5), false))).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(found.attempts == 1, "what never began gave back an attempt that was made: {found:?}");
     Ok(Verdict::Held)
 }
 
@@ -146,7 +160,7 @@ pub async fn what_has_ended_stays_ended<H: StoreHarness>() -> Outcome {
         DeliveryState::Ambiguous,
     ] {
         let lease = tenant.lease(start());
-        let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
+        let new = NewDelivery { lease: Some(lease), begun: true, ..tenant.delivery(None, start()) };
         let id = new.id;
         store.enqueue(vec![new]).await?;
         let mut first = settlement(id, lease.token, at(1), retry(at(2), true));

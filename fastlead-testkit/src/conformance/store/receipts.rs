@@ -3,14 +3,21 @@
 use fastlead_core::channel::MessageReference;
 use fastlead_core::delivery::{Attempt, AttemptOperation, DeliveryState, NewDelivery};
 use fastlead_core::id::DeliveryId;
-use fastlead_core::port::Settled;
+use fastlead_core::port::{Receipt, Refusal, Settled, Transition};
 
-use super::sample::{Tenant, at, attempt, awaiting, begin, claimed, delivery, settled, settlement, start};
+use super::sample::{
+    Tenant, applied, at, attempt, awaiting, begin, claimed, delivery, refused, settled, settlement, start,
+};
 use super::{FullStore, StoreHarness};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
-fn receipt(seconds: u64) -> Attempt {
+fn attempted(seconds: u64) -> Attempt {
     Attempt { operation: AttemptOperation::Receipt, ..attempt(1, at(seconds), "receipt") }
+}
+
+fn receipt(delivery_id: DeliveryId, state: DeliveryState, seconds: u64) -> Receipt {
+    let reason = (state == DeliveryState::Failed).then(|| "recipient".to_owned());
+    Receipt { delivery_id, state, reason, attempt: attempted(seconds) }
 }
 
 /// A delivery in the state, reached by way of an accepted message where there is one.
@@ -23,7 +30,7 @@ async fn in_state(
         return tenant.ended(store, state, start()).await;
     }
     let lease = tenant.lease(start());
-    let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
+    let new = NewDelivery { lease: Some(lease), begun: true, ..tenant.delivery(None, start()) };
     let id = new.id;
     store.enqueue(vec![new]).await?;
     settled(store, settlement(id, lease.token, at(1), awaiting(at(60), false))).await?;
@@ -50,8 +57,7 @@ pub async fn receipts_come_in_any_order<H: StoreHarness>() -> Outcome {
                 let wanted = if state == Delivered { Delivered } else { told };
                 let changed = wanted != state;
                 let seconds = 10 + u64::try_from(index).unwrap_or(0);
-                let reason = (told == Failed).then(|| "recipient".to_owned());
-                let answer = store.record_receipt(id, told, reason, receipt(seconds)).await?;
+                let answer = store.record_receipt(receipt(id, told, seconds)).await?;
                 ensure!(
                     answer == (wanted, changed),
                     "{first:?}, receipts {order:?}: number {index} was answered {answer:?}, not {:?}",
@@ -73,7 +79,7 @@ pub async fn receipts_come_in_any_order<H: StoreHarness>() -> Outcome {
         }
     }
     let cancelled = in_state(&*store, &tenant, DeliveryState::Cancelled).await?;
-    let answer = store.record_receipt(cancelled, Failed, None, receipt(10)).await?;
+    let answer = store.record_receipt(receipt(cancelled, Failed, 10)).await?;
     ensure!(
         answer == (DeliveryState::Cancelled, false),
         "a failure changed a cancelled delivery: {answer:?}"
@@ -85,15 +91,50 @@ pub async fn receipts_come_in_any_order<H: StoreHarness>() -> Outcome {
 pub async fn a_receipt_brings_its_reason<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let id = in_state(&*store, &tenant, DeliveryState::AwaitingReceipt).await?;
-    store.record_receipt(id, DeliveryState::Failed, Some("recipient".to_owned()), receipt(10)).await?;
+    store.record_receipt(receipt(id, DeliveryState::Failed, 10)).await?;
     let found = delivery(&*store, &tenant, id).await?;
     ensure!(found.reason.as_deref() == Some("recipient"), "the reason of the failure is {:?}", found.reason);
-    store.record_receipt(id, DeliveryState::Delivered, None, receipt(11)).await?;
+    store.record_receipt(receipt(id, DeliveryState::Delivered, 11)).await?;
     let found = delivery(&*store, &tenant, id).await?;
     ensure!(found.reason.is_none(), "a delivery that has arrived kept the reason {:?}", found.reason);
     let attempts = store.attempts(tenant.scope.workspace_id, id).await?;
     let last = attempts.last().map(|record| &record.attempt);
-    ensure!(last == Some(&receipt(11)), "the receipt was recorded as {last:?}");
+    ensure!(last == Some(&attempted(11)), "the receipt was recorded as {last:?}");
+    Ok(Verdict::Held)
+}
+
+/// A receipt and the decision it leads to are recorded together or not at all, and once.
+pub async fn a_receipt_stands_and_falls_with_its_decision<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (lead, id, lease) = tenant.leased(&*store, start()).await?;
+    settled(&*store, settlement(id, lease.token, at(1), awaiting(at(60), false))).await?;
+    let told = |version, state| Transition {
+        receipt: Some(receipt(id, state, 5)),
+        ..tenant.decide(lead, version, at(5))
+    };
+    let refusal = refused(&*store, told(7, DeliveryState::Failed)).await?;
+    ensure!(refusal == Refusal::Stale, "expected Stale, got {refusal:?}");
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(found.state == DeliveryState::AwaitingReceipt, "a refused receipt was recorded: {found:?}");
+    applied(&*store, told(1, DeliveryState::Failed)).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(
+        (found.state, found.reason.as_deref()) == (DeliveryState::Failed, Some("recipient")),
+        "a receipt with its decision made the delivery {found:?}"
+    );
+    let recorded = store.attempts(tenant.scope.workspace_id, id).await?.len();
+    ensure!(recorded == 2, "{recorded} attempts are recorded of a send and its receipt");
+    let refusal = refused(&*store, told(2, DeliveryState::Failed)).await?;
+    ensure!(refusal == Refusal::ReceiptStale, "a repeated receipt: expected ReceiptStale, got {refusal:?}");
+    let version = store.lead(tenant.scope.workspace_id, lead).await?.map(|record| record.state.version);
+    ensure!(version == Some(2), "a repeated receipt let its decision through: version {version:?}");
+    let mut missing = told(2, DeliveryState::Failed);
+    missing.receipt = Some(receipt(tenant.delivery(None, start()).id, DeliveryState::Failed, 6));
+    let refusal = refused(&*store, missing).await?;
+    ensure!(
+        refusal == Refusal::ReceiptStale,
+        "a receipt for nothing: expected ReceiptStale, got {refusal:?}"
+    );
     Ok(Verdict::Held)
 }
 
@@ -103,7 +144,12 @@ pub async fn a_delivery_is_found_on_its_own_channel<H: StoreHarness>() -> Outcom
     let mut ids = Vec::new();
     for channel in [tenant.channel, tenant.other_channel] {
         let lease = tenant.lease(start());
-        let new = NewDelivery { channel_id: channel, lease: Some(lease), ..tenant.delivery(None, start()) };
+        let new = NewDelivery {
+            channel_id: channel,
+            lease: Some(lease),
+            begun: true,
+            ..tenant.delivery(None, start())
+        };
         let id = new.id;
         store.enqueue(vec![new]).await?;
         let outcome = Settled::Ended {

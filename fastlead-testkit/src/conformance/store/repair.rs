@@ -35,8 +35,8 @@ pub async fn retry_makes_a_failed_delivery_due<H: StoreHarness>() -> Outcome {
             "a retried {state:?} delivery is not due: {got:?}"
         );
         ensure!(
-            got[0].delivery.attempts == 1,
-            "the schedule of a retried {state:?} delivery begins at attempt {}",
+            got[0].delivery.attempts == 0,
+            "the schedule of a retried {state:?} delivery begins after attempt {}",
             got[0].delivery.attempts
         );
         settled(&*store, settlement(id, token, at(101), ended(DeliveryState::Delivered))).await?;
@@ -95,6 +95,7 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     let elsewhere = NewDelivery {
         channel_id: tenant.other_channel,
         lease: Some(lease),
+        begun: true,
         ..tenant.delivery(None, at(110))
     };
     left_alone.push((elsewhere.id, DeliveryState::Failed));
@@ -132,7 +133,7 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     for id in &lost {
         let found = delivery(&*store, &tenant, *id).await?;
         ensure!(
-            (found.expires_at, found.attempts) == (at(900), 1),
+            (found.expires_at, found.attempts) == (at(900), 0),
             "a recovered delivery has no new lifetime or schedule: {found:?}"
         );
     }

@@ -19,16 +19,16 @@ use fastlead_core::lead::{Attribution, Capture, Received};
 use fastlead_core::message::{Content, Locale, MessageClass, Recipient, Text};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    CaptureAnswer, CaptureVerdict, ChannelRecord, ChannelStatus, ClaimRequest, CommitOutcome, FormSettings,
-    Guard, IdempotencyRecord, NewTimer, Project, Refusal, Reservation, SealedConfig, SettleOutcome, Settled,
-    Settlement, Source, SourceLimits, Transition, Workspace,
+    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRecord, ChannelStatus, ClaimRequest,
+    CommitOutcome, FormSettings, Guard, IdempotencyRecord, NewTimer, Project, Refusal, Reservation,
+    SealedConfig, SettleOutcome, Settled, Settlement, Source, SourceLimits, Transition, Workspace,
 };
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus};
 use fastlead_core::{Error, ErrorKind};
 
 use super::{FullStore, StoreHarness};
-use crate::conformance::Violation;
+use crate::conformance::{Violation, ensure};
 
 impl From<Error> for Violation {
     fn from(error: Error) -> Self {
@@ -151,6 +151,7 @@ impl Tenant {
             reservations: Vec::new(),
             idempotency: None,
             settlement: None,
+            receipt: None,
             inbound: None,
             fired: None,
         }
@@ -199,6 +200,7 @@ impl Tenant {
                 policy: Some(self.policy),
             },
             lease: None,
+            begun: false,
         }
     }
 
@@ -229,7 +231,7 @@ impl Tenant {
     ) -> Result<(LeadId, DeliveryId, Lease), Violation> {
         let lead = self.lead_id();
         let lease = self.lease(now);
-        let delivery = NewDelivery { lease: Some(lease), ..self.delivery(Some(lead), now) };
+        let delivery = NewDelivery { lease: Some(lease), begun: true, ..self.delivery(Some(lead), now) };
         let id = delivery.id;
         applied(store, Transition { deliveries: vec![delivery], ..self.capture(lead, now) }).await?;
         Ok((lead, id, lease))
@@ -243,12 +245,24 @@ impl Tenant {
         now: Timestamp,
     ) -> Result<DeliveryId, Violation> {
         let lease = self.lease(now);
-        let delivery = NewDelivery { lease: Some(lease), ..self.delivery(None, now) };
+        let delivery = NewDelivery { lease: Some(lease), begun: true, ..self.delivery(None, now) };
         let id = delivery.id;
         store.enqueue(vec![delivery]).await?;
         settled(store, settlement(id, lease.token, now, ended(state))).await?;
         Ok(id)
     }
+}
+
+/// Begins an attempt, which must be allowed.
+pub(super) async fn begun(
+    store: &dyn FullStore,
+    delivery_id: DeliveryId,
+    token: LeaseToken,
+    now: Timestamp,
+) -> Result<(), Violation> {
+    let outcome = store.begin(Beginning { delivery_id, token, at: now }).await?;
+    ensure!(outcome == BeginOutcome::Begun, "an attempt under its lease was refused: {outcome:?}");
+    Ok(())
 }
 
 pub(super) fn capture(now: Timestamp) -> Capture {
