@@ -125,6 +125,8 @@ typed_id!(/// A person who signs in to the server.
     UserId, "usr");
 typed_id!(/// An API key of the operator API.
     ApiKeyId, "key");
+typed_id!(/// An address to which nothing more may be sent.
+    SuppressionId, "sup");
 typed_id!(/// Proof that a worker holds a piece of work; a settle that carries another token is refused.
     LeaseToken, "lse");
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastlead_core::channel::Channel;
 use fastlead_core::engine::ChannelOpener;
-use fastlead_core::port::{Accounts, Catalog, ChannelRecord, Journal, Store};
+use fastlead_core::port::{Accounts, Addresses, Catalog, ChannelRecord, Journal, Store};
 use fastlead_core::registry::Registry;
 use fastlead_core::{Engine, Error, ErrorKind, Result};
 
@@ -15,9 +15,9 @@ use crate::seal::Keyring;
 use crate::settings::Settings;
 
 /// Everything that the server asks of a store.
-pub trait Backend: Store + Catalog + Journal + Accounts {}
+pub trait Backend: Store + Catalog + Journal + Accounts + Addresses {}
 
-impl<T: Store + Catalog + Journal + Accounts> Backend for T {}
+impl<T: Store + Catalog + Journal + Accounts + Addresses> Backend for T {}
 
 /// The server's parts. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -151,11 +151,12 @@ impl ServerBuilder {
         });
         let registry = Arc::new(self.registry.build()?);
         let opener = SealedChannels { registry: Arc::clone(&registry), keyring: Arc::clone(&keyring) };
-        let engine = Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _)
-            .opener(Arc::new(opener))
-            .lease(Duration::from_secs(settings.engine.lease_secs))
-            .build()
-            .await?;
+        let engine =
+            Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
+                .opener(Arc::new(opener))
+                .lease(Duration::from_secs(settings.engine.lease_secs))
+                .build()
+                .await?;
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
         })?;

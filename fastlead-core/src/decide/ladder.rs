@@ -21,7 +21,10 @@ impl Decider<'_> {
 
     pub(super) fn delivery_ended(&mut self, target: Option<&str>, channel: ChannelId, ended: DeliveryState) {
         let lead = self.subject.lead_id;
-        self.alert(Some(channel), |locale| words::delivery_ended(locale, lead, ended));
+        // Whoever does not want to be written to is no trouble, unless it is somebody who should take leads.
+        if target.is_some() || ended != DeliveryState::Suppressed {
+            self.alert(Some(channel), |locale| words::delivery_ended(locale, lead, ended));
+        }
         let Some(target) = target else { return };
         self.effects.push(Effect::OfferLost { target: target.to_owned() });
         if !self.state.waits() {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicI64};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -19,8 +19,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::Policy;
 use crate::port::{
-    Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source, SourceLimits, Store,
-    Workspace,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source,
+    SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -38,6 +38,7 @@ pub trait ChannelOpener: Debug + Send + Sync {
 pub struct EngineBuilder {
     store: Arc<dyn Store>,
     catalog: Arc<dyn Catalog>,
+    addresses: Arc<dyn Addresses>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
@@ -66,10 +67,15 @@ impl ChannelInfo {
 }
 
 impl EngineBuilder {
-    pub(super) fn new(store: Arc<dyn Store>, catalog: Arc<dyn Catalog>) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        catalog: Arc<dyn Catalog>,
+        addresses: Arc<dyn Addresses>,
+    ) -> Self {
         Self {
             store,
             catalog,
+            addresses,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             resilience: ResiliencePolicy::default(),
@@ -146,12 +152,14 @@ impl EngineBuilder {
         let inner = Inner {
             store: self.store,
             catalog: Arc::clone(&self.catalog),
+            addresses: self.addresses,
             clock: self.clock,
             ids: self.ids,
             resilience: self.resilience,
             opener: self.opener,
             lease: self.lease,
             directory: directory::Shared::default(),
+            book: RwLock::default(),
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
             wake: Notify::new(),

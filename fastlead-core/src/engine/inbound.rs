@@ -135,13 +135,30 @@ impl Engine {
                 self.pressed(record, interaction_id, token.as_ref(), from).await?
             }
             InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
-            // Conversations, bindings and suppressions are kept; nothing acts upon them yet.
+            InboundKind::Blocked { .. } | InboundKind::Unblocked { .. } | InboundKind::ChatMoved { .. } => {
+                self.address_changed(record).await?;
+                false
+            }
+            // Conversations and bindings are kept; nothing acts upon them yet.
             _ => false,
         };
         if finished {
             return Ok(());
         }
         self.inner.store.finish_inbound(reference).await
+    }
+
+    async fn address_changed(&self, record: &InboundRecord) -> Result<()> {
+        let directory = self.directory();
+        let Some(channel) = directory.channel(record.channel_id) else { return Ok(()) };
+        match &record.event.kind {
+            InboundKind::Blocked { from } => self.blocked(channel, from).await,
+            InboundKind::Unblocked { from } => self.unblocked(channel, from).await,
+            InboundKind::ChatMoved { from_chat, to_chat } => {
+                self.chat_moved(channel, from_chat, to_chat).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Answers whether the event was finished in the decision's own transaction.

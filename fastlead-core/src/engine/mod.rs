@@ -1,5 +1,6 @@
 //! The engine: takes captures in, lets the policy decide, makes it durable, and makes it happen.
 
+mod addresses;
 mod announce;
 mod apply;
 mod builder;
@@ -14,7 +15,7 @@ mod transition;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -30,7 +31,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::ResiliencePolicy;
 use crate::policy::PolicyRef;
-use crate::port::{Catalog, ChannelStatus, PolicyRecord, Project, Source, Store};
+use crate::port::{AddressBook, Addresses, Catalog, ChannelStatus, PolicyRecord, Project, Source, Store};
 use crate::time::{Clock, Timestamp};
 
 /// The engine. Cheap to clone; all clones are the same engine.
@@ -43,12 +44,14 @@ pub struct Engine {
 struct Inner {
     store: Arc<dyn Store>,
     catalog: Arc<dyn Catalog>,
+    addresses: Arc<dyn Addresses>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
     directory: directory::Shared,
+    book: RwLock<Arc<AddressBook>>,
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,
@@ -102,13 +105,18 @@ pub enum Change {
 
 impl Engine {
     /// Starts to put an engine together.
-    pub fn builder<S: Store + Catalog>(store: Arc<S>) -> EngineBuilder {
-        EngineBuilder::new(Arc::clone(&store) as Arc<dyn Store>, store)
+    pub fn builder<S: Store + Catalog + Addresses>(store: Arc<S>) -> EngineBuilder {
+        let (catalog, addresses) = (Arc::clone(&store), Arc::clone(&store));
+        EngineBuilder::new(store, catalog, addresses)
     }
 
-    /// The same for a store that is known by its two ports.
-    pub fn builder_with(store: Arc<dyn Store>, catalog: Arc<dyn Catalog>) -> EngineBuilder {
-        EngineBuilder::new(store, catalog)
+    /// The same for a store that is known by its three ports.
+    pub fn builder_with(
+        store: Arc<dyn Store>,
+        catalog: Arc<dyn Catalog>,
+        addresses: Arc<dyn Addresses>,
+    ) -> EngineBuilder {
+        EngineBuilder::new(store, catalog, addresses)
     }
 
     /// The clock that the engine goes by.
@@ -143,6 +151,7 @@ impl Engine {
     /// Where the catalog cannot be read or a policy does not compile. A channel that cannot be opened is
     /// logged and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
+        self.load_book().await?;
         let loaded = self.inner.catalog.load().await?;
         for project in loaded.projects {
             self.put_project(project);

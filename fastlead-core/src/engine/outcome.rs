@@ -30,6 +30,10 @@ pub(super) fn expired() -> Outcome {
     ended(DeliveryState::Expired, Some("ttl"), None)
 }
 
+pub(super) fn suppressed(reason: &str) -> Outcome {
+    ended(DeliveryState::Suppressed, Some(reason), None)
+}
+
 pub(super) fn refused(error: &Error) -> Outcome {
     ended(DeliveryState::Failed, Some(error.code()), None)
 }

@@ -88,6 +88,10 @@ impl Engine {
         channel: &Arc<ActiveChannel>,
         lead: Option<LeadFacts>,
     ) -> Result<Option<(Outcome, Option<Attempt>)>> {
+        let recipient = match self.destination(delivery) {
+            Ok(recipient) => recipient,
+            Err(reason) => return Ok(Some((outcome::suppressed(&reason), None))),
+        };
         let prepared = self.parts(delivery, channel, lead).await?;
         let started_at = self.now();
         // Begun with the insert, or to be announced when its turn has come.
@@ -117,7 +121,7 @@ impl Engine {
             delivery_id: delivery.id,
             attempt: delivery.attempts.max(1),
             part,
-            recipient: delivery.spec.recipient.clone(),
+            recipient,
             content,
             class: delivery.spec.class,
             attempted_at: started_at,

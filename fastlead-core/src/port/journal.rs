@@ -70,8 +70,27 @@ pub trait Journal: Debug + Send + Sync + 'static {
         limit: u32,
     ) -> Result<Recovered>;
 
+    /// Forgets what has ended and was not touched since `before`: deliveries with their attempts, and inbound
+    /// events that were acted upon; at most `limit` of each. Leads and their history stay.
+    ///
+    /// # Behavior
+    /// * Idempotent and resumable: the answer says whether more is left.
+    /// * A receipt or a repeated inbound event that comes for something forgotten is not recognised any more.
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged>;
+
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;
+}
+
+/// What [`Journal::purge`] has forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Purged {
+    /// Deliveries.
+    pub deliveries: u64,
+    /// Inbound events.
+    pub inbound: u64,
+    /// Whether there may be more.
+    pub more: bool,
 }
 
 /// Which leads.

@@ -1,18 +1,20 @@
 //! What the engine and the server ask of a store. Whole domain operations, never tables.
 
 mod accounts;
+mod addresses;
 mod catalog;
 mod journal;
 mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
+pub use addresses::{AddressBook, AddressKey, AddressMove, Addresses, Suppression, SuppressionScope};
 pub use catalog::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use journal::{
     AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, QueueDepth, Recovered, StoredEvent,
+    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
 };
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,

@@ -6,7 +6,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, QueueDepth, Recovered, StoredEvent,
+    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -14,7 +14,11 @@ use uuid::Uuid;
 use super::MemoryStore;
 
 /// One page of `items`, which come in the order of the list; `place` is where an item stands.
-fn page<T>(items: impl Iterator<Item = T>, request: &PageRequest, place: impl Fn(&T) -> Uuid) -> Page<T> {
+pub(super) fn page<T>(
+    items: impl Iterator<Item = T>,
+    request: &PageRequest,
+    place: impl Fn(&T) -> Uuid,
+) -> Page<T> {
     let limit = usize::try_from(request.limit.clamp(1, 500)).unwrap_or(500);
     let mut items: Vec<T> = items.take(limit + 1).collect();
     let more = items.len() > limit;
@@ -151,6 +155,27 @@ impl Journal for MemoryStore {
         }
         let more = lost.next().is_some();
         Ok(Recovered { deliveries, more })
+    }
+
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
+        let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
+        let mut data = self.lock();
+        let old = |row: &&super::Row| row.delivery.state.is_terminal() && row.delivery.updated_at < before;
+        let deliveries: Vec<DeliveryId> =
+            data.deliveries.values().filter(old).map(|row| row.delivery.id).take(limit).collect();
+        let done = |row: &(&u64, &super::Inbound)| row.1.done && row.1.received_at < before;
+        let inbound: Vec<u64> =
+            data.inbound.iter().filter(done).map(|(number, _)| *number).take(limit).collect();
+        for id in &deliveries {
+            data.deliveries.remove(id);
+        }
+        for number in &inbound {
+            data.inbound.remove(number);
+        }
+        data.inbound_keys.retain(|_, number| !inbound.contains(number));
+        let more = deliveries.len() == limit || inbound.len() == limit;
+        let count = |items: usize| u64::try_from(items).unwrap_or(u64::MAX);
+        Ok(Purged { deliveries: count(deliveries.len()), inbound: count(inbound.len()), more })
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

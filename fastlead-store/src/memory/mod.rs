@@ -1,6 +1,7 @@
 //! Everything in memory: for tests, simulations and trying things out. Nothing survives the process.
 
 mod accounts;
+mod addresses;
 mod catalog;
 mod commit;
 mod journal;
@@ -17,8 +18,8 @@ use fastlead_core::id::{
     WorkspaceId,
 };
 use fastlead_core::port::{
-    ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyRecord, Project, Source, StoredEvent,
-    UserRecord, Workspace,
+    AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyRecord, Project,
+    Source, StoredEvent, Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -49,6 +50,8 @@ struct Data {
     users: BTreeMap<UserId, UserRecord>,
     api_keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
     settings: HashMap<String, Vec<u8>>,
+    suppressions: HashMap<AddressKey, Suppression>,
+    moved: HashMap<AddressKey, AddressMove>,
 }
 
 /// An idempotency key that was used.

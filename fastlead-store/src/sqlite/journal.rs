@@ -7,10 +7,10 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, QueueDepth, Recovered, StoredEvent,
+    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, SqliteConnection};
 use uuid::Uuid;
 
 use super::SqliteStore;
@@ -18,7 +18,7 @@ use super::fault::{failed, unreadable};
 use super::rows::{self, DELIVERY, blob, integer, json, moment, optional_text, text, uuid};
 
 /// One more row than the page has was asked for.
-fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T> {
+pub(super) fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = items.len() > limit;
     items.truncate(limit);
@@ -26,7 +26,7 @@ fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T>
     Page { items, next }
 }
 
-fn limit(request: &PageRequest) -> i64 {
+pub(super) fn limit(request: &PageRequest) -> i64 {
     i64::from(request.limit.clamp(1, 500))
 }
 
@@ -36,6 +36,7 @@ macro_rules! before {
         "id < coalesce(?2, X'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF')"
     };
 }
+pub(super) use before;
 
 /// The index that brings the fewest rows, and the condition that lets SQLite use it.
 fn way(filter: &DeliveryFilter) -> (&'static str, &'static str) {
@@ -89,6 +90,44 @@ fn revive(now: u8, expires_at: u8) -> String {
         "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?{now}, expires_at = ?{expires_at}, updated_at = ?{now},
            attempts = 0, checks = 0, uncertain = 0, lease_token = NULL, lease_until = NULL"
     )
+}
+
+/// Ended deliveries that were made before `?1` and not touched since `?2`. Ids begin with the moment at which they
+/// were made, so the primary key finds them.
+pub(super) const PURGE_DELIVERIES: &str = "DELETE FROM deliveries WHERE id IN (SELECT id FROM deliveries
+    WHERE id < ?1 AND state >= 10 AND updated_at < ?2 ORDER BY id LIMIT ?3) RETURNING id";
+
+pub(super) const PURGE_INBOUND: &str = "DELETE FROM inbound WHERE number IN (SELECT number FROM inbound
+    WHERE received_at < ?1 AND done = 1 LIMIT ?2)";
+
+pub(super) const PURGE_ATTEMPTS: &str =
+    "DELETE FROM attempts WHERE delivery_id IN (SELECT unhex(value) FROM json_each(?1))";
+
+async fn purge(connection: &mut SqliteConnection, before: Timestamp, limit: u32) -> Result<Purged> {
+    let fault = |error: sqlx::Error| failed("purge", &error);
+    let millis = before.timestamp_millis();
+    let first = u64::try_from(millis).unwrap_or(0).to_be_bytes();
+    let mut cut = [0_u8; 16];
+    cut[..6].copy_from_slice(&first[2..]);
+    let rows = sqlx::query(PURGE_DELIVERIES)
+        .bind(cut.to_vec())
+        .bind(millis)
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(fault)?;
+    let ids: Vec<serde_json::Value> =
+        rows.iter().map(|row| Ok(uuid(row, 0)?.simple().to_string().into())).collect::<Result<_>>()?;
+    sqlx::query(PURGE_ATTEMPTS)
+        .bind(serde_json::Value::Array(ids).to_string())
+        .execute(&mut *connection)
+        .await
+        .map_err(fault)?;
+    let inbound =
+        sqlx::query(PURGE_INBOUND).bind(millis).bind(limit).execute(connection).await.map_err(fault)?;
+    let (deliveries, inbound) = (u64::try_from(rows.len()).unwrap_or(u64::MAX), inbound.rows_affected());
+    let more = deliveries == u64::from(limit) || inbound == u64::from(limit);
+    Ok(Purged { deliveries, inbound, more })
 }
 
 #[async_trait]
@@ -271,6 +310,11 @@ impl Journal for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
+        let limit = limit.max(1);
+        self.writer.run(move |connection| Box::pin(purge(connection, before, limit))).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

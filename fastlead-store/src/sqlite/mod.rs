@@ -2,6 +2,7 @@
 //! waits, and readers that never wait for it.
 
 mod accounts;
+mod addresses;
 mod catalog;
 mod fault;
 mod forget;
@@ -27,7 +28,7 @@ use fault::failed;
 use writer::Writer;
 
 /// The versions of the database, oldest first. A released one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("addresses.sql")];
 
 /// Where the database is and how it is opened.
 #[derive(Debug, Clone)]

@@ -6,9 +6,10 @@ use fastlead_core::port::DeliveryFilter;
 use fastlead_core::time::epoch;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
+use super::addresses::SUPPRESSIONS;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
-use super::journal::{EVENTS, LEADS, LOST, list_deliveries};
+use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
 use super::work::{BUSY, CLAIM_TIMERS, claim_deliveries, next_due};
 
 async fn database() -> SqliteConnection {
@@ -50,7 +51,20 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let group = texts.filter(|statement| !ends.contains(statement));
     let mut statements: Vec<String> = group.map(str::to_owned).collect();
     assert_eq!(statements.len(), 18);
-    statements.extend([BUSY, CLAIM_TIMERS, LEADS, EVENTS, LOST].map(str::to_owned));
+    statements.extend(
+        [
+            BUSY,
+            CLAIM_TIMERS,
+            LEADS,
+            EVENTS,
+            LOST,
+            SUPPRESSIONS,
+            PURGE_DELIVERIES,
+            PURGE_ATTEMPTS,
+            PURGE_INBOUND,
+        ]
+        .map(str::to_owned),
+    );
     statements.extend([claim_deliveries(), next_due()]);
     statements.extend(filters.iter().map(list_deliveries));
     for statement in statements {

@@ -4,12 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText};
-use fastlead_core::engine::{CaptureRequest, Engine, IdempotencyKey};
-use fastlead_core::id::SeededIds;
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::engine::{CaptureRequest, Change, Engine, IdempotencyKey};
+use fastlead_core::id::{SeededIds, SuppressionId};
 use fastlead_core::lead::{CaptureInput, Received};
-use fastlead_core::message::{Locale, Response, ResponseToken};
+use fastlead_core::message::{Locale, Recipient, Response, ResponseToken};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{CaptureVerdict, Catalog, DeliveryFilter, Journal, LeadFilter, PageRequest, Store};
+use fastlead_core::port::{
+    Addresses, CaptureVerdict, Catalog, DeliveryFilter, Journal, LeadFilter, PageRequest, Store, Suppression,
+    SuppressionScope,
+};
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
@@ -46,7 +50,7 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl<S: Store + Catalog + Journal + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
@@ -90,7 +94,9 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
-async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Journal + Clone>(store: S) {
+async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Journal + Addresses + Clone>(
+    store: S,
+) {
     let world = World::start(store).await;
     let workspace = world.engine.directory().source("site").unwrap().workspace_id;
     let outcome = world.capture("+7 900 000-00-00", None).await;
@@ -144,7 +150,9 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     world.finish().await;
 }
 
-async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal + Clone>(store: S) {
+async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal + Addresses + Clone>(
+    store: S,
+) {
     let world = World::start(store).await;
     let captures = (0..200).map(|_| world.capture("+7 900 000-00-00", Some("key")));
     let outcomes = within(futures_util::future::join_all(captures)).await;
@@ -155,7 +163,9 @@ async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal +
     world.finish().await;
 }
 
-async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journal + Clone>(store: S) {
+async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journal + Addresses + Clone>(
+    store: S,
+) {
     let world = World::start(store).await;
     let workspace = world.engine.directory().source("site").unwrap().workspace_id;
     // A recipient that refuses: the next rung comes at once, and the owner is told over SMS.
@@ -178,6 +188,69 @@ async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journ
     assert_eq!(waiting.items.len(), 1);
     assert!(world.engine.resume(workspace, channel).await.unwrap());
     within(world.bot.inbox().wait_for(2)).await;
+    world.finish().await;
+}
+
+async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
+    S: Store + Catalog + Journal + Addresses + Clone,
+>(
+    store: S,
+) {
+    let world = World::start(store).await;
+    let workspace = world.engine.directory().source("site").unwrap().workspace_id;
+    let channel = world.engine.directory().channel(world.bot.info().id).cloned().unwrap();
+    let peer = |chat: &str| Peer { chat: chat.into(), user: chat.into(), display_name: None, language: None };
+    let news = |number: u32, kind| InboundEvent {
+        provider_event_id: format!("news-{number}"),
+        occurred_at: world.clock.now(),
+        kind,
+    };
+    // Anna has blocked the bot: nothing is sent to her, Oleg is told at once, and the owner learns why.
+    let blocked = news(1, InboundKind::Blocked { from: peer("1") });
+    world.engine.ingest(&channel, vec![blocked], None).await.unwrap();
+    world.capture("+7 900 000-00-01", None).await;
+    let told = within(world.bot.inbox().wait_for(1)).await;
+    assert_eq!(told[0].to, "2");
+    within(world.sms.inbox().wait_for(2)).await;
+    let filter = DeliveryFilter { state: Some(DeliveryState::Suppressed), ..DeliveryFilter::default() };
+    let left = world.store.deliveries(workspace, filter, PageRequest::default()).await.unwrap().items;
+    assert_eq!(left.iter().map(|left| left.reason.as_deref()).collect::<Vec<_>>(), [Some("blocked")]);
+
+    // She lets it in again, and her chat has another id now.
+    let back = news(2, InboundKind::Unblocked { from: peer("1") });
+    let moved = news(3, InboundKind::ChatMoved { from_chat: "1".into(), to_chat: "-1001".into() });
+    world.engine.ingest(&channel, vec![back, moved], None).await.unwrap();
+    world.capture("+7 900 000-00-02", None).await;
+    let told = within(world.bot.inbox().wait_for(2)).await;
+    assert_eq!(told[1].to, "-1001");
+    within(world.sms.inbox().wait_for(3)).await;
+
+    // The visitor wants nothing more: the lead counts, and no answer goes out.
+    let now = world.clock.now();
+    let phone = Recipient::Phone("+79000000003".parse().unwrap());
+    let suppression = Suppression {
+        id: SuppressionId::generate(&**world.engine.ids(), now),
+        workspace_id: workspace,
+        channel_id: world.sms.info().id,
+        recipient: phone.clone(),
+        scope: SuppressionScope::All,
+        reason: "operator".to_owned(),
+        since: now,
+    };
+    let mut changes = world.engine.changes();
+    let key = world.engine.suppress(suppression).await.unwrap().key();
+    world.capture("+7 900 000-00-03", None).await;
+    within(world.bot.inbox().wait_for(3)).await;
+    let suppressed = async {
+        loop {
+            if let Ok(Change::Delivery { verdict: "suppressed", .. }) = changes.recv().await {
+                return;
+            }
+        }
+    };
+    within(suppressed).await;
+    assert_eq!(world.sms.inbox().all().len(), 3);
+    assert!(world.engine.lift(workspace, key).await.unwrap());
     world.finish().await;
 }
 
@@ -205,4 +278,5 @@ stories! {
     a_lead_is_captured_told_answered_and_explained
     one_key_one_answer_and_one_lead_for_many
     trouble_is_retried_paused_told_and_escalated
+    who_has_blocked_is_left_alone_and_who_has_moved_is_followed
 }

@@ -42,6 +42,8 @@ flaws! {
     BeginsNothing
     BeginsForAnybody
     DropsReceipts
+    ForgetsTooMuch
+    ForgetsSuppressions
     RepeatsEvents
     ActsTwice
     SharesTheLimit

@@ -79,6 +79,9 @@ caught! {
     an_attempt_begun_by_anybody: BeginsForAnybody by
         an_attempt_begins_under_its_lease random_histories_fit_the_model;
     a_receipt_that_is_dropped: DropsReceipts by a_receipt_stands_and_falls_with_its_decision;
+    a_purge_of_what_is_young: ForgetsTooMuch by only_what_has_ended_is_forgotten;
+    a_forgotten_suppression: ForgetsSuppressions by
+        a_suppression_is_kept_until_it_is_lifted suppressions_are_listed_by_workspace moved_addresses_are_kept;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;

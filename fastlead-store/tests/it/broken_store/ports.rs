@@ -1,4 +1,4 @@
-//! The other three ports of the broken store.
+//! The other four ports of the broken store.
 
 use fastlead_core::async_trait;
 use fastlead_core::delivery::{Delivery, DeliveryState};
@@ -6,9 +6,10 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, UserId, WorkspaceId};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Accounts, ApiKeyRecord, AttemptRecord, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
-    DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page, PageRequest, PolicyRecord,
-    Project, QueueDepth, Recovered, Source, StoredEvent, UserRecord, Workspace,
+    Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, Catalog,
+    CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal, LeadFilter,
+    LeadSummary, Page, PageRequest, PolicyRecord, Project, Purged, QueueDepth, Recovered, Source,
+    StoredEvent, Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -151,8 +152,39 @@ impl Journal for BrokenStore {
         self.inner.recover(workspace, channel, since, now, expires_at, limit).await
     }
 
+    async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
+        let before = if self.has(Flaw::ForgetsTooMuch) { Timestamp::MAX_UTC } else { before };
+        self.inner.purge(before, limit).await
+    }
+
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
         self.inner.queue_depth(now).await
+    }
+}
+
+#[async_trait]
+impl Addresses for BrokenStore {
+    async fn address_book(&self) -> Result<AddressBook> {
+        if self.has(Flaw::ForgetsSuppressions) {
+            return Ok(AddressBook::default());
+        }
+        self.inner.address_book().await
+    }
+
+    async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
+        self.inner.suppress(suppression).await
+    }
+
+    async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
+        self.inner.lift(workspace, address).await
+    }
+
+    async fn suppressions(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<Suppression>> {
+        self.inner.suppressions(workspace, page).await
+    }
+
+    async fn move_address(&self, moved: AddressMove) -> Result<()> {
+        self.inner.move_address(moved).await
     }
 }
 

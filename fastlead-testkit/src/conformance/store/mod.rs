@@ -29,6 +29,7 @@
 //! ```
 
 mod accounts;
+mod addresses;
 mod catalog;
 mod decisions;
 mod harness;
@@ -45,6 +46,7 @@ mod outcomes;
 mod receipts;
 mod repair;
 mod restart;
+mod retention;
 mod sample;
 mod tenants;
 mod unique;
@@ -55,6 +57,10 @@ pub use harness::{FullStore, StoreHarness};
 pub mod checks {
     pub use super::accounts::{
         a_setting_is_set_once, keys_are_found_until_revoked, users_read_back_and_logins_are_unique,
+    };
+    pub use super::addresses::{
+        a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept,
+        suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
         concurrent_policies_get_versions_of_their_own, names_and_keys_are_unique, policies_have_versions,
@@ -103,6 +109,7 @@ pub mod checks {
         recovery_is_bounded_resumable_and_idempotent, retry_makes_a_failed_delivery_due,
     };
     pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
+    pub use super::retention::only_what_has_ended_is_forgotten;
     pub use super::tenants::{another_workspace_changes_nothing, another_workspace_sees_nothing};
     pub use super::unique::{
         a_key_is_held_until_its_moment, of_a_thousand_concurrent_leads_one_gets_the_key,
@@ -178,6 +185,10 @@ macro_rules! __for_each_store_check {
             users_read_back_and_logins_are_unique
             keys_are_found_until_revoked
             a_setting_is_set_once
+            a_suppression_is_kept_until_it_is_lifted
+            suppressions_are_listed_by_workspace
+            moved_addresses_are_kept
+            only_what_has_ended_is_forgotten
             leads_and_their_work_survive_a_restart
             settings_survive_a_restart
             random_histories_fit_the_model

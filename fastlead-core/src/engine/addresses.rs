@@ -1,0 +1,108 @@
+//! Where nothing may be sent, and who has moved: known in memory, kept in the store.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Engine;
+use super::directory::ActiveChannel;
+use crate::channel::Peer;
+use crate::delivery::Delivery;
+use crate::error::Result;
+use crate::id::{SuppressionId, WorkspaceId};
+use crate::message::Recipient;
+use crate::port::{AddressBook, AddressKey, AddressMove, Suppression, SuppressionScope};
+use crate::secret::Pii;
+
+impl Engine {
+    /// Says that nothing more may be sent to an address, from the next send on. Answers what holds now.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
+        let held = self.inner.addresses.suppress(suppression).await?;
+        self.change_book(|book| book.suppress(&held));
+        Ok(held)
+    }
+
+    /// Takes the suppression of an address back. Answers whether there was one.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
+        let lifted = self.inner.addresses.lift(workspace, address).await?;
+        if lifted {
+            self.change_book(|book| book.lift(address));
+        }
+        Ok(lifted)
+    }
+
+    pub(super) async fn load_book(&self) -> Result<()> {
+        let book = self.inner.addresses.address_book().await?;
+        self.change_book(|held| *held = book);
+        Ok(())
+    }
+
+    fn change_book(&self, change: impl FnOnce(&mut AddressBook)) {
+        let mut book = self.inner.book.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut book));
+    }
+
+    /// Where a delivery goes, or why it may not be sent.
+    pub(super) fn destination(&self, delivery: &Delivery) -> std::result::Result<Recipient, String> {
+        let book = Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner));
+        let recipient = &delivery.spec.recipient;
+        if book.is_empty() || *recipient == Recipient::Endpoint {
+            return Ok(recipient.clone());
+        }
+        let key = |recipient| AddressKey::of(delivery.scope.workspace_id, delivery.channel_id, recipient);
+        let recipient = book.destination(key(recipient)).unwrap_or(recipient);
+        match book.suppression(key(recipient), delivery.spec.class) {
+            Some(reason) => Err(reason.to_owned()),
+            None => Ok(recipient.clone()),
+        }
+    }
+
+    /// A person has blocked the sender.
+    pub(super) async fn blocked(&self, channel: &ActiveChannel, from: &Peer) -> Result<()> {
+        let now = self.now();
+        let suppression = Suppression {
+            id: SuppressionId::generate(&*self.inner.ids, now),
+            workspace_id: channel.workspace_id,
+            channel_id: channel.id,
+            recipient: Recipient::Chat(from.chat.clone()),
+            scope: SuppressionScope::All,
+            reason: "blocked".to_owned(),
+            since: now,
+        };
+        self.suppress(suppression).await.map(drop)
+    }
+
+    /// A person has let the sender in again. What an operator has suppressed stays so.
+    pub(super) async fn unblocked(&self, channel: &ActiveChannel, from: &Peer) -> Result<()> {
+        let recipient = Recipient::Chat(from.chat.clone());
+        let key = AddressKey::of(channel.workspace_id, channel.id, &recipient);
+        let book = Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner));
+        let blocked = book.suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
+        if blocked {
+            self.lift(channel.workspace_id, key).await?;
+        }
+        Ok(())
+    }
+
+    /// A chat has another id now.
+    pub(super) async fn chat_moved(
+        &self,
+        channel: &ActiveChannel,
+        from: &Pii<String>,
+        to: &Pii<String>,
+    ) -> Result<()> {
+        let moved = AddressMove {
+            workspace_id: channel.workspace_id,
+            channel_id: channel.id,
+            from: Recipient::Chat(from.clone()),
+            to: Recipient::Chat(to.clone()),
+        };
+        self.inner.addresses.move_address(moved.clone()).await?;
+        self.change_book(|book| book.moved(&moved));
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! What is known of addresses beyond what a policy says: where nothing may be sent, and what has moved.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::journal::{Page, PageRequest};
+use crate::error::Result;
+use crate::id::{ChannelId, SuppressionId, WorkspaceId};
+use crate::message::{MessageClass, Recipient};
+use crate::time::Timestamp;
+
+/// Keeps suppressions and moved addresses.
+#[async_trait]
+pub trait Addresses: Debug + Send + Sync + 'static {
+    /// Everything that the engine has to know before it sends.
+    async fn address_book(&self) -> Result<AddressBook>;
+
+    /// Says that nothing more may be sent to an address.
+    ///
+    /// # Behavior
+    /// * One address has one suppression. A new one takes the place of an old one, except that one of everything
+    ///   is not narrowed to advertising.
+    /// * Answers the suppression that holds afterwards.
+    async fn suppress(&self, suppression: Suppression) -> Result<Suppression>;
+
+    /// Takes the suppression of an address back. Answers whether there was one.
+    async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool>;
+
+    /// A workspace's suppressions, newest first.
+    async fn suppressions(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<Suppression>>;
+
+    /// Says that whoever was reached at `from` is reached at `to` from now on. The last word holds.
+    async fn move_address(&self, moved: AddressMove) -> Result<()>;
+}
+
+/// An address within a workspace, or within one of its channels: 16 bytes that tell nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AddressKey(pub [u8; 16]);
+
+impl AddressKey {
+    /// The key of `recipient`. A chat means something on its own channel only; a phone number or an e-mail
+    /// address is the same person's on every channel of the workspace.
+    pub fn of(workspace: WorkspaceId, channel: ChannelId, recipient: &Recipient) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(workspace.as_uuid().as_bytes());
+        match recipient {
+            Recipient::Phone(phone) => {
+                hash.update(b"phone:");
+                hash.update(phone.expose());
+            }
+            Recipient::Email(email) => {
+                hash.update(b"email:");
+                hash.update(email.dedupe_key());
+            }
+            Recipient::Chat(chat) => {
+                hash.update(b"chat:");
+                hash.update(channel.as_uuid().as_bytes());
+                hash.update(chat.expose());
+            }
+            Recipient::Endpoint => {
+                hash.update(b"endpoint:");
+                hash.update(channel.as_uuid().as_bytes());
+            }
+        }
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash.finalize()[..16]);
+        Self(key)
+    }
+}
+
+/// What may not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionScope {
+    /// Advertising only: the person has taken their consent to it back (38-FZ art. 18).
+    Advertising,
+    /// Everything.
+    All,
+}
+
+impl SuppressionScope {
+    /// Whether a message of `class` may not be sent.
+    pub const fn covers(self, class: MessageClass) -> bool {
+        match self {
+            Self::All => true,
+            Self::Advertising => matches!(class, MessageClass::Advertising),
+        }
+    }
+}
+
+/// An address to which nothing more may be sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// Its id.
+    pub id: SuppressionId,
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// The channel that it is about; a chat means something on its own channel only.
+    pub channel_id: ChannelId,
+    /// The address.
+    pub recipient: Recipient,
+    /// What may not be sent there.
+    pub scope: SuppressionScope,
+    /// Why: a stable code such as `blocked`, `operator` or `unsubscribed`.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+impl Suppression {
+    /// The key of its address.
+    pub fn key(&self) -> AddressKey {
+        AddressKey::of(self.workspace_id, self.channel_id, &self.recipient)
+    }
+
+    /// What holds where this one was there before and `newer` is said.
+    #[must_use]
+    pub fn followed_by(self, newer: Self) -> Self {
+        let narrows = self.scope == SuppressionScope::All && newer.scope == SuppressionScope::Advertising;
+        if narrows { self } else { newer }
+    }
+}
+
+/// An address that has another one now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressMove {
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// The channel on which it has moved.
+    pub channel_id: ChannelId,
+    /// The old address.
+    pub from: Recipient,
+    /// The new one.
+    pub to: Recipient,
+}
+
+/// What the engine keeps in memory of addresses.
+#[derive(Debug, Clone, Default)]
+pub struct AddressBook {
+    suppressed: HashMap<AddressKey, (SuppressionScope, String)>,
+    moved: HashMap<AddressKey, Recipient>,
+}
+
+impl AddressBook {
+    /// Notes a suppression.
+    pub fn suppress(&mut self, suppression: &Suppression) {
+        self.suppressed.insert(suppression.key(), (suppression.scope, suppression.reason.clone()));
+    }
+
+    /// Takes a suppression back.
+    pub fn lift(&mut self, address: AddressKey) {
+        self.suppressed.remove(&address);
+    }
+
+    /// Notes a moved address.
+    pub fn moved(&mut self, moved: &AddressMove) {
+        let from = AddressKey::of(moved.workspace_id, moved.channel_id, &moved.from);
+        self.moved.insert(from, moved.to.clone());
+    }
+
+    /// Whether it says anything at all: where it does not, nothing has to be looked up.
+    pub fn is_empty(&self) -> bool {
+        self.suppressed.is_empty() && self.moved.is_empty()
+    }
+
+    /// Why a message of `class` may not be sent to the address.
+    pub fn suppression(&self, address: AddressKey, class: MessageClass) -> Option<&str> {
+        let (scope, reason) = self.suppressed.get(&address)?;
+        scope.covers(class).then_some(reason.as_str())
+    }
+
+    /// Where the address has moved to.
+    pub fn destination(&self, address: AddressKey) -> Option<&Recipient> {
+        self.moved.get(&address)
+    }
+}

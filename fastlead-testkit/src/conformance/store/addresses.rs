@@ -1,0 +1,125 @@
+//! Addresses to which nothing is sent, and addresses that have moved.
+
+use fastlead_core::contact::Phone;
+use fastlead_core::id::SuppressionId;
+use fastlead_core::message::{MessageClass, Recipient};
+use fastlead_core::port::{AddressBook, AddressKey, AddressMove, PageRequest, Suppression, SuppressionScope};
+
+use super::StoreHarness;
+use super::sample::{Tenant, at, begin, start};
+use crate::conformance::{Outcome, Verdict, Violation, ensure};
+
+fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -> Suppression {
+    Suppression {
+        id: SuppressionId::generate(&*tenant.ids, start()),
+        workspace_id: tenant.scope.workspace_id,
+        channel_id: tenant.channel,
+        recipient,
+        scope,
+        reason: "operator".to_owned(),
+        since: at(5),
+    }
+}
+
+fn chat(number: u32) -> Recipient {
+    Recipient::Chat(format!("790000{number}").as_str().into())
+}
+
+fn phone() -> Result<Recipient, Violation> {
+    let parsed = Phone::parse("+7 900 000-00-00");
+    parsed.map(Recipient::Phone).map_err(|error| Violation::new(error.to_string()))
+}
+
+/// What may not be sent is in the address book, also after a restart, until somebody of the same workspace lifts
+/// it; advertising alone does not narrow it.
+pub async fn a_suppression_is_kept_until_it_is_lifted<H: StoreHarness>() -> Outcome {
+    let (mut harness, store, tenant) = begin::<H>().await?;
+    let key = AddressKey::of(tenant.scope.workspace_id, tenant.channel, &chat(1));
+    let all = suppression(&tenant, chat(1), SuppressionScope::All);
+    let held = store.suppress(all.clone()).await?;
+    ensure!(held == all, "suppressing answered {held:?}");
+    let narrower = suppression(&tenant, chat(1), SuppressionScope::Advertising);
+    let held = store.suppress(narrower).await?;
+    ensure!(held == all, "a suppression of everything was narrowed to {held:?}");
+    let said = |book: &AddressBook, class| book.suppression(key, class).map(str::to_owned);
+    let book = store.address_book().await?;
+    for class in [MessageClass::Service, MessageClass::Advertising] {
+        let reason = said(&book, class);
+        ensure!(reason.as_deref() == Some("operator"), "the book says {reason:?} of a {class:?} message");
+    }
+    let elsewhere = AddressKey::of(tenant.scope.workspace_id, tenant.other_channel, &chat(1));
+    let reason = book.suppression(elsewhere, MessageClass::Service);
+    ensure!(reason.is_none(), "a chat is suppressed on another channel too: {reason:?}");
+    let stranger = Tenant::new(&*store, std::sync::Arc::clone(&tenant.ids)).await?;
+    let lifted = store.lift(stranger.scope.workspace_id, key).await?;
+    ensure!(!lifted, "another workspace lifted a suppression");
+
+    let survives = {
+        drop(store);
+        harness.reopen().await
+    };
+    let store = harness.store();
+    if survives {
+        let reason = said(&store.address_book().await?, MessageClass::Service);
+        ensure!(reason.is_some(), "a suppression did not survive a restart");
+    }
+    let lifted = store.lift(tenant.scope.workspace_id, key).await?;
+    ensure!(lifted || !survives, "a suppression could not be lifted");
+    let again = store.lift(tenant.scope.workspace_id, key).await?;
+    ensure!(!again, "a suppression was lifted twice");
+    let reason = said(&store.address_book().await?, MessageClass::Service);
+    ensure!(reason.is_none(), "a lifted suppression is in the book: {reason:?}");
+    Ok(Verdict::Held)
+}
+
+/// Each workspace sees its own, newest first, a page at a time; a phone number is the same on every channel.
+pub async fn suppressions_are_listed_by_workspace<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let other = Tenant::new(&*store, std::sync::Arc::clone(&tenant.ids)).await?;
+    store.suppress(suppression(&other, phone()?, SuppressionScope::All)).await?;
+    let mut wanted = Vec::new();
+    for number in 0..3 {
+        wanted.push(store.suppress(suppression(&tenant, chat(number), SuppressionScope::All)).await?);
+    }
+    wanted.push(store.suppress(suppression(&tenant, phone()?, SuppressionScope::Advertising)).await?);
+    wanted.reverse();
+    let mut found = Vec::new();
+    let mut page = PageRequest { after: None, limit: 3 };
+    loop {
+        let got = store.suppressions(tenant.scope.workspace_id, page.clone()).await?;
+        ensure!(got.items.len() <= 3, "a page of 3 has {} entries", got.items.len());
+        found.extend(got.items);
+        page.after = got.next;
+        if page.after.is_none() {
+            break;
+        }
+    }
+    ensure!(found == wanted, "expected {wanted:?}, listed {found:?}");
+    let book = store.address_book().await?;
+    let key = AddressKey::of(tenant.scope.workspace_id, tenant.other_channel, &phone()?);
+    let advertising = book.suppression(key, MessageClass::Advertising);
+    ensure!(advertising.is_some(), "a phone number may be sent advertising over another channel");
+    let service = book.suppression(key, MessageClass::Service);
+    ensure!(service.is_none(), "no advertising became no service: {service:?}");
+    Ok(Verdict::Held)
+}
+
+/// The last word on where an address has moved holds.
+pub async fn moved_addresses_are_kept<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let moved = |to| AddressMove {
+        workspace_id: tenant.scope.workspace_id,
+        channel_id: tenant.channel,
+        from: chat(1),
+        to,
+    };
+    store.move_address(moved(chat(2))).await?;
+    store.move_address(moved(chat(3))).await?;
+    let book = store.address_book().await?;
+    let key = |channel| AddressKey::of(tenant.scope.workspace_id, channel, &chat(1));
+    let found = book.destination(key(tenant.channel));
+    ensure!(found == Some(&chat(3)), "a moved chat is found at {found:?}");
+    let elsewhere = book.destination(key(tenant.other_channel));
+    ensure!(elsewhere.is_none(), "a chat has moved on another channel too: {elsewhere:?}");
+    Ok(Verdict::Held)
+}
