@@ -52,6 +52,7 @@ async fn page() -> impl IntoResponse {
         (name = "channels", description = "Accounts at providers that carry messages"),
         (name = "leads", description = "What came in, what happened to it and why"),
         (name = "deliveries", description = "Messages and what became of them"),
+        (name = "suppressions", description = "Addresses to which nothing more is sent"),
         (name = "live", description = "What is happening now"),
     ),
     components(schemas(Problem, FieldProblem)),

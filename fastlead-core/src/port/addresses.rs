@@ -30,6 +30,9 @@ pub trait Addresses: Debug + Send + Sync + 'static {
     /// Takes the suppression of an address back. Answers whether there was one.
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool>;
 
+    /// One suppression.
+    async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>>;
+
     /// A workspace's suppressions, newest first.
     async fn suppressions(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<Suppression>>;
 

@@ -11,6 +11,7 @@ mod projects;
 mod providers;
 mod session;
 mod sources;
+mod suppressions;
 mod views;
 
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(deliveries::list_deliveries))
         .routes(routes!(deliveries::get_delivery))
         .routes(routes!(deliveries::retry_delivery))
+        .routes(routes!(suppressions::list_suppressions, suppressions::create_suppression))
+        .routes(routes!(suppressions::lift_suppression))
 }
 
 /// Adds the types that the descriptions name.
@@ -110,5 +113,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         leads::RespondInput,
         List<views::DeliveryView>,
         views::DeliveryDetailsView,
+        suppressions::SuppressionInput,
+        List<suppressions::SuppressionView>,
     );
 }

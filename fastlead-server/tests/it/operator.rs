@@ -585,6 +585,41 @@ async fn lists_are_read_page_by_page() {
 }
 
 #[tokio::test]
+async fn who_is_suppressed_is_left_alone_until_it_is_lifted() {
+    let server = Fixture::start().await;
+    let admin = server.admin().await;
+    let telegram = TelegramSim::start().await.unwrap();
+    let channel = server.bot(&admin, &telegram).await["id"].clone();
+    server.publish(&admin).await;
+    let body = |recipient: Value| json!({"channel_id": channel, "recipient": recipient});
+    let wrong = server.post("/v1/suppressions", &admin, body(json!({"phone": "+79000000000"}))).await;
+    wrong.problem(422, "invalid_fields");
+    let chat = json!({"chat": CHAT.to_string()});
+    let operator = server.operator(&admin).await;
+    server.post("/v1/suppressions", &operator, body(chat.clone())).await.problem(403, "forbidden");
+    let held = server.post("/v1/suppressions", &admin, body(chat)).await.expect(201).body;
+    let listed = server.get("/v1/suppressions", &operator).await.expect(200).body;
+    assert_eq!(listed["items"], json!([held]));
+    assert_eq!((&held["scope"], &held["reason"]), (&json!("all"), &json!("operator")));
+
+    let lead = server.capture("+7 900 000-00-00").await;
+    let path = format!("/v1/deliveries?lead_id={lead}");
+    let delivery = server.get(&path, &admin).await.expect(200).body["items"][0]["id"].clone();
+    let ended = settled(&server, &admin, delivery.as_str().unwrap()).await;
+    assert_eq!((&ended["state"], &ended["reason"]), (&json!("suppressed"), &json!("operator")), "{ended}");
+    assert!(telegram.inbox().all().is_empty());
+
+    let stranger = server.stranger().await;
+    let path = format!("/v1/suppressions/{}", held["id"].as_str().unwrap());
+    server.send(Method::DELETE, &path, &stranger, Value::Null).await.problem(404, "not_found");
+    server.send(Method::DELETE, &path, &admin, Value::Null).await.expect(204);
+    server.send(Method::DELETE, &path, &admin, Value::Null).await.problem(404, "not_found");
+    server.capture("+7 900 000-00-01").await;
+    telegram.inbox().wait_for(1).await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn changes_are_told_as_they_happen() {
     let server = Fixture::start().await;
     let admin = server.admin().await;

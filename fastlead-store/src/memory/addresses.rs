@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::error::Result;
-use fastlead_core::id::WorkspaceId;
+use fastlead_core::id::{SuppressionId, WorkspaceId};
 use fastlead_core::port::{AddressBook, AddressKey, AddressMove, Addresses, Page, PageRequest, Suppression};
 
 use super::MemoryStore;
@@ -33,6 +33,12 @@ impl Addresses for MemoryStore {
         let mut data = self.lock();
         let mine = data.suppressions.get(&address).is_some_and(|held| held.workspace_id == workspace);
         Ok(mine && data.suppressions.remove(&address).is_some())
+    }
+
+    async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
+        let data = self.lock();
+        let held = data.suppressions.values().find(|held| held.id == id && held.workspace_id == workspace);
+        Ok(held.cloned())
     }
 
     async fn suppressions(&self, workspace: WorkspaceId, request: PageRequest) -> Result<Page<Suppression>> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::error::Result;
-use fastlead_core::id::WorkspaceId;
+use fastlead_core::id::{SuppressionId, WorkspaceId};
 use fastlead_core::port::{AddressBook, AddressKey, AddressMove, Addresses, Page, PageRequest, Suppression};
 use sqlx::SqliteConnection;
 
@@ -75,6 +75,16 @@ impl Addresses for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
+        let row = sqlx::query("SELECT doc FROM suppressions WHERE workspace_id = ?1 AND id = ?2")
+            .bind(blob(workspace.as_uuid()))
+            .bind(blob(id.as_uuid()))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| failed("read suppression", &error))?;
+        row.map(|row| json(&row, 0, "suppressions.doc")).transpose()
     }
 
     async fn suppressions(&self, workspace: WorkspaceId, request: PageRequest) -> Result<Page<Suppression>> {

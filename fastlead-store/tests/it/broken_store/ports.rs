@@ -3,7 +3,9 @@
 use fastlead_core::async_trait;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::Result;
-use fastlead_core::id::{ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, UserId, WorkspaceId};
+use fastlead_core::id::{
+    ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SuppressionId, UserId, WorkspaceId,
+};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, Catalog,
@@ -177,6 +179,10 @@ impl Addresses for BrokenStore {
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
         self.inner.lift(workspace, address).await
+    }
+
+    async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
+        self.inner.suppression(workspace, id).await
     }
 
     async fn suppressions(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<Suppression>> {

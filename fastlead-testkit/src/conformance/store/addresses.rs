@@ -38,6 +38,11 @@ pub async fn a_suppression_is_kept_until_it_is_lifted<H: StoreHarness>() -> Outc
     let all = suppression(&tenant, chat(1), SuppressionScope::All);
     let held = store.suppress(all.clone()).await?;
     ensure!(held == all, "suppressing answered {held:?}");
+    let read = store.suppression(tenant.scope.workspace_id, all.id).await?;
+    ensure!(read.as_ref() == Some(&all), "suppressed {all:?}, read {read:?}");
+    let foreign =
+        store.suppression(fastlead_core::id::WorkspaceId::from_uuid(all.id.as_uuid()), all.id).await?;
+    ensure!(foreign.is_none(), "another workspace reads a suppression");
     let narrower = suppression(&tenant, chat(1), SuppressionScope::Advertising);
     let held = store.suppress(narrower).await?;
     ensure!(held == all, "a suppression of everything was narrowed to {held:?}");
