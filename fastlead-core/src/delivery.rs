@@ -96,6 +96,7 @@ pub struct DeliverySpec {
     /// Service or advertising.
     pub class: MessageClass,
     /// When a failed attempt is repeated.
+    #[serde(default, skip_serializing_if = "RetrySchedule::is_published")]
     pub retry: RetrySchedule,
     /// What happens to a text that is too long.
     pub overflow: Overflow,
@@ -258,7 +259,11 @@ impl DeliveryState {
     }
 }
 
-/// When a failed attempt is repeated: the published table.
+/// The published table. What is stored without a schedule of its own goes by it: it never changes for deliveries
+/// that were made before.
+const PUBLISHED_SECS: [u64; 9] = [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200];
+
+/// When a failed attempt is repeated: the published table, unless a policy says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct RetrySchedule {
@@ -269,7 +274,7 @@ pub struct RetrySchedule {
 impl Default for RetrySchedule {
     /// 5 s, 30 s, 2 min, 10 min, 30 min, 1 h, 3 h, 6 h, 12 h: ten attempts over 22 h 42 min 35 s.
     fn default() -> Self {
-        Self { delays_secs: vec![5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200] }
+        Self { delays_secs: PUBLISHED_SECS.to_vec() }
     }
 }
 
@@ -277,6 +282,11 @@ impl Default for RetrySchedule {
 pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
 
 impl RetrySchedule {
+    /// Whether this is the published table, which is not stored with every delivery.
+    fn is_published(&self) -> bool {
+        self.delays_secs == PUBLISHED_SECS
+    }
+
     /// When to try again after attempt number `attempt` (from 1) failed at `now`; `None` when the
     /// schedule is used up.
     ///

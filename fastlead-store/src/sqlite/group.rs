@@ -1,94 +1,117 @@
 //! The two statements of a group: one look at everything that its members name, one set of changes.
 //!
 //! The driver's cost is one hand-over to SQLite's thread per call, whatever the number of rows, so a
-//! group makes one call to look and one to write. Rows travel as JSON arrays; a parameter `$n` keeps
-//! its number in every statement of a text.
+//! group makes one call to look and one to write. Each list of rows is two parameters, see [`super::list`];
+//! a parameter `$n` keeps its number in every statement of a text.
 
 use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
 use fastlead_core::port::{Beginning, Guard, Receipt, Reservation, Settled, Settlement, Transition};
-use serde::{Serialize, Serializer};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::fault::{unreadable, unwritable};
+use super::fault::unreadable;
+use super::list::{List, id, int, maybe_id, maybe_int, maybe_text, text};
 use super::resolve::{Facts, Used, unique_keys};
-use super::rows::{integer, json, text, uuid};
+use super::rows::{self, integer, json, uuid};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
-pub(super) const LOOK: &str = "
-BEGIN IMMEDIATE;
+pub(super) const LOOK: &str = concat!(
+    "\nBEGIN IMMEDIATE;
 SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL
-  FROM json_each($1) j CROSS JOIN leads l ON l.id = unhex(j.value)
+  FROM json_each($1) j CROSS JOIN leads l ON l.id = ",
+    id!("$9", 0),
+    "
 UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL
-  FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = unhex(j.value)
+  FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = ",
+    id!("$10", 0),
+    "
 UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer
-  FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = unhex(j.value->>0) AND i.key = unhex(j.value->>1)
+  FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = ",
+    id!("$11", 0),
+    " AND i.key = ",
+    id!("$11", 1),
+    "
 UNION ALL SELECT 4, d.id, d.lease_token, NULL, 0, NULL
-  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = unhex(j.value) WHERE d.lease_token NOTNULL
+  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
+    id!("$12", 0),
+    " WHERE d.lease_token NOTNULL
 UNION ALL SELECT 4, t.id, t.lease_token, NULL, 0, NULL
-  FROM json_each($5) j CROSS JOIN timers t ON t.id = unhex(j.value) WHERE t.lease_token NOTNULL
+  FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
+    id!("$13", 0),
+    " WHERE t.lease_token NOTNULL
 UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id
-  FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = unhex(j.value->>0) AND i.provider_event_id = j.value->>1
+  FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = ",
+    id!("$14", 0),
+    " AND i.provider_event_id = ",
+    text!("$14", 1),
+    "
   WHERE i.done = 0
 UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL
-  FROM json_each($7) j CROSS JOIN events e ON e.id = unhex(j.value)
+  FROM json_each($7) j CROSS JOIN events e ON e.id = ",
+    id!("$15", 0),
+    "
 UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL
-  FROM json_each($8) j CROSS JOIN deliveries d ON d.id = unhex(j.value)";
+  FROM json_each($8) j CROSS JOIN deliveries d ON d.id = ",
+    id!("$16", 0)
+);
 
 /// How many lists [`LOOK`] takes.
 const QUESTIONS: usize = 8;
 
 macro_rules! write {
     () => {
-        "
-UPDATE deliveries SET
-    checks = CASE WHEN j.value->>9 = 1 AND (state = 1 OR (uncertain = 1 AND j.value->>7 = 0)) THEN 0 ELSE checks END,
-    state = j.value->>1, reason = j.value->>2, due_at = coalesce(j.value->>3, due_at), updated_at = j.value->>4,
-    attempts = max(0, attempts - (state = 1) * (j.value->>5)), parts_sent = coalesce(j.value->>6, parts_sent), uncertain = j.value->>7,
-    provider_message_id = coalesce(j.value->>8, provider_message_id), lease_token = NULL, lease_until = NULL
-  FROM json_each($1) j WHERE deliveries.id = unhex(j.value->>0);
+        concat!(
+            "\nUPDATE deliveries SET
+    checks = CASE WHEN ", int!("$16", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$16", 7), " = 0)) THEN 0 ELSE checks END,
+    state = ", int!("$16", 1), ", reason = ", maybe_text!("$16", 2), ", due_at = coalesce(", maybe_int!("$16", 3), ", due_at),
+    updated_at = ", int!("$16", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$16", 5), "),
+    parts_sent = coalesce(", maybe_int!("$16", 6), ", parts_sent), uncertain = ", int!("$16", 7), ",
+    provider_message_id = coalesce(", maybe_text!("$16", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL
+  FROM json_each($1) j WHERE deliveries.id = ", id!("$16", 0), ";
 INSERT INTO attempts
-  SELECT unhex(j.value->>0),
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = unhex(j.value->>0)), 0), j.value->1
+  SELECT ", id!("$17", 0), ",
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$17", 0), "), 0), ", text!("$17", 1), "
   FROM json_each($2) j;
-DELETE FROM timers WHERE id IN (SELECT unhex(j.value) FROM json_each($3) j);
-UPDATE inbound SET done = 1 FROM json_each($4) j WHERE channel_id = unhex(j.value->>0) AND provider_event_id = j.value->>1;
-DELETE FROM timers WHERE lead_id IN (SELECT unhex(j.value) FROM json_each($5) j);
+DELETE FROM timers WHERE id IN (SELECT ", id!("$18", 0), " FROM json_each($3) j);
+UPDATE inbound SET done = 1 FROM json_each($4) j
+  WHERE channel_id = ", id!("$19", 0), " AND provider_event_id = ", text!("$19", 1), ";
+DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$20", 0), " FROM json_each($5) j);
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->4, j.value->>5
+  SELECT ", id!("$21", 0), ", ", id!("$21", 1), ", ", id!("$21", 2), ", ", id!("$21", 3), ", ", text!("$21", 4), ", ", int!("$21", 5), "
   FROM json_each($6) j;
-UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = j.value->>1, updated_at = j.value->>1
-  FROM json_each($14) j WHERE deliveries.id = unhex(j.value->>0);
-UPDATE deliveries SET state = j.value->>1, reason = j.value->>2, uncertain = 0, updated_at = max(updated_at, j.value->>3),
-    lease_token = NULL, lease_until = NULL
-  FROM json_each($15) j WHERE deliveries.id = unhex(j.value->>0);
-UPDATE deliveries SET state = 15, updated_at = j.value->>1, lease_token = NULL, lease_until = NULL FROM json_each($7) j
-  WHERE deliveries.lead_id = unhex(j.value->>0) AND state = 0 AND purpose = 'offer';
+UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = ", int!("$29", 1), ", updated_at = ", int!("$29", 1), "
+  FROM json_each($14) j WHERE deliveries.id = ", id!("$29", 0), ";
+UPDATE deliveries SET state = ", int!("$30", 1), ", reason = ", maybe_text!("$30", 2), ", uncertain = 0,
+    updated_at = max(updated_at, ", int!("$30", 3), "), lease_token = NULL, lease_until = NULL
+  FROM json_each($15) j WHERE deliveries.id = ", id!("$30", 0), ";
+UPDATE deliveries SET state = 15, updated_at = ", int!("$22", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
+  WHERE deliveries.lead_id = ", id!("$22", 0), " AND state = 0 AND purpose = 'offer';
 INSERT INTO unique_keys
-  SELECT unhex(j.value->>0), unhex(j.value->>1), j.value->>2 FROM json_each($8) j WHERE true
+  SELECT ", id!("$23", 0), ", ", id!("$23", 1), ", ", int!("$23", 2), " FROM json_each($8) j WHERE true
   ON CONFLICT (key) DO UPDATE SET lead_id = excluded.lead_id, until = excluded.until;
 INSERT INTO idempotency
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->3, j.value->>4 FROM json_each($9) j WHERE true
+  SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", id!("$24", 2), ", ", text!("$24", 3), ", ", int!("$24", 4), " FROM json_each($9) j WHERE true
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), j.value->>4, j.value->>5, j.value->>6,
-    j.value->>7, unhex(j.value->>8), j.value->>9, j.value->10
+  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", id!("$25", 3), ", ", int!("$25", 4), ", ", int!("$25", 5), ", ", text!("$25", 6), ", ",
+    maybe_text!("$25", 7), ", ", id!("$25", 8), ", ", int!("$25", 9), ", ", text!("$25", 10), "
   FROM json_each($10) j;
-UPDATE leads SET version = j.value->>1, status = j.value->>2, assigned_to = j.value->>3, state = j.value->4
-  FROM json_each($11) j WHERE leads.id = unhex(j.value->>0);
+UPDATE leads SET version = ", int!("$26", 1), ", status = ", text!("$26", 2), ", assigned_to = ", maybe_text!("$26", 3), ", state = ", text!("$26", 4), "
+  FROM json_each($11) j WHERE leads.id = ", id!("$26", 0), ";
 INSERT INTO events
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), j.value->>3, j.value->4, j.value->5
+  SELECT ", id!("$27", 0), ", ", id!("$27", 1), ", ", id!("$27", 2), ", ", int!("$27", 3), ", ", text!("$27", 4), ", ", text!("$27", 5), "
   FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
-  SELECT unhex(j.value->>0), unhex(j.value->>1), unhex(j.value->>2), unhex(j.value->>3), unhex(j.value->>4), j.value->>5,
-    j.value->>6, j.value->>7, j.value->>8, j.value->>9, j.value->>7, j.value->>6, 0, 0, 0,
-    CASE WHEN j.value->>6 = 1 THEN j.value->>7 END, unhex(j.value->>10), unhex(j.value->>11), j.value->>12, j.value->13
+  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", maybe_id!("$28", 3), ", ", id!("$28", 4), ", ", text!("$28", 5), ", ",
+    int!("$28", 6), ", ", int!("$28", 7), ", ", int!("$28", 8), ", ", int!("$28", 9), ", ", int!("$28", 7), ", ", int!("$28", 6), ", 0, 0, 0,
+    CASE WHEN ", int!("$28", 6), " = 1 THEN ", int!("$28", 7), " END, ", maybe_id!("$28", 10), ", ", maybe_id!("$28", 11), ", ", maybe_int!("$28", 12), ", ", text!("$28", 13), "
   FROM json_each($13) j"
+        )
     };
 }
 
@@ -100,40 +123,6 @@ pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
 /// How many lists [`WRITE`] takes.
 const CHANGES: usize = 15;
 
-/// An id or a digest of 16 bytes, as SQLite's `unhex` wants it.
-struct Hex(Uuid);
-
-impl Hex {
-    const fn bytes(bytes: [u8; 16]) -> Self {
-        Self(Uuid::from_bytes(bytes))
-    }
-}
-
-impl Serialize for Hex {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.0.simple().encode_lower(&mut Uuid::encode_buffer()))
-    }
-}
-
-/// A JSON array that grows.
-#[derive(Debug, Default)]
-struct List(Vec<u8>);
-
-impl List {
-    fn push(&mut self, row: &impl Serialize, what: &'static str) -> Result<()> {
-        self.0.push(if self.0.is_empty() { b'[' } else { b',' });
-        serde_json::to_writer(&mut self.0, row).map_err(|_| unwritable(what))
-    }
-
-    fn close(mut self) -> Result<String> {
-        if self.0.is_empty() {
-            self.0.push(b'[');
-        }
-        self.0.push(b']');
-        String::from_utf8(self.0).map_err(|_| unwritable("a list"))
-    }
-}
-
 /// What is asked of the facts.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
@@ -142,42 +131,52 @@ pub(super) struct Questions {
 
 impl Questions {
     pub(super) fn delivery(&mut self, delivery: DeliveryId) -> Result<()> {
-        self.lists[3].push(&Hex(delivery.as_uuid()), "a delivery")
+        self.lists[3].row(1).id(delivery.as_uuid()).end()
     }
 
     pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
-        self.lists[0].push(&Hex(transition.lead_id.as_uuid()), "a lead")?;
+        self.lists[0].row(1).id(transition.lead_id.as_uuid()).end()?;
         for key in unique_keys(transition) {
-            self.lists[1].push(&Hex::bytes(key.0), "a unique key")?;
+            self.lists[1].row(1).id(Uuid::from_bytes(key.0)).end()?;
         }
         if let Some(record) = &transition.idempotency {
-            let key = (Hex(transition.source_id.as_uuid()), Hex::bytes(record.key));
-            self.lists[2].push(&key, "an idempotency key")?;
+            let key = Uuid::from_bytes(record.key);
+            self.lists[2].row(2).id(transition.source_id.as_uuid()).id(key).end()?;
         }
         if let Some(settlement) = &transition.settlement {
             self.delivery(settlement.delivery_id)?;
         }
         if let Some(receipt) = &transition.receipt {
-            self.lists[7].push(&Hex(receipt.delivery_id.as_uuid()), "a delivery")?;
+            self.lists[7].row(1).id(receipt.delivery_id.as_uuid()).end()?;
         }
         if let Some((timer, _)) = &transition.fired {
-            self.lists[4].push(&Hex(timer.as_uuid()), "a timer")?;
+            self.lists[4].row(1).id(timer.as_uuid()).end()?;
         }
         if let Some(inbound) = &transition.inbound {
-            let key = (Hex(inbound.channel_id.as_uuid()), &inbound.provider_event_id);
-            self.lists[5].push(&key, "an inbound event")?;
+            let channel = inbound.channel_id.as_uuid();
+            self.lists[5].row(2).id(channel).text(&inbound.provider_event_id).end()?;
         }
-        self.lists[6].push(&Hex(transition.event_id.as_uuid()), "an event")
+        self.lists[6].row(1).id(transition.event_id.as_uuid()).end()
     }
 
     /// Begins the transaction and looks.
     pub(super) async fn look(self, connection: &mut SqliteConnection) -> sqlx::Result<Vec<SqliteRow>> {
-        let mut query = sqlx::query(LOOK);
-        for list in self.lists {
-            query = query.bind(list.close().map_err(sqlx::Error::decode)?);
-        }
-        query.fetch_all(connection).await
+        bound(LOOK, self.lists).fetch_all(connection).await
     }
+}
+
+type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// First the places of all lists, then their rows.
+fn bound<const LISTS: usize>(text: &'static str, lists: [List; LISTS]) -> Query {
+    let parameters = lists.map(List::parameters);
+    let mut query = sqlx::query(text);
+    let mut heaps = Vec::with_capacity(LISTS);
+    for (places, heap) in parameters {
+        query = query.bind(places);
+        heaps.push(heap);
+    }
+    heaps.into_iter().fold(query, Query::bind)
 }
 
 /// Reads what [`Questions::look`] has seen.
@@ -200,7 +199,7 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
                 facts.idempotency.insert(key, Used { request, answer, until });
             }
             4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
-            5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), text(row, 5)?))),
+            5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
             6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
             _ => {
                 let state = DeliveryState::from_number(integer(row, 4)?);
@@ -212,15 +211,35 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
     Ok(facts)
 }
 
-/// What a group changes.
+/// What a member of a group changes, and then what the group changes.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     lists: [List; CHANGES],
 }
 
 impl Changes {
-    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
-        let id = Hex(settlement.delivery_id.as_uuid());
+    /// Everything that `transition` changes.
+    pub(super) fn of_transition(transition: &Transition) -> Result<Self> {
+        let mut changes = Self::default();
+        changes.transition(transition)?;
+        Ok(changes)
+    }
+
+    /// Everything that `settlement` changes.
+    pub(super) fn of_settlement(settlement: &Settlement) -> Result<Self> {
+        let mut changes = Self::default();
+        changes.settlement(settlement)?;
+        Ok(changes)
+    }
+
+    /// Adds what another member changes.
+    pub(super) fn append(&mut self, other: &Self) {
+        for (list, more) in self.lists.iter_mut().zip(&other.lists) {
+            list.append(more);
+        }
+    }
+
+    fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
         let at = settlement.at.timestamp_millis();
         // id, state, reason, due_at, updated_at, attempts given back, parts_sent, uncertain, the
         // provider's id, whether receipt checks may begin anew
@@ -229,18 +248,28 @@ impl Changes {
                 (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
             }
             Settled::Retry { due_at, reason, counted, parts_sent } => {
-                let back = i32::from(!counted);
+                let back = i64::from(!counted);
                 (DeliveryState::Pending, Some(&**reason), Some(due_at), back, Some(*parts_sent), 0, None, 0)
             }
             Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
-                let (parts, uncertain) = (Some(*parts_sent), i32::from(*uncertain));
+                let (parts, uncertain) = (Some(*parts_sent), i64::from(*uncertain));
                 let provider = provider_message_id.as_deref();
                 (DeliveryState::AwaitingReceipt, None, Some(check_at), 0, parts, uncertain, provider, 1)
             }
         };
-        let due_at = due_at.map(|due_at| due_at.timestamp_millis());
-        let row = (id, state.number(), reason, due_at, at, back, parts, uncertain, provider, awaits);
-        self.lists[0].push(&row, "a settlement")?;
+        self.lists[0]
+            .row(10)
+            .id(settlement.delivery_id.as_uuid())
+            .int(state.number())
+            .maybe_text(reason)
+            .maybe_int(due_at.map(|due_at| due_at.timestamp_millis()))
+            .int(at)
+            .int(back)
+            .maybe_int(parts.map(i64::from))
+            .int(uncertain)
+            .maybe_text(provider)
+            .int(awaits)
+            .end()?;
         match &settlement.attempt {
             Some(attempt) => self.attempt(settlement.delivery_id, attempt),
             None => Ok(()),
@@ -248,26 +277,30 @@ impl Changes {
     }
 
     pub(super) fn beginning(&mut self, beginning: &Beginning) -> Result<()> {
-        let row = (Hex(beginning.delivery_id.as_uuid()), beginning.at.timestamp_millis());
-        self.lists[13].push(&row, "a beginning")
+        let at = beginning.at.timestamp_millis();
+        self.lists[13].row(2).id(beginning.delivery_id.as_uuid()).int(at).end()
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
-        let id = Hex(receipt.delivery_id.as_uuid());
-        let at = receipt.attempt.started_at.timestamp_millis();
-        self.lists[14].push(&(id, receipt.state.number(), &receipt.reason, at), "a receipt")?;
+        self.lists[14]
+            .row(4)
+            .id(receipt.delivery_id.as_uuid())
+            .int(receipt.state.number())
+            .maybe_text(receipt.reason.as_deref())
+            .int(receipt.attempt.started_at.timestamp_millis())
+            .end()?;
         self.attempt(receipt.delivery_id, &receipt.attempt)
     }
 
     fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
-        self.lists[1].push(&(Hex(delivery.as_uuid()), attempt), "an attempt")
+        self.lists[1].row(2).id(delivery.as_uuid()).json(attempt, "an attempt").end()
     }
 
-    pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
-        let lead = || Hex(transition.lead_id.as_uuid());
-        let workspace = || Hex(transition.scope.workspace_id.as_uuid());
-        let project = || Hex(transition.scope.project_id.as_uuid());
-        let source = || Hex(transition.source_id.as_uuid());
+    fn transition(&mut self, transition: &Transition) -> Result<()> {
+        let lead = transition.lead_id.as_uuid();
+        let workspace = transition.scope.workspace_id.as_uuid();
+        let project = transition.scope.project_id.as_uuid();
+        let source = transition.source_id.as_uuid();
         let at = transition.at.timestamp_millis();
         if let Some(settlement) = &transition.settlement {
             self.settlement(settlement)?;
@@ -276,86 +309,108 @@ impl Changes {
             self.receipt(receipt)?;
         }
         if let Some((timer, _)) = &transition.fired {
-            self.lists[2].push(&Hex(timer.as_uuid()), "a timer")?;
+            self.lists[2].row(1).id(timer.as_uuid()).end()?;
         }
         if let Some(inbound) = &transition.inbound {
-            let row = (Hex(inbound.channel_id.as_uuid()), &inbound.provider_event_id);
-            self.lists[3].push(&row, "an inbound event")?;
+            let channel = inbound.channel_id.as_uuid();
+            self.lists[3].row(2).id(channel).text(&inbound.provider_event_id).end()?;
         }
         if transition.clear_timers {
-            self.lists[4].push(&lead(), "a lead")?;
+            self.lists[4].row(1).id(lead).end()?;
         }
         for timer in &transition.timers {
-            let id = Hex(timer.id.as_uuid());
-            let row = (id, workspace(), project(), lead(), timer.name, timer.due_at.timestamp_millis());
-            self.lists[5].push(&row, "a timer")?;
+            self.lists[5]
+                .row(6)
+                .id(timer.id.as_uuid())
+                .id(workspace)
+                .id(project)
+                .id(lead)
+                .json(&timer.name, "a timer")
+                .int(timer.due_at.timestamp_millis())
+                .end()?;
         }
         if transition.cancel_offers {
-            self.lists[6].push(&(lead(), at), "a lead")?;
+            self.lists[6].row(2).id(lead).int(at).end()?;
         }
         for reservation in &transition.reservations {
             if let Reservation::Unique { key, until } = reservation {
-                let row = (Hex::bytes(key.0), lead(), until.timestamp_millis());
-                self.lists[7].push(&row, "a unique key")?;
+                let key = Uuid::from_bytes(key.0);
+                self.lists[7].row(3).id(key).id(lead).int(until.timestamp_millis()).end()?;
             }
         }
         if let Some(record) = &transition.idempotency {
-            let (key, request) = (Hex::bytes(record.key), Hex::bytes(record.request));
-            let row = (source(), key, request, &record.answer, record.until.timestamp_millis());
-            self.lists[8].push(&row, "an idempotency key")?;
+            self.lists[8]
+                .row(5)
+                .id(source)
+                .id(Uuid::from_bytes(record.key))
+                .id(Uuid::from_bytes(record.request))
+                .json(&record.answer, "an idempotency key")
+                .int(record.until.timestamp_millis())
+                .end()?;
         }
-        let state = &transition.state;
-        let status = state.status.as_str();
-        match transition.guard {
-            Guard::New => {
-                let policy = transition.trace.policy;
-                let (pinned, version) = (Hex(policy.id.as_uuid()), policy.version);
-                let assigned = &state.assigned_to;
-                let row = (
-                    lead(),
-                    workspace(),
-                    project(),
-                    source(),
-                    at,
-                    state.version,
-                    status,
-                    assigned,
-                    pinned,
-                    version,
-                    state,
-                );
-                self.lists[9].push(&row, "a lead")?;
-            }
-            Guard::Version(_) => {
-                let row = (lead(), state.version, status, &state.assigned_to, state);
-                self.lists[10].push(&row, "a lead")?;
-            }
-            Guard::Append => {}
-        }
-        let id = Hex(transition.event_id.as_uuid());
-        let row = (id, workspace(), lead(), at, &transition.event, &transition.trace);
-        self.lists[11].push(&row, "an event")?;
+        self.lead(transition)?;
+        self.lists[11]
+            .row(6)
+            .id(transition.event_id.as_uuid())
+            .id(workspace)
+            .id(lead)
+            .int(at)
+            .json(&transition.event, "an event")
+            .json(&transition.trace, "a trace")
+            .end()?;
         transition.deliveries.iter().try_for_each(|delivery| self.delivery(delivery))
     }
 
+    fn lead(&mut self, transition: &Transition) -> Result<()> {
+        let lead = transition.lead_id.as_uuid();
+        let state = &transition.state;
+        let version = i64::try_from(state.version).unwrap_or(i64::MAX);
+        let (status, assigned) = (state.status.as_str(), state.assigned_to.as_deref());
+        match transition.guard {
+            Guard::New => self.lists[9]
+                .row(11)
+                .id(lead)
+                .id(transition.scope.workspace_id.as_uuid())
+                .id(transition.scope.project_id.as_uuid())
+                .id(transition.source_id.as_uuid())
+                .int(transition.at.timestamp_millis())
+                .int(version)
+                .text(status)
+                .maybe_text(assigned)
+                .id(transition.trace.policy.id.as_uuid())
+                .int(i64::from(transition.trace.policy.version))
+                .json(state, "a lead")
+                .end(),
+            Guard::Version(_) => self.lists[10]
+                .row(5)
+                .id(lead)
+                .int(version)
+                .text(status)
+                .maybe_text(assigned)
+                .json(state, "a lead")
+                .end(),
+            Guard::Append => Ok(()),
+        }
+    }
+
     pub(super) fn delivery(&mut self, new: &NewDelivery) -> Result<()> {
-        let row = (
-            Hex(new.id.as_uuid()),
-            Hex(new.scope.workspace_id.as_uuid()),
-            Hex(new.scope.project_id.as_uuid()),
-            new.lead_id.map(|lead| Hex(lead.as_uuid())),
-            Hex(new.channel_id.as_uuid()),
-            new.spec.purpose.as_str(),
-            i32::from(new.begun),
-            new.created_at.timestamp_millis(),
-            new.due_at.timestamp_millis(),
-            new.expires_at.timestamp_millis(),
-            new.order_key.map(|key| Hex::bytes(key.0)),
-            new.lease.map(|lease| Hex(lease.token.as_uuid())),
-            new.lease.map(|lease| lease.until.timestamp_millis()),
-            &new.spec,
-        );
-        self.lists[12].push(&row, "a delivery")
+        self.lists[12]
+            .row(14)
+            .id(new.id.as_uuid())
+            .id(new.scope.workspace_id.as_uuid())
+            .id(new.scope.project_id.as_uuid())
+            .maybe_id(new.lead_id.map(|lead| lead.as_uuid()))
+            .id(new.channel_id.as_uuid())
+            .text(new.spec.purpose.as_str())
+            .int(i64::from(new.begun))
+            .int(new.created_at.timestamp_millis())
+            .int(new.due_at.timestamp_millis())
+            .int(new.expires_at.timestamp_millis())
+            .maybe_id(new.order_key.map(|key| Uuid::from_bytes(key.0)))
+            .maybe_id(new.lease.map(|lease| lease.token.as_uuid()))
+            .maybe_int(new.lease.map(|lease| lease.until.timestamp_millis()))
+            .json(&new.spec, "a delivery")
+            .end()
     }
 
     /// Makes the changes; with [`WRITE_AND_COMMIT`] they are on disk afterwards.
@@ -364,10 +419,6 @@ impl Changes {
         text: &'static str,
         connection: &mut SqliteConnection,
     ) -> sqlx::Result<()> {
-        let mut query = sqlx::query(text);
-        for list in self.lists {
-            query = query.bind(list.close().map_err(sqlx::Error::decode)?);
-        }
-        query.execute(connection).await.map(drop)
+        bound(text, self.lists).execute(connection).await.map(drop)
     }
 }

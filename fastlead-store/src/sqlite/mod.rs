@@ -8,6 +8,7 @@ mod fault;
 mod forget;
 mod group;
 mod journal;
+mod list;
 #[cfg(test)]
 mod plans;
 mod resolve;

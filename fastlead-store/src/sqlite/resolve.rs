@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use fastlead_core::port::{
-    Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settlement, Transition,
-};
+use fastlead_core::port::{CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition};
 use fastlead_core::time::Timestamp;
 
 /// What the database says about everything that a group names.
@@ -61,18 +59,10 @@ impl Resolver {
         Self { facts, taken: Taken::default() }
     }
 
-    /// Whether the settlement holds; then it takes the delivery.
-    pub(super) fn settle(&mut self, settlement: &Settlement) -> bool {
-        self.take(settlement.delivery_id, settlement.token)
-    }
-
-    /// Whether the attempt may begin; then it takes the delivery.
-    pub(super) fn begin(&mut self, beginning: &Beginning) -> bool {
-        self.take(beginning.delivery_id, beginning.token)
-    }
-
-    fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> bool {
-        self.holds(delivery, token) && self.taken.deliveries.insert(delivery)
+    /// Takes a delivery for a settlement or the beginning of an attempt, where its lease holds.
+    pub(super) fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> Result<(), Refusal> {
+        let mine = self.holds(delivery, token) && self.taken.deliveries.insert(delivery);
+        if mine { Ok(()) } else { Err(Refusal::LeaseLost) }
     }
 
     fn holds(&self, delivery: DeliveryId, token: LeaseToken) -> bool {

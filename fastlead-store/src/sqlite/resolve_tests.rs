@@ -159,9 +159,10 @@ fn a_lease_is_settled_once_and_only_by_its_token() {
         (DeliveryId::generate(&RandomIds, at(0)), LeaseToken::generate(&RandomIds, at(0)));
     let facts = || Facts { tokens: [(delivery.as_uuid(), token)].into(), ..Facts::default() };
     let mut resolver = Resolver::new(facts());
-    assert!(!resolver.settle(&settlement(delivery, LeaseToken::generate(&RandomIds, at(0)))));
-    assert!(resolver.settle(&settlement(delivery, token)));
-    assert!(!resolver.settle(&settlement(delivery, token)));
+    let stranger = LeaseToken::generate(&RandomIds, at(0));
+    assert_eq!(resolver.take(delivery, stranger), Err(Refusal::LeaseLost));
+    assert_eq!(resolver.take(delivery, token), Ok(()));
+    assert_eq!(resolver.take(delivery, token), Err(Refusal::LeaseLost));
     let decision = Transition { settlement: Some(settlement(delivery, token)), ..new_lead() };
     assert_eq!(resolver.commit(&decision), Err(Refusal::LeaseLost));
     assert_eq!(Resolver::new(facts()).commit(&decision), Ok(()));

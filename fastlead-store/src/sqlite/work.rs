@@ -195,7 +195,7 @@ impl Store for SqliteStore {
     }
 
     async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
-        self.writer.enqueue(deliveries).await
+        self.writer.enqueue(&deliveries).await
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {

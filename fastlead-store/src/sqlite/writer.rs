@@ -2,6 +2,7 @@
 
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
+use fastlead_core::id::{DeliveryId, LeaseToken};
 use fastlead_core::port::{
     BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
 };
@@ -33,10 +34,10 @@ trait Operation: Send {
 
 /// Something that is written together with others of its kind.
 enum Member {
-    Commit(Box<Transition>, Reply<CommitOutcome>),
-    Settle(Box<Settlement>, Reply<SettleOutcome>),
-    Begin(Beginning, Reply<BeginOutcome>),
-    Enqueue(Vec<NewDelivery>, Reply<()>),
+    Commit(Box<Transition>, Box<Changes>, Reply<CommitOutcome>),
+    Settle { delivery: DeliveryId, token: LeaseToken, changes: Box<Changes>, reply: Reply<SettleOutcome> },
+    Begin(Beginning, Box<Changes>, Reply<BeginOutcome>),
+    Enqueue(Box<Changes>, Reply<()>),
 }
 
 /// Whether a member was applied.
@@ -45,52 +46,47 @@ type Verdict = std::result::Result<(), Refusal>;
 impl Member {
     fn ask(&self, questions: &mut Questions) -> Result<()> {
         match self {
-            Self::Commit(transition, _) => questions.transition(transition),
-            Self::Settle(settlement, _) => questions.delivery(settlement.delivery_id),
-            Self::Begin(beginning, _) => questions.delivery(beginning.delivery_id),
+            Self::Commit(transition, ..) => questions.transition(transition),
+            Self::Settle { delivery, .. } => questions.delivery(*delivery),
+            Self::Begin(beginning, ..) => questions.delivery(beginning.delivery_id),
             Self::Enqueue(..) => Ok(()),
         }
     }
 
-    fn decide(&self, resolver: &mut Resolver, changes: &mut Changes) -> Result<Verdict> {
-        let verdict = match self {
-            Self::Commit(transition, _) => resolver.commit(transition),
-            Self::Settle(settlement, _) if resolver.settle(settlement) => Ok(()),
-            Self::Begin(beginning, _) if resolver.begin(beginning) => Ok(()),
-            Self::Settle(..) | Self::Begin(..) => Err(Refusal::LeaseLost),
-            Self::Enqueue(..) => Ok(()),
+    /// What it asks for was written down when it was asked for; here it is only added or left out.
+    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
+        let (verdict, changes) = match self {
+            Self::Commit(transition, changes, _) => (resolver.commit(transition), changes),
+            Self::Settle { delivery, token, changes, .. } => (resolver.take(*delivery, *token), changes),
+            Self::Begin(beginning, changes, _) => {
+                (resolver.take(beginning.delivery_id, beginning.token), changes)
+            }
+            Self::Enqueue(changes, _) => (Ok(()), changes),
         };
         if verdict.is_ok() {
-            match self {
-                Self::Commit(transition, _) => changes.transition(transition)?,
-                Self::Settle(settlement, _) => changes.settlement(settlement)?,
-                Self::Begin(beginning, _) => changes.beginning(beginning)?,
-                Self::Enqueue(deliveries, _) => {
-                    deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
-                }
-            }
+            group.append(changes);
         }
-        Ok(verdict)
+        verdict
     }
 
     /// A failed send means that the caller has gone away.
     fn answer(self, outcome: Result<Verdict>) {
         let _gone = match self {
-            Self::Commit(_, reply) => {
+            Self::Commit(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => CommitOutcome::Applied,
                     Err(refusal) => CommitOutcome::Refused(refusal),
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
-            Self::Settle(_, reply) => {
+            Self::Settle { reply, .. } => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => SettleOutcome::Settled,
                     Err(_) => SettleOutcome::LeaseLost,
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
-            Self::Begin(_, reply) => {
+            Self::Begin(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => BeginOutcome::Begun,
                     Err(_) => BeginOutcome::LeaseLost,
@@ -111,7 +107,7 @@ enum Job {
 impl Job {
     fn decided_at(&self) -> Option<Timestamp> {
         match self {
-            Self::Member(Member::Commit(transition, _)) => Some(transition.at),
+            Self::Member(Member::Commit(transition, ..)) => Some(transition.at),
             _ => None,
         }
     }
@@ -137,19 +133,26 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
-        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), reply))).await
+        let changes = Box::new(Changes::of_transition(&transition)?);
+        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), changes, reply))).await
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
-        self.send(|reply| Job::Member(Member::Settle(Box::new(settlement), reply))).await
+        let changes = Box::new(Changes::of_settlement(&settlement)?);
+        let Settlement { delivery_id: delivery, token, .. } = settlement;
+        self.send(|reply| Job::Member(Member::Settle { delivery, token, changes, reply })).await
     }
 
     pub(super) async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
-        self.send(|reply| Job::Member(Member::Begin(beginning, reply))).await
+        let mut changes = Box::<Changes>::default();
+        changes.beginning(&beginning)?;
+        self.send(|reply| Job::Member(Member::Begin(beginning, changes, reply))).await
     }
 
-    pub(super) async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
-        self.send(|reply| Job::Member(Member::Enqueue(deliveries, reply))).await
+    pub(super) async fn enqueue(&self, deliveries: &[NewDelivery]) -> Result<()> {
+        let mut changes = Box::<Changes>::default();
+        deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
+        self.send(|reply| Job::Member(Member::Enqueue(changes, reply))).await
     }
 
     /// Runs `operation` in the next transaction, after its commits and settlements.
@@ -333,8 +336,7 @@ async fn transact(
 fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<Verdict>, Changes)> {
     let mut resolver = Resolver::new(facts(rows)?);
     let mut changes = Changes::default();
-    let verdicts =
-        members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect::<Result<_>>()?;
+    let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
     Ok((verdicts, changes))
 }
 
