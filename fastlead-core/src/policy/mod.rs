@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use condition::{Condition, Field};
+pub use condition::{
+    Comparison, Condition, ConditionError, ConditionInput, Fact, Field, FieldKind, History, Number,
+    SourceFacts, Value,
+};
 pub(crate) use validate::nearest;
 pub use validate::{PolicyFault, known_variables};
 
