@@ -4,6 +4,7 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Zone;
+use super::zone::within;
 use crate::time::Timestamp;
 
 /// Over which stretch of local time something is counted.
@@ -51,9 +52,9 @@ pub struct Period {
 }
 
 impl Period {
-    /// The period that `at` belongs to. Moments outside the years 1 to 9999 are taken as the nearest
-    /// inside.
+    /// The period that `at` belongs to, for moments that [`Zone::local`] takes as they are.
     pub fn of(per: Per, at: Timestamp, zone: Zone) -> Self {
+        let at = within(at);
         let day = zone.day(at);
         match per {
             Per::Hour => hour(at, day, zone),

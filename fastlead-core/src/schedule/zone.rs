@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{LocalResult, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone};
 use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -33,8 +33,8 @@ impl Zone {
         self.0.name()
     }
 
-    /// What a clock on the wall shows at `at`. Moments outside the years 1 to 9999 are taken as the
-    /// nearest inside.
+    /// What a clock on the wall shows at `at`. Moments outside the years 1 to 9999, and those of
+    /// the first and last week inside, are taken as the nearest between.
     pub fn local(self, at: Timestamp) -> NaiveDateTime {
         self.0.from_utc_datetime(&within(at).naive_utc()).naive_local()
     }
@@ -47,7 +47,7 @@ impl Zone {
     /// The first moment when a clock on the wall shows `local`, or shows a later time because it
     /// was put forward over it.
     pub fn first_moment(self, local: NaiveDateTime) -> Timestamp {
-        let local = local.clamp(edge(1), edge(9999));
+        let local = local.clamp(edge(1, 1, 1), edge(9999, 12, 31));
         match self.0.from_local_datetime(&local) {
             LocalResult::Single(at) | LocalResult::Ambiguous(at, _) => at.to_utc(),
             // In a gap: the moment when the clock is put forward.
@@ -72,20 +72,21 @@ impl Zone {
     pub fn day(self, at: Timestamp) -> NaiveDate {
         let date = self.local(at).date();
         match date.succ_opt() {
-            Some(next) if self.day_start(next) <= at && next.and_time(NaiveTime::MIN) <= edge(9999) => next,
+            Some(next) if self.day_start(next) <= within(at) => next,
             _ => date,
         }
     }
 }
 
-/// 1 January of the year, midnight. The arithmetic of time zones stays inside years 1 to 9999.
-fn edge(year: i32) -> NaiveDateTime {
-    NaiveDate::from_ymd_opt(year, 1, 1).map_or(epoch().naive_utc(), |date| date.and_time(NaiveTime::MIN))
+/// The arithmetic of time zones stays between these, where no offset leads out of the calendar.
+fn edge(year: i32, month: u32, day: u32) -> NaiveDateTime {
+    NaiveDate::from_ymd_opt(year, month, day)
+        .map_or(epoch().naive_utc(), |date| date.and_time(NaiveTime::MIN))
 }
 
-fn within(at: Timestamp) -> DateTime<Utc> {
-    // Two days more than `first_moment` gives, so that no offset leads out of it.
-    at.clamp(edge(1).and_utc() - TimeDelta::days(2), edge(9999).and_utc() + TimeDelta::days(2))
+/// The nearest moment that has whole days of every zone before and after it.
+pub(super) fn within(at: Timestamp) -> Timestamp {
+    at.clamp(edge(1, 1, 8).and_utc(), edge(9999, 12, 24).and_utc())
 }
 
 /// A text that is not the name of a time zone.
