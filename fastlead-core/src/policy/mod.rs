@@ -1,6 +1,7 @@
 //! What a project wants to happen to its leads, as versioned data.
 
 mod condition;
+mod read;
 mod sample;
 mod validate;
 
