@@ -18,7 +18,8 @@ type Opening = (Timestamp, Timestamp);
 impl WorkingHours {
     /// Whether somebody works at `at`.
     pub fn is_open(&self, at: Timestamp, zone: Zone) -> bool {
-        self.openings(at, zone).next().is_some_and(|(start, _)| start <= at)
+        // Only shifts of today and of the night before can run now.
+        self.openings_of(2, at, zone).any(|(start, _)| start <= at)
     }
 
     /// The first moment from `at` on that is open: `at` itself where it is. `None` where there is
@@ -162,9 +163,13 @@ impl WorkingHours {
     /// The stretches of open time after `at`, in order. They do not overlap; where one touches the
     /// next there is no break.
     fn openings(&self, at: Timestamp, zone: Zone) -> impl Iterator<Item = Opening> {
-        // From the day before, for its night shift.
+        self.openings_of(SEARCH_DAYS + 1, at, zone)
+    }
+
+    /// The same of so many days, counted from the day before for its night shift.
+    fn openings_of(&self, days: u64, at: Timestamp, zone: Zone) -> impl Iterator<Item = Opening> {
         let first = zone.day(at).checked_sub_days(Days::new(1)).unwrap_or(NaiveDate::MIN);
-        let shifts = (0..=SEARCH_DAYS).flat_map(move |day| self.shifts(plus_days(first, day), zone));
+        let shifts = (0..days).flat_map(move |day| self.shifts(plus_days(first, day), zone));
         Disjoint { shifts, covered: at }
     }
 

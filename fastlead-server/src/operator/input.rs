@@ -38,9 +38,9 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     }
 }
 
-/// A policy document: read, or with the path of what cannot be read.
+/// A policy document: read, or with the paths of what cannot be read.
 #[derive(Debug)]
-pub(crate) struct Document(pub(crate) Result<Policy, PolicyFault>);
+pub(crate) struct Document(pub(crate) Result<Policy, Vec<PolicyFault>>);
 
 impl FromRequest<App> for Document {
     type Rejection = Problem;

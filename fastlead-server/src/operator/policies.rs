@@ -75,7 +75,7 @@ pub(crate) async fn publish_policy(
 ) -> Result<Json<PolicyView>, Problem> {
     operator.require_admin()?;
     own(&app, &operator, project)?;
-    let policy = policy.map_err(|fault| Problem::policy(vec![fault]))?;
+    let policy = policy.map_err(Problem::policy)?;
     let _order = CATALOG.lock().await;
     faults(&app, &operator, &policy).map_err(Problem::policy)?;
     let now = app.engine.clock().now();
@@ -110,7 +110,7 @@ pub(crate) async fn validate_policy(
     Document(policy): Document,
 ) -> Result<Json<ValidationView>, Problem> {
     own(&app, &operator, project)?;
-    let found = policy.map_err(|fault| vec![fault]).and_then(|policy| faults(&app, &operator, &policy));
+    let found = policy.and_then(|policy| faults(&app, &operator, &policy));
     let errors = found.err().unwrap_or_default();
     Ok(Json(ValidationView { valid: errors.is_empty(), errors }))
 }

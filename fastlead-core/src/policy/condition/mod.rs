@@ -187,6 +187,8 @@ impl Condition {
     }
 }
 
+// `remote = "Self"` above makes `Condition::serialize` and `Condition::deserialize` the plain ones of the
+// tree; through the traits a text is taken as well.
 impl Serialize for Condition {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Self::serialize(self, serializer)
