@@ -7,7 +7,8 @@ use std::path::Path;
 use fastlead_core::channel::{Capabilities, Channel};
 use fastlead_core::delivery::{RECEIPT_CHECKS_SECS, RetrySchedule};
 use fastlead_core::error::ErrorKind;
-use fastlead_core::policy::{Policy, known_variables};
+use fastlead_core::policy::{Condition, Field, Policy, known_variables};
+use fastlead_core::schedule::{WorkingHours, Zone};
 use fastlead_testkit::memory::MemoryChannel;
 
 fn page(name: &str) -> String {
@@ -33,6 +34,42 @@ fn the_example_policy_works() {
     let channels: BTreeMap<String, Capabilities> =
         ["sales-bot", "mail", "sms", "crm"].into_iter().map(|name| (name.to_owned(), everything())).collect();
     policy.validate(&channels).unwrap();
+}
+
+/// The blocks of a language under a heading.
+fn blocks<'a>(page: &'a str, heading: &str, language: &str) -> Vec<&'a str> {
+    let (_, section) = page.split_once(heading).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let start = format!("```{language}\n");
+    section.split(&start).skip(1).map(|rest| rest.split("\n```").next().unwrap()).collect()
+}
+
+#[test]
+fn the_conditions_read_as_they_are_shown() {
+    let page = page("docs/policy.md");
+    let [conditions, refusal] = blocks(&page, "\n## Conditions\n", "text")[..] else { panic!("two blocks") };
+    for text in conditions.lines() {
+        assert_eq!(text.parse::<Condition>().unwrap().to_string(), text);
+    }
+    let (_, text) = refusal.lines().nth(1).unwrap().split_once("| ").unwrap();
+    assert_eq!(text.parse::<Condition>().unwrap_err().to_string(), refusal);
+    let fields = schemars::schema_for!(Field).to_value();
+    let fields = fields["anyOf"][0]["enum"].as_array().unwrap();
+    assert!(fields.len() > 20);
+    for field in fields {
+        let name = format!("`{}`", field.as_str().unwrap());
+        assert!(page.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn the_working_hours_work() {
+    let page = page("docs/policy.md");
+    let [example] = blocks(&page, "\n## Schedules\n", "json")[..] else { panic!("one block") };
+    let hours: WorkingHours = serde_json::from_str(example).unwrap();
+    let zone: Zone = "Europe/Moscow".parse().unwrap();
+    hours.check("2026-11-25T12:00:00Z".parse().unwrap(), zone).unwrap();
+    assert!(hours.is_open("2026-11-04T12:00:00Z".parse().unwrap(), zone));
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod message;
 pub mod policy;
 pub mod port;
 pub mod registry;
+pub mod schedule;
 pub mod secret;
 pub mod template;
 pub mod text;

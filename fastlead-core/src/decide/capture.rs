@@ -6,14 +6,15 @@ use super::{Address, Decider, Effect, Reason, TimerName, UniqueKey, Verdict};
 use crate::delivery::{Body, Purpose};
 use crate::lead::{Capture, ConsentPurpose};
 use crate::message::{MessageClass, Recipient};
-use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
+use crate::policy::{ConditionInput, Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
 use crate::time::plus_seconds;
 
 impl Decider<'_> {
     pub(super) fn captured(&mut self, capture: &Capture) {
+        let input = ConditionInput::new(capture);
         for (index, rule) in self.policy.accept.iter().enumerate() {
             let path = format!("accept[{index}]");
-            if rule.reject_if.holds(capture) {
+            if rule.reject_if.holds(&input) {
                 self.trace.note(path, Some(&rule.code), Verdict::Refused, Reason::ConditionHeld);
                 self.effects.push(Effect::Reject { code: rule.code.clone() });
                 return;

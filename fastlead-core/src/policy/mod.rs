@@ -1,6 +1,7 @@
 //! What a project wants to happen to its leads, as versioned data.
 
 mod condition;
+mod read;
 mod sample;
 mod validate;
 
@@ -8,7 +9,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-pub use condition::{Condition, Field};
+pub use condition::{
+    Comparison, Condition, ConditionError, ConditionInput, Fact, Field, FieldKind, History, Number,
+    SourceFacts, Value,
+};
 pub(crate) use validate::nearest;
 pub use validate::{PolicyFault, known_variables};
 

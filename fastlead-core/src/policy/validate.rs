@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Policy, ReplyTo};
+use super::{Fact, Policy, ReplyTo};
 use crate::channel::Capabilities;
 use crate::message::RecipientKind;
-use crate::policy::condition::MAX_DEPTH;
 
 /// One fault of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -51,6 +50,8 @@ pub const fn known_variables() -> &'static [&'static str] {
 
 /// Longest window, lifetime or delay that a policy may ask for: one year.
 const MAX_SECS: u64 = 366 * 86_400;
+/// What conditions of `accept` cannot be asked about: they would never hold.
+const UNKNOWN_AT_CAPTURE: [Fact; 5] = [Fact::Source, Fact::Time, Fact::Hours, Fact::Score, Fact::History];
 /// Most entries of any list or map.
 const MAX_ENTRIES: usize = 1_000;
 
@@ -93,9 +94,13 @@ impl<'a> Check<'a> {
                     "expected 1 to 64 of a-z, 0-9 and _, such as `no_phone`",
                 );
             }
-            if rule.reject_if.depth() > MAX_DEPTH {
-                let message = format!("conditions are nested more than {MAX_DEPTH} deep");
-                self.fault(format!("accept[{index}].reject_if"), message);
+            let path = format!("accept[{index}].reject_if");
+            self.faults.extend(rule.reject_if.faults(&path));
+            for fact in UNKNOWN_AT_CAPTURE {
+                if rule.reject_if.reads(fact) {
+                    let message = format!("{} is not known when a lead is taken in", fact.name());
+                    self.fault(path.clone(), message);
+                }
             }
         }
     }
@@ -104,6 +109,13 @@ impl<'a> Check<'a> {
         let Some(dedupe) = &self.policy.dedupe else { return };
         if dedupe.fields.is_empty() || dedupe.fields.len() > 16 {
             self.fault("dedupe.fields", "expected 1 to 16 fields, such as `contact.phone`");
+        }
+        for (index, field) in dedupe.fields.iter().enumerate() {
+            if !field.identifies() {
+                let message =
+                    format!("`{field}` does not tell leads apart; expected a field such as `contact.phone`");
+                self.fault(format!("dedupe.fields[{index}]"), message);
+            }
         }
         if dedupe.window_secs == 0 {
             self.fault(

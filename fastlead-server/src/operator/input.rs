@@ -10,10 +10,11 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::app::App;
 use crate::capture::{json_problem, too_large};
@@ -32,18 +33,35 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
-        let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media = content_type.and_then(|text| text.split(';').next()).map(str::trim);
-        if media.is_some_and(|media| !media.eq_ignore_ascii_case("application/json")) {
-            let detail = "send `application/json`";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-        }
-        let limit = app.settings.http.body_limit_bytes;
-        let body = Bytes::from_request(request, app)
-            .await
-            .map_err(|rejection| too_large(rejection.status(), limit))?;
+        let body = json(request, app).await?;
         serde_json::from_slice(&body).map(Self).map_err(|error| unreadable(&error))
     }
+}
+
+/// A policy document: read, or with the paths of what cannot be read.
+#[derive(Debug)]
+pub(crate) struct Document(pub(crate) Result<Policy, Vec<PolicyFault>>);
+
+impl FromRequest<App> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
+        let body = json(request, app).await?;
+        serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| unreadable(&error))?;
+        Ok(Self(Policy::from_json(&body)))
+    }
+}
+
+/// The bytes of a body that says it is JSON.
+async fn json(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type.and_then(|text| text.split(';').next()).map(str::trim);
+    if media.is_some_and(|media| !media.eq_ignore_ascii_case("application/json")) {
+        let detail = "send `application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    let limit = app.settings.http.body_limit_bytes;
+    Bytes::from_request(request, app).await.map_err(|rejection| too_large(rejection.status(), limit))
 }
 
 /// The advice to put unknown fields under `fields` is for captures only.

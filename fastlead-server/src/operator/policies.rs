@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::CATALOG;
-use super::input::{Body, Id, List, Query};
+use super::input::{Document, Id, List, Query};
 use super::projects::own;
 use crate::app::App;
 use crate::auth::Operator;
@@ -71,10 +71,11 @@ pub(crate) async fn publish_policy(
     State(app): State<App>,
     operator: Operator,
     Id(project): Id<ProjectId>,
-    Body(policy): Body<Policy>,
+    Document(policy): Document,
 ) -> Result<Json<PolicyView>, Problem> {
     operator.require_admin()?;
     own(&app, &operator, project)?;
+    let policy = policy.map_err(Problem::policy)?;
     let _order = CATALOG.lock().await;
     faults(&app, &operator, &policy).map_err(Problem::policy)?;
     let now = app.engine.clock().now();
@@ -106,10 +107,11 @@ pub(crate) async fn validate_policy(
     State(app): State<App>,
     operator: Operator,
     Id(project): Id<ProjectId>,
-    Body(policy): Body<Policy>,
+    Document(policy): Document,
 ) -> Result<Json<ValidationView>, Problem> {
     own(&app, &operator, project)?;
-    let errors = faults(&app, &operator, &policy).err().unwrap_or_default();
+    let found = policy.and_then(|policy| faults(&app, &operator, &policy));
+    let errors = found.err().unwrap_or_default();
     Ok(Json(ValidationView { valid: errors.is_empty(), errors }))
 }
 

@@ -276,8 +276,17 @@ async fn the_whole_way_from_channel_to_answer() {
     let refused =
         server.send(Method::PUT, &path, &admin, policy("bott")).await.problem(422, "invalid_policy");
     assert_eq!(refused.body["errors"].as_array().unwrap().len(), 2);
+    let mut unreadable = policy("bot");
+    unreadable["accept"] = json!([{"reject_if": "contact.phone_contry == 'RU'", "code": "abroad"}]);
+    let refused =
+        server.send(Method::PUT, &path, &admin, unreadable.clone()).await.problem(422, "invalid_policy");
+    assert_eq!(refused.body["errors"][0]["field"], "accept[0].reject_if");
+    assert!(refused.body["errors"][0]["message"].as_str().unwrap().contains("`contact.phone_country`"));
+    let faulty = server.post(&format!("{path}/validate"), &admin, unreadable).await.expect(200);
+    assert_eq!(faulty.body["errors"][0]["path"], "accept[0].reject_if");
     server.publish(&admin).await;
     let mut second = policy("bot");
+    second["accept"] = json!([{"reject_if": "contact.phone_country in ['KZ']", "code": "abroad"}]);
     second["delivery"] = json!({"ttl_secs": 3600});
     assert_eq!(server.send(Method::PUT, &path, &admin, second).await.expect(200).body["version"], 2);
     let versions = server.get(&format!("/v1/projects/{}/policies", server.project), &admin).await.expect(200);
