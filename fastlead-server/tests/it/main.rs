@@ -3,6 +3,8 @@
 
 mod browser;
 mod capture;
+mod desk;
 mod kill;
 mod operator;
 mod program;
+mod secrecy;
