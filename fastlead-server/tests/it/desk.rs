@@ -112,6 +112,15 @@ impl Desk {
 
     /// Reads `path` again after every event until `holds`, and answers what was read then.
     pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+        self.try_until(path, holds).await.unwrap_or_else(|last| panic!("{last}"))
+    }
+
+    /// The same; says what was read last where it does not come to it.
+    pub(crate) async fn try_until(
+        &self,
+        path: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
         let last = Mutex::new(Value::Null);
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
@@ -129,7 +138,7 @@ impl Desk {
             }
         });
         let found = found.await;
-        found.unwrap_or_else(|_| panic!("GET {path} has not become so: {:#}", last.lock().unwrap()))
+        found.map_err(|_| format!("GET {path} has not become so: {:#}", last.lock().unwrap()))
     }
 
     /// Every problem document so far.

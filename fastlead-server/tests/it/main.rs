@@ -8,3 +8,4 @@ mod kill;
 mod operator;
 mod program;
 mod secrecy;
+mod trouble;
