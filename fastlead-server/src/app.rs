@@ -8,6 +8,7 @@ use fastlead_core::engine::ChannelOpener;
 use fastlead_core::port::{Accounts, Addresses, Catalog, ChannelRecord, Journal, Store};
 use fastlead_core::registry::Registry;
 use fastlead_core::{Engine, Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::limits::CaptureLimits;
@@ -40,6 +41,8 @@ pub struct App {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Cancelled when the server begins to stop: it is not ready any more, and streams end.
+    pub stopping: CancellationToken,
 }
 
 /// Opens stored channel instances: unseals the configuration and builds the adapter.

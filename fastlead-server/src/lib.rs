@@ -16,6 +16,7 @@ pub mod problem;
 pub mod seal;
 pub mod server;
 pub mod settings;
+mod signal;
 
 pub mod cli;
 pub mod demo;

@@ -21,6 +21,7 @@ use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::seal::Keyring;
 use crate::settings::Settings;
+pub use crate::signal::stop_on_signal;
 use crate::{capture, form, health, live, openapi, operator};
 
 /// Puts a server together. Third parties add their own adapters and routes here.
@@ -64,35 +65,44 @@ impl Server {
         self.listener.local_addr().map_err(|error| io_fault("listen", &error))
     }
 
-    /// Serves until `stop` is cancelled, then takes no new requests, finishes what is under way within
-    /// the drain time, and returns.
+    /// Serves until `stop` is cancelled, then finishes what is under way within the drain time, and returns.
+    ///
+    /// At the stop `/readyz` turns 503, live streams end, and no more work is begun. Requests are still taken until
+    /// the sends under way are recorded: whoever is sent here meanwhile leaves a lead that is kept, and whose
+    /// messages go out after the next start. Then the listener closes, and the requests under way are answered.
     ///
     /// # Errors
     /// Where the listener fails.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         let drain = Duration::from_secs(self.app.settings.http.drain_secs);
-        let engine = self.app.engine.clone();
+        let (engine, stopping) = (self.app.engine.clone(), self.app.stopping.clone());
         let workers = tokio::spawn({
             let stop = stop.clone();
             async move { engine.run(stop).await }
         });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let graceful = stop.clone();
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY was not set");
             }
         });
+        let closing = CancellationToken::new();
         let serving =
-            axum::serve(listener, service).with_graceful_shutdown(async move { graceful.cancelled().await });
-        let finish = async {
+            axum::serve(listener, service).with_graceful_shutdown(closing.clone().cancelled_owned());
+        let served = async {
             let served = serving.await.map_err(|error| io_fault("serve", &error));
             stop.cancel();
+            served
+        };
+        let drained = async {
+            stop.cancelled().await;
+            stopping.cancel();
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
             }
-            served
+            closing.cancel();
         };
+        let finish = async { tokio::join!(served, drained).0 };
         let too_long = async {
             stop.cancelled().await;
             tokio::time::sleep(drain).await;
@@ -183,6 +193,7 @@ impl ServerBuilder {
             settings,
             metrics: handle,
             public_url: public_url.into(),
+            stopping: CancellationToken::new(),
         };
         let router = router(limit).merge(self.routes).with_state(app.clone());
         Ok(Server { app, router, listener })
@@ -209,44 +220,6 @@ fn router(limit: usize) -> Router<App> {
         .layer(DefaultBodyLimit::max(limit))
         .layer(nosniff)
         .layer(CatchPanicLayer::new())
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be heard");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending::<()>().await;
-}
-
-/// A token that is cancelled by SIGTERM or Ctrl-C.
-pub fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            tokio::select! {
-                () = terminated() => {}
-                result = tokio::signal::ctrl_c() => {
-                    if let Err(error) = result {
-                        tracing::error!(%error, "Ctrl-C cannot be heard");
-                        return;
-                    }
-                }
-            }
-            stop.cancel();
-        }
-    });
-    stop
 }
 
 /// Opens the store that the settings name.

@@ -155,6 +155,7 @@ async fn live(
         if !first {
             let [telegram, sms, mail] = &mut inboxes;
             tokio::select! {
+                () = app.stopping.cancelled() => return None,
                 changed = changes.recv() => {
                     if matches!(changed, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
                         return None;

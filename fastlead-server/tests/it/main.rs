@@ -4,6 +4,7 @@
 mod browser;
 mod capture;
 mod desk;
+mod drain;
 mod kill;
 mod operator;
 mod program;
