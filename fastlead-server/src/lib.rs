@@ -4,6 +4,7 @@ pub mod app;
 pub mod auth;
 pub mod bootstrap;
 mod capture;
+pub mod channels;
 mod client;
 mod form;
 mod health;

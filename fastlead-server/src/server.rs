@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::app::{App, Backend, SealedChannels};
+use crate::app::{App, Backend};
 use crate::auth::Authenticator;
+use crate::channels::Channels;
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::seal::Keyring;
@@ -160,10 +161,11 @@ impl ServerBuilder {
             Keyring::parse(keys)?
         });
         let registry = Arc::new(self.registry.build()?);
-        let opener = SealedChannels { registry: Arc::clone(&registry), keyring: Arc::clone(&keyring) };
+        let channels =
+            Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring), &settings.channels)?);
         let engine =
             Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
-                .opener(Arc::new(opener))
+                .opener(Arc::clone(&channels) as _)
                 .lease(Duration::from_secs(settings.engine.lease_secs))
                 .build()
                 .await?;
@@ -187,6 +189,7 @@ impl ServerBuilder {
             engine,
             store,
             registry,
+            channels,
             keyring,
             auth,
             limits: Arc::new(CaptureLimits::default()),

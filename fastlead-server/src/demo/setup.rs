@@ -71,7 +71,7 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
 /// The simulators have new ports at every start, so the channels are stored anew under the same ids.
 async fn add(app: &App, workspace: WorkspaceId, kind: &str, name: &str, config: Value) -> Result<()> {
     let id = ChannelId::from_uuid(stable_uuid("channel", name));
-    let channel = app.registry.build(kind, id, name, config.clone())?;
+    let channel = app.channels.build(kind, id, name, config.clone())?;
     let sealed = app.keyring.seal(workspace, id, config.to_string().as_bytes())?;
     let record = ChannelRecord {
         id,

@@ -71,6 +71,9 @@ fn command(folder: &Path, variables: &[(&str, &str)]) -> Command {
         .env("FASTLEAD__STORE__PATH", folder.join("store.db"))
         .env("FASTLEAD__AUTH__ADMIN_PASSWORD", PASSWORD)
         .env("FASTLEAD__LOG__FILTER", "error")
+        // The simulated receivers are on this machine.
+        .env("FASTLEAD__CHANNELS__WEBHOOK__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
+        .env("FASTLEAD__CHANNELS__WEBHOOK__ALLOW_HTTP", "true")
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -190,7 +190,6 @@ impl<'a> Story<'a> {
                 json!({
                     "url": format!("{}?key={HOOK_KEY}", cast.crm.url()), "secrets": [HOOK_SECRET],
                     "headers": {"Authorization": HOOK_HEADER}, "timeout_secs": 2,
-                    "allow_http": true, "allowed_private_hosts": ["127.0.0.1"],
                 }),
             ),
         ];

@@ -114,7 +114,7 @@ impl Provider {
             }
             Sim::Webhook(sim) => json!({
                 "url": self.closed.as_ref().map_or_else(|| sim.url(), |(_, address)| format!("http://{address}/webhook")),
-                "secrets": [SECRET], "timeout_secs": 1, "allow_http": true, "allowed_private_hosts": ["127.0.0.1"],
+                "secrets": [SECRET], "timeout_secs": 1,
             }),
         }
     }
