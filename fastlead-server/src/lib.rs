@@ -8,6 +8,7 @@ pub mod channels;
 mod client;
 mod form;
 mod health;
+pub mod keys;
 pub mod limits;
 mod live;
 pub mod logs;

@@ -20,10 +20,9 @@ use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
-use crate::seal::Keyring;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
-use crate::{capture, form, health, live, openapi, operator};
+use crate::{capture, form, health, keys, live, openapi, operator};
 
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
@@ -154,12 +153,7 @@ impl ServerBuilder {
             Some(store) => store,
             None => open_store(&settings).await?,
         };
-        let keys = settings.secrets.keys.expose();
-        let keyring = Arc::new(if keys.is_empty() {
-            Keyring::load_or_create(&settings.store.path.with_extension("keys"))?
-        } else {
-            Keyring::parse(keys)?
-        });
+        let keyring = Arc::new(keys::load(&settings)?);
         let registry = Arc::new(self.registry.build()?);
         let channels =
             Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring), &settings.channels)?);

@@ -5,6 +5,7 @@ mod browser;
 mod capture;
 mod desk;
 mod drain;
+mod keys;
 mod kill;
 mod operator;
 mod program;
