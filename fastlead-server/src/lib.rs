@@ -19,6 +19,7 @@ pub mod seal;
 pub mod server;
 pub mod settings;
 mod signal;
+mod touch;
 
 pub mod cli;
 pub mod demo;

@@ -10,4 +10,5 @@ mod kill;
 mod operator;
 mod program;
 mod secrecy;
+mod touch;
 mod trouble;
