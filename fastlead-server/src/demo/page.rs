@@ -1,6 +1,7 @@
 //! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox and
 //! the reasons on the other, live.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,16 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::WorkspaceId;
-use fastlead_core::port::{DeliveryFilter, LeadFilter, PageRequest};
+use fastlead_core::id::{ChannelId, WorkspaceId};
+use fastlead_core::message::Locale;
+use fastlead_core::port::{LeadFilter, PageRequest};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{MANAGER_CHAT, Providers, SENIOR_CHAT};
 use crate::app::App;
+use crate::operator::{ExplanationView, explanation};
 use crate::problem::Problem;
 
 /// What the demo's routes share.
@@ -70,8 +73,9 @@ struct Shown {
     chats: Vec<Value>,
     sms: Vec<fastlead_testkit::sim::Arrival>,
     mail: Vec<fastlead_testkit::sim::Arrival>,
-    answers: usize,
-    leads: Vec<Value>,
+    /// The names of the channels.
+    channels: BTreeMap<ChannelId, String>,
+    leads: Vec<ExplanationView>,
 }
 
 async fn show(app: App, state: DemoState) -> Response {
@@ -88,39 +92,9 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
     let directory = app.engine.directory();
     let mut leads = Vec::with_capacity(found.items.len());
     for lead in found.items {
-        let events = app.store.events(workspace, lead.id, PageRequest::default()).await?;
-        let filter = DeliveryFilter { lead_id: Some(lead.id), ..DeliveryFilter::default() };
-        let deliveries = app.store.deliveries(workspace, filter, PageRequest::default()).await?;
-        let events: Vec<Value> = events
-            .items
-            .iter()
-            .map(|event| json!({"kind": event.event.kind(), "at": event.at, "steps": event.trace.steps}))
-            .collect();
-        let deliveries: Vec<Value> = deliveries
-            .items
-            .iter()
-            .rev()
-            .map(|delivery| {
-                let channel =
-                    directory.channel(delivery.channel_id).map_or("", |channel| channel.name.as_str());
-                json!({
-                    "channel": channel,
-                    "purpose": delivery.spec.purpose.as_str(),
-                    "state": delivery.state.as_str(),
-                    "reason": delivery.reason,
-                    "attempts": delivery.attempts,
-                })
-            })
-            .collect();
-        leads.push(json!({
-            "id": lead.id,
-            "name": lead.capture.contact.name,
-            "status": lead.status,
-            "assigned_to": lead.assigned_to,
-            "created_at": lead.created_at,
-            "events": events,
-            "deliveries": deliveries,
-        }));
+        if let Some(record) = app.store.lead(workspace, lead.id).await? {
+            leads.push(explanation(app, workspace, record, Locale::Ru).await?);
+        }
     }
     let telegram = state.providers.telegram.inbox().all();
     let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
@@ -134,7 +108,7 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
         chats,
         sms: state.providers.smsc.inbox().all(),
         mail: state.providers.smtp.inbox().all(),
-        answers: state.providers.telegram.answered_callbacks().len(),
+        channels: directory.channels().map(|channel| (channel.id, channel.name.clone())).collect(),
         leads,
     })
 }

@@ -67,17 +67,18 @@ function message(arrival, chat) {
 }
 
 function lead(item) {
+  const { capture, state: stands, id } = item.lead;
   const box = element('article', null, 'lead');
   const head = element('div', null, 'head');
-  const taken = item.assigned_to ? ` · ${item.assigned_to}` : '';
-  head.append(element('strong', item.name || item.id), element('span', word('status', item.status) + taken, `status ${item.status}`));
+  const taken = stands.assigned_to ? ` · ${stands.assigned_to}` : '';
+  head.append(element('strong', capture.name || id), element('span', word('status', stands.status) + taken, `status ${stands.status}`));
   box.append(head);
   const columns = element('div', null, 'columns');
   const why = element('div');
-  for (const event of item.events) {
+  for (const event of item.history) {
     why.append(element('h3', word('kinds', event.kind)));
     const list = element('ul');
-    for (const step of event.steps) {
+    for (const step of event.trace.steps) {
       const reason = step.reason ? `: ${word('reasons', step.reason)}` : '';
       const subject = step.subject ? ` ${step.subject}` : '';
       const line = element('li', null, step.verdict);
@@ -89,9 +90,9 @@ function lead(item) {
   const sent = element('div');
   sent.append(element('h3', WORDS[lang].deliveries));
   const list = element('ul');
-  for (const d of item.deliveries) {
+  for (const d of [...item.deliveries].reverse()) {
     const line = element('li', null, d.state);
-    line.append(element('code', d.channel), ` ${word('purposes', d.purpose)} — ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`);
+    line.append(element('code', state.channels[d.channel_id]), ` ${word('purposes', d.purpose)} — ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`);
     list.append(line);
   }
   sent.append(list);
