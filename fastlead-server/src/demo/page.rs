@@ -1,7 +1,7 @@
-//! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox and
-//! the reasons on the other, live.
+//! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox, the
+//! program that gets webhooks and the reasons on the other, live.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
+use fastlead_core::channel::ResponseTokenText;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::{ChannelId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, WorkspaceId};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{LeadFilter, PageRequest};
+use fastlead_testkit::sim::{Arrival, ArrivedButton};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -71,11 +73,21 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
 #[derive(Debug, Serialize)]
 struct Shown {
     chats: Vec<Value>,
-    sms: Vec<fastlead_testkit::sim::Arrival>,
-    mail: Vec<fastlead_testkit::sim::Arrival>,
+    sms: Vec<Arrival>,
+    mail: Vec<Arrival>,
+    crm: Vec<Arrival>,
     /// The names of the channels.
     channels: BTreeMap<ChannelId, String>,
     leads: Vec<ExplanationView>,
+}
+
+/// A message in a manager's chat, with those of its buttons that still decide something.
+#[derive(Debug, Serialize)]
+struct ChatMessage {
+    #[serde(flatten)]
+    arrival: Arrival,
+    /// Whether it had buttons and has none any more.
+    answered: bool,
 }
 
 async fn show(app: App, state: DemoState) -> Response {
@@ -96,11 +108,27 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
             leads.push(explanation(app, workspace, record, Locale::Ru).await?);
         }
     }
-    let telegram = state.providers.telegram.inbox().all();
+    let open: HashSet<DeliveryId> = leads.iter().flat_map(ExplanationView::open_offers).collect();
+    let waits = |button: &ArrivedButton| {
+        ResponseTokenText(button.data.clone()).decode().is_some_and(|token| open.contains(&token.delivery_id))
+    };
+    let telegram: Vec<ChatMessage> = state
+        .providers
+        .telegram
+        .inbox()
+        .all()
+        .into_iter()
+        .map(|mut arrival| {
+            let offered = !arrival.buttons.is_empty();
+            arrival.buttons.retain(waits);
+            ChatMessage { answered: offered && arrival.buttons.is_empty(), arrival }
+        })
+        .collect();
     let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
         .into_iter()
         .map(|(id, title)| {
-            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
+            let messages: Vec<_> =
+                telegram.iter().filter(|message| message.arrival.to == id.to_string()).collect();
             json!({"id": id, "title": title, "messages": messages})
         })
         .collect();
@@ -108,6 +136,7 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
         chats,
         sms: state.providers.smsc.inbox().all(),
         mail: state.providers.smtp.inbox().all(),
+        crm: state.providers.crm.inbox().all(),
         channels: directory.channels().map(|channel| (channel.id, channel.name.clone())).collect(),
         leads,
     })
@@ -123,11 +152,12 @@ async fn live(
         state.providers.telegram.inbox().subscribe(),
         state.providers.smsc.inbox().subscribe(),
         state.providers.smtp.inbox().subscribe(),
+        state.providers.crm.inbox().subscribe(),
     ];
     let start = (app, state, changes, inboxes, true);
     let stream = stream::unfold(start, |(app, state, mut changes, mut inboxes, first)| async move {
         if !first {
-            let [telegram, sms, mail] = &mut inboxes;
+            let [telegram, sms, mail, crm] = &mut inboxes;
             tokio::select! {
                 () = app.stopping.cancelled() => return None,
                 changed = changes.recv() => {
@@ -138,6 +168,7 @@ async fn live(
                 changed = telegram.changed() => changed.ok()?,
                 changed = sms.changed() => changed.ok()?,
                 changed = mail.changed() => changed.ok()?,
+                changed = crm.changed() => changed.ok()?,
             }
         }
         let event = match collect(&app, &state).await {

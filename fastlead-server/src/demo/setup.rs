@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::policy::Policy;
@@ -46,6 +48,14 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
                 "port": smtp.port(),
                 "tls": "none",
                 "from": {"name": "Клиника «Пример»", "address": "hello@example.com"},
+            }),
+        ),
+        (
+            "webhook",
+            "crm",
+            json!({
+                "url": providers.crm.url(),
+                "secrets": [format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))],
             }),
         ),
     ];
