@@ -3,13 +3,13 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use fastlead_core::channel::Channel;
-use fastlead_core::engine::ChannelOpener;
-use fastlead_core::port::{Accounts, Addresses, Catalog, ChannelRecord, Journal, Store};
+use fastlead_core::Engine;
+use fastlead_core::port::{Accounts, Addresses, Catalog, Journal, Store};
 use fastlead_core::registry::Registry;
-use fastlead_core::{Engine, Error, ErrorKind, Result};
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
+use crate::channels::Channels;
 use crate::limits::CaptureLimits;
 use crate::seal::Keyring;
 use crate::settings::Settings;
@@ -28,6 +28,8 @@ pub struct App {
     pub store: Arc<dyn Backend>,
     /// The adapters that exist.
     pub registry: Arc<Registry>,
+    /// Builds channel instances of them.
+    pub channels: Arc<Channels>,
     /// The keys that seal credentials.
     pub keyring: Arc<Keyring>,
     /// Who is who.
@@ -40,22 +42,6 @@ pub struct App {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
-}
-
-/// Opens stored channel instances: unseals the configuration and builds the adapter.
-#[derive(Debug)]
-pub struct SealedChannels {
-    /// The adapters that exist.
-    pub registry: Arc<Registry>,
-    /// The keys.
-    pub keyring: Arc<Keyring>,
-}
-
-impl ChannelOpener for SealedChannels {
-    fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
-        let plain = self.keyring.open(record.workspace_id, record.id, &record.config)?;
-        let config = serde_json::from_slice(&plain)
-            .map_err(|_| Error::new(ErrorKind::Config, "a channel's stored configuration is not JSON"))?;
-        self.registry.build(&record.kind, record.id, &record.name, config)
-    }
+    /// Cancelled when the server begins to stop: it is not ready any more, and streams end.
+    pub stopping: CancellationToken,
 }

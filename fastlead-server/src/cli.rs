@@ -14,7 +14,7 @@ use fastlead_core::{Error, ErrorKind, Result};
 
 use crate::server::{Server, stop_on_signal};
 use crate::settings::Settings;
-use crate::{bootstrap, demo, logs};
+use crate::{bootstrap, demo, keys, logs};
 
 /// FastLead: lead capture, routing and delivery.
 #[derive(Debug, Parser)]
@@ -56,6 +56,11 @@ enum Command {
         #[arg(long, default_value = "FastLead: a test message")]
         text: String,
     },
+    /// The keys that seal channel credentials.
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Print a JSON Schema: `policy`, `openapi`, or a channel kind such as `telegram`.
     Schema {
         /// Which one.
@@ -66,6 +71,15 @@ enum Command {
         /// Which one.
         kind: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// List the keys, without showing them: which one seals, and how many channels need each.
+    List,
+    /// Make a new key and seal every channel's credentials with it; finishes a rotation that was interrupted. Stop the
+    /// server first. The old key stays until you remove it: older backups need it.
+    Rotate,
 }
 
 /// Runs a command. Faults go to standard error, in one line.
@@ -101,6 +115,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         }
         Command::Check => check(Settings::load(config)?).await,
         Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await,
+        Command::Keys { command } => keys(&Settings::load(config)?, &command).await,
         Command::Schema { kind } => schema(&kind),
         Command::Sim { kind } => demo::simulate(&kind).await,
     }
@@ -194,6 +209,21 @@ async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<
         "accepted by the provider as {}",
         receipt.provider_message_id.as_deref().unwrap_or("(no id)")
     ));
+    Ok(())
+}
+
+async fn keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
+    let store = crate::server::open_store(settings).await?;
+    if matches!(command, KeysCommand::Rotate) {
+        let keys::Rotation { active, made, resealed, channels } = keys::rotate(settings, &*store).await?;
+        let how = if made { "Made" } else { "Went on with" };
+        say(&format!(
+            "{how} key {active}; sealed the credentials of {resealed} of {channels} channels anew."
+        ));
+    }
+    let path = settings.secrets.keys.expose().is_empty().then(|| keys::file(settings));
+    let uses = keys::uses(&keys::load(settings)?, &*store).await?;
+    keys::lines(&uses, path.as_deref()).iter().for_each(|line| say(line));
     Ok(())
 }
 

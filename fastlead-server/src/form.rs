@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastlead_core::engine::IdempotencyKey;
-use fastlead_core::lead::CaptureInput;
+use fastlead_core::lead::{CaptureInput, Touch};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{CaptureVerdict, Source};
 use fastlead_core::secret::Pii;
@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::capture::{admit, form_input, is_program, store, too_large};
 use crate::client::Visitor;
 use crate::problem::Problem;
+use crate::touch;
 
 const PAGE: &str = include_str!("web/form.html");
 const STYLE: &str = include_str!("web/form.css");
@@ -193,7 +194,8 @@ fn render(page: &Page<'_>, status: StatusCode) -> Response {
     }
 }
 
-/// `GET /f/{key}`: the empty form. Parameters of the address (`utm_*`, click ids) are carried along.
+/// `GET /f/{key}`: the empty form. Parameters of the address (`utm_*`, click ids) are carried along, and the browser
+/// keeps the first ones.
 pub(crate) async fn show(
     State(app): State<App>,
     Path(key): Path<String>,
@@ -206,17 +208,28 @@ pub(crate) async fn show(
         Err(problem) => return problem.into_response(),
     };
     let locale = locale(query.lang.as_deref(), &headers, &source);
-    let mut page = page(&source, locale, app.engine.clock().now().timestamp_millis());
-    page.carried = carried(parameters);
+    let now = app.engine.clock().now();
+    let mut page = page(&source, locale, now.timestamp_millis());
+    let (visit, carried) = visit(parameters);
+    page.carried = carried;
     if let Some(referrer) = headers.get(header::REFERER).and_then(|value| value.to_str().ok()) {
         page.carried.push(("referrer".to_owned(), referrer.chars().take(2_048).collect()));
     }
-    render(&page, StatusCode::OK)
+    let mut response = render(&page, StatusCode::OK);
+    if touch::first(&headers).is_none()
+        && let Some(cookie) = touch::keep(visit, now, &source.key, app.public_url.starts_with("https://"))
+    {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
 }
 
-fn carried(parameters: Vec<(String, String)>) -> Vec<(String, String)> {
-    let mut touch = fastlead_core::lead::Touch::default();
-    parameters.into_iter().filter(|(name, value)| touch.take_parameter(name, value)).take(16).collect()
+/// What the parameters of the address say about the visit, and the same as fields of the form.
+fn visit(parameters: Vec<(String, String)>) -> (Touch, Vec<(String, String)>) {
+    let mut touch = Touch::default();
+    let taken = parameters.into_iter().filter(|(name, value)| touch.take_parameter(name, value)).take(16);
+    let carried = taken.collect();
+    (touch, carried)
 }
 
 /// `POST /f/{key}`: the filled form. What must be mended comes back with everything that was typed.
@@ -248,6 +261,7 @@ pub(crate) async fn submit(
         input.bot_check.elapsed_millis = u64::try_from(now - shown_at).ok();
     }
     input.locale = Some(locale.as_str().to_owned());
+    input.attribution.first = touch::first(&headers);
     let mut page = page(&source, locale, now);
     keep(&mut page, &input);
     let problem = if let Err(problem) = admit(&app, &source, &visitor) {

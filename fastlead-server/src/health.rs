@@ -12,8 +12,12 @@ pub(crate) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The store answers.
+/// The store answers, and the server is not about to stop.
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
+    if app.stopping.is_cancelled() {
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is stopping")
+            .into_response();
+    }
     match app.store.queue_depth(app.engine.clock().now()).await {
         Ok(_) => "ready".into_response(),
         Err(error) => {

@@ -16,6 +16,7 @@ use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -106,7 +107,7 @@ impl LiveEvent {
 }
 
 /// What has just happened, as server-sent events named `lead`, `delivery`, `channel` and `lagged`. Nothing is
-/// repeated after a break: read the lists again then. The stream ends after 15 minutes; connect anew.
+/// repeated after a break: read the lists again then. The stream ends after 15 minutes and when the server stops; connect anew.
 #[utoipa::path(
     get, path = "/v1/events", tag = "live",
     responses((
@@ -117,7 +118,8 @@ impl LiveEvent {
     )),
 )]
 pub(crate) async fn events(State(app): State<App>, operator: Operator) -> Response {
-    let events = listen(app.engine.changes(), operator.workspace_id, Instant::now() + LONGEST);
+    let until = Instant::now() + LONGEST;
+    let events = listen(app.engine.changes(), operator.workspace_id, until, app.stopping);
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     ([(header::CACHE_CONTROL, "no-store")], events).into_response()
 }
@@ -126,12 +128,16 @@ fn listen(
     changes: Receiver<Change>,
     workspace: WorkspaceId,
     until: Instant,
+    stopping: CancellationToken,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-    stream::unfold(changes, move |mut changes| async move {
-        let event = tokio::time::timeout_at(until, next(&mut changes, workspace)).await.ok()??;
+    stream::unfold((changes, stopping), move |(mut changes, stopping)| async move {
+        let event = tokio::select! {
+            () = stopping.cancelled() => return None,
+            event = tokio::time::timeout_at(until, next(&mut changes, workspace)) => event.ok()??,
+        };
         let event =
             Event::default().event(event.name()).json_data(event).unwrap_or_else(|_| Event::default());
-        Some((Ok(event), changes))
+        Some((Ok(event), (changes, stopping)))
     })
 }
 

@@ -77,6 +77,45 @@ impl Keyring {
         }
     }
 
+    /// Makes a new key that seals, in front of the keys of the file, which is replaced in one step.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the file cannot be read or written.
+    pub fn add_to_file(path: &Path, id: u8) -> Result<Self> {
+        let failed = |error: std::io::Error| {
+            fault("the key file beside the database cannot be changed")
+                .with_context("cause", error.kind().to_string())
+        };
+        let before = std::fs::read_to_string(path).map_err(failed)?;
+        let text = format!("{id}:{}\n{before}", STANDARD.encode(rand::random::<[u8; 32]>()));
+        let keyring = Self::parse(&text)?;
+        let beside = path.with_extension("keys.new");
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
+        write_private(&beside, &text).map_err(failed)?;
+        std::fs::rename(&beside, path).map_err(failed)?;
+        // On disk before anything is sealed with the new key.
+        sync_folder(path).map_err(failed)?;
+        Ok(keyring)
+    }
+
+    /// The ids of the keys.
+    pub fn ids(&self) -> impl Iterator<Item = u8> + '_ {
+        self.keys.keys().copied()
+    }
+
+    /// The id of the key that seals.
+    pub const fn active(&self) -> u8 {
+        self.active
+    }
+
+    /// The id of the key that a configuration was sealed with.
+    pub fn key_of(sealed: &SealedConfig) -> Option<u8> {
+        sealed.0.first().copied()
+    }
+
     /// Seals a configuration for one channel of one workspace.
     ///
     /// # Errors
@@ -117,7 +156,7 @@ impl Keyring {
 
     /// Whether a sealed configuration should be sealed anew with the active key.
     pub fn is_stale(&self, sealed: &SealedConfig) -> bool {
-        sealed.0.first() != Some(&self.active)
+        Self::key_of(sealed) != Some(self.active)
     }
 }
 
@@ -135,7 +174,20 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()
+    file.sync_all()?;
+    sync_folder(path)
+}
+
+/// Makes the names in the folder of a file durable.
+#[cfg(unix)]
+fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(not(unix))]
+const fn sync_folder(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 #[cfg(test)]

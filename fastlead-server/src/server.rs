@@ -15,13 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use crate::app::{App, Backend, SealedChannels};
+use crate::app::{App, Backend};
 use crate::auth::Authenticator;
+use crate::channels::Channels;
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
-use crate::seal::Keyring;
 use crate::settings::Settings;
-use crate::{capture, form, health, live, openapi, operator};
+pub use crate::signal::stop_on_signal;
+use crate::{capture, form, health, keys, live, openapi, operator};
 
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
@@ -64,35 +65,44 @@ impl Server {
         self.listener.local_addr().map_err(|error| io_fault("listen", &error))
     }
 
-    /// Serves until `stop` is cancelled, then takes no new requests, finishes what is under way within
-    /// the drain time, and returns.
+    /// Serves until `stop` is cancelled, then finishes what is under way within the drain time, and returns.
+    ///
+    /// At the stop `/readyz` turns 503, live streams end, and no more work is begun. Requests are still taken until
+    /// the sends under way are recorded: whoever is sent here meanwhile leaves a lead that is kept, and whose
+    /// messages go out after the next start. Then the listener closes, and the requests under way are answered.
     ///
     /// # Errors
     /// Where the listener fails.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         let drain = Duration::from_secs(self.app.settings.http.drain_secs);
-        let engine = self.app.engine.clone();
+        let (engine, stopping) = (self.app.engine.clone(), self.app.stopping.clone());
         let workers = tokio::spawn({
             let stop = stop.clone();
             async move { engine.run(stop).await }
         });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let graceful = stop.clone();
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "TCP_NODELAY was not set");
             }
         });
+        let closing = CancellationToken::new();
         let serving =
-            axum::serve(listener, service).with_graceful_shutdown(async move { graceful.cancelled().await });
-        let finish = async {
+            axum::serve(listener, service).with_graceful_shutdown(closing.clone().cancelled_owned());
+        let served = async {
             let served = serving.await.map_err(|error| io_fault("serve", &error));
             stop.cancel();
+            served
+        };
+        let drained = async {
+            stop.cancelled().await;
+            stopping.cancel();
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
             }
-            served
+            closing.cancel();
         };
+        let finish = async { tokio::join!(served, drained).0 };
         let too_long = async {
             stop.cancelled().await;
             tokio::time::sleep(drain).await;
@@ -143,17 +153,13 @@ impl ServerBuilder {
             Some(store) => store,
             None => open_store(&settings).await?,
         };
-        let keys = settings.secrets.keys.expose();
-        let keyring = Arc::new(if keys.is_empty() {
-            Keyring::load_or_create(&settings.store.path.with_extension("keys"))?
-        } else {
-            Keyring::parse(keys)?
-        });
+        let keyring = Arc::new(keys::load(&settings)?);
         let registry = Arc::new(self.registry.build()?);
-        let opener = SealedChannels { registry: Arc::clone(&registry), keyring: Arc::clone(&keyring) };
+        let channels =
+            Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring), &settings.channels)?);
         let engine =
             Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
-                .opener(Arc::new(opener))
+                .opener(Arc::clone(&channels) as _)
                 .lease(Duration::from_secs(settings.engine.lease_secs))
                 .build()
                 .await?;
@@ -177,12 +183,14 @@ impl ServerBuilder {
             engine,
             store,
             registry,
+            channels,
             keyring,
             auth,
             limits: Arc::new(CaptureLimits::default()),
             settings,
             metrics: handle,
             public_url: public_url.into(),
+            stopping: CancellationToken::new(),
         };
         let router = router(limit).merge(self.routes).with_state(app.clone());
         Ok(Server { app, router, listener })
@@ -209,44 +217,6 @@ fn router(limit: usize) -> Router<App> {
         .layer(DefaultBodyLimit::max(limit))
         .layer(nosniff)
         .layer(CatchPanicLayer::new())
-}
-
-#[cfg(unix)]
-async fn terminated() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(error) => {
-            tracing::error!(%error, "SIGTERM cannot be heard");
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending::<()>().await;
-}
-
-/// A token that is cancelled by SIGTERM or Ctrl-C.
-pub fn stop_on_signal() -> CancellationToken {
-    let stop = CancellationToken::new();
-    tokio::spawn({
-        let stop = stop.clone();
-        async move {
-            tokio::select! {
-                () = terminated() => {}
-                result = tokio::signal::ctrl_c() => {
-                    if let Err(error) = result {
-                        tracing::error!(%error, "Ctrl-C cannot be heard");
-                        return;
-                    }
-                }
-            }
-            stop.cancel();
-        }
-    });
-    stop
 }
 
 /// Opens the store that the settings name.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// Workers.
     pub engine: EngineSettings,
+    /// What channels may do here, whatever their tenants fill in.
+    pub channels: ChannelSettings,
     /// Logs.
     pub log: LogSettings,
 }
@@ -78,6 +80,24 @@ pub struct EngineSettings {
     pub lease_secs: u64,
 }
 
+/// What channels may do here, by their kinds.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelSettings {
+    /// Outgoing webhooks.
+    pub webhook: WebhookSettings,
+}
+
+/// Where outgoing webhooks may go.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhookSettings {
+    /// Hosts, IP addresses and CIDR blocks that may be reached although they are not on the public internet.
+    pub allowed_private_hosts: Vec<String>,
+    /// Whether addresses may start with `http://`.
+    pub allow_http: bool,
+}
+
 /// Logs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -130,6 +150,8 @@ impl Settings {
         let environment = config::Environment::with_prefix("FASTLEAD")
             .prefix_separator("__")
             .separator("__")
+            .list_separator(",")
+            .with_list_parse_key("channels.webhook.allowed_private_hosts")
             .try_parsing(true);
         builder = builder.add_source(environment.source(Some(map)));
         builder.build().and_then(config::Config::try_deserialize).map_err(fault)
@@ -189,6 +211,13 @@ mod tests {
             with(&[("FASTLEAD__HTTP__LISTEN", "127.0.0.1:0"), ("FASTLEAD__LOG__FORMAT", "json")]).unwrap();
         assert_eq!(settings.http.listen.port(), 0);
         assert_eq!(settings.log.format, LogFormat::Json);
+        let settings = with(&[
+            ("FASTLEAD__CHANNELS__WEBHOOK__ALLOWED_PRIVATE_HOSTS", "crm.internal,10.1.0.0/16"),
+            ("FASTLEAD__CHANNELS__WEBHOOK__ALLOW_HTTP", "true"),
+        ]);
+        let webhook = settings.unwrap().channels.webhook;
+        assert_eq!(webhook.allowed_private_hosts, ["crm.internal", "10.1.0.0/16"]);
+        assert!(webhook.allow_http);
     }
 
     #[test]

@@ -29,11 +29,13 @@ pub struct WebhookConfig {
     /// Headers that go with every request, such as `Authorization`. The values are kept as secrets. Default: none.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret<String>>,
-    /// Hosts, IP addresses and CIDR blocks that may be reached although they are not on the public internet, such as `crm.internal` or `10.1.0.0/16`. For the operator of this installation, not for its tenants. Default: none.
+    /// Hosts, IP addresses and CIDR blocks that may be reached although they are not on the public internet, such as `crm.internal` or `10.1.0.0/16`. Default: none. For whoever runs the installation and not for its tenants, so the schema does not offer it.
     #[serde(default)]
+    #[schemars(skip)]
     pub allowed_private_hosts: Vec<String>,
-    /// Allows addresses that start with `http://`, over which anybody on the way can read leads. Default: no.
+    /// Allows addresses that start with `http://`, over which anybody on the way can read leads. Default: no. For whoever runs the installation and not for its tenants, so the schema does not offer it.
     #[serde(default)]
+    #[schemars(skip)]
     pub allow_http: bool,
 }
 
@@ -78,7 +80,11 @@ impl WebhookConfig {
         match url.scheme() {
             "https" => {}
             "http" if self.allow_http => {}
-            "http" => return Err(fault("url: use https://, or set allow_http")),
+            "http" => {
+                return Err(fault(
+                    "url: use https://; whoever runs the installation can allow http:// with allow_http",
+                ));
+            }
             _ => return Err(fault("url: use https://")),
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -93,16 +99,14 @@ impl WebhookConfig {
         };
         if literal.is_some_and(|address| !self.allow_list().is_ok_and(|list| list.admits(None, address))) {
             return Err(fault(
-                "url: is not on the public internet; name it in allowed_private_hosts to allow it",
+                "url: is not on the public internet; whoever runs the installation can name it in allowed_private_hosts",
             ));
         }
         Ok(url)
     }
 
     pub(super) fn allow_list(&self) -> Result<AllowList> {
-        AllowList::parse(&self.allowed_private_hosts).ok_or_else(|| {
-            fault("allowed_private_hosts: expected hosts, IP addresses and CIDR blocks such as 10.1.0.0/16")
-        })
+        parse_hosts(&self.allowed_private_hosts)
     }
 
     pub(super) fn signing_keys(&self) -> Result<SigningKeys> {
@@ -130,6 +134,20 @@ impl WebhookConfig {
     pub(super) const fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_secs)
     }
+}
+
+fn parse_hosts(entries: &[String]) -> Result<AllowList> {
+    AllowList::parse(entries).ok_or_else(|| {
+        fault("allowed_private_hosts: expected hosts, IP addresses and CIDR blocks such as 10.1.0.0/16")
+    })
+}
+
+/// Checks what is to become [`WebhookConfig::allowed_private_hosts`], before there is a channel.
+///
+/// # Errors
+/// [`ErrorKind::Config`] where an entry is neither a host, nor an IP address, nor a CIDR block.
+pub fn validate_private_hosts(entries: &[String]) -> Result<()> {
+    parse_hosts(entries).map(drop)
 }
 
 /// Without the URL, whose path or query is a credential at many receivers.

@@ -64,8 +64,8 @@ pub(super) fn parse_error(status: u16, retry_after: Option<&str>, now: Timestamp
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
     let (kind, retry, message) = if is_forbidden(&error) {
-        let message =
-            "the host has no address on the public internet; name it in allowed_private_hosts to allow it";
+        let message = "the host has no address on the public internet; whoever runs the installation can name it in \
+                       allowed_private_hosts";
         (ErrorKind::Config, RetryHint::Never, message)
     } else if error.is_connect() {
         // Not a byte of the request was written.

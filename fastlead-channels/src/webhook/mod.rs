@@ -13,4 +13,4 @@ mod wire;
 mod ssrf_tests;
 
 pub use adapter::{Webhook, WebhookAdapter};
-pub use config::WebhookConfig;
+pub use config::{WebhookConfig, validate_private_hosts};

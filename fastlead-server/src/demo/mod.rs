@@ -39,6 +39,8 @@ pub struct Providers {
     pub smsc: SmscSim,
     /// A mail server.
     pub smtp: SmtpSim,
+    /// The program that is told of leads.
+    pub crm: WebhookSim,
 }
 
 impl Providers {
@@ -55,7 +57,8 @@ impl Providers {
         telegram.add_chat(SENIOR_CHAT, "Олег, старший менеджер");
         let smsc = SmscSim::start().await.map_err(fault)?;
         let smtp = SmtpSim::start().await.map_err(fault)?;
-        Ok(Self { telegram, smsc, smtp })
+        let crm = WebhookSim::start().await.map_err(fault)?;
+        Ok(Self { telegram, smsc, smtp, crm })
     }
 }
 
@@ -69,6 +72,9 @@ pub async fn build(mut settings: Settings, port: u16, store: PathBuf) -> Result<
     settings.store.path = store;
     settings.auth.admin_password = Secret::from(PASSWORD);
     settings.engine.lease_secs = settings.engine.lease_secs.min(65);
+    // The simulated receiver of webhooks is in this process.
+    settings.channels.webhook.allow_http = true;
+    settings.channels.webhook.allowed_private_hosts.push("127.0.0.1".to_owned());
     let providers = Arc::new(Providers::start().await?);
     let state = DemoState::new(Arc::clone(&providers));
     let server = Server::builder(settings).routes(page::routes(state)).build().await?;

@@ -1,6 +1,7 @@
-//! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox and
-//! the reasons on the other, live.
+//! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox, the
+//! program that gets webhooks and the reasons on the other, live.
 
+use std::collections::{BTreeMap, HashSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +13,19 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
+use fastlead_core::channel::ResponseTokenText;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::WorkspaceId;
-use fastlead_core::port::{DeliveryFilter, LeadFilter, PageRequest};
+use fastlead_core::id::{ChannelId, DeliveryId, WorkspaceId};
+use fastlead_core::message::Locale;
+use fastlead_core::port::{LeadFilter, PageRequest};
+use fastlead_testkit::sim::{Arrival, ArrivedButton};
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{MANAGER_CHAT, Providers, SENIOR_CHAT};
 use crate::app::App;
+use crate::operator::{ExplanationView, explanation};
 use crate::problem::Problem;
 
 /// What the demo's routes share.
@@ -68,10 +73,21 @@ fn asset(content_type: &'static str, text: &'static str) -> Response {
 #[derive(Debug, Serialize)]
 struct Shown {
     chats: Vec<Value>,
-    sms: Vec<fastlead_testkit::sim::Arrival>,
-    mail: Vec<fastlead_testkit::sim::Arrival>,
-    answers: usize,
-    leads: Vec<Value>,
+    sms: Vec<Arrival>,
+    mail: Vec<Arrival>,
+    crm: Vec<Arrival>,
+    /// The names of the channels.
+    channels: BTreeMap<ChannelId, String>,
+    leads: Vec<ExplanationView>,
+}
+
+/// A message in a manager's chat, with those of its buttons that still decide something.
+#[derive(Debug, Serialize)]
+struct ChatMessage {
+    #[serde(flatten)]
+    arrival: Arrival,
+    /// Whether it had buttons and has none any more.
+    answered: bool,
 }
 
 async fn show(app: App, state: DemoState) -> Response {
@@ -88,45 +104,31 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
     let directory = app.engine.directory();
     let mut leads = Vec::with_capacity(found.items.len());
     for lead in found.items {
-        let events = app.store.events(workspace, lead.id, PageRequest::default()).await?;
-        let filter = DeliveryFilter { lead_id: Some(lead.id), ..DeliveryFilter::default() };
-        let deliveries = app.store.deliveries(workspace, filter, PageRequest::default()).await?;
-        let events: Vec<Value> = events
-            .items
-            .iter()
-            .map(|event| json!({"kind": event.event.kind(), "at": event.at, "steps": event.trace.steps}))
-            .collect();
-        let deliveries: Vec<Value> = deliveries
-            .items
-            .iter()
-            .rev()
-            .map(|delivery| {
-                let channel =
-                    directory.channel(delivery.channel_id).map_or("", |channel| channel.name.as_str());
-                json!({
-                    "channel": channel,
-                    "purpose": delivery.spec.purpose.as_str(),
-                    "state": delivery.state.as_str(),
-                    "reason": delivery.reason,
-                    "attempts": delivery.attempts,
-                })
-            })
-            .collect();
-        leads.push(json!({
-            "id": lead.id,
-            "name": lead.capture.contact.name,
-            "status": lead.status,
-            "assigned_to": lead.assigned_to,
-            "created_at": lead.created_at,
-            "events": events,
-            "deliveries": deliveries,
-        }));
+        if let Some(record) = app.store.lead(workspace, lead.id).await? {
+            leads.push(explanation(app, workspace, record, Locale::Ru).await?);
+        }
     }
-    let telegram = state.providers.telegram.inbox().all();
+    let open: HashSet<DeliveryId> = leads.iter().flat_map(ExplanationView::open_offers).collect();
+    let waits = |button: &ArrivedButton| {
+        ResponseTokenText(button.data.clone()).decode().is_some_and(|token| open.contains(&token.delivery_id))
+    };
+    let telegram: Vec<ChatMessage> = state
+        .providers
+        .telegram
+        .inbox()
+        .all()
+        .into_iter()
+        .map(|mut arrival| {
+            let offered = !arrival.buttons.is_empty();
+            arrival.buttons.retain(waits);
+            ChatMessage { answered: offered && arrival.buttons.is_empty(), arrival }
+        })
+        .collect();
     let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
         .into_iter()
         .map(|(id, title)| {
-            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
+            let messages: Vec<_> =
+                telegram.iter().filter(|message| message.arrival.to == id.to_string()).collect();
             json!({"id": id, "title": title, "messages": messages})
         })
         .collect();
@@ -134,7 +136,8 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
         chats,
         sms: state.providers.smsc.inbox().all(),
         mail: state.providers.smtp.inbox().all(),
-        answers: state.providers.telegram.answered_callbacks().len(),
+        crm: state.providers.crm.inbox().all(),
+        channels: directory.channels().map(|channel| (channel.id, channel.name.clone())).collect(),
         leads,
     })
 }
@@ -149,12 +152,14 @@ async fn live(
         state.providers.telegram.inbox().subscribe(),
         state.providers.smsc.inbox().subscribe(),
         state.providers.smtp.inbox().subscribe(),
+        state.providers.crm.inbox().subscribe(),
     ];
     let start = (app, state, changes, inboxes, true);
     let stream = stream::unfold(start, |(app, state, mut changes, mut inboxes, first)| async move {
         if !first {
-            let [telegram, sms, mail] = &mut inboxes;
+            let [telegram, sms, mail, crm] = &mut inboxes;
             tokio::select! {
+                () = app.stopping.cancelled() => return None,
                 changed = changes.recv() => {
                     if matches!(changed, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
                         return None;
@@ -163,6 +168,7 @@ async fn live(
                 changed = telegram.changed() => changed.ok()?,
                 changed = sms.changed() => changed.ok()?,
                 changed = mail.changed() => changed.ok()?,
+                changed = crm.changed() => changed.ok()?,
             }
         }
         let event = match collect(&app, &state).await {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::policy::Policy;
@@ -48,6 +50,14 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
                 "from": {"name": "Клиника «Пример»", "address": "hello@example.com"},
             }),
         ),
+        (
+            "webhook",
+            "crm",
+            json!({
+                "url": providers.crm.url(),
+                "secrets": [format!("whsec_{}", STANDARD.encode(rand::random::<[u8; 32]>()))],
+            }),
+        ),
     ];
     for (kind, name, config) in channels {
         add(app, workspace, kind, name, config).await?;
@@ -71,7 +81,7 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
 /// The simulators have new ports at every start, so the channels are stored anew under the same ids.
 async fn add(app: &App, workspace: WorkspaceId, kind: &str, name: &str, config: Value) -> Result<()> {
     let id = ChannelId::from_uuid(stable_uuid("channel", name));
-    let channel = app.registry.build(kind, id, name, config.clone())?;
+    let channel = app.channels.build(kind, id, name, config.clone())?;
     let sealed = app.keyring.seal(workspace, id, config.to_string().as_bytes())?;
     let record = ChannelRecord {
         id,

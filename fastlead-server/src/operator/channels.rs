@@ -254,7 +254,7 @@ fn build(
     name: &str,
     config: Value,
 ) -> Result<Arc<dyn Channel>, Problem> {
-    app.registry.build(kind, id, name, config).map_err(|error: Error| {
+    app.channels.build(kind, id, name, config).map_err(|error: Error| {
         let field = match error.kind() {
             ErrorKind::NotFound => "kind",
             ErrorKind::Config | ErrorKind::Invalid => "config",

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use fastlead_core::Error;
 use fastlead_core::delivery::Delivery;
-use fastlead_core::id::DeliveryId;
+use fastlead_core::id::{DeliveryId, WorkspaceId};
 use fastlead_core::port::DeliveryFilter;
 use fastlead_core::time::plus_seconds;
 
@@ -58,7 +59,7 @@ pub(crate) async fn get_delivery(
 ) -> Result<Json<DeliveryDetailsView>, Problem> {
     let delivery = app.store.delivery(operator.workspace_id, id).await?;
     let delivery = delivery.ok_or_else(|| Problem::not_found("this delivery"))?;
-    Ok(Json(details(&app, &operator, delivery).await?))
+    Ok(Json(details(&app, operator.workspace_id, delivery).await?))
 }
 
 /// Send again what has failed, has expired or is ambiguous. An ambiguous message may arrive twice then.
@@ -82,10 +83,10 @@ pub(crate) async fn retry_delivery(
 /// A delivery with its attempts.
 pub(super) async fn details(
     app: &App,
-    operator: &Operator,
+    workspace: WorkspaceId,
     delivery: Delivery,
-) -> Result<DeliveryDetailsView, Problem> {
-    let attempts = app.store.attempts(operator.workspace_id, delivery.id).await?;
+) -> Result<DeliveryDetailsView, Error> {
+    let attempts = app.store.attempts(workspace, delivery.id).await?;
     let attempts = attempts.into_iter().map(|record| AttemptView::from(record.attempt)).collect();
     Ok(DeliveryDetailsView { delivery: delivery.into(), attempts })
 }

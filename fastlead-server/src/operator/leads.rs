@@ -5,11 +5,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::decide::Trace;
 use fastlead_core::engine::ResponseOutcome;
-use fastlead_core::id::{EventId, LeadId};
+use fastlead_core::id::{DeliveryId, EventId, LeadId, WorkspaceId};
 use fastlead_core::message::{Locale, Response};
 use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
+use fastlead_core::{Error, ErrorKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,6 +104,14 @@ pub(crate) struct ExplanationView {
     complete: bool,
 }
 
+impl ExplanationView {
+    /// The messages whose buttons still decide something: none once the lead is not open any more.
+    pub(crate) fn open_offers(&self) -> impl Iterator<Item = DeliveryId> + '_ {
+        let open = self.lead.state.status == "open";
+        self.deliveries.iter().filter(move |_| open).map(|details| details.delivery.id)
+    }
+}
+
 /// Something that happened to a lead.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadEvent")]
@@ -139,12 +148,26 @@ pub(crate) async fn explain_lead(
     let locale: Option<Locale> = query.take_one_of("locale", "ru, en")?;
     query.finish()?;
     let lead = stored(&app, &operator, id).await?;
+    Ok(Json(explanation(&app, operator.workspace_id, lead, locale.unwrap_or(Locale::En)).await?))
+}
+
+/// Puts everything that happened to a lead together.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn explanation(
+    app: &App,
+    workspace: WorkspaceId,
+    lead: LeadRecord,
+    locale: Locale,
+) -> Result<ExplanationView, Error> {
+    let id = lead.id;
     let mut complete = true;
     let (mut history, mut page) = (Vec::new(), PageRequest { after: None, limit: EXPLAIN_PAGE });
     for turn in 1..=EXPLAIN_PAGES {
-        let events = app.store.events(operator.workspace_id, id, page.clone()).await?;
+        let events = app.store.events(workspace, id, page.clone()).await?;
         for event in events.items {
-            history.push(event_view(event, locale.unwrap_or(Locale::En))?);
+            history.push(event_view(event, locale)?);
         }
         page.after = events.next;
         if page.after.is_none() {
@@ -155,9 +178,9 @@ pub(crate) async fn explain_lead(
     let (mut deliveries, mut page) = (Vec::new(), PageRequest { after: None, limit: EXPLAIN_PAGE });
     for turn in 1..=EXPLAIN_PAGES {
         let filter = DeliveryFilter { lead_id: Some(id), ..DeliveryFilter::default() };
-        let found = app.store.deliveries(operator.workspace_id, filter, page.clone()).await?;
+        let found = app.store.deliveries(workspace, filter, page.clone()).await?;
         for delivery in found.items {
-            deliveries.push(details(&app, &operator, delivery).await?);
+            deliveries.push(details(app, workspace, delivery).await?);
         }
         page.after = found.next;
         if page.after.is_none() {
@@ -165,16 +188,12 @@ pub(crate) async fn explain_lead(
         }
         complete &= turn < EXPLAIN_PAGES;
     }
-    Ok(Json(ExplanationView { lead: lead.into(), history, deliveries, complete }))
+    Ok(ExplanationView { lead: lead.into(), history, deliveries, complete })
 }
 
-fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Problem> {
-    let event = serde_json::to_value(&stored.event).map_err(|_| {
-        fastlead_core::Error::new(
-            fastlead_core::ErrorKind::Internal,
-            "a stored event cannot be written as JSON",
-        )
-    })?;
+fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Error> {
+    let event = serde_json::to_value(&stored.event)
+        .map_err(|_| Error::new(ErrorKind::Internal, "a stored event cannot be written as JSON"))?;
     Ok(EventView {
         id: stored.id,
         at: stored.at,

@@ -24,6 +24,8 @@ use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use leads::{ExplanationView, explanation};
+
 use crate::app::App;
 use crate::problem::Problem;
 

@@ -3,7 +3,7 @@
 const WORDS = {
   ru: {
     lead: 'Оставьте номер в форме и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
-    phone: 'Телефон посетителя', mail: 'Почта', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
+    phone: 'Телефон посетителя', mail: 'Почта', crm: 'Вебхук в CRM', body: 'что подписано', answered: 'Ответ уже есть', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
     offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки',
     other: 'English', status: { open: 'ждёт', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа' },
     kinds: { captured: 'Контакт оставлен', delivery_ended: 'Доставка не удалась', timer_fired: 'Время вышло', responded: 'Ответ менеджера' },
@@ -21,7 +21,7 @@ const WORDS = {
   },
   en: {
     lead: 'Leave a number in the form and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
-    phone: 'Visitor’s phone', mail: 'Mailbox', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
+    phone: 'Visitor’s phone', mail: 'Mailbox', crm: 'Webhook to the CRM', body: 'what is signed', answered: 'Answered already', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
     offline: 'No connection to the server, trying again…', deliveries: 'Deliveries',
     other: 'Русский', status: {}, kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
     verdicts: {}, reasons: {}, states: {}, purposes: {},
@@ -62,22 +62,42 @@ function message(arrival, chat) {
       row.append(made);
     }
     box.append(row);
+  } else if (arrival.answered) {
+    box.append(element('div', WORDS[lang].answered, 'meta'));
   }
   return box;
 }
 
+function webhook(arrival) {
+  const event = JSON.parse(arrival.text);
+  const header = (name) => {
+    const line = element('div', null, 'meta');
+    line.append(element('code', name), ` ${arrival.details.headers[name]}`);
+    return line;
+  };
+  const box = element('div', null, 'message');
+  const rest = element('details');
+  rest.append(
+    element('summary', WORDS[lang].body), header('webhook-id'), header('webhook-timestamp'),
+    element('pre', JSON.stringify(event, null, 2)),
+  );
+  box.append(element('strong', event.type), header('webhook-signature'), rest);
+  return box;
+}
+
 function lead(item) {
+  const { capture, state: stands, id } = item.lead;
   const box = element('article', null, 'lead');
   const head = element('div', null, 'head');
-  const taken = item.assigned_to ? ` · ${item.assigned_to}` : '';
-  head.append(element('strong', item.name || item.id), element('span', word('status', item.status) + taken, `status ${item.status}`));
+  const taken = stands.assigned_to ? ` · ${stands.assigned_to}` : '';
+  head.append(element('strong', capture.name || id), element('span', word('status', stands.status) + taken, `status ${stands.status}`));
   box.append(head);
   const columns = element('div', null, 'columns');
   const why = element('div');
-  for (const event of item.events) {
+  for (const event of item.history) {
     why.append(element('h3', word('kinds', event.kind)));
     const list = element('ul');
-    for (const step of event.steps) {
+    for (const step of event.trace.steps) {
       const reason = step.reason ? `: ${word('reasons', step.reason)}` : '';
       const subject = step.subject ? ` ${step.subject}` : '';
       const line = element('li', null, step.verdict);
@@ -89,9 +109,9 @@ function lead(item) {
   const sent = element('div');
   sent.append(element('h3', WORDS[lang].deliveries));
   const list = element('ul');
-  for (const d of item.deliveries) {
+  for (const d of [...item.deliveries].reverse()) {
     const line = element('li', null, d.state);
-    line.append(element('code', d.channel), ` ${word('purposes', d.purpose)} — ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`);
+    line.append(element('code', state.channels[d.channel_id]), ` ${word('purposes', d.purpose)} — ${word('states', d.state)}${d.reason ? ` (${d.reason})` : ''}`);
     list.append(line);
   }
   sent.append(list);
@@ -114,6 +134,7 @@ function draw() {
   fill('chats', chats);
   fill('sms', [...state.sms].reverse().map((arrival) => message(arrival)));
   fill('mail', [...state.mail].reverse().map((arrival) => message(arrival)));
+  fill('crm', [...state.crm].reverse().map(webhook));
   fill('leads', state.leads.map(lead));
 }
 

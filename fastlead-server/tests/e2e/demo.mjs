@@ -149,6 +149,15 @@ async function story(browser, base, out, faults) {
   await accept.click();
   await lead.locator('.status').filter({ hasText: 'в работе' }).waitFor();
   await lead.getByText('Ответ менеджера').waitFor();
+  await accept.waitFor({ state: 'detached' });
+  await offer.getByText('Ответ уже есть').waitFor();
+  const webhooks = page.locator('#crm .message');
+  await webhooks.filter({ hasText: 'lead.created' }).waitFor();
+  const accepted = webhooks.filter({ hasText: 'lead.accepted' });
+  await accepted.getByText('v1,').waitFor();
+  await accepted.locator('summary').click();
+  await accepted.locator('pre').filter({ hasText: NAME }).waitFor();
+  await accepted.locator('summary').click();
   await page.locator('#offline').waitFor({ state: 'hidden' });
   await sideways(page);
   await page.screenshot({ path: join(out, 'demo.png') });

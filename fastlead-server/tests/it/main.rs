@@ -3,6 +3,12 @@
 
 mod browser;
 mod capture;
+mod desk;
+mod drain;
+mod keys;
 mod kill;
 mod operator;
 mod program;
+mod secrecy;
+mod touch;
+mod trouble;

@@ -402,6 +402,18 @@ async fn channels_are_tested_paused_and_recovered() {
     let refused = refused.problem(422, "invalid_fields");
     assert_eq!(refused.body["errors"][0]["field"], "config");
     assert!(!refused.raw.contains("not-a-token"));
+    for (field, value) in [("allow_http", json!(true)), ("allowed_private_hosts", json!(["127.0.0.1"]))] {
+        let mut config =
+            json!({"url": "https://example.com", "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]});
+        config[field] = value;
+        let body = json!({"kind": "webhook", "name": "crm", "config": config});
+        let refused = server.post("/v1/channels", &admin, body).await.problem(422, "invalid_fields");
+        let message = refused.body["errors"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains(&format!("set channels.webhook.{field} in the server's settings")),
+            "{message}"
+        );
+    }
     let unknown =
         server.post("/v1/channels", &admin, json!({"kind": "pager", "name": "p", "config": {}})).await;
     assert_eq!(unknown.problem(422, "invalid_fields").body["errors"][0]["field"], "kind");
@@ -409,6 +421,7 @@ async fn channels_are_tested_paused_and_recovered() {
     let kind =
         kinds.body["items"].as_array().unwrap().iter().find(|kind| kind["kind"] == "telegram").unwrap();
     assert_eq!(kind["config_schema"]["properties"]["bot_token"]["writeOnly"], true);
+    assert!(!kinds.raw.contains("allowed_private_hosts"), "the installation's own fields are not offered");
     server.stop().await;
 }
 
