@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId};
-use crate::message::{OutboundMessage, Recipient, RecipientKind, ResponseToken};
+use crate::message::{OutboundMessage, PressedMessage, Recipient, RecipientKind, ResponseToken};
 use crate::secret::Pii;
 use crate::time::Timestamp;
 use crate::webhook::WebhookReceiver;
@@ -94,7 +94,8 @@ pub struct Capabilities {
     pub events: bool,
     /// Shows buttons, and brings their presses back.
     pub buttons: bool,
-    /// Answers pressed buttons ([`crate::Content::InteractionReply`]).
+    /// Answers pressed buttons ([`crate::Content::InteractionReply`]), and takes the buttons away
+    /// from a message whose offer is closed.
     pub interaction_replies: bool,
     /// Brings messages from people.
     pub inbound: bool,
@@ -324,6 +325,9 @@ pub enum InboundKind {
         token: Option<ResponseTokenText>,
         /// Who pressed.
         from: Peer,
+        /// The message that the button was under, where the provider says it and can change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<PressedMessage>,
     },
     /// A person wrote.
     Message {

@@ -6,15 +6,15 @@ use fastlead_core::channel::{
     Capabilities, Channel, ChannelInfo, Lookup, Poller, Rate, SendReceipt, SentReference, TextLimit, TextUnit,
 };
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, RecipientKind,
-    ResponseToken, Text,
+    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient,
+    RecipientKind, ResponseToken, Text,
 };
 use fastlead_core::registry::ChannelAdapter;
 use fastlead_core::webhook::WebhookReceiver;
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, AnswerCallbackQuerySetters, SendMessage, SendMessageSetters, SetWebhook,
-    SetWebhookSetters,
+    AnswerCallbackQuery, AnswerCallbackQuerySetters, EditMessageReplyMarkup, EditMessageReplyMarkupSetters,
+    SendMessage, SendMessageSetters, SetWebhook, SetWebhookSetters,
 };
 use teloxide_core::types::{
     CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
@@ -159,8 +159,35 @@ impl Telegram {
         let request =
             AnswerCallbackQuery::new(CallbackQueryId(reply.interaction_id.clone())).text(reply.text.as_str());
         self.client.answer_callback_query(&request).await?;
+        if let Some(pressed) = &reply.closes
+            && let Err(error) = self.take_buttons_away(pressed).await
+        {
+            // The press is answered, and that is what was asked for. The message may be gone, too old
+            // to be changed, or without buttons already; a button that stays is answered once more.
+            tracing::info!(channel = %self.info.id, %error, "a pressed message keeps its buttons");
+        }
         Ok(SendReceipt::default())
     }
+
+    /// Leaves only the buttons that open a page.
+    async fn take_buttons_away(&self, pressed: &PressedMessage) -> Result<()> {
+        let chat = chat(&Recipient::Chat(pressed.chat.clone()))?;
+        let id = pressed.message_id.parse().map_err(|_| {
+            Operation::Edit.error(ErrorKind::Invalid, RetryHint::Never, "the message id is not a number")
+        })?;
+        let mut request = EditMessageReplyMarkup::new(chat, MessageId(id));
+        let links: Vec<_> = pressed.links.iter().filter_map(link).map(|link| [link]).collect();
+        if !links.is_empty() {
+            request = request.reply_markup(InlineKeyboardMarkup::new(links));
+        }
+        self.client.edit_message_reply_markup(&request).await
+    }
+}
+
+fn link(button: &Button) -> Option<InlineKeyboardButton> {
+    let ButtonAction::Open(address) = &button.action else { return None };
+    let address = Url::parse(address.as_str()).ok()?;
+    Some(InlineKeyboardButton::url(button.label.as_str(), address))
 }
 
 /// One of Telegram's two kinds of address: a number, or the `@name` of a public group or channel.

@@ -12,6 +12,7 @@ use super::wire::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Send,
+    Edit,
     Check,
     Poll,
     SetUpWebhook,
@@ -21,6 +22,7 @@ impl Operation {
     const fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
+            Self::Edit => "edit",
             Self::Check => "check",
             Self::Poll => "poll",
             Self::SetUpWebhook => "set up webhook",

@@ -116,7 +116,22 @@ pub(super) struct CallbackQuery {
 /// The message under which a button was pressed; of an inaccessible one only the chat is sure.
 #[derive(Deserialize)]
 pub(super) struct CallbackMessage {
+    pub(super) message_id: Option<i64>,
     pub(super) chat: Chat,
+    /// An [`InlineKeyboard`], read by itself so that an unknown shape costs no more than its links.
+    pub(super) reply_markup: Option<Value>,
+}
+
+/// <https://core.telegram.org/bots/api#inlinekeyboardmarkup>
+#[derive(Deserialize)]
+pub(super) struct InlineKeyboard {
+    pub(super) inline_keyboard: Vec<Vec<InlineButton>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct InlineButton {
+    pub(super) text: String,
+    pub(super) url: Option<String>,
 }
 
 #[derive(Deserialize)]

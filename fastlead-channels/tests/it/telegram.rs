@@ -9,8 +9,8 @@ use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Po
 use fastlead_core::id::{ChannelId, RandomIds};
 use fastlead_core::message::url_text::HttpUrl;
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, Response, ResponseToken,
-    Text,
+    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, Response,
+    ResponseToken, Text,
 };
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
@@ -324,13 +324,16 @@ fn offer() -> OutboundMessage {
 }
 
 fn press_in(event: &InboundEvent) -> (String, Option<ResponseToken>) {
-    let InboundKind::Interaction { interaction_id, token, from } = &event.kind else { panic!("{event:?}") };
+    let InboundKind::Interaction { interaction_id, token, from, .. } = &event.kind else {
+        panic!("{event:?}")
+    };
     assert_eq!((from.chat.expose().as_str(), from.user.expose().as_str()), ("790000000", "790000000"));
     (interaction_id.clone(), token.as_ref().and_then(|token| token.decode()))
 }
 
 fn reply(interaction_id: &str, text: &str) -> OutboundMessage {
-    let reply = InteractionReply { interaction_id: interaction_id.to_owned(), text: text.to_owned() };
+    let (interaction_id, text) = (interaction_id.to_owned(), text.to_owned());
+    let reply = InteractionReply { interaction_id, text, closes: None };
     outbound(Recipient::Chat(Pii::new(ANNA.to_string())), Content::InteractionReply(reply))
 }
 
@@ -361,6 +364,49 @@ async fn a_press_comes_by_polling_and_is_answered() {
     let long = telegram.send(&reply(&interaction_id, &"я".repeat(201))).await.unwrap_err();
     assert_eq!((long.kind(), long.retry()), (ErrorKind::Content, RetryHint::Never));
     assert_eq!(bot.sim.inbox().all().len(), 1, "an answer to a press is not a message");
+}
+
+#[tokio::test]
+async fn a_closed_offer_keeps_only_its_links_and_a_failed_edit_fails_nothing() {
+    let bot = Bot::start(Updates::Webhook).await;
+    let telegram = bot.telegram();
+    let sent = telegram.send(&offer()).await.unwrap().provider_message_id.unwrap();
+    let data = bot.sim.inbox().all()[0].buttons[0].data.clone();
+    bot.sim.press_button(ANNA, sent.parse().unwrap(), &data).unwrap();
+    let event = events(&telegram, &bot.posted()[0]).remove(0);
+    let (interaction_id, _) = press_in(&event);
+    let InboundKind::Interaction { message: Some(pressed), .. } = event.kind else { panic!("{event:?}") };
+    assert_eq!(pressed.message_id, sent);
+    let closing = |closes: PressedMessage| {
+        let mut closing = reply(&interaction_id, "Заявка за вами.");
+        let Content::InteractionReply(reply) = &mut closing.content else { unreachable!() };
+        reply.closes = Some(closes);
+        closing
+    };
+    telegram.send(&closing(pressed.clone())).await.unwrap();
+    let shown = bot.sim.inbox().all().remove(0);
+    let labels: Vec<_> = shown.buttons.iter().map(|button| button.label.as_str()).collect();
+    assert_eq!((labels.as_slice(), shown.text.as_str()), (&["Открыть"][..], "Новая заявка"));
+
+    // Without links the message has no buttons at all.
+    let bare = PressedMessage { links: Vec::new(), ..pressed.clone() };
+    telegram.send(&closing(bare.clone())).await.unwrap();
+    assert!(bot.sim.inbox().all()[0].buttons.is_empty());
+
+    // The same again is "message is not modified"; a message that is gone cannot be edited either.
+    telegram.send(&closing(bare)).await.unwrap();
+    telegram
+        .send(&closing(PressedMessage { message_id: "999".to_owned(), ..pressed.clone() }))
+        .await
+        .unwrap();
+    telegram.send(&closing(PressedMessage { message_id: "x".to_owned(), ..pressed.clone() })).await.unwrap();
+    let answered = bot.sim.answered_callbacks();
+    assert_eq!(answered.len(), 5, "every press was answered");
+    // A press that cannot be answered is an error, and nothing is edited then.
+    bot.sim.faults().push(Fault::ServerError { status: 502 });
+    let error = telegram.send(&closing(pressed)).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::UNKNOWN));
+    assert!(bot.sim.inbox().all()[0].buttons.is_empty());
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use fastlead_core::channel::{
 };
 use fastlead_core::id::{ChannelId, DeliveryId, RandomIds};
 use fastlead_core::message::{
-    ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, RecipientKind, ResponseToken, Text,
+    ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind,
+    ResponseToken, Text,
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock};
@@ -141,6 +142,11 @@ impl MemoryChannel {
             interaction_id: interaction_id.clone(),
             token,
             from: peer(&arrival.to),
+            message: Some(PressedMessage {
+                chat: arrival.to.as_str().into(),
+                message_id: arrival.provider_message_id.clone(),
+                links: Vec::new(),
+            }),
         };
         self.webhook_request(&[event(interaction_id, kind)])
     }
@@ -209,7 +215,14 @@ impl MemoryChannel {
             state.provider_ids_by_key.insert(key, id.clone());
             state.provider_ids_by_delivery.insert(message.delivery_id, id.clone());
             match &message.content {
-                Content::InteractionReply(reply) => state.replies.push(reply.clone()),
+                Content::InteractionReply(reply) => {
+                    if let Some(pressed) = &reply.closes {
+                        self.shared.inbox.update(&pressed.message_id, |arrival| {
+                            arrival.buttons.retain(|button| button.opens_url);
+                        });
+                    }
+                    state.replies.push(reply.clone());
+                }
                 content => drop(self.shared.inbox.push(self.arrival(message, content, id.clone()))),
             }
             id
