@@ -11,7 +11,7 @@ use crate::id::{ChannelId, DeliveryId};
 use crate::message::{OutboundMessage, PressedMessage, Recipient, RecipientKind, ResponseToken};
 use crate::secret::Pii;
 use crate::time::Timestamp;
-use crate::webhook::WebhookReceiver;
+use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// A channel account that carries messages: one Telegram bot, one SMS login, one SMTP relay.
 #[async_trait]
@@ -62,6 +62,12 @@ pub trait Channel: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * `Some` if and only if the capabilities declare `receipts` or `inbound` by webhook.
     fn webhook(&self) -> Option<&dyn WebhookReceiver>;
+
+    /// How the provider is told to call us, where a program can tell it.
+    ///
+    /// # Behavior
+    /// * `None` where there is no [`Channel::webhook`], and where its address is entered by hand.
+    fn registration(&self) -> Option<&dyn WebhookRegistration>;
 
     /// How we ask the provider for news where it does not call us.
     fn poller(&self) -> Option<&dyn Poller>;

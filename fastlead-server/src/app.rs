@@ -11,6 +11,7 @@ use fastlead_core::{Engine, Error, ErrorKind, Result};
 
 use crate::auth::Authenticator;
 use crate::limits::CaptureLimits;
+use crate::registration::Registrar;
 use crate::seal::Keyring;
 use crate::settings::Settings;
 
@@ -40,6 +41,20 @@ pub struct App {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Tells providers where to call us.
+    pub registrar: Arc<Registrar>,
+}
+
+impl App {
+    /// Where the provider of a channel calls us.
+    pub(crate) fn webhook_url(&self, token: &str) -> String {
+        format!("{}/webhooks/{token}", self.public_url)
+    }
+
+    /// Whether providers can call us: they want HTTPS.
+    pub(crate) fn has_public_address(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
 }
 
 /// Opens stored channel instances: unseals the configuration and builds the adapter.

@@ -76,6 +76,11 @@ impl Server {
             let stop = stop.clone();
             async move { engine.run(stop).await }
         });
+        let registrar = Arc::clone(&self.app.registrar);
+        let registering = tokio::spawn({
+            let app = self.app.clone();
+            async move { app.registrar.register_all(&app).await }
+        });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let graceful = stop.clone();
         let listener = self.listener.tap_io(|stream| {
@@ -88,6 +93,8 @@ impl Server {
         let finish = async {
             let served = serving.await.map_err(|error| io_fault("serve", &error));
             stop.cancel();
+            registering.abort();
+            registrar.stop();
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
             }
@@ -183,6 +190,7 @@ impl ServerBuilder {
             settings,
             metrics: handle,
             public_url: public_url.into(),
+            registrar: Arc::default(),
         };
         let router = router(limit).merge(self.routes).with_state(app.clone());
         Ok(Server { app, router, listener })

@@ -8,7 +8,7 @@ use fastlead_core::channel::{
 use fastlead_core::contact::Phone;
 use fastlead_core::message::{Content, OutboundMessage, Recipient, RecipientKind, Text};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
 use super::client::{Client, Submit};
@@ -184,6 +184,10 @@ impl Channel for Smsc {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.webhook.as_ref().map(|webhook| webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        None
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

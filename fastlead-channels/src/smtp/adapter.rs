@@ -7,7 +7,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::message::{OutboundMessage, RecipientKind};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Result, async_trait};
 
 use super::client::{Connection, Progress, within};
@@ -108,6 +108,10 @@ impl Channel for Smtp {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 

@@ -10,11 +10,11 @@ use fastlead_core::message::{
     RecipientKind, ResponseToken, Text,
 };
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 use teloxide_core::payloads::{
     AnswerCallbackQuery, AnswerCallbackQuerySetters, EditMessageReplyMarkup, EditMessageReplyMarkupSetters,
-    SendMessage, SendMessageSetters, SetWebhook, SetWebhookSetters,
+    SendMessage, SendMessageSetters,
 };
 use teloxide_core::types::{
     CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
@@ -26,7 +26,6 @@ use super::client::Client;
 use super::config::{TelegramConfig, Updates};
 use super::error::Operation;
 use super::html::telegram_html;
-use super::inbound::WANTED;
 use super::poller::TelegramPoller;
 use super::webhook::TelegramWebhook;
 
@@ -60,8 +59,8 @@ impl ChannelAdapter for TelegramAdapter {
 pub struct Telegram {
     info: ChannelInfo,
     config: TelegramConfig,
-    client: Client,
-    webhook: Option<TelegramWebhook>,
+    pub(super) client: Client,
+    pub(super) webhook: Option<TelegramWebhook>,
     poller: Option<TelegramPoller>,
 }
 
@@ -77,33 +76,6 @@ impl Telegram {
         let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
         let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
         Ok(Self { info, config, client, webhook, poller })
-    }
-
-    /// Tells Telegram to post updates to `url` from now on, with the configured secret. To be called
-    /// once, and again when the address or the secret changes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] where `updates` is not `webhook`; [`ErrorKind::Invalid`] where `url` is
-    /// not an address that Telegram calls (HTTPS on port 443, 80, 88 or 8443); else as for any request.
-    pub async fn set_webhook(&self, url: &str) -> Result<()> {
-        let refuse = |kind, message| Operation::SetUpWebhook.error(kind, RetryHint::Never, message);
-        let webhook = self
-            .webhook
-            .as_ref()
-            .ok_or_else(|| refuse(ErrorKind::Config, "updates: choose webhook before a webhook is set"))?;
-        let url =
-            Url::parse(url).map_err(|_| refuse(ErrorKind::Invalid, "the webhook address cannot be read"))?;
-        let request =
-            SetWebhook::new(url).allowed_updates(WANTED).secret_token(webhook.secret().expose().as_str());
-        self.client.set_webhook(&request).await
-    }
-
-    /// Tells Telegram to post no more updates, which polling needs. Updates that wait are kept.
-    ///
-    /// # Errors
-    /// As for any request.
-    pub async fn delete_webhook(&self) -> Result<()> {
-        self.client.delete_webhook().await
     }
 
     /// Whether presses of buttons come back.
@@ -257,6 +229,10 @@ impl Channel for Telegram {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.webhook.as_ref().map(|webhook| webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        self.webhook.as_ref().map(|_| self as &dyn WebhookRegistration)
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

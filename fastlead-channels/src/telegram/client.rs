@@ -14,7 +14,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, GetMe, GetUpdates, SendMessage, SetWebhook,
+    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, GetMe, GetUpdates, GetWebhookInfo,
+    SendMessage, SetWebhook,
 };
 use teloxide_core::requests::Payload;
 use url::Url;
@@ -22,7 +23,7 @@ use url::Url;
 use super::adapter::KIND;
 use super::config::TelegramConfig;
 use super::error::{Operation, parse_error, transport_error};
-use super::wire::{SentMessage, Success, Update};
+use super::wire::{SentMessage, Success, Update, WebhookInfo};
 
 /// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
@@ -105,6 +106,10 @@ impl Client {
     pub(super) async fn delete_webhook(&self) -> Result<()> {
         let request = DeleteWebhook::new();
         self.call::<_, IgnoredAny>(Operation::SetUpWebhook, &request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn get_webhook_info(&self) -> Result<WebhookInfo> {
+        self.call(Operation::SetUpWebhook, &GetWebhookInfo::new(), self.timeout).await
     }
 
     async fn call<P, R>(&self, operation: Operation, request: &P, timeout: Duration) -> Result<R>

@@ -34,6 +34,17 @@ pub(super) struct SentMessage {
     pub(super) message_id: i64,
 }
 
+/// <https://core.telegram.org/bots/api#webhookinfo>
+#[derive(Deserialize)]
+pub(super) struct WebhookInfo {
+    /// Empty where no webhook is set.
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) pending_update_count: u64,
+    pub(super) last_error_message: Option<String>,
+    pub(super) allowed_updates: Option<Vec<String>>,
+}
+
 /// <https://core.telegram.org/bots/api#update>. The content is read only where its kind is known.
 #[derive(Deserialize)]
 pub(super) struct Update {

@@ -7,7 +7,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::message::{OutboundMessage, Recipient, RecipientKind};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 
 use super::client::{Client, SignedBody};
@@ -105,6 +105,10 @@ impl Channel for Webhook {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 

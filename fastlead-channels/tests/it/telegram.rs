@@ -15,6 +15,7 @@ use fastlead_core::message::{
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, epoch};
+use fastlead_core::webhook::WebhookRegistration;
 use fastlead_core::{Error, ErrorKind, RetryHint, async_trait};
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::telegram::TelegramSim;
@@ -457,10 +458,10 @@ async fn troubles_of_polling_are_safe_to_repeat_unless_a_webhook_is_set() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, RetryHint::SAFE));
 
     let caller = Bot { sim: bot.sim.clone(), updates: Updates::Webhook }.telegram();
-    caller.set_webhook("http://127.0.0.1:9/hook").await.unwrap();
+    caller.register("https://leads.example.com/hook").await.unwrap();
     let error = poll(&telegram, None, 0).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never));
-    telegram.delete_webhook().await.unwrap();
+    telegram.unregister().await.unwrap();
     poll(&telegram, None, 0).await.unwrap();
 }
 
@@ -489,7 +490,8 @@ async fn a_press_comes_by_the_webhook_that_was_set() {
     let bot = Bot::start(Updates::Webhook).await;
     let telegram = bot.telegram();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    telegram.set_webhook(&format!("http://{}/hook", listener.local_addr().unwrap())).await.unwrap();
+    bot.sim.put_in_front("https://leads.example.com", &format!("http://{}", listener.local_addr().unwrap()));
+    telegram.registration().unwrap().register("https://leads.example.com/hook").await.unwrap();
     let message = offer();
     let sent = telegram.send(&message).await.unwrap().provider_message_id.unwrap();
     let data = bot.sim.inbox().all()[0].buttons[0].data.clone();
@@ -503,15 +505,49 @@ async fn a_press_comes_by_the_webhook_that_was_set() {
     let (_, token) = press_in(&events[0]);
     assert_eq!(token, Some(ResponseToken { response: Response::Accept, delivery_id: message.delivery_id }));
     assert_eq!(events[0].occurred_at, posted.received_at);
+}
 
-    for (refused, kind) in
-        [("not an address", ErrorKind::Invalid), ("ftp://example.com/", ErrorKind::Invalid)]
+#[tokio::test]
+async fn a_webhook_is_registered_looked_at_and_taken_back() {
+    let bot = Bot::start(Updates::Webhook).await;
+    let telegram = bot.telegram();
+    let registration = telegram.registration().unwrap();
+    let status = registration.status().await.unwrap();
+    assert_eq!((status.url, status.complete, status.waiting), (None, true, 0));
+    let url = "https://leads.example.com/webhooks/unguessable-token";
+    registration.register(url).await.unwrap();
+    registration.register(url).await.unwrap();
+    assert!(
+        bot.sim.push_update("edited_message", json!({})).is_none(),
+        "only what we understand is asked for"
+    );
+    bot.sim.write(ANNA, "nobody is at that address");
+    bot.sim.wait_for_webhook_failure().await;
+    let status = registration.status().await.unwrap();
+    assert!(!format!("{status:?}").contains("unguessable"), "{status:?}");
+    assert_eq!(status.url.unwrap().expose(), url);
+    assert_eq!((status.complete, status.waiting), (true, 1));
+    assert!(!status.last_failure.unwrap().contains("unguessable"));
+    bot.sim.choose_updates(&["message"]);
+    assert!(!registration.status().await.unwrap().complete, "presses of buttons are not asked for");
+    registration.unregister().await.unwrap();
+    registration.unregister().await.unwrap();
+    assert_eq!((bot.sim.webhook_url(), bot.sim.pending_updates()), (None, 1), "what waits is kept");
+
+    for refused in
+        ["not an address", "ftp://example.com/", "http://example.com/hook", "https://example.com:8080/hook"]
     {
-        let error = telegram.set_webhook(refused).await.unwrap_err();
-        assert_eq!((error.kind(), error.retry()), (kind, RetryHint::Never));
+        let error = registration.register(refused).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Invalid, RetryHint::Never), "{refused}");
     }
-    let silent = bot.with(|config| config.updates = Updates::Off);
-    assert_eq!(silent.set_webhook("http://127.0.0.1:9/").await.unwrap_err().kind(), ErrorKind::Config);
+    bot.sim.faults().push(Fault::ServerError { status: 502 });
+    let error = registration.register(url).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::SAFE));
+    for updates in [Updates::Off, Updates::Polling] {
+        let without = bot.with(|config| config.updates = updates);
+        assert!(without.registration().is_none());
+        assert_eq!(without.register(url).await.unwrap_err().kind(), ErrorKind::Config);
+    }
 }
 
 #[tokio::test]
@@ -636,7 +672,7 @@ async fn the_token_is_printed_by_nothing() {
         bot.sim.faults().push(fault.clone());
         printed += &everything_that_prints(&healthy.check().await.unwrap_err());
         bot.sim.faults().push(fault.clone());
-        printed += &everything_that_prints(&healthy.delete_webhook().await.unwrap_err());
+        printed += &everything_that_prints(&healthy.unregister().await.unwrap_err());
         bot.sim.update_faults().push(fault);
         printed += &everything_that_prints(&poll(&healthy, None, 0).await.unwrap_err());
     }

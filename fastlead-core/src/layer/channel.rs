@@ -14,7 +14,7 @@ use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendRec
 use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
 use crate::time::Clock;
-use crate::webhook::WebhookReceiver;
+use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// A channel whose `send` goes through all the layers. Clones are cheap and share the state of the
 /// layers. Info, capabilities, webhook and poller are those of the channel inside; `check` and
@@ -109,6 +109,10 @@ impl Channel for LayeredChannel {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.inner.webhook()
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        self.inner.registration()
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

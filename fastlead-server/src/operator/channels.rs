@@ -99,7 +99,7 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         capabilities: active.map(|active| active.capabilities.clone()),
         breaker: breaker.map(str::to_owned),
         breaker_until,
-        webhook_url: webhook.map(|_| format!("{}/webhooks/{}", app.public_url, record.webhook_token)),
+        webhook_url: webhook.map(|_| app.webhook_url(&record.webhook_token)),
         created_at: record.created_at,
     }
 }
@@ -209,6 +209,7 @@ pub(crate) async fn create_channel(
     let _order = CATALOG.lock().await;
     app.store.put_channel(record.clone()).await?;
     app.engine.attach(operator.workspace_id, channel, false);
+    app.registrar.register(&app, &record);
     tracing::info!(channel = %id, kind = %record.kind, "channel created");
     Ok((StatusCode::CREATED, Json(view(&app, record))))
 }
@@ -241,7 +242,13 @@ pub(crate) async fn update_channel(
     let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
     record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
     app.store.put_channel(record.clone()).await?;
+    let before = app.engine.directory().channel(id).map(Arc::clone);
+    let takes_webhooks = channel.registration().is_some();
     app.engine.attach(operator.workspace_id, channel, record.status.is_paused());
+    match before {
+        Some(before) if !takes_webhooks => app.registrar.unregister(&app, before),
+        _ => app.registrar.register(&app, &record),
+    }
     tracing::info!(channel = %id, kind = %record.kind, "channel reconfigured");
     Ok(Json(view(&app, record)))
 }

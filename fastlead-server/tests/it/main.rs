@@ -6,3 +6,4 @@ mod capture;
 mod kill;
 mod operator;
 mod program;
+mod registration;

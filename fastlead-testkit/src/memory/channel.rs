@@ -16,7 +16,7 @@ use fastlead_core::message::{
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock};
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 use serde_json::json;
 
@@ -324,6 +324,10 @@ impl Channel for MemoryChannel {
         let declared = &self.capabilities;
         let comes_back = declared.receipts || declared.inbound || declared.buttons;
         comes_back.then_some(&self.webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        None
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
