@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId};
-use crate::message::{OutboundMessage, PressedMessage, Recipient, RecipientKind, ResponseToken};
+use crate::message::{OutboundMessage, Part, PressedMessage, Recipient, RecipientKind, ResponseToken};
 use crate::secret::Pii;
 use crate::time::Timestamp;
 use crate::webhook::{WebhookReceiver, WebhookRegistration};
@@ -231,7 +231,10 @@ impl SendReceipt {
 pub struct SentReference {
     /// The delivery, whose id was the idempotency key.
     pub delivery_id: DeliveryId,
-    /// The provider's id, where an answer had brought it.
+    /// Which part of it is asked about. Its `index` is right; its `count` says only how many parts
+    /// are known to exist.
+    pub part: Part,
+    /// The provider's id of this part, where an answer had brought it.
     pub provider_message_id: Option<String>,
     /// Who it went to.
     pub recipient: Recipient,

@@ -162,7 +162,7 @@ impl Channel for Smsc {
         let Some(phone) = phone_of(&sent.recipient) else {
             return Ok(Lookup::Unknown);
         };
-        let derived = client_id(sent.delivery_id, 0).to_string();
+        let derived = client_id(sent.delivery_id, sent.part.index).to_string();
         let id = sent.provider_message_id.as_deref().map_or(derived.as_str(), id_of);
         let answer = self.client.status(id, phone.digits()).await?;
         let Some(status) = answer.status.integer() else {

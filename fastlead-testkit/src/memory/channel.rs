@@ -55,7 +55,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     provider_ids_by_key: HashMap<String, String>,
-    provider_ids_by_delivery: HashMap<DeliveryId, String>,
+    provider_ids_by_part: HashMap<(DeliveryId, u32), String>,
     refused: HashSet<Recipient>,
     replies: Vec<InteractionReply>,
     accepted: u64,
@@ -213,7 +213,7 @@ impl MemoryChannel {
             state.accepted += 1;
             let id = format!("memory-{}", state.accepted);
             state.provider_ids_by_key.insert(key, id.clone());
-            state.provider_ids_by_delivery.insert(message.delivery_id, id.clone());
+            state.provider_ids_by_part.insert((message.delivery_id, message.part.index), id.clone());
             match &message.content {
                 Content::InteractionReply(reply) => {
                     if let Some(pressed) = &reply.closes {
@@ -313,7 +313,8 @@ impl Channel for MemoryChannel {
             return Ok(Lookup::Unknown);
         }
         self.connect("lookup")?;
-        let found = self.shared.state().provider_ids_by_delivery.get(&sent.delivery_id).cloned();
+        let found =
+            self.shared.state().provider_ids_by_part.get(&(sent.delivery_id, sent.part.index)).cloned();
         Ok(match found {
             Some(id) => Lookup::Accepted { provider_message_id: Some(id) },
             None => Lookup::NotAccepted,

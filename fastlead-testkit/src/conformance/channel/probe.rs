@@ -149,6 +149,7 @@ pub(super) fn poller(channel: &dyn Channel) -> Result<&dyn Poller, Violation> {
 pub(super) fn reference(message: &OutboundMessage, receipt: Option<&SendReceipt>) -> SentReference {
     SentReference {
         delivery_id: message.delivery_id,
+        part: message.part,
         provider_message_id: receipt.and_then(|receipt| receipt.provider_message_id.clone()),
         recipient: message.recipient.clone(),
         attempted_at: message.attempted_at,
