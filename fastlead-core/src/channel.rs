@@ -119,6 +119,11 @@ pub struct Capabilities {
     pub account_rate: Option<Rate>,
     /// The sustained rate to one recipient, where the provider has one.
     pub recipient_rate: Option<Rate>,
+    /// How long one send may take by the channel's own configuration, in milliseconds. `None` where any
+    /// usual time will do. A longer time than that of the [`crate::layer::ResiliencePolicy`] counts
+    /// instead of it.
+    #[serde(default)]
+    pub attempt_timeout_millis: Option<u64>,
     /// Whether the provider says how long a message may still be delivered, and takes
     /// [`OutboundMessage::expires_at`].
     pub message_ttl: bool,
@@ -142,6 +147,7 @@ impl Default for Capabilities {
             max_in_flight: 8,
             account_rate: None,
             recipient_rate: None,
+            attempt_timeout_millis: None,
             message_ttl: false,
         }
     }

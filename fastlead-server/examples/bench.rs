@@ -206,7 +206,7 @@ async fn start(latency: Duration) -> Bench {
         count: Arc::clone(&count),
         last: sender,
     };
-    app.engine.attach(first.workspace_id, Arc::new(sink), false);
+    app.engine.attach(first.workspace_id, Arc::new(sink), false).unwrap();
     let policy = Policy::starter("sink", Recipient::Chat("1".into()));
     let id = fastlead_core::id::PolicyId::from_uuid(fastlead_core::engine::stable_uuid("policy", "bench"));
     let now = app.engine.clock().now();

@@ -129,6 +129,7 @@ impl Channel for Smsc {
         capabilities.text_max = Some(LONGEST_TEXT);
         capabilities.max_in_flight = MAX_IN_FLIGHT;
         capabilities.message_ttl = true;
+        capabilities.attempt_timeout_millis = Some(self.config.timeout_secs * 1_000);
         capabilities
     }
 

@@ -84,6 +84,8 @@ impl Channel for Smtp {
         capabilities.html = true;
         capabilities.subject = true;
         capabilities.max_in_flight = self.pool_max;
+        let longest = self.server.timeout + self.server.accept_timeout;
+        capabilities.attempt_timeout_millis = u64::try_from(longest.as_millis()).ok();
         capabilities
     }
 

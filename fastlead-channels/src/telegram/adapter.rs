@@ -22,7 +22,7 @@ use teloxide_core::types::{
 };
 use url::Url;
 
-use super::client::Client;
+use super::client::{Client, LONGEST_EDIT};
 use super::config::{TelegramConfig, Updates};
 use super::error::Operation;
 use super::html::telegram_html;
@@ -200,6 +200,9 @@ impl Channel for Telegram {
         capabilities.max_in_flight = MAX_IN_FLIGHT;
         capabilities.account_rate = Some(Rate::per_second(self.config.messages_per_second));
         capabilities.recipient_rate = Some(RECIPIENT_RATE);
+        // The answer to a press is followed by an edit, which must not make it look unanswered.
+        capabilities.attempt_timeout_millis =
+            Some(self.config.timeout_secs * 1_000 + LONGEST_EDIT.as_secs() * 1_000);
         capabilities
     }
 

@@ -28,7 +28,7 @@ use super::wire::{SentMessage, Success, Update, WebhookInfo};
 /// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// How long to wait until buttons are taken away from a message.
-const LONGEST_EDIT: Duration = Duration::from_secs(3);
+pub(super) const LONGEST_EDIT: Duration = Duration::from_secs(3);
 /// Shorter than servers and proxies keep idle connections, so that a request is not written into one
 /// that is just being closed: its outcome would be unknown for no reason.
 const IDLE_CONNECTION: Duration = Duration::from_secs(15);

@@ -27,6 +27,7 @@ pub struct LayeredChannel {
     idempotent: bool,
     rate_limited: bool,
     timeout: Duration,
+    total: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,7 +45,8 @@ impl LayeredChannel {
             service: policy.stack(service, &limits, &clock),
             account,
             idempotent: capabilities.idempotent_send,
-            timeout: policy.attempt_timeout(),
+            timeout: policy.attempt_timeout_for(&limits),
+            total: policy.total_deadline_for(&limits),
             inner,
             clock,
         }
@@ -76,6 +78,11 @@ impl LayeredChannel {
     /// Whether a message may have to wait for a rate before it goes out.
     pub const fn is_rate_limited(&self) -> bool {
         self.rate_limited
+    }
+
+    /// How long one send may take in all.
+    pub const fn total_deadline(&self) -> Duration {
+        self.total
     }
 
     /// `work` only asks, so that it may be made again after a timeout.
@@ -288,6 +295,27 @@ mod tests {
         let error = ready(second).unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, RetryHint::SAFE));
         assert_eq!(sends.calls(), 1);
+    }
+
+    #[test]
+    fn a_channel_that_thinks_for_minutes_is_waited_for() {
+        let slow = || [Script::After(Duration::from_secs(90))];
+        let (hurried, sends, clock) = wrapped(ResiliencePolicy::default(), slow(), unchanged);
+        assert_eq!(hurried.total_deadline(), Duration::from_secs(30));
+        let error = run(hurried.send(&message_to("1")), &clock).unwrap_err();
+        assert_eq!((error.kind(), sends.calls()), (ErrorKind::Timeout, 1));
+
+        let (patient, _sends, clock) = wrapped(ResiliencePolicy::default(), slow(), |declared| {
+            declared.attempt_timeout_millis = Some(100_000);
+        });
+        assert_eq!(patient.total_deadline(), Duration::from_secs(120));
+        assert!(run(patient.send(&message_to("1")), &clock).is_ok());
+
+        // A shorter time than the policy's changes nothing.
+        let (usual, _sends, _clock) = wrapped(ResiliencePolicy::default(), slow(), |declared| {
+            declared.attempt_timeout_millis = Some(1_000);
+        });
+        assert_eq!(usual.total_deadline(), Duration::from_secs(30));
     }
 
     #[test]

@@ -208,7 +208,7 @@ pub(crate) async fn create_channel(
     };
     let _order = CATALOG.lock().await;
     app.store.put_channel(record.clone()).await?;
-    app.engine.attach(operator.workspace_id, channel, false);
+    app.engine.attach(operator.workspace_id, channel, false)?;
     app.registrar.register(&app, &record);
     tracing::info!(channel = %id, kind = %record.kind, "channel created");
     Ok((StatusCode::CREATED, Json(view(&app, record))))
@@ -244,7 +244,7 @@ pub(crate) async fn update_channel(
     app.store.put_channel(record.clone()).await?;
     let before = app.engine.directory().channel(id).map(Arc::clone);
     let takes_webhooks = channel.registration().is_some();
-    app.engine.attach(operator.workspace_id, channel, record.status.is_paused());
+    app.engine.attach(operator.workspace_id, channel, record.status.is_paused())?;
     match before {
         Some(before) if !takes_webhooks => app.registrar.unregister(&app, before),
         _ => app.registrar.register(&app, &record),
@@ -253,7 +253,7 @@ pub(crate) async fn update_channel(
     Ok(Json(view(&app, record)))
 }
 
-/// Builds the adapter, and says which field is wrong.
+/// Builds the adapter and sees whether it fits the engine; says which field is wrong.
 fn build(
     app: &App,
     kind: &str,
@@ -261,7 +261,9 @@ fn build(
     name: &str,
     config: Value,
 ) -> Result<Arc<dyn Channel>, Problem> {
-    app.registry.build(kind, id, name, config).map_err(|error: Error| {
+    let built = app.registry.build(kind, id, name, config);
+    let admitted = built.and_then(|channel| app.engine.admit(&channel).map(|()| channel));
+    admitted.map_err(|error: Error| {
         let field = match error.kind() {
             ErrorKind::NotFound => "kind",
             ErrorKind::Config | ErrorKind::Invalid => "config",
