@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 pub use state::{ReceivedRequest, WebhookAnswer};
 
-use crate::sim::{Faults, Inbox, SimServer};
+use crate::sim::{Faults, Inbox, SimServer, SimTls};
 use state::Shared;
 
 /// A simulated receiver. Cheap to clone; all clones are the same receiver, and the port closes with
@@ -58,13 +58,23 @@ impl WebhookSim {
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
+    /// A receiver on a free port of 127.0.0.1, over TLS.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
+        let sim = Self::new();
+        let server = SimServer::start_tls(sim.router(), tls).await?;
+        Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
     /// Takes `POST` on every path, to be mounted by [`axum::Router::nest`] or served as it is. Other
     /// methods are answered with 405, as most receivers do.
     pub fn router(&self) -> axum::Router {
         receive::router(&self.shared)
     }
 
-    /// Where to post: `http://127.0.0.1:PORT/webhook`; `/webhook` where the simulator was made by
+    /// Where to post: `http://127.0.0.1:PORT/webhook` (over TLS `https://`); `/webhook` where the simulator was made by
     /// [`WebhookSim::new`] and its address is the business of whoever mounted it.
     pub fn url(&self) -> String {
         let base = self.server.as_ref().map(|server| server.base_url()).unwrap_or_default();
