@@ -3,6 +3,7 @@
 
 mod fault;
 mod inbox;
+mod page;
 mod post;
 mod serve;
 pub mod smsc;

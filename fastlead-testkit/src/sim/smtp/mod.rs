@@ -21,6 +21,7 @@
 
 mod fault;
 pub mod mime;
+mod page;
 mod record;
 mod server;
 mod session;
@@ -37,7 +38,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use fault::{SmtpAction, SmtpFault, SmtpPhase};
 
-use crate::sim::{Faults, Inbox, SimTls};
+use crate::sim::{Faults, Inbox, SimServer, SimTls};
 use server::Shared;
 
 /// When a mail server encrypts.
@@ -53,6 +54,7 @@ pub enum SmtpSecurity {
 #[derive(Debug)]
 pub struct SmtpSim {
     address: SocketAddr,
+    page: SimServer,
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
 }
@@ -87,8 +89,16 @@ impl SmtpSim {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(shared);
+        let stage = page::MailPage { shared: Arc::clone(&shared), address };
+        let page = SimServer::start(crate::sim::page::routes(stage)).await?;
         let task = tokio::spawn(server::accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, _task: AbortOnDropHandle::new(task) })
+        Ok(Self { address, page, shared, _task: AbortOnDropHandle::new(task) })
+    }
+
+    /// The address of the page that shows what arrived and plays the recipients, without a slash at
+    /// the end.
+    pub fn page_url(&self) -> String {
+        self.page.base_url()
     }
 
     /// Where it listens.

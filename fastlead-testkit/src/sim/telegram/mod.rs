@@ -25,6 +25,7 @@ mod answer;
 mod api;
 mod html;
 mod messages;
+mod page;
 mod params;
 mod people;
 mod state;
@@ -62,13 +63,14 @@ impl TelegramSim {
         Self { shared: Arc::new(Shared::new(TOKEN)), server: None }
     }
 
-    /// A Telegram on a free port of 127.0.0.1.
+    /// A Telegram on a free port of 127.0.0.1, with a page at `/` that shows what arrived and plays the
+    /// people.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router()).await?;
+        let server = SimServer::start(sim.router().merge(crate::sim::page::routes(sim.clone()))).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 

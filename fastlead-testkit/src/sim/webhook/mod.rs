@@ -18,6 +18,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod page;
 mod receive;
 mod state;
 
@@ -48,13 +49,14 @@ impl WebhookSim {
         Self { shared: Arc::new(Shared::new()), server: None }
     }
 
-    /// A receiver on a free port of 127.0.0.1.
+    /// A receiver on a free port of 127.0.0.1. A `GET` of `/` shows a page with what arrived, which uses
+    /// the paths below `/page`.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router()).await?;
+        let server = SimServer::start(sim.with_page()).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -64,8 +66,12 @@ impl WebhookSim {
     /// When no port can be bound.
     pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start_tls(sim.router(), tls).await?;
+        let server = SimServer::start_tls(sim.with_page(), tls).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
+    fn with_page(&self) -> axum::Router {
+        receive::with_page(&self.shared, crate::sim::page::parts(self.clone()))
     }
 
     /// Takes `POST` on every path, to be mounted by [`axum::Router::nest`] or served as it is. Other
