@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId};
-use crate::message::{OutboundMessage, Recipient, RecipientKind, ResponseToken};
+use crate::message::{OutboundMessage, Part, PressedMessage, Recipient, RecipientKind, ResponseToken};
 use crate::secret::Pii;
 use crate::time::Timestamp;
-use crate::webhook::WebhookReceiver;
+use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// A channel account that carries messages: one Telegram bot, one SMS login, one SMTP relay.
 #[async_trait]
@@ -63,6 +63,12 @@ pub trait Channel: Debug + Send + Sync + 'static {
     /// * `Some` if and only if the capabilities declare `receipts` or `inbound` by webhook.
     fn webhook(&self) -> Option<&dyn WebhookReceiver>;
 
+    /// How the provider is told to call us, where a program can tell it.
+    ///
+    /// # Behavior
+    /// * `None` where there is no [`Channel::webhook`], and where its address is entered by hand.
+    fn registration(&self) -> Option<&dyn WebhookRegistration>;
+
     /// How we ask the provider for news where it does not call us.
     fn poller(&self) -> Option<&dyn Poller>;
 }
@@ -94,7 +100,8 @@ pub struct Capabilities {
     pub events: bool,
     /// Shows buttons, and brings their presses back.
     pub buttons: bool,
-    /// Answers pressed buttons ([`crate::Content::InteractionReply`]).
+    /// Answers pressed buttons ([`crate::Content::InteractionReply`]), and takes the buttons away
+    /// from a message whose offer is closed.
     pub interaction_replies: bool,
     /// Brings messages from people.
     pub inbound: bool,
@@ -112,6 +119,11 @@ pub struct Capabilities {
     pub account_rate: Option<Rate>,
     /// The sustained rate to one recipient, where the provider has one.
     pub recipient_rate: Option<Rate>,
+    /// How long one send may take by the channel's own configuration, in milliseconds. `None` where any
+    /// usual time will do. A longer time than that of the [`crate::layer::ResiliencePolicy`] counts
+    /// instead of it.
+    #[serde(default)]
+    pub attempt_timeout_millis: Option<u64>,
     /// Whether the provider says how long a message may still be delivered, and takes
     /// [`OutboundMessage::expires_at`].
     pub message_ttl: bool,
@@ -135,6 +147,7 @@ impl Default for Capabilities {
             max_in_flight: 8,
             account_rate: None,
             recipient_rate: None,
+            attempt_timeout_millis: None,
             message_ttl: false,
         }
     }
@@ -224,7 +237,10 @@ impl SendReceipt {
 pub struct SentReference {
     /// The delivery, whose id was the idempotency key.
     pub delivery_id: DeliveryId,
-    /// The provider's id, where an answer had brought it.
+    /// Which part of it is asked about. Its `index` is right; its `count` says only how many parts
+    /// are known to exist.
+    pub part: Part,
+    /// The provider's id of this part, where an answer had brought it.
     pub provider_message_id: Option<String>,
     /// Who it went to.
     pub recipient: Recipient,
@@ -324,6 +340,9 @@ pub enum InboundKind {
         token: Option<ResponseTokenText>,
         /// Who pressed.
         from: Peer,
+        /// The message that the button was under, where the provider says it and can change it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<PressedMessage>,
     },
     /// A person wrote.
     Message {

@@ -478,6 +478,7 @@ mod tests {
             Body::Fixed(Content::Text(crate::message::Text::plain("x"))),
             Body::Fixed(Content::InteractionReply(crate::message::InteractionReply {
                 interaction_id: "1".into(),
+                closes: None,
                 text: "x".into(),
             })),
         ];

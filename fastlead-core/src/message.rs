@@ -289,6 +289,22 @@ pub struct InteractionReply {
     pub interaction_id: String,
     /// What the person sees, at most 200 characters.
     pub text: String,
+    /// The message whose offer is closed by this answer: it loses the buttons that respond. `None`
+    /// where they shall stay, or where it is not known under which message the button was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<PressedMessage>,
+}
+
+/// The message under which a button was pressed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PressedMessage {
+    /// The chat that it is in.
+    pub chat: Pii<String>,
+    /// The provider's id of the message, unique within the chat.
+    pub message_id: String,
+    /// The buttons under it that open a page. They outlive the offer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Button>,
 }
 
 /// A checked `http` or `https` address in a text.

@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::net::IpAddr;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use subtle::ConstantTimeEq;
 
 use crate::channel::InboundEvent;
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// Understands the requests of one provider. Pure: no network, no clock, no store.
@@ -139,6 +141,45 @@ impl WebhookReply {
             body: Bytes::from_static(text.as_bytes()),
         }
     }
+}
+
+/// Tells a provider where to call us.
+#[async_trait]
+pub trait WebhookRegistration: Debug + Send + Sync {
+    /// Makes the provider call `url` from now on, in place of any other address.
+    ///
+    /// # Behavior
+    /// * The provider is told everything that the receiver verifies and reads: the secret and the
+    ///   kinds of events.
+    /// * Registering the same again changes nothing. Events that wait at the provider are kept.
+    /// * An error that says [`crate::RetryHint::Never`] stays until the configuration is changed.
+    async fn register(&self, url: &str) -> Result<()>;
+
+    /// Makes the provider call nobody.
+    ///
+    /// # Behavior
+    /// * Events that wait at the provider are kept. Where nothing is registered nothing happens.
+    async fn unregister(&self) -> Result<()>;
+
+    /// What is registered, by the provider's account.
+    ///
+    /// # Behavior
+    /// * Changes nothing.
+    async fn status(&self) -> Result<RegistrationStatus>;
+}
+
+/// What a provider says about its calls to us. Start from [`RegistrationStatus::default`].
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct RegistrationStatus {
+    /// The address that it calls; `None` where it calls nobody. Whoever knows it can call us, too.
+    pub url: Option<Secret<String>>,
+    /// Whether it brings every kind of event that the receiver reads.
+    pub complete: bool,
+    /// How many events wait at the provider.
+    pub waiting: u64,
+    /// Why its last call failed, in its own words without addresses, where it says so.
+    pub last_failure: Option<String>,
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use fastlead_core::lead::CaptureInput;
 use fastlead_core::message::{OutboundMessage, Recipient, RecipientKind};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::SourceLimits;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_server::{Server, Settings, bootstrap};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -74,6 +74,10 @@ impl Channel for Sink {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 
@@ -202,7 +206,7 @@ async fn start(latency: Duration) -> Bench {
         count: Arc::clone(&count),
         last: sender,
     };
-    app.engine.attach(first.workspace_id, Arc::new(sink), false);
+    app.engine.attach(first.workspace_id, Arc::new(sink), false).unwrap();
     let policy = Policy::starter("sink", Recipient::Chat("1".into()));
     let id = fastlead_core::id::PolicyId::from_uuid(fastlead_core::engine::stable_uuid("policy", "bench"));
     let now = app.engine.clock().now();

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::limits::CaptureLimits;
+use crate::registration::Registrar;
 use crate::seal::Keyring;
 use crate::settings::Settings;
 
@@ -42,6 +43,41 @@ pub struct App {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
+<<<<<<< HEAD
     /// Cancelled when the server begins to stop: it is not ready any more, and streams end.
     pub stopping: CancellationToken,
+=======
+    /// Tells providers where to call us.
+    pub registrar: Arc<Registrar>,
+}
+
+impl App {
+    /// Where the provider of a channel calls us.
+    pub(crate) fn webhook_url(&self, token: &str) -> String {
+        format!("{}/webhooks/{token}", self.public_url)
+    }
+
+    /// Whether providers can call us: they want HTTPS.
+    pub(crate) fn has_public_address(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+}
+
+/// Opens stored channel instances: unseals the configuration and builds the adapter.
+#[derive(Debug)]
+pub struct SealedChannels {
+    /// The adapters that exist.
+    pub registry: Arc<Registry>,
+    /// The keys.
+    pub keyring: Arc<Keyring>,
+}
+
+impl ChannelOpener for SealedChannels {
+    fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
+        let plain = self.keyring.open(record.workspace_id, record.id, &record.config)?;
+        let config = serde_json::from_slice(&plain)
+            .map_err(|_| Error::new(ErrorKind::Config, "a channel's stored configuration is not JSON"))?;
+        self.registry.build(&record.kind, record.id, &record.name, config)
+    }
+>>>>>>> w-chan
 }

@@ -12,6 +12,7 @@ use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
 use fastlead_core::{Error, ErrorKind, Result};
 
+use crate::registration::{self, Standing};
 use crate::server::{Server, stop_on_signal};
 use crate::settings::Settings;
 use crate::{bootstrap, demo, keys, logs};
@@ -153,11 +154,17 @@ async fn check(settings: Settings) -> Result<()> {
     let mut failed = 0_usize;
     for record in stored {
         let checked = match directory.channel(record.id) {
-            Some(channel) => channel.channel.check().await,
+            Some(channel) => match channel.channel.check().await {
+                Ok(()) => registration::look(server.app(), channel, &record).await,
+                Err(error) => Err(error),
+            },
             None => Err(Error::new(ErrorKind::Config, "its configuration cannot be opened; see the log")),
         };
         match checked {
-            Ok(()) => say(&format!("channel {} ({}): ok", record.name, record.kind)),
+            Ok(Standing::Good) => say(&format!("channel {} ({}): ok", record.name, record.kind)),
+            Ok(Standing::NotTold(why)) => {
+                say(&format!("channel {} ({}): ok; {why}", record.name, record.kind))
+            }
             Err(error) => {
                 failed += 1;
                 say(&format!("channel {} ({}): {error}", record.name, record.kind));

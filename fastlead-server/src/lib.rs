@@ -15,6 +15,7 @@ pub mod logs;
 pub mod openapi;
 mod operator;
 pub mod problem;
+pub mod registration;
 pub mod seal;
 pub mod server;
 pub mod settings;

@@ -80,6 +80,11 @@ impl Server {
             let stop = stop.clone();
             async move { engine.run(stop).await }
         });
+        let registrar = Arc::clone(&self.app.registrar);
+        let registering = tokio::spawn({
+            let app = self.app.clone();
+            async move { app.registrar.register_all(&app).await }
+        });
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
@@ -92,11 +97,16 @@ impl Server {
         let served = async {
             let served = serving.await.map_err(|error| io_fault("serve", &error));
             stop.cancel();
+<<<<<<< HEAD
             served
         };
         let drained = async {
             stop.cancelled().await;
             stopping.cancel();
+=======
+            registering.abort();
+            registrar.stop();
+>>>>>>> w-chan
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
             }
@@ -190,7 +200,11 @@ impl ServerBuilder {
             settings,
             metrics: handle,
             public_url: public_url.into(),
+<<<<<<< HEAD
             stopping: CancellationToken::new(),
+=======
+            registrar: Arc::default(),
+>>>>>>> w-chan
         };
         let router = router(limit).merge(self.routes).with_state(app.clone());
         Ok(Server { app, router, listener })

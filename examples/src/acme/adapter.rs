@@ -10,7 +10,7 @@ use fastlead_core::channel::{
 use fastlead_core::message::{OutboundMessage, Recipient, RecipientKind};
 use fastlead_core::registry::ChannelAdapter;
 use fastlead_core::secret::Secret;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Content, Error, ErrorKind, Result, RetryHint, async_trait};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -157,6 +157,10 @@ impl Channel for AcmeSms {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 

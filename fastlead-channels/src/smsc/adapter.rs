@@ -8,7 +8,7 @@ use fastlead_core::channel::{
 use fastlead_core::contact::Phone;
 use fastlead_core::message::{Content, OutboundMessage, Recipient, RecipientKind, Text};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
 use super::client::{Client, Submit};
@@ -129,6 +129,7 @@ impl Channel for Smsc {
         capabilities.text_max = Some(LONGEST_TEXT);
         capabilities.max_in_flight = MAX_IN_FLIGHT;
         capabilities.message_ttl = true;
+        capabilities.attempt_timeout_millis = Some(self.config.timeout_secs * 1_000);
         capabilities
     }
 
@@ -162,7 +163,7 @@ impl Channel for Smsc {
         let Some(phone) = phone_of(&sent.recipient) else {
             return Ok(Lookup::Unknown);
         };
-        let derived = client_id(sent.delivery_id, 0).to_string();
+        let derived = client_id(sent.delivery_id, sent.part.index).to_string();
         let id = sent.provider_message_id.as_deref().map_or(derived.as_str(), id_of);
         let answer = self.client.status(id, phone.digits()).await?;
         let Some(status) = answer.status.integer() else {
@@ -184,6 +185,10 @@ impl Channel for Smsc {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.webhook.as_ref().map(|webhook| webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        None
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

@@ -7,7 +7,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::message::{OutboundMessage, RecipientKind};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Result, async_trait};
 
 use super::client::{Connection, Progress, within};
@@ -84,6 +84,8 @@ impl Channel for Smtp {
         capabilities.html = true;
         capabilities.subject = true;
         capabilities.max_in_flight = self.pool_max;
+        let longest = self.server.timeout + self.server.accept_timeout;
+        capabilities.attempt_timeout_millis = u64::try_from(longest.as_millis()).ok();
         capabilities
     }
 
@@ -108,6 +110,10 @@ impl Channel for Smtp {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 

@@ -162,6 +162,7 @@ fn what_mail_cannot_carry_is_refused_without_a_call() {
     let mut reply = message(Text::plain("x"));
     reply.content = Content::InteractionReply(fastlead_core::message::InteractionReply {
         interaction_id: "1".to_owned(),
+        closes: None,
         text: "ok".to_owned(),
     });
     for (message, kind) in [(to_phone, ErrorKind::Invalid), (reply, ErrorKind::Unsupported)] {

@@ -6,15 +6,15 @@ use fastlead_core::channel::{
     Capabilities, Channel, ChannelInfo, Lookup, Poller, Rate, SendReceipt, SentReference, TextLimit, TextUnit,
 };
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, RecipientKind,
-    ResponseToken, Text,
+    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient,
+    RecipientKind, ResponseToken, Text,
 };
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, AnswerCallbackQuerySetters, SendMessage, SendMessageSetters, SetWebhook,
-    SetWebhookSetters,
+    AnswerCallbackQuery, AnswerCallbackQuerySetters, EditMessageReplyMarkup, EditMessageReplyMarkupSetters,
+    SendMessage, SendMessageSetters,
 };
 use teloxide_core::types::{
     CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
@@ -22,11 +22,10 @@ use teloxide_core::types::{
 };
 use url::Url;
 
-use super::client::Client;
+use super::client::{Client, LONGEST_EDIT};
 use super::config::{TelegramConfig, Updates};
 use super::error::Operation;
 use super::html::telegram_html;
-use super::inbound::WANTED;
 use super::poller::TelegramPoller;
 use super::webhook::TelegramWebhook;
 
@@ -60,8 +59,8 @@ impl ChannelAdapter for TelegramAdapter {
 pub struct Telegram {
     info: ChannelInfo,
     config: TelegramConfig,
-    client: Client,
-    webhook: Option<TelegramWebhook>,
+    pub(super) client: Client,
+    pub(super) webhook: Option<TelegramWebhook>,
     poller: Option<TelegramPoller>,
 }
 
@@ -77,33 +76,6 @@ impl Telegram {
         let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
         let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
         Ok(Self { info, config, client, webhook, poller })
-    }
-
-    /// Tells Telegram to post updates to `url` from now on, with the configured secret. To be called
-    /// once, and again when the address or the secret changes.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] where `updates` is not `webhook`; [`ErrorKind::Invalid`] where `url` is
-    /// not an address that Telegram calls (HTTPS on port 443, 80, 88 or 8443); else as for any request.
-    pub async fn set_webhook(&self, url: &str) -> Result<()> {
-        let refuse = |kind, message| Operation::SetUpWebhook.error(kind, RetryHint::Never, message);
-        let webhook = self
-            .webhook
-            .as_ref()
-            .ok_or_else(|| refuse(ErrorKind::Config, "updates: choose webhook before a webhook is set"))?;
-        let url =
-            Url::parse(url).map_err(|_| refuse(ErrorKind::Invalid, "the webhook address cannot be read"))?;
-        let request =
-            SetWebhook::new(url).allowed_updates(WANTED).secret_token(webhook.secret().expose().as_str());
-        self.client.set_webhook(&request).await
-    }
-
-    /// Tells Telegram to post no more updates, which polling needs. Updates that wait are kept.
-    ///
-    /// # Errors
-    /// As for any request.
-    pub async fn delete_webhook(&self) -> Result<()> {
-        self.client.delete_webhook().await
     }
 
     /// Whether presses of buttons come back.
@@ -159,8 +131,35 @@ impl Telegram {
         let request =
             AnswerCallbackQuery::new(CallbackQueryId(reply.interaction_id.clone())).text(reply.text.as_str());
         self.client.answer_callback_query(&request).await?;
+        if let Some(pressed) = &reply.closes
+            && let Err(error) = self.take_buttons_away(pressed).await
+        {
+            // The press is answered, and that is what was asked for. The message may be gone, too old
+            // to be changed, or without buttons already; a button that stays is answered once more.
+            tracing::info!(channel = %self.info.id, %error, "a pressed message keeps its buttons");
+        }
         Ok(SendReceipt::default())
     }
+
+    /// Leaves only the buttons that open a page.
+    async fn take_buttons_away(&self, pressed: &PressedMessage) -> Result<()> {
+        let chat = chat(&Recipient::Chat(pressed.chat.clone()))?;
+        let id = pressed.message_id.parse().map_err(|_| {
+            Operation::Edit.error(ErrorKind::Invalid, RetryHint::Never, "the message id is not a number")
+        })?;
+        let mut request = EditMessageReplyMarkup::new(chat, MessageId(id));
+        let links: Vec<_> = pressed.links.iter().filter_map(link).map(|link| [link]).collect();
+        if !links.is_empty() {
+            request = request.reply_markup(InlineKeyboardMarkup::new(links));
+        }
+        self.client.edit_message_reply_markup(&request).await
+    }
+}
+
+fn link(button: &Button) -> Option<InlineKeyboardButton> {
+    let ButtonAction::Open(address) = &button.action else { return None };
+    let address = Url::parse(address.as_str()).ok()?;
+    Some(InlineKeyboardButton::url(button.label.as_str(), address))
 }
 
 /// One of Telegram's two kinds of address: a number, or the `@name` of a public group or channel.
@@ -201,6 +200,9 @@ impl Channel for Telegram {
         capabilities.max_in_flight = MAX_IN_FLIGHT;
         capabilities.account_rate = Some(Rate::per_second(self.config.messages_per_second));
         capabilities.recipient_rate = Some(RECIPIENT_RATE);
+        // The answer to a press is followed by an edit, which must not make it look unanswered.
+        capabilities.attempt_timeout_millis =
+            Some(self.config.timeout_secs * 1_000 + LONGEST_EDIT.as_secs() * 1_000);
         capabilities
     }
 
@@ -230,6 +232,10 @@ impl Channel for Telegram {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.webhook.as_ref().map(|webhook| webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        self.webhook.as_ref().map(|_| self as &dyn WebhookRegistration)
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

@@ -14,7 +14,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, DeleteWebhook, GetMe, GetUpdates, SendMessage, SetWebhook,
+    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, GetMe, GetUpdates, GetWebhookInfo,
+    SendMessage, SetWebhook,
 };
 use teloxide_core::requests::Payload;
 use url::Url;
@@ -22,10 +23,12 @@ use url::Url;
 use super::adapter::KIND;
 use super::config::TelegramConfig;
 use super::error::{Operation, parse_error, transport_error};
-use super::wire::{SentMessage, Success, Update};
+use super::wire::{SentMessage, Success, Update, WebhookInfo};
 
 /// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+/// How long to wait until buttons are taken away from a message.
+pub(super) const LONGEST_EDIT: Duration = Duration::from_secs(3);
 /// Shorter than servers and proxies keep idle connections, so that a request is not written into one
 /// that is just being closed: its outcome would be unknown for no reason.
 const IDLE_CONNECTION: Duration = Duration::from_secs(15);
@@ -81,6 +84,12 @@ impl Client {
         self.call::<_, IgnoredAny>(Operation::Send, request, self.timeout).await.map(drop)
     }
 
+    /// Waits only shortly: the answer to the press, which comes before, must not be held up by it.
+    pub(super) async fn edit_message_reply_markup(&self, request: &EditMessageReplyMarkup) -> Result<()> {
+        let timeout = self.timeout.min(LONGEST_EDIT);
+        self.call::<_, IgnoredAny>(Operation::Edit, request, timeout).await.map(drop)
+    }
+
     pub(super) async fn get_me(&self) -> Result<()> {
         self.call::<_, IgnoredAny>(Operation::Check, &GetMe::new(), self.timeout).await.map(drop)
     }
@@ -97,6 +106,10 @@ impl Client {
     pub(super) async fn delete_webhook(&self) -> Result<()> {
         let request = DeleteWebhook::new();
         self.call::<_, IgnoredAny>(Operation::SetUpWebhook, &request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn get_webhook_info(&self) -> Result<WebhookInfo> {
+        self.call(Operation::SetUpWebhook, &GetWebhookInfo::new(), self.timeout).await
     }
 
     async fn call<P, R>(&self, operation: Operation, request: &P, timeout: Duration) -> Result<R>

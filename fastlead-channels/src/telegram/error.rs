@@ -12,6 +12,7 @@ use super::wire::Refusal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Operation {
     Send,
+    Edit,
     Check,
     Poll,
     SetUpWebhook,
@@ -21,6 +22,7 @@ impl Operation {
     const fn name(self) -> &'static str {
         match self {
             Self::Send => "send",
+            Self::Edit => "edit",
             Self::Check => "check",
             Self::Poll => "poll",
             Self::SetUpWebhook => "set up webhook",
@@ -140,7 +142,7 @@ const CUT_OUT: &str = "[..]";
 
 /// Telegram's words without what they may repeat of the message: quoted parts (tags, URLs), names
 /// after `@`, addresses, and numbers long enough for an id or a phone.
-fn without_content(description: &str) -> String {
+pub(super) fn without_content(description: &str) -> String {
     let words = match description.split_once(": ") {
         Some((
             "Bad Request" | "Forbidden" | "Conflict" | "Too Many Requests" | "Internal Server Error",

@@ -1,13 +1,17 @@
 //! From Telegram's updates to events. Webhook and poller share this mapping.
 
 use fastlead_core::channel::{InboundEvent, InboundKind, Peer, ResponseTokenText};
+use fastlead_core::message::url_text::HttpUrl;
+use fastlead_core::message::{Button, ButtonAction, PressedMessage};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Timestamp, from_millis};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use teloxide_core::types::AllowedUpdate;
 
-use super::wire::{CallbackQuery, Chat, ChatMemberUpdated, Message, Update, User};
+use super::wire::{
+    CallbackMessage, CallbackQuery, Chat, ChatMemberUpdated, InlineKeyboard, Message, Update, User,
+};
 
 /// The kinds of update that [`read_update`] understands, to be asked for.
 pub(super) const WANTED: [AllowedUpdate; 3] =
@@ -72,11 +76,27 @@ fn message_event(message: Message) -> Option<Dated> {
 fn callback_event(query: CallbackQuery) -> Dated {
     // Under a message sent through inline mode there is no chat; the person is one, too.
     let private = Chat { id: query.from.id, kind: "private".to_owned() };
+    let message = query.message.as_ref().and_then(pressed_message);
     let chat = query.message.map_or(private, |message| message.chat);
     let token = query.data.map(ResponseTokenText).filter(|text| text.decode().is_some());
-    let kind = InboundKind::Interaction { interaction_id: query.id, token, from: peer(&chat, &query.from) };
+    let from = peer(&chat, &query.from);
+    let kind = InboundKind::Interaction { interaction_id: query.id, token, from, message };
     // Telegram says when the message was sent, but not when the button was pressed.
     (None, kind)
+}
+
+fn pressed_message(message: &CallbackMessage) -> Option<PressedMessage> {
+    let keyboard: Option<InlineKeyboard> = message.reply_markup.clone().and_then(read);
+    let buttons = keyboard.into_iter().flat_map(|keyboard| keyboard.inline_keyboard).flatten();
+    let links = buttons.filter_map(|button| {
+        let url = HttpUrl::try_from(button.url?).ok()?;
+        Some(Button { label: button.text, action: ButtonAction::Open(url) })
+    });
+    Some(PressedMessage {
+        chat: pii(message.chat.id),
+        message_id: message.message_id?.to_string(),
+        links: links.collect(),
+    })
 }
 
 fn membership_event(change: ChatMemberUpdated) -> Option<Dated> {

@@ -84,22 +84,28 @@ fn a_pressed_button_brings_its_token_only_if_it_is_ours() {
         [(json!(format!("d.{delivery}")), Some(ours)), (json!("ok:1"), None), (json!(null), None)]
     {
         let update = json!({"update_id": 10001, "callback_query": {"id": "4382bfdwdsb323b2d9", "from": anna(),
-            "message": {"message_id": 1366, "date": 0, "chat": {"id": -100, "type": "group"}},
+            "message": {"message_id": 1366, "date": 0, "chat": {"id": -100, "type": "group"},
+                "reply_markup": {"inline_keyboard": [[{"text": "a", "callback_data": "b"}],
+                    [{"text": "Open", "url": "https://example.com/1"}, {"text": "t", "url": "tg://user?id=1"}]]}},
             "chat_instance": "42", "data": data}});
         let event = event(update).unwrap();
         assert_eq!(event.occurred_at, from_millis(RECEIVED), "a press has no date of its own");
-        let InboundKind::Interaction { interaction_id, token: found, from } = event.kind else {
+        let InboundKind::Interaction { interaction_id, token: found, from, message } = event.kind else {
             panic!("not an interaction")
         };
+        let url = HttpUrl::try_from("https://example.com/1".to_owned()).unwrap();
+        let links = vec![Button { label: "Open".to_owned(), action: ButtonAction::Open(url) }];
+        let pressed = PressedMessage { chat: "-100".into(), message_id: "1366".to_owned(), links };
+        assert_eq!(message, Some(pressed));
         assert_eq!((interaction_id.as_str(), from), ("4382bfdwdsb323b2d9", peer_in("-100")));
         assert_eq!(found.and_then(|text| text.decode()), token, "{data}");
     }
     let inline =
         json!({"update_id": 1, "callback_query": {"id": "1", "from": anna(), "inline_message_id": "x"}});
-    let Some(InboundKind::Interaction { from, .. }) = event(inline).map(|event| event.kind) else {
+    let Some(InboundKind::Interaction { from, message, .. }) = event(inline).map(|event| event.kind) else {
         panic!("not an interaction")
     };
-    assert_eq!(from, peer_in("1111111"));
+    assert_eq!((from, message), (peer_in("1111111"), None));
 }
 
 #[test]

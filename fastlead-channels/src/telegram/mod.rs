@@ -7,6 +7,7 @@ mod error;
 mod html;
 mod inbound;
 mod poller;
+mod registration;
 mod webhook;
 mod wire;
 

@@ -34,6 +34,17 @@ pub(super) struct SentMessage {
     pub(super) message_id: i64,
 }
 
+/// <https://core.telegram.org/bots/api#webhookinfo>
+#[derive(Deserialize)]
+pub(super) struct WebhookInfo {
+    /// Empty where no webhook is set.
+    pub(super) url: String,
+    #[serde(default)]
+    pub(super) pending_update_count: u64,
+    pub(super) last_error_message: Option<String>,
+    pub(super) allowed_updates: Option<Vec<String>>,
+}
+
 /// <https://core.telegram.org/bots/api#update>. The content is read only where its kind is known.
 #[derive(Deserialize)]
 pub(super) struct Update {
@@ -116,7 +127,22 @@ pub(super) struct CallbackQuery {
 /// The message under which a button was pressed; of an inaccessible one only the chat is sure.
 #[derive(Deserialize)]
 pub(super) struct CallbackMessage {
+    pub(super) message_id: Option<i64>,
     pub(super) chat: Chat,
+    /// An [`InlineKeyboard`], read by itself so that an unknown shape costs no more than its links.
+    pub(super) reply_markup: Option<Value>,
+}
+
+/// <https://core.telegram.org/bots/api#inlinekeyboardmarkup>
+#[derive(Deserialize)]
+pub(super) struct InlineKeyboard {
+    pub(super) inline_keyboard: Vec<Vec<InlineButton>>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct InlineButton {
+    pub(super) text: String,
+    pub(super) url: Option<String>,
 }
 
 #[derive(Deserialize)]

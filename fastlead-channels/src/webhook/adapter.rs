@@ -7,7 +7,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::message::{OutboundMessage, Recipient, RecipientKind};
 use fastlead_core::registry::ChannelAdapter;
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 
 use super::client::{Client, SignedBody};
@@ -38,6 +38,7 @@ pub struct Webhook {
     info: ChannelInfo,
     keys: SigningKeys,
     client: Client,
+    timeout_secs: u64,
 }
 
 impl Webhook {
@@ -47,7 +48,8 @@ impl Webhook {
     /// [`ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: WebhookConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self { info, keys: config.signing_keys()?, client: Client::new(&config)? })
+        let (keys, client) = (config.signing_keys()?, Client::new(&config)?);
+        Ok(Self { info, keys, client, timeout_secs: config.timeout_secs })
     }
 
     fn signed(&self, message: &OutboundMessage) -> Result<SignedBody> {
@@ -79,6 +81,7 @@ impl Channel for Webhook {
         capabilities.events = true;
         // By contract: a receiver of Standard Webhooks takes each webhook-id once.
         capabilities.idempotent_send = true;
+        capabilities.attempt_timeout_millis = Some(self.timeout_secs * 1_000);
         capabilities
     }
 
@@ -105,6 +108,10 @@ impl Channel for Webhook {
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
 

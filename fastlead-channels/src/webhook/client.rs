@@ -61,10 +61,15 @@ impl Client {
             .no_proxy()
             .dns_resolver(GuardedResolver::system(config.allow_list()?))
             .default_headers(config.header_map()?)
+            .tls_certs_merge(config.authorities()?)
             .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
-                Error::new(ErrorKind::Internal, "cannot set up the http client")
+                let (kind, message) = match config.ca_pem {
+                    Some(_) => (ErrorKind::Config, "ca_pem: holds a certificate that cannot be trusted"),
+                    None => (ErrorKind::Internal, "cannot set up the http client"),
+                };
+                Error::new(kind, message)
                     .with_adapter(KIND)
                     .with_operation("configure")
                     .with_source(error.without_url())

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastlead_core::secret::Secret;
 use fastlead_core::{Error, ErrorKind, Result};
+use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -37,6 +38,9 @@ pub struct WebhookConfig {
     #[serde(default)]
     #[schemars(skip)]
     pub allow_http: bool,
+    /// Certificates in PEM form that are trusted beside the public ones, for a receiver with a private authority. Default: none.
+    #[serde(default)]
+    pub ca_pem: Option<String>,
 }
 
 const fn default_timeout_secs() -> u64 {
@@ -67,6 +71,7 @@ impl WebhookConfig {
         self.target()?;
         self.signing_keys()?;
         self.header_map()?;
+        self.authorities()?;
         if !(1..=60).contains(&self.timeout_secs) {
             return Err(fault("timeout_secs: use 1 to 60"));
         }
@@ -131,6 +136,18 @@ impl WebhookConfig {
         Ok(map)
     }
 
+    /// The certificates of `ca_pem`.
+    pub(super) fn authorities(&self) -> Result<Vec<Certificate>> {
+        let Some(pem) = &self.ca_pem else { return Ok(Vec::new()) };
+        let certificates = Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+        if certificates.is_empty() {
+            return Err(fault(
+                "ca_pem: holds no readable certificate; it starts with -----BEGIN CERTIFICATE-----",
+            ));
+        }
+        Ok(certificates)
+    }
+
     pub(super) const fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_secs)
     }
@@ -160,6 +177,7 @@ impl fmt::Debug for WebhookConfig {
             .field("headers", &self.headers)
             .field("allowed_private_hosts", &self.allowed_private_hosts)
             .field("allow_http", &self.allow_http)
+            .field("ca_pem", &self.ca_pem.is_some())
             .finish()
     }
 }
@@ -216,6 +234,8 @@ mod tests {
             (json!({ "headers": { "X Y": "1" } }), "headers"),
             (json!({ "headers": { "X-Key": "a\r\nX-Evil: 1" } }), "headers"),
             (json!({ "allowed_private_hosts": ["10.0.0.0/33"] }), "allowed_private_hosts"),
+            (json!({ "ca_pem": "" }), "ca_pem"),
+            (json!({ "ca_pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" }), "ca_pem"),
         ] {
             let error = super::super::Webhook::new(info(), config(change.clone())).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{change}");

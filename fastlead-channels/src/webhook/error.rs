@@ -1,6 +1,6 @@
 //! What a receiver's answer means, in one place.
 
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime};
@@ -67,6 +67,11 @@ pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Er
         let message = "the host has no address on the public internet; whoever runs the installation can name it in \
                        allowed_private_hosts";
         (ErrorKind::Config, RetryHint::Never, message)
+    } else if is_bad_certificate(&error) {
+        // Nothing was sent. Certificates expire and are renewed, so it is worth another try.
+        let message = "the receiver's certificate is not trusted or is of another name; check url, or give its \
+                       authority in ca_pem";
+        (ErrorKind::Unavailable, RetryHint::SAFE, message)
     } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
@@ -82,12 +87,29 @@ pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Er
 }
 
 fn is_forbidden(error: &reqwest::Error) -> bool {
-    let mut source = error.source();
-    while let Some(cause) = source {
-        if cause.is::<ForbiddenAddress>() {
+    has_cause(error, |cause| cause.is::<ForbiddenAddress>())
+}
+
+fn is_bad_certificate(error: &reqwest::Error) -> bool {
+    has_cause(error, is_certificate_refusal)
+}
+
+/// An error of the network shows what it wraps by `get_ref` only, and wraps others of its kind.
+fn is_certificate_refusal(cause: &(dyn StdError + 'static)) -> bool {
+    if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
+        return true;
+    }
+    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    wrapped.is_some_and(|wrapped| is_certificate_refusal(wrapped))
+}
+
+fn has_cause(error: &reqwest::Error, is_meant: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if is_meant(cause) {
             return true;
         }
-        source = cause.source();
+        next = cause.source();
     }
     false
 }

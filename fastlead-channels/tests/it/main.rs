@@ -1,11 +1,17 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[cfg(any(feature = "smtp", feature = "webhook"))]
+mod certificates;
 #[cfg(feature = "smsc")]
 mod smsc;
 #[cfg(feature = "smtp")]
 mod smtp;
+#[cfg(feature = "smtp")]
+mod smtp_tls;
 #[cfg(feature = "telegram")]
 mod telegram;
 #[cfg(feature = "webhook")]
 mod webhook;
+#[cfg(feature = "webhook")]
+mod webhook_tls;

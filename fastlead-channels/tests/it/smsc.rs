@@ -65,6 +65,7 @@ fn sms(text: &str) -> OutboundMessage {
 fn reference(message: &OutboundMessage, receipt: Option<&SendReceipt>) -> SentReference {
     SentReference {
         delivery_id: message.delivery_id,
+        part: message.part,
         provider_message_id: receipt.and_then(|receipt| receipt.provider_message_id.clone()),
         recipient: message.recipient.clone(),
         attempted_at: message.attempted_at,
@@ -374,6 +375,10 @@ async fn parts_have_ids_of_their_own_that_repeat_with_the_attempt() {
         message.part = Part { index, count: 2 };
         message.attempt = attempt;
         sim.advance(Duration::from_secs(61));
+        if attempt == 1 {
+            // An earlier part that has arrived says nothing about this one.
+            assert_eq!(channel.lookup(&reference(&message, None)).await.unwrap(), Lookup::NotAccepted);
+        }
         channel.send(&message).await.unwrap();
         ids.push(newest_id(&sim));
     }

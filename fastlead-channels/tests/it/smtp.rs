@@ -449,6 +449,7 @@ async fn the_pool_keeps_its_limit() {
     let sim = SmtpSim::start().await.unwrap();
     let channel = Arc::new(smtp(&sim, json!({ "pool_max": 2 })));
     assert_eq!(channel.capabilities().max_in_flight, 2);
+    assert_eq!(channel.capabilities().attempt_timeout_millis, Some(10_000), "to hand over, and to accept");
     let sends: Vec<_> = (0..12)
         .map(|number| {
             let channel = Arc::clone(&channel);

@@ -9,12 +9,13 @@ use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Po
 use fastlead_core::id::{ChannelId, RandomIds};
 use fastlead_core::message::url_text::HttpUrl;
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, Response, ResponseToken,
-    Text,
+    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, Response,
+    ResponseToken, Text,
 };
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, epoch};
+use fastlead_core::webhook::WebhookRegistration;
 use fastlead_core::{Error, ErrorKind, RetryHint, async_trait};
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::telegram::TelegramSim;
@@ -324,13 +325,16 @@ fn offer() -> OutboundMessage {
 }
 
 fn press_in(event: &InboundEvent) -> (String, Option<ResponseToken>) {
-    let InboundKind::Interaction { interaction_id, token, from } = &event.kind else { panic!("{event:?}") };
+    let InboundKind::Interaction { interaction_id, token, from, .. } = &event.kind else {
+        panic!("{event:?}")
+    };
     assert_eq!((from.chat.expose().as_str(), from.user.expose().as_str()), ("790000000", "790000000"));
     (interaction_id.clone(), token.as_ref().and_then(|token| token.decode()))
 }
 
 fn reply(interaction_id: &str, text: &str) -> OutboundMessage {
-    let reply = InteractionReply { interaction_id: interaction_id.to_owned(), text: text.to_owned() };
+    let (interaction_id, text) = (interaction_id.to_owned(), text.to_owned());
+    let reply = InteractionReply { interaction_id, text, closes: None };
     outbound(Recipient::Chat(Pii::new(ANNA.to_string())), Content::InteractionReply(reply))
 }
 
@@ -361,6 +365,49 @@ async fn a_press_comes_by_polling_and_is_answered() {
     let long = telegram.send(&reply(&interaction_id, &"я".repeat(201))).await.unwrap_err();
     assert_eq!((long.kind(), long.retry()), (ErrorKind::Content, RetryHint::Never));
     assert_eq!(bot.sim.inbox().all().len(), 1, "an answer to a press is not a message");
+}
+
+#[tokio::test]
+async fn a_closed_offer_keeps_only_its_links_and_a_failed_edit_fails_nothing() {
+    let bot = Bot::start(Updates::Webhook).await;
+    let telegram = bot.telegram();
+    let sent = telegram.send(&offer()).await.unwrap().provider_message_id.unwrap();
+    let data = bot.sim.inbox().all()[0].buttons[0].data.clone();
+    bot.sim.press_button(ANNA, sent.parse().unwrap(), &data).unwrap();
+    let event = events(&telegram, &bot.posted()[0]).remove(0);
+    let (interaction_id, _) = press_in(&event);
+    let InboundKind::Interaction { message: Some(pressed), .. } = event.kind else { panic!("{event:?}") };
+    assert_eq!(pressed.message_id, sent);
+    let closing = |closes: PressedMessage| {
+        let mut closing = reply(&interaction_id, "Заявка за вами.");
+        let Content::InteractionReply(reply) = &mut closing.content else { unreachable!() };
+        reply.closes = Some(closes);
+        closing
+    };
+    telegram.send(&closing(pressed.clone())).await.unwrap();
+    let shown = bot.sim.inbox().all().remove(0);
+    let labels: Vec<_> = shown.buttons.iter().map(|button| button.label.as_str()).collect();
+    assert_eq!((labels.as_slice(), shown.text.as_str()), (&["Открыть"][..], "Новая заявка"));
+
+    // Without links the message has no buttons at all.
+    let bare = PressedMessage { links: Vec::new(), ..pressed.clone() };
+    telegram.send(&closing(bare.clone())).await.unwrap();
+    assert!(bot.sim.inbox().all()[0].buttons.is_empty());
+
+    // The same again is "message is not modified"; a message that is gone cannot be edited either.
+    telegram.send(&closing(bare)).await.unwrap();
+    telegram
+        .send(&closing(PressedMessage { message_id: "999".to_owned(), ..pressed.clone() }))
+        .await
+        .unwrap();
+    telegram.send(&closing(PressedMessage { message_id: "x".to_owned(), ..pressed.clone() })).await.unwrap();
+    let answered = bot.sim.answered_callbacks();
+    assert_eq!(answered.len(), 5, "every press was answered");
+    // A press that cannot be answered is an error, and nothing is edited then.
+    bot.sim.faults().push(Fault::ServerError { status: 502 });
+    let error = telegram.send(&closing(pressed)).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::UNKNOWN));
+    assert!(bot.sim.inbox().all()[0].buttons.is_empty());
 }
 
 #[tokio::test]
@@ -411,10 +458,10 @@ async fn troubles_of_polling_are_safe_to_repeat_unless_a_webhook_is_set() {
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Conflict, RetryHint::SAFE));
 
     let caller = Bot { sim: bot.sim.clone(), updates: Updates::Webhook }.telegram();
-    caller.set_webhook("http://127.0.0.1:9/hook").await.unwrap();
+    caller.register("https://leads.example.com/hook").await.unwrap();
     let error = poll(&telegram, None, 0).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never));
-    telegram.delete_webhook().await.unwrap();
+    telegram.unregister().await.unwrap();
     poll(&telegram, None, 0).await.unwrap();
 }
 
@@ -443,7 +490,8 @@ async fn a_press_comes_by_the_webhook_that_was_set() {
     let bot = Bot::start(Updates::Webhook).await;
     let telegram = bot.telegram();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    telegram.set_webhook(&format!("http://{}/hook", listener.local_addr().unwrap())).await.unwrap();
+    bot.sim.put_in_front("https://leads.example.com", &format!("http://{}", listener.local_addr().unwrap()));
+    telegram.registration().unwrap().register("https://leads.example.com/hook").await.unwrap();
     let message = offer();
     let sent = telegram.send(&message).await.unwrap().provider_message_id.unwrap();
     let data = bot.sim.inbox().all()[0].buttons[0].data.clone();
@@ -457,15 +505,49 @@ async fn a_press_comes_by_the_webhook_that_was_set() {
     let (_, token) = press_in(&events[0]);
     assert_eq!(token, Some(ResponseToken { response: Response::Accept, delivery_id: message.delivery_id }));
     assert_eq!(events[0].occurred_at, posted.received_at);
+}
 
-    for (refused, kind) in
-        [("not an address", ErrorKind::Invalid), ("ftp://example.com/", ErrorKind::Invalid)]
+#[tokio::test]
+async fn a_webhook_is_registered_looked_at_and_taken_back() {
+    let bot = Bot::start(Updates::Webhook).await;
+    let telegram = bot.telegram();
+    let registration = telegram.registration().unwrap();
+    let status = registration.status().await.unwrap();
+    assert_eq!((status.url, status.complete, status.waiting), (None, true, 0));
+    let url = "https://leads.example.com/webhooks/unguessable-token";
+    registration.register(url).await.unwrap();
+    registration.register(url).await.unwrap();
+    assert!(
+        bot.sim.push_update("edited_message", json!({})).is_none(),
+        "only what we understand is asked for"
+    );
+    bot.sim.write(ANNA, "nobody is at that address");
+    bot.sim.wait_for_webhook_failure().await;
+    let status = registration.status().await.unwrap();
+    assert!(!format!("{status:?}").contains("unguessable"), "{status:?}");
+    assert_eq!(status.url.unwrap().expose(), url);
+    assert_eq!((status.complete, status.waiting), (true, 1));
+    assert!(!status.last_failure.unwrap().contains("unguessable"));
+    bot.sim.choose_updates(&["message"]);
+    assert!(!registration.status().await.unwrap().complete, "presses of buttons are not asked for");
+    registration.unregister().await.unwrap();
+    registration.unregister().await.unwrap();
+    assert_eq!((bot.sim.webhook_url(), bot.sim.pending_updates()), (None, 1), "what waits is kept");
+
+    for refused in
+        ["not an address", "ftp://example.com/", "http://example.com/hook", "https://example.com:8080/hook"]
     {
-        let error = telegram.set_webhook(refused).await.unwrap_err();
-        assert_eq!((error.kind(), error.retry()), (kind, RetryHint::Never));
+        let error = registration.register(refused).await.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Invalid, RetryHint::Never), "{refused}");
     }
-    let silent = bot.with(|config| config.updates = Updates::Off);
-    assert_eq!(silent.set_webhook("http://127.0.0.1:9/").await.unwrap_err().kind(), ErrorKind::Config);
+    bot.sim.faults().push(Fault::ServerError { status: 502 });
+    let error = registration.register(url).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::SAFE));
+    for updates in [Updates::Off, Updates::Polling] {
+        let without = bot.with(|config| config.updates = updates);
+        assert!(without.registration().is_none());
+        assert_eq!(without.register(url).await.unwrap_err().kind(), ErrorKind::Config);
+    }
 }
 
 #[tokio::test]
@@ -590,7 +672,7 @@ async fn the_token_is_printed_by_nothing() {
         bot.sim.faults().push(fault.clone());
         printed += &everything_that_prints(&healthy.check().await.unwrap_err());
         bot.sim.faults().push(fault.clone());
-        printed += &everything_that_prints(&healthy.delete_webhook().await.unwrap_err());
+        printed += &everything_that_prints(&healthy.unregister().await.unwrap_err());
         bot.sim.update_faults().push(fault);
         printed += &everything_that_prints(&poll(&healthy, None, 0).await.unwrap_err());
     }

@@ -69,6 +69,9 @@ pub enum Via {
         interaction_id: String,
         /// Where the answer to the press goes.
         chat: crate::secret::Pii<String>,
+        /// The message that the button was under, where the provider says it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<crate::message::PressedMessage>,
     },
     /// The operator API.
     Api,

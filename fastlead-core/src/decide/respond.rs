@@ -61,7 +61,7 @@ impl Decider<'_> {
     }
 
     fn answer_press(&mut self, via: &Via, text: &str) {
-        let Via::Button { channel_id, interaction_id, chat } = via else { return };
+        let Via::Button { channel_id, interaction_id, chat, message } = via else { return };
         let channels = &self.snapshot.channels;
         let Some(name) =
             channels.iter().find(|(_, facts)| facts.id == *channel_id).map(|(name, _)| name.clone())
@@ -78,6 +78,8 @@ impl Decider<'_> {
         let content = Content::InteractionReply(InteractionReply {
             interaction_id: interaction_id.clone(),
             text: text.to_owned(),
+            // Whatever the answer: nothing is left to decide for who has pressed.
+            closes: message.clone(),
         });
         self.deliver(
             address,

@@ -139,7 +139,12 @@ fn the_first_to_accept_has_it() {
     let press = |target: &str, response| Event::Responded {
         target: target.into(),
         response,
-        via: Via::Button { channel_id: channel(BOT), interaction_id: "i".into(), chat: "1".into() },
+        via: Via::Button {
+            channel_id: channel(BOT),
+            interaction_id: "i".into(),
+            chat: "1".into(),
+            message: None,
+        },
     };
     let (state, decision) = run(&state, &snapshot(), &press("anna", Response::Accept));
     assert_eq!((state.status.clone(), state.assigned_to.as_deref()), (LeadStatus::Accepted, Some("anna")));

@@ -115,8 +115,8 @@ impl EngineBuilder {
         self
     }
 
-    /// For how long a worker holds a delivery. It must be longer than the total deadline of a send;
-    /// after a crash, this long passes before another worker takes over. Default 120 s.
+    /// For how long a worker holds a delivery. It must be longer than a send over any channel may
+    /// take; after a crash, this long passes before another worker takes over. Default 120 s.
     #[must_use]
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
@@ -147,8 +147,11 @@ impl EngineBuilder {
     /// Builds the engine. Nothing runs until [`Engine::run`].
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where the policy cannot work, with every fault; those of the store.
+    /// [`ErrorKind::Config`] where the policy cannot work, with every fault, and where the lease or the
+    /// layers cannot; those of the store.
     pub async fn build(self) -> Result<Engine> {
+        self.resilience.validate().map_err(|error| error.with_operation("build"))?;
+        lease_covers(self.lease, self.resilience.total_deadline())?;
         let inner = Inner {
             store: self.store,
             catalog: Arc::clone(&self.catalog),
@@ -178,6 +181,19 @@ impl EngineBuilder {
         }
         Ok(engine)
     }
+}
+
+/// While a send is under way its lease must not run out: another worker would take the delivery over.
+pub(super) fn lease_covers(lease: Duration, longest_send: Duration) -> Result<()> {
+    if lease > longest_send {
+        return Ok(());
+    }
+    let (lease, longest) = (lease.as_secs_f32(), longest_send.as_secs_f32());
+    let message = format!(
+        "a send may take {longest} s, but a worker holds a delivery for {lease} s only: raise the lease, or \
+         lower the timeouts"
+    );
+    Err(Error::new(ErrorKind::Config, message).with_operation("build"))
 }
 
 /// Stores what was built in code under stable ids, and puts it to work.
@@ -211,7 +227,7 @@ async fn embed(
             created_at: now,
         };
         catalog.put_channel(record).await?;
-        engine.attach(workspace_id, channel, false);
+        engine.attach(workspace_id, channel, false)?;
     }
     let stored = catalog.load().await?.channels;
     for record in stored.iter().filter(|record| record.status.is_paused()) {

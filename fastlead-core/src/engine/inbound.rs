@@ -7,7 +7,7 @@ use super::apply::Applied;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::{
-    Channel, InboundEvent, InboundKind, MessageReference, Peer, ReceiptStatus, ResponseTokenText,
+    Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus, ResponseTokenText,
 };
 use crate::decide::{Event, LeadState, Via};
 use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
@@ -131,8 +131,14 @@ impl Engine {
     async fn act(&self, record: &InboundRecord) -> Result<()> {
         let reference = record.reference();
         let finished = match &record.event.kind {
-            InboundKind::Interaction { interaction_id, token, from } => {
-                self.pressed(record, interaction_id, token.as_ref(), from).await?
+            InboundKind::Interaction { interaction_id, token, from, message } => {
+                let via = Via::Button {
+                    channel_id: record.channel_id,
+                    interaction_id: interaction_id.clone(),
+                    chat: from.chat.clone(),
+                    message: message.clone(),
+                };
+                self.pressed(record, token.as_ref(), via).await?
             }
             InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
             InboundKind::Blocked { .. } | InboundKind::Unblocked { .. } | InboundKind::ChatMoved { .. } => {
@@ -165,9 +171,8 @@ impl Engine {
     async fn pressed(
         &self,
         record: &InboundRecord,
-        interaction_id: &str,
         token: Option<&ResponseTokenText>,
-        from: &Peer,
+        via: Via,
     ) -> Result<bool> {
         let Some(token) = token.and_then(ResponseTokenText::decode) else { return Ok(false) };
         let message = MessageReference::Delivery(token.delivery_id);
@@ -176,11 +181,6 @@ impl Engine {
         };
         let (Some(lead), Purpose::Offer { target, .. }) = (delivery.lead_id, &delivery.spec.purpose) else {
             return Ok(false);
-        };
-        let via = Via::Button {
-            channel_id: record.channel_id,
-            interaction_id: interaction_id.to_owned(),
-            chat: from.chat.clone(),
         };
         let event = Event::Responded { target: target.clone(), response: token.response, via };
         let extras = || Extras { inbound: Some(record.reference()), ..Extras::default() };

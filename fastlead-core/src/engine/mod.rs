@@ -26,10 +26,11 @@ pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 pub use directory::{ActiveChannel, ActivePolicy, Directory};
 pub use inbound::{Ingested, ResponseOutcome};
 
+use self::builder::lease_covers;
 use crate::channel::Channel;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
-use crate::layer::ResiliencePolicy;
+use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{AddressBook, Addresses, Catalog, ChannelStatus, PolicyRecord, Project, Source, Store};
 use crate::time::{Clock, Timestamp};
@@ -164,11 +165,10 @@ impl Engine {
         }
         let Some(opener) = &self.inner.opener else { return Ok(()) };
         for record in loaded.channels {
-            match opener.open(&record) {
-                Ok(channel) => self.attach(record.workspace_id, channel, record.status.is_paused()),
-                Err(error) => {
-                    tracing::error!(channel = %record.id, kind = %record.kind, %error, "channel cannot be opened; its messages wait");
-                }
+            let paused = record.status.is_paused();
+            let opened = opener.open(&record);
+            if let Err(error) = opened.and_then(|channel| self.attach(record.workspace_id, channel, paused)) {
+                tracing::error!(channel = %record.id, kind = %record.kind, %error, "channel cannot be opened; its messages wait");
             }
         }
         Ok(())
@@ -196,12 +196,31 @@ impl Engine {
     }
 
     /// Puts a channel instance to work, under the engine's layers, or replaces it.
-    pub fn attach(&self, workspace: WorkspaceId, channel: Arc<dyn Channel>, paused: bool) {
-        let layered = self.inner.resilience.wrap(channel, Arc::clone(&self.inner.clock));
+    ///
+    /// # Errors
+    /// As [`Engine::admit`].
+    pub fn attach(&self, workspace: WorkspaceId, channel: Arc<dyn Channel>, paused: bool) -> Result<()> {
+        let layered = self.layered(channel)?;
         let active = Arc::new(ActiveChannel::new(workspace, layered, paused));
         self.inner.directory.change(|directory| directory.put_channel(active));
         self.inner.generation.send_modify(|generation| *generation += 1);
         self.inner.wake.notify_one();
+        Ok(())
+    }
+
+    /// Whether a channel instance could be put to work; changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where a send may take longer than a worker holds a delivery.
+    pub fn admit(&self, channel: &Arc<dyn Channel>) -> Result<()> {
+        self.layered(Arc::clone(channel)).map(drop)
+    }
+
+    fn layered(&self, channel: Arc<dyn Channel>) -> Result<LayeredChannel> {
+        let layered = self.inner.resilience.wrap(channel, Arc::clone(&self.inner.clock));
+        lease_covers(self.inner.lease, layered.total_deadline())
+            .map_err(|error| error.with_adapter(layered.info().kind))?;
+        Ok(layered)
     }
 
     /// Pauses a channel: nothing is sent over it, and messages wait within their lifetime.

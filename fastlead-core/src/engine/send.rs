@@ -201,21 +201,23 @@ impl Engine {
         uncertain: bool,
     ) -> (Outcome, Option<Attempt>) {
         let started_at = self.now();
-        let reference = SentReference {
-            delivery_id: delivery.id,
-            provider_message_id: delivery.provider_message_id.clone(),
-            recipient: delivery.spec.recipient.clone(),
-            attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
-            now: started_at,
-        };
-        let result = channel.channel.lookup(&reference).await;
-        let ended_at = self.now();
         // A receipt is asked for after the last part; an unknown outcome is that of the next part.
         let part = Part {
             index: if uncertain { delivery.parts_sent } else { delivery.parts_sent.saturating_sub(1) },
             count: delivery.parts_sent.max(1),
         };
         let part = if uncertain { Part { count: part.index + 1, ..part } } else { part };
+        let reference = SentReference {
+            delivery_id: delivery.id,
+            part,
+            // Where the outcome is unknown no answer has come, and an id is that of an earlier part.
+            provider_message_id: delivery.provider_message_id.clone().filter(|_| !uncertain),
+            recipient: delivery.spec.recipient.clone(),
+            attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
+            now: started_at,
+        };
+        let result = channel.channel.lookup(&reference).await;
+        let ended_at = self.now();
         let outcome =
             outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
         let attempt =

@@ -14,7 +14,7 @@ use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendRec
 use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
 use crate::time::Clock;
-use crate::webhook::WebhookReceiver;
+use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// A channel whose `send` goes through all the layers. Clones are cheap and share the state of the
 /// layers. Info, capabilities, webhook and poller are those of the channel inside; `check` and
@@ -27,6 +27,7 @@ pub struct LayeredChannel {
     idempotent: bool,
     rate_limited: bool,
     timeout: Duration,
+    total: Duration,
     clock: Arc<dyn Clock>,
 }
 
@@ -44,7 +45,8 @@ impl LayeredChannel {
             service: policy.stack(service, &limits, &clock),
             account,
             idempotent: capabilities.idempotent_send,
-            timeout: policy.attempt_timeout(),
+            timeout: policy.attempt_timeout_for(&limits),
+            total: policy.total_deadline_for(&limits),
             inner,
             clock,
         }
@@ -78,6 +80,11 @@ impl LayeredChannel {
         self.rate_limited
     }
 
+    /// How long one send may take in all.
+    pub const fn total_deadline(&self) -> Duration {
+        self.total
+    }
+
     /// `work` only asks, so that it may be made again after a timeout.
     async fn ask<T>(&self, name: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
         let late = || timed_out(self.timeout, self.account.kind, name, RetryHint::SAFE);
@@ -109,6 +116,10 @@ impl Channel for LayeredChannel {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         self.inner.webhook()
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        self.inner.registration()
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
@@ -284,6 +295,27 @@ mod tests {
         let error = ready(second).unwrap_err();
         assert_eq!((error.kind(), error.retry()), (ErrorKind::Timeout, RetryHint::SAFE));
         assert_eq!(sends.calls(), 1);
+    }
+
+    #[test]
+    fn a_channel_that_thinks_for_minutes_is_waited_for() {
+        let slow = || [Script::After(Duration::from_secs(90))];
+        let (hurried, sends, clock) = wrapped(ResiliencePolicy::default(), slow(), unchanged);
+        assert_eq!(hurried.total_deadline(), Duration::from_secs(30));
+        let error = run(hurried.send(&message_to("1")), &clock).unwrap_err();
+        assert_eq!((error.kind(), sends.calls()), (ErrorKind::Timeout, 1));
+
+        let (patient, _sends, clock) = wrapped(ResiliencePolicy::default(), slow(), |declared| {
+            declared.attempt_timeout_millis = Some(100_000);
+        });
+        assert_eq!(patient.total_deadline(), Duration::from_secs(120));
+        assert!(run(patient.send(&message_to("1")), &clock).is_ok());
+
+        // A shorter time than the policy's changes nothing.
+        let (usual, _sends, _clock) = wrapped(ResiliencePolicy::default(), slow(), |declared| {
+            declared.attempt_timeout_millis = Some(1_000);
+        });
+        assert_eq!(usual.total_deadline(), Duration::from_secs(30));
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub struct ResiliencePolicy {
     /// How long one operation may take in all, waits and short retries included, in milliseconds.
     /// Default 30000.
     pub total_deadline_millis: NonZeroU64,
-    /// How long one request to the provider may take, in milliseconds. At most the total. Default 10000.
+    /// How long one request to the provider may take, in milliseconds. At most the total. A channel whose own
+    /// timeouts are longer takes those, and its total is longer by as much. Default 10000.
     pub attempt_timeout_millis: NonZeroU64,
     /// Other tries within seconds.
     pub retry: RetryPolicy,
@@ -90,6 +91,8 @@ pub struct Limits {
     pub recipient_rate: Option<Rate>,
     /// How many requests may be under way at once.
     pub max_in_flight: NonZeroU32,
+    /// How long one request may take by the account's own configuration.
+    pub attempt_timeout: Option<Duration>,
 }
 
 impl From<&Capabilities> for Limits {
@@ -98,6 +101,7 @@ impl From<&Capabilities> for Limits {
             account_rate: capabilities.account_rate,
             recipient_rate: capabilities.recipient_rate,
             max_in_flight: NonZeroU32::new(capabilities.max_in_flight).unwrap_or(NonZeroU32::MIN),
+            attempt_timeout: capabilities.attempt_timeout_millis.map(Duration::from_millis),
         }
     }
 }
@@ -148,6 +152,20 @@ impl ResiliencePolicy {
         Duration::from_millis(self.attempt_timeout_millis.get())
     }
 
+    /// How long one request to an account with these limits may take: the policy's time, or the
+    /// account's own where that is longer. A mail server may think for minutes about a message that it
+    /// has received (RFC 5321 section 4.5.3.2.6), and what is cut off there may have been sent.
+    pub fn attempt_timeout_for(&self, limits: &Limits) -> Duration {
+        limits.attempt_timeout.unwrap_or_default().max(self.attempt_timeout())
+    }
+
+    /// How long one operation with such an account may take in all: longer than the policy says by as
+    /// much as one request is.
+    pub fn total_deadline_for(&self, limits: &Limits) -> Duration {
+        let longer = self.attempt_timeout_for(limits).saturating_sub(self.attempt_timeout());
+        self.total_deadline().saturating_add(longer)
+    }
+
     /// `channel` behind all the layers. What the policy leaves open comes from the channel's capabilities.
     pub fn wrap(&self, channel: Arc<dyn Channel>, clock: Arc<dyn Clock>) -> LayeredChannel {
         LayeredChannel::new(self, channel, clock)
@@ -157,7 +175,7 @@ impl ResiliencePolicy {
     /// retry, circuit breaker, rate limit, concurrency, begin, attempt timeout, `service`.
     pub fn stack<S>(&self, service: S, limits: &Limits, clock: &Arc<dyn Clock>) -> Resilient<S> {
         let clock = || Arc::clone(clock);
-        let attempt = AttemptTimeoutLayer::new(self.attempt_timeout(), clock()).layer(service);
+        let attempt = AttemptTimeoutLayer::new(self.attempt_timeout_for(limits), clock()).layer(service);
         let places = self.max_in_flight.unwrap_or(limits.max_in_flight);
         let concurrency = ConcurrencyLayer::new(places).layer(BeginLayer.layer(attempt));
         let account = self.rate.account.or(limits.account_rate);
@@ -166,8 +184,9 @@ impl ResiliencePolicy {
         let rate = RateLimitLayer::new(account, recipient, max_wait, clock()).layer(concurrency);
         let breaker_layer = CircuitBreakerLayer::new(self.breaker, clock());
         let breaker = breaker_layer.layer(rate);
-        let retry = RetryLayer::new(self.retry, self.total_deadline(), clock()).layer(breaker);
-        let deadline = DeadlineLayer::new(self.total_deadline(), clock()).layer(retry);
+        let total = self.total_deadline_for(limits);
+        let retry = RetryLayer::new(self.retry, total, clock()).layer(breaker);
+        let deadline = DeadlineLayer::new(total, clock()).layer(retry);
         let observe = ObserveLayer::new(clock()).layer(deadline);
         Resilient { service: TraceLayer.layer(observe), breaker: breaker_layer.handle() }
     }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, DeliveryId, SeededIds};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Recipient, Text};
 use crate::time::{Clock, ManualClock, epoch, plus};
-use crate::webhook::WebhookReceiver;
+use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// What one call does.
 #[derive(Debug)]
@@ -134,6 +134,9 @@ impl Channel for ScriptedChannel {
         self.sends.clone().play(None).await.map(|_| Lookup::Delivered)
     }
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
         None
     }
     fn poller(&self) -> Option<&dyn Poller> {

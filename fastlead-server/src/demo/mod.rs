@@ -100,16 +100,22 @@ pub async fn run(settings: Settings, port: u16, store: Option<PathBuf>) -> Resul
             directory.join("demo.db")
         }
     };
-    let (server, _providers) = build(settings, port, store).await?;
+    let (server, providers) = build(settings, port, store).await?;
     let url = server.app().public_url.to_string();
     say(&format!("Demo:     {url}/demo"));
     say(&format!("Form:     {url}/f/{SOURCE_KEY}"));
     say(&format!("API page: {url}/api   (login {}, password {PASSWORD})", bootstrap::ADMIN));
+    let (telegram, smsc) = (providers.telegram.base_url(), providers.smsc.base_url());
+    say(&format!("Telegram: {telegram}/   SMSC: {smsc}/   mail: {}/", providers.smtp.page_url()));
     let served = server.serve(stop_on_signal()).await;
     if temporary && let Err(error) = std::fs::remove_dir_all(&directory) {
         tracing::warn!(error = %error.kind(), "the temporary folder is left behind");
     }
     served
+}
+
+fn say_page(url: &str) {
+    say(&format!("page {url}/"));
 }
 
 /// `fastlead sim KIND`: one simulator until it is stopped.
@@ -125,21 +131,25 @@ pub async fn simulate(kind: &str) -> Result<()> {
             let sim = TelegramSim::start().await.map_err(fault)?;
             sim.add_chat(MANAGER_CHAT, "Manager");
             say(&format!("endpoint {}  token {}  chat {MANAGER_CHAT}", sim.base_url(), sim.token()));
+            say_page(&sim.base_url());
             stop.cancelled().await;
         }
         "smsc" => {
             let sim = SmscSim::start().await.map_err(fault)?;
             say(&format!("endpoint {}  login {}  password {}", sim.base_url(), sim.login(), sim.password()));
+            say_page(&sim.base_url());
             stop.cancelled().await;
         }
         "smtp" => {
             let sim = SmtpSim::start().await.map_err(fault)?;
             say(&format!("address {}", sim.address()));
+            say_page(&sim.page_url());
             stop.cancelled().await;
         }
         "webhook" => {
             let sim = WebhookSim::start().await.map_err(fault)?;
             say(&format!("url {}", sim.url()));
+            say_page(sim.url().trim_end_matches("/webhook"));
             stop.cancelled().await;
         }
         _ => {

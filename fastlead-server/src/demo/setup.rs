@@ -47,6 +47,7 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
                 "host": smtp.ip().to_string(),
                 "port": smtp.port(),
                 "tls": "none",
+                "accept_timeout_secs": 10,
                 "from": {"name": "Клиника «Пример»", "address": "hello@example.com"},
             }),
         ),
@@ -94,6 +95,5 @@ async fn add(app: &App, workspace: WorkspaceId, kind: &str, name: &str, config: 
         created_at: app.engine.clock().now(),
     };
     app.store.put_channel(record).await?;
-    app.engine.attach(workspace, channel, false);
-    Ok(())
+    app.engine.attach(workspace, channel, false)
 }

@@ -24,6 +24,7 @@ use super::{CATALOG, RETRY_TTL_SECS};
 use crate::app::App;
 use crate::auth::Operator;
 use crate::problem::Problem;
+use crate::registration::{self, Standing};
 
 /// Deliveries that are recovered in one transaction.
 const BATCH: u32 = 500;
@@ -36,12 +37,12 @@ const TEST_TTL_SECS: u64 = 300;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "ChannelCheck")]
 pub(crate) struct CheckView {
-    /// Whether the provider accepts the credentials.
+    /// Whether the provider accepts the credentials, and calls us where it was told to.
     ok: bool,
     /// The code of the error.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
-    /// What is wrong.
+    /// What is wrong; where nothing is, why the provider was not told to call us.
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<String>,
     /// The provider's own code.
@@ -61,8 +62,19 @@ pub(crate) async fn check_channel(
     Id(id): Id<ChannelId>,
 ) -> Result<Json<CheckView>, Problem> {
     let channel = active(&app, &operator, id).await?;
-    Ok(Json(match channel.channel.check().await {
-        Ok(()) => CheckView { ok: true, code: None, message: None, provider_code: None },
+    let record = stored(&app, &operator, id).await?;
+    let checked = match channel.channel.check().await {
+        Ok(()) => registration::look(&app, &channel, &record).await,
+        Err(error) => Err(error),
+    };
+    Ok(Json(match checked {
+        Ok(standing) => {
+            let message = match standing {
+                Standing::Good => None,
+                Standing::NotTold(why) => Some(why.to_owned()),
+            };
+            CheckView { ok: true, code: None, message, provider_code: None }
+        }
         Err(error) => CheckView {
             ok: false,
             code: Some(error.code().to_owned()),

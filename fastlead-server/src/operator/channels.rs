@@ -99,7 +99,7 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         capabilities: active.map(|active| active.capabilities.clone()),
         breaker: breaker.map(str::to_owned),
         breaker_until,
-        webhook_url: webhook.map(|_| format!("{}/webhooks/{}", app.public_url, record.webhook_token)),
+        webhook_url: webhook.map(|_| app.webhook_url(&record.webhook_token)),
         created_at: record.created_at,
     }
 }
@@ -208,7 +208,8 @@ pub(crate) async fn create_channel(
     };
     let _order = CATALOG.lock().await;
     app.store.put_channel(record.clone()).await?;
-    app.engine.attach(operator.workspace_id, channel, false);
+    app.engine.attach(operator.workspace_id, channel, false)?;
+    app.registrar.register(&app, &record);
     tracing::info!(channel = %id, kind = %record.kind, "channel created");
     Ok((StatusCode::CREATED, Json(view(&app, record))))
 }
@@ -241,12 +242,18 @@ pub(crate) async fn update_channel(
     let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
     record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
     app.store.put_channel(record.clone()).await?;
-    app.engine.attach(operator.workspace_id, channel, record.status.is_paused());
+    let before = app.engine.directory().channel(id).map(Arc::clone);
+    let takes_webhooks = channel.registration().is_some();
+    app.engine.attach(operator.workspace_id, channel, record.status.is_paused())?;
+    match before {
+        Some(before) if !takes_webhooks => app.registrar.unregister(&app, before),
+        _ => app.registrar.register(&app, &record),
+    }
     tracing::info!(channel = %id, kind = %record.kind, "channel reconfigured");
     Ok(Json(view(&app, record)))
 }
 
-/// Builds the adapter, and says which field is wrong.
+/// Builds the adapter and sees whether it fits the engine; says which field is wrong.
 fn build(
     app: &App,
     kind: &str,
@@ -254,7 +261,13 @@ fn build(
     name: &str,
     config: Value,
 ) -> Result<Arc<dyn Channel>, Problem> {
+<<<<<<< HEAD
     app.channels.build(kind, id, name, config).map_err(|error: Error| {
+=======
+    let built = app.registry.build(kind, id, name, config);
+    let admitted = built.and_then(|channel| app.engine.admit(&channel).map(|()| channel));
+    admitted.map_err(|error: Error| {
+>>>>>>> w-chan
         let field = match error.kind() {
             ErrorKind::NotFound => "kind",
             ErrorKind::Config | ErrorKind::Invalid => "config",

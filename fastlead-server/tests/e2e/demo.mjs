@@ -148,6 +148,7 @@ async function story(browser, base, out, faults) {
 
   await accept.click();
   await lead.locator('.status').filter({ hasText: 'в работе' }).waitFor();
+  await accept.waitFor({ state: 'detached' });
   await lead.getByText('Ответ менеджера').waitFor();
   await accept.waitFor({ state: 'detached' });
   await offer.getByText('Ответ уже есть').waitFor();

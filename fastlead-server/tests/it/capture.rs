@@ -80,7 +80,7 @@ async fn shop(limits: SourceLimits, consents: bool) -> Shop {
         created_at: app.engine.clock().now(),
     };
     app.store.put_channel(record).await.unwrap();
-    app.engine.attach(workspace(), channel, false);
+    app.engine.attach(workspace(), channel, false).unwrap();
     let both = |text: &str| json!({"ru": {"plain": text}, "en": {"plain": text}});
     let policy = json!({
         "dedupe": {"match": "any", "fields": ["contact.phone"], "window_secs": 600},

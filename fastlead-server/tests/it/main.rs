@@ -9,6 +9,10 @@ mod keys;
 mod kill;
 mod operator;
 mod program;
+<<<<<<< HEAD
 mod secrecy;
 mod touch;
 mod trouble;
+=======
+mod registration;
+>>>>>>> w-chan

@@ -264,7 +264,9 @@ async fn the_whole_way_from_channel_to_answer() {
     assert!(!channel.to_string().contains(telegram.token()));
     let channel = format!("/v1/channels/{}", channel["id"].as_str().unwrap());
     let checked = server.post(&format!("{channel}/check"), &admin, json!(null)).await.expect(200);
-    assert_eq!(checked.body, json!({"ok": true}));
+    assert_eq!(checked.body["ok"], true);
+    let why = checked.body["message"].as_str().unwrap();
+    assert!(why.contains("http.public_url"), "{why}");
 
     let path = server.policy_path();
     server.get(&path, &admin).await.problem(404, "not_found");

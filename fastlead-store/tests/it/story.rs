@@ -8,7 +8,7 @@ use fastlead_core::delivery::DeliveryState;
 use fastlead_core::engine::{CaptureRequest, Change, Engine, IdempotencyKey};
 use fastlead_core::id::{SeededIds, SuppressionId};
 use fastlead_core::lead::{CaptureInput, Received};
-use fastlead_core::message::{Locale, Recipient, Response, ResponseToken};
+use fastlead_core::message::{Locale, PressedMessage, Recipient, Response, ResponseToken};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     Addresses, CaptureVerdict, Catalog, DeliveryFilter, Journal, LeadFilter, PageRequest, Store, Suppression,
@@ -131,11 +131,20 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
                 ResponseToken { response: Response::Accept, delivery_id: offer.id }.encode(),
             )),
             from: Peer { chat: "2".into(), user: "2".into(), display_name: None, language: None },
+            message: Some(PressedMessage {
+                chat: "2".into(),
+                message_id: told[1].provider_message_id.clone(),
+                links: Vec::new(),
+            }),
         },
     };
     let first = world.engine.ingest(&channel, vec![press.clone()], None).await.unwrap();
     let second = world.engine.ingest(&channel, vec![press], None).await.unwrap();
     assert_eq!((first.new, second.new, second.repeated), (1, 0, 1));
+
+    // The press is answered, and the message loses the buttons that respond.
+    let mut changes = world.bot.inbox().subscribe();
+    within(changes.wait_for(|_| world.bot.inbox().all()[1].buttons.is_empty())).await.unwrap();
 
     let leads = world.store.leads(workspace, LeadFilter::default(), page()).await.unwrap();
     assert_eq!(leads.items.len(), 1);

@@ -11,11 +11,12 @@ use fastlead_core::channel::{
 };
 use fastlead_core::id::{ChannelId, DeliveryId, RandomIds};
 use fastlead_core::message::{
-    ButtonAction, Content, InteractionReply, OutboundMessage, Recipient, RecipientKind, ResponseToken, Text,
+    ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind,
+    ResponseToken, Text,
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock};
-use fastlead_core::webhook::WebhookReceiver;
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 use serde_json::json;
 
@@ -54,7 +55,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     provider_ids_by_key: HashMap<String, String>,
-    provider_ids_by_delivery: HashMap<DeliveryId, String>,
+    provider_ids_by_part: HashMap<(DeliveryId, u32), String>,
     refused: HashSet<Recipient>,
     replies: Vec<InteractionReply>,
     accepted: u64,
@@ -141,6 +142,11 @@ impl MemoryChannel {
             interaction_id: interaction_id.clone(),
             token,
             from: peer(&arrival.to),
+            message: Some(PressedMessage {
+                chat: arrival.to.as_str().into(),
+                message_id: arrival.provider_message_id.clone(),
+                links: Vec::new(),
+            }),
         };
         self.webhook_request(&[event(interaction_id, kind)])
     }
@@ -207,9 +213,16 @@ impl MemoryChannel {
             state.accepted += 1;
             let id = format!("memory-{}", state.accepted);
             state.provider_ids_by_key.insert(key, id.clone());
-            state.provider_ids_by_delivery.insert(message.delivery_id, id.clone());
+            state.provider_ids_by_part.insert((message.delivery_id, message.part.index), id.clone());
             match &message.content {
-                Content::InteractionReply(reply) => state.replies.push(reply.clone()),
+                Content::InteractionReply(reply) => {
+                    if let Some(pressed) = &reply.closes {
+                        self.shared.inbox.update(&pressed.message_id, |arrival| {
+                            arrival.buttons.retain(|button| button.opens_url);
+                        });
+                    }
+                    state.replies.push(reply.clone());
+                }
                 content => drop(self.shared.inbox.push(self.arrival(message, content, id.clone()))),
             }
             id
@@ -300,7 +313,8 @@ impl Channel for MemoryChannel {
             return Ok(Lookup::Unknown);
         }
         self.connect("lookup")?;
-        let found = self.shared.state().provider_ids_by_delivery.get(&sent.delivery_id).cloned();
+        let found =
+            self.shared.state().provider_ids_by_part.get(&(sent.delivery_id, sent.part.index)).cloned();
         Ok(match found {
             Some(id) => Lookup::Accepted { provider_message_id: Some(id) },
             None => Lookup::NotAccepted,
@@ -311,6 +325,10 @@ impl Channel for MemoryChannel {
         let declared = &self.capabilities;
         let comes_back = declared.receipts || declared.inbound || declared.buttons;
         comes_back.then_some(&self.webhook as &dyn WebhookReceiver)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        None
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

@@ -77,6 +77,21 @@ impl Faults {
         inner.once.pop_front().or_else(|| inner.always.clone())
     }
 
+    /// Forgets everything that was scripted.
+    pub fn clear(&self) {
+        *self.lock() = Inner::default();
+    }
+
+    /// What waits for the next requests, in order.
+    pub fn waiting(&self) -> Vec<Fault> {
+        self.lock().once.iter().cloned().collect()
+    }
+
+    /// What every request meets, once nothing waits any more.
+    pub fn lasting(&self) -> Option<Fault> {
+        self.lock().always.clone()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

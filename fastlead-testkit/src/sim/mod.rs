@@ -3,13 +3,16 @@
 
 mod fault;
 mod inbox;
+mod page;
 mod post;
 mod serve;
 pub mod smsc;
 pub mod smtp;
 pub mod telegram;
+mod tls;
 pub mod webhook;
 
 pub use fault::{Fault, Faults};
 pub use inbox::{Arrival, ArrivedButton, Inbox};
 pub use serve::SimServer;
+pub use tls::SimTls;

@@ -28,9 +28,13 @@ pub(crate) async fn post(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Re
 
 /// The raw answer: head and body, or as much of it as came.
 pub(crate) async fn exchange(url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Vec<u8>> {
+    request("POST", url, headers, body).await
+}
+
+async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8]) -> Result<Vec<u8>> {
     let target = Target::parse(url)?;
     let mut head =
-        format!("POST {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", target.path, target.authority);
+        format!("{method} {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n", target.path, target.authority);
     for (name, value) in headers {
         if name.contains(['\r', '\n']) || value.contains(['\r', '\n']) {
             return Err(Error::new(ErrorKind::InvalidInput, "a header must not contain a line break"));
@@ -45,6 +49,12 @@ pub(crate) async fn exchange(url: &str, headers: &[(&str, &str)], body: &[u8]) -
     let mut answer = Vec::new();
     stream.take(ANSWER_MAX).read_to_end(&mut answer).await?;
     Ok(answer)
+}
+
+/// The raw answer to a `GET`.
+#[cfg(test)]
+pub(crate) async fn get(url: &str) -> Result<Vec<u8>> {
+    request("GET", url, &[], b"").await
 }
 
 struct Target<'a> {

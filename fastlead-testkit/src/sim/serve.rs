@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::tls::{SimTls, TlsListener};
+
 /// A running simulator's listener. Dropping it closes the port and every connection.
 #[derive(Debug)]
 pub struct SimServer {
     address: SocketAddr,
+    scheme: &'static str,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -33,7 +36,22 @@ impl SimServer {
                 tracing::error!(%error, "simulator stopped");
             }
         });
-        Ok(Self { address, _task: AbortOnDropHandle::new(task) })
+        Ok(Self { address, scheme: "http", _task: AbortOnDropHandle::new(task) })
+    }
+
+    /// Serves `router` over TLS on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(router: axum::Router, tls: SimTls) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let address = listener.local_addr()?;
+        let task = tokio::spawn(async move {
+            if let Err(error) = axum::serve(TlsListener { listener, tls }, router).await {
+                tracing::error!(%error, "simulator stopped");
+            }
+        });
+        Ok(Self { address, scheme: "https", _task: AbortOnDropHandle::new(task) })
     }
 
     /// Where it listens.
@@ -41,8 +59,8 @@ impl SimServer {
         self.address
     }
 
-    /// `http://127.0.0.1:PORT`, without a slash at the end.
+    /// `http://127.0.0.1:PORT` (over TLS `https://`), without a slash at the end.
     pub fn base_url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 }

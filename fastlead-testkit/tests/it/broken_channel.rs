@@ -8,7 +8,7 @@ use fastlead_core::channel::{
     Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference,
 };
 use fastlead_core::message::{ButtonAction, Content, OutboundMessage, Recipient, Response, Text};
-use fastlead_core::webhook::{Verified, WebhookBatch, WebhookReceiver, WebhookRequest};
+use fastlead_core::webhook::{Verified, WebhookBatch, WebhookReceiver, WebhookRegistration, WebhookRequest};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, run_every_check};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -169,6 +169,10 @@ impl Channel for Broken {
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
         Some(&self.webhook)
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        self.inner.registration()
     }
 
     fn poller(&self) -> Option<&dyn Poller> {

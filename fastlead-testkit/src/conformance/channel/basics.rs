@@ -59,6 +59,10 @@ pub async fn capabilities_are_consistent<H: ChannelHarness>() -> Outcome {
             webhook || poller || declared.lookup || !declared.receipts,
             "receipts need a webhook, a poller or lookup",
         ),
+        (
+            webhook || probe.channel.registration().is_none(),
+            "a registration needs a webhook that can be registered",
+        ),
         (comes_back || !(webhook || poller), "a webhook or poller needs receipts, inbound or buttons"),
     ] {
         ensure!(holds, "capabilities: {rule}");

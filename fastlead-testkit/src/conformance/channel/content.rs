@@ -118,7 +118,7 @@ pub async fn unsupported_content_is_refused_before_any_request<H: ChannelHarness
     let undeclared: Vec<Content> = [
         (declared.text, Content::Text(Text::plain("текст"))),
         (declared.events, event("событие")),
-        (declared.interaction_replies, interaction_reply("1")),
+        (declared.interaction_replies, interaction_reply("1", None)),
     ]
     .into_iter()
     .filter_map(|(carried, content)| (!carried).then_some(content))

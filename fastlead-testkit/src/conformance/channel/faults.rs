@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fastlead_core::channel::{Channel, Lookup};
+use fastlead_core::channel::{Channel, Lookup, SendReceipt};
+use fastlead_core::message::{OutboundMessage, Part};
 use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use super::ChannelHarness;
@@ -199,23 +200,33 @@ pub async fn connection_lost_after_accept_is_unknown<H: ChannelHarness>() -> Out
     Ok(Verdict::Held)
 }
 
-/// A lookup finds a message by the provider's id, and does not find what was never sent; without
-/// the capability it always answers that it cannot tell.
+/// A lookup finds a message by the provider's id or without it, and does not find what was never
+/// sent, be it another part of the same delivery; without the capability it always answers that it
+/// cannot tell.
 pub async fn lookup_finds_what_was_sent<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
-    let message = probe.message("найдётся");
+    let first = Part { index: 0, count: 2 };
+    let message = OutboundMessage { part: first, ..probe.message("найдётся") };
+    let next = OutboundMessage { part: Part { index: 1, ..first }, ..message.clone() };
     let receipt = probe.send(&message).await?;
-    let sent = probe.channel.lookup(&reference(&message, Some(&receipt))).await;
-    let never_sent = probe.channel.lookup(&reference(&probe.message("не отправлено"), None)).await;
+    let ask = |message: &OutboundMessage, receipt: Option<&SendReceipt>| {
+        let reference = reference(message, receipt);
+        let channel = &probe.channel;
+        async move { channel.lookup(&reference).await }
+    };
+    let sent = [ask(&message, Some(&receipt)).await, ask(&message, None).await];
+    let never_sent = [ask(&probe.message("не отправлено"), None).await, ask(&next, None).await];
     if probe.capabilities.lookup {
-        let found = matches!(sent, Ok(Lookup::Accepted { .. } | Lookup::Delivered));
-        ensure!(found, "the message was accepted, but lookup says {sent:?}");
-        ensure!(
-            matches!(never_sent, Ok(Lookup::NotAccepted)),
-            "nothing was sent, but lookup says {never_sent:?}"
-        );
+        for sent in sent {
+            let found = matches!(sent, Ok(Lookup::Accepted { .. } | Lookup::Delivered));
+            ensure!(found, "the message was accepted, but lookup says {sent:?}");
+        }
+        for never_sent in never_sent {
+            let is_missing = matches!(never_sent, Ok(Lookup::NotAccepted));
+            ensure!(is_missing, "nothing was sent, but lookup says {never_sent:?}");
+        }
     } else {
-        for found in [sent, never_sent] {
+        for found in sent.into_iter().chain(never_sent) {
             ensure!(matches!(found, Ok(Lookup::Unknown)), "without the capability, lookup says {found:?}");
         }
     }

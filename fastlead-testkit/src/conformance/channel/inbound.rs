@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastlead_core::ErrorKind;
 use fastlead_core::channel::{InboundEvent, InboundKind};
-use fastlead_core::message::{Button, ButtonAction, Content, Response, ResponseToken, Text};
+use fastlead_core::message::{Button, ButtonAction, Content, PressedMessage, Response, ResponseToken, Text};
 use fastlead_core::time::{Clock, SystemClock};
 
 use super::probe::{Probe, events_of, interaction_reply, poller, webhook};
@@ -84,7 +84,8 @@ pub async fn repeated_webhook_is_one_event<H: ChannelHarness>() -> Outcome {
 }
 
 /// Buttons are shown with their labels, and a press comes back with the answer and the delivery
-/// that the button belongs to; where presses are answered, the answer is accepted.
+/// that the button belongs to; where presses are answered, the answer is accepted, and a closed
+/// offer keeps only the buttons that open a page.
 pub async fn buttons_round_trip<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
     applies_if!(probe.capabilities.buttons, "capability buttons");
@@ -113,22 +114,33 @@ pub async fn buttons_round_trip<H: ChannelHarness>() -> Outcome {
         let Some(button) = arrival.buttons.iter().find(|button| button.label == label) else {
             return Err(Violation::new(format!("the button {label} is missing")));
         };
-        let (interaction_id, token) = pressed(&probe, probe.harness.press(&arrival, button).await).await?;
+        let Press { interaction_id, token, message: pressed } =
+            pressed(&probe, probe.harness.press(&arrival, button).await).await?;
         let expected = ResponseToken { response, delivery_id: message.delivery_id };
         ensure!(token == Some(expected), "pressed {expected:?}, got back {token:?}");
         if probe.capabilities.interaction_replies {
-            let reply = outbound(probe.harness.recipient(), interaction_reply(&interaction_id));
+            let closes = pressed.filter(|_| response == Response::Decline);
+            let is_known = closes.is_some();
+            let reply = outbound(probe.harness.recipient(), interaction_reply(&interaction_id, closes));
             probe.send(&reply).await?;
+            let shown = probe.only_arrival().await?.buttons;
+            let left: Vec<_> = shown.iter().map(|button| button.label.as_str()).collect();
+            let expected = if is_known { vec!["Открыть"] } else { labels.clone() };
+            ensure!(left == expected, "after the answer to {label} the buttons are {left:?}");
         }
     }
     Ok(Verdict::Held)
 }
 
+/// What came back of a pressed button.
+struct Press {
+    interaction_id: String,
+    token: Option<ResponseToken>,
+    message: Option<PressedMessage>,
+}
+
 /// The newest press among what came back.
-async fn pressed<H: ChannelHarness>(
-    probe: &Probe<H>,
-    inbound: Inbound,
-) -> Result<(String, Option<ResponseToken>), Violation> {
+async fn pressed<H: ChannelHarness>(probe: &Probe<H>, inbound: Inbound) -> Result<Press, Violation> {
     let events = match inbound {
         Inbound::ByWebhook(request) => events_of(&*probe.channel, &request)?,
         Inbound::ByPoll => {
@@ -148,8 +160,8 @@ async fn pressed<H: ChannelHarness>(
         .into_iter()
         .rev()
         .find_map(|event| match event.kind {
-            InboundKind::Interaction { interaction_id, token, .. } => {
-                Some((interaction_id, token.and_then(|token| token.decode())))
+            InboundKind::Interaction { interaction_id, token, message, .. } => {
+                Some(Press { interaction_id, token: token.and_then(|token| token.decode()), message })
             }
             _ => None,
         })

@@ -97,7 +97,7 @@ async fn provoke_with_broken_channels<H: ChannelHarness>(
     }
     let mut attempts = vec![
         outbound(harness.recipient(), event(MARKED_TEXT)),
-        outbound(harness.recipient(), interaction_reply("790000099")),
+        outbound(harness.recipient(), interaction_reply("790000099", None)),
         outbound(harness.recipient(), probe.carried(&MARKED_TEXT.repeat(400))),
     ];
     attempts.extend(harness.unknown_recipient().map(|unknown| outbound(unknown, probe.carried(MARKED_TEXT))));

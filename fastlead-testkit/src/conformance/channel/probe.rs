@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastlead_core::channel::{Capabilities, Channel, Poller, SendReceipt, SentReference};
 use fastlead_core::message::{
-    Content, EventPayload, InteractionReply, OutboundMessage, Recipient, RecipientKind, Text,
+    Content, EventPayload, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind, Text,
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, plus};
@@ -149,6 +149,7 @@ pub(super) fn poller(channel: &dyn Channel) -> Result<&dyn Poller, Violation> {
 pub(super) fn reference(message: &OutboundMessage, receipt: Option<&SendReceipt>) -> SentReference {
     SentReference {
         delivery_id: message.delivery_id,
+        part: message.part,
         provider_message_id: receipt.and_then(|receipt| receipt.provider_message_id.clone()),
         recipient: message.recipient.clone(),
         attempted_at: message.attempted_at,
@@ -164,10 +165,11 @@ pub(super) fn event(text: &str) -> Content {
     })
 }
 
-pub(super) fn interaction_reply(interaction_id: &str) -> Content {
+pub(super) fn interaction_reply(interaction_id: &str, closes: Option<PressedMessage>) -> Content {
     Content::InteractionReply(InteractionReply {
         interaction_id: interaction_id.to_owned(),
         text: "Заявка ваша".to_owned(),
+        closes,
     })
 }
 

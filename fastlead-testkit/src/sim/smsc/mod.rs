@@ -23,6 +23,7 @@
 mod api;
 mod callback;
 mod charset;
+mod page;
 mod params;
 mod parts;
 mod query;
@@ -67,13 +68,14 @@ impl SmscSim {
         Self { shared: Arc::new(Shared::new()), server: None }
     }
 
-    /// An SMSC on a free port of 127.0.0.1.
+    /// An SMSC on a free port of 127.0.0.1, with a page at `/` that shows what arrived and plays the
+    /// operator and the people.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router()).await?;
+        let server = SimServer::start(sim.router().merge(crate::sim::page::routes(sim.clone()))).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -173,6 +175,8 @@ impl SmscSim {
         message.status = status;
         message.err = err;
         message.changed_at = now;
+        drop(state);
+        self.shared.inbox.update(&id.to_string(), |arrival| arrival.details["status"] = status.into());
         true
     }
 

@@ -5,7 +5,8 @@
 //! (RFC 6531), `AUTH PLAIN LOGIN` (RFC 4954), `ENHANCEDSTATUSCODES` (RFC 2034) and `PIPELINING`
 //! (RFC 2920), and it is strict: lines over 998 octets, bare CR or LF, eight-bit data that was not
 //! announced and mail without `From` or `Date` are refused, so that a sloppy client fails here and
-//! not at somebody's relay. There is no TLS.
+//! not at somebody's relay. With [`SmtpSim::start_tls`] it speaks TLS from the first byte or after
+//! `STARTTLS` (RFC 3207), and takes neither login nor mail before that.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -20,6 +21,7 @@
 
 mod fault;
 pub mod mime;
+mod page;
 mod record;
 mod server;
 mod session;
@@ -36,13 +38,23 @@ use tokio_util::task::AbortOnDropHandle;
 
 pub use fault::{SmtpAction, SmtpFault, SmtpPhase};
 
-use crate::sim::{Faults, Inbox};
+use crate::sim::{Faults, Inbox, SimServer, SimTls};
 use server::Shared;
+
+/// When a mail server encrypts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpSecurity {
+    /// From the first byte, as on port 465.
+    Wrapper,
+    /// After `STARTTLS`, as on port 587.
+    StartTls,
+}
 
 /// A running mail server. Dropping it closes the port and every connection.
 #[derive(Debug)]
 pub struct SmtpSim {
     address: SocketAddr,
+    page: SimServer,
     shared: Arc<Shared>,
     _task: AbortOnDropHandle<()>,
 }
@@ -61,11 +73,32 @@ impl SmtpSim {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start_on(address: SocketAddr) -> std::io::Result<Self> {
+        Self::serve(address, Shared::default()).await
+    }
+
+    /// Serves on a free port of 127.0.0.1, encrypted.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(tls: SimTls, security: SmtpSecurity) -> std::io::Result<Self> {
+        let shared = Shared::encrypted(security, tls);
+        Self::serve(SocketAddr::from(([127, 0, 0, 1], 0)), shared).await
+    }
+
+    async fn serve(address: SocketAddr, shared: Shared) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(shared);
+        let stage = page::MailPage { shared: Arc::clone(&shared), address };
+        let page = SimServer::start(crate::sim::page::routes(stage)).await?;
         let task = tokio::spawn(server::accept(listener, Arc::clone(&shared)));
-        Ok(Self { address, shared, _task: AbortOnDropHandle::new(task) })
+        Ok(Self { address, page, shared, _task: AbortOnDropHandle::new(task) })
+    }
+
+    /// The address of the page that shows what arrived and plays the recipients, without a slash at
+    /// the end.
+    pub fn page_url(&self) -> String {
+        self.page.base_url()
     }
 
     /// Where it listens.

@@ -7,9 +7,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use super::SmtpSecurity;
 use super::fault::{SmtpAction, SmtpFault, SmtpPhase};
 use super::session::Session;
-use crate::sim::{Faults, Inbox};
+use super::wire::Wire;
+use crate::sim::{Faults, Inbox, SimTls};
 
 /// More sessions at once than this are turned away, as real servers do.
 const MAX_SESSIONS: usize = 64;
@@ -23,6 +25,7 @@ const MAX_GREYLISTED: usize = 10_000;
 pub(super) struct Shared {
     pub(super) faults: Faults,
     pub(super) inbox: Inbox,
+    pub(super) tls: Option<(SmtpSecurity, SimTls)>,
     state: Mutex<State>,
 }
 
@@ -91,6 +94,10 @@ impl State {
 }
 
 impl Shared {
+    pub(super) fn encrypted(security: SmtpSecurity, tls: SimTls) -> Self {
+        Self { tls: Some((security, tls)), ..Self::default() }
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,7 +133,17 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    if let Err(error) = Session::new(stream, shared).run().await {
+    let wire = match &shared.tls {
+        Some((SmtpSecurity::Wrapper, tls)) => {
+            tls.accept(stream).await.map(|stream| Wire::new(Box::new(stream)))
+        }
+        Some((SmtpSecurity::StartTls, _)) | None => Ok(Wire::new(Box::new(stream))),
+    };
+    let ended = match wire {
+        Ok(wire) => Session::new(wire, shared).run().await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "mail simulator lost a connection");
     }
 }

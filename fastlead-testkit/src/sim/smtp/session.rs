@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use tokio::net::TcpStream;
 
+use super::SmtpSecurity;
 use super::fault::{SmtpAction, SmtpPhase, action_at};
 use super::mime;
 use super::record::{Envelope, record};
@@ -42,14 +42,16 @@ pub(super) struct Session {
     shared: Arc<Shared>,
     pending: Option<Fault>,
     greeted: bool,
+    must_encrypt: bool,
     login: Option<String>,
     transaction: Option<Envelope>,
 }
 
 impl Session {
-    pub(super) fn new(stream: TcpStream, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(wire: Wire, shared: Arc<Shared>) -> Self {
         Self {
-            wire: Wire::new(stream),
+            must_encrypt: matches!(shared.tls, Some((SmtpSecurity::StartTls, _))),
+            wire,
             shared,
             pending: None,
             greeted: false,
@@ -69,6 +71,10 @@ impl Session {
                 Line::TooLong => self.answer(500, "5.5.2 Line too long").await?,
                 Line::BareCr | Line::BareLf => self.answer(500, "5.5.2 Lines end with <CR><LF>").await?,
                 Line::Text(line) => match String::from_utf8(line) {
+                    Ok(line) if line.eq_ignore_ascii_case("STARTTLS") && self.must_encrypt => {
+                        self = self.start_tls().await?;
+                        Next::Continue
+                    }
                     Ok(line) => self.obey(&line).await?,
                     Err(_) => self.answer(500, "5.5.2 Not UTF-8").await?,
                 },
@@ -79,11 +85,25 @@ impl Session {
         }
     }
 
+    /// Encrypts and forgets everything that was said before.
+    async fn start_tls(mut self) -> io::Result<Self> {
+        self.shared.lock().remember("STARTTLS".to_owned());
+        self.wire.reply(220, "2.0.0 Ready to start TLS").await?;
+        let wire = match &self.shared.tls {
+            Some((_, tls)) => self.wire.encrypt(tls).await?,
+            None => self.wire,
+        };
+        Ok(Self { must_encrypt: false, pending: self.pending, ..Self::new(wire, self.shared) })
+    }
+
     async fn obey(&mut self, line: &str) -> io::Result<Next> {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
         let verb = verb.to_ascii_uppercase();
         let shown = if verb == "AUTH" { "AUTH".to_owned() } else { line.to_owned() };
         self.shared.lock().remember(shown);
+        if self.must_encrypt && matches!(verb.as_str(), "AUTH" | "MAIL" | "RCPT" | "DATA") {
+            return self.answer(530, "5.7.0 Must issue a STARTTLS command first").await;
+        }
         match verb.as_str() {
             "EHLO" | "HELO" => self.hello(&verb, rest).await,
             "AUTH" => self.auth(rest).await,
@@ -166,8 +186,9 @@ impl Session {
         let lines = {
             let state = self.shared.lock();
             let size = format!("SIZE {}", state.size_limit);
-            let offered =
-                ["PIPELINING", &size, "8BITMIME", "SMTPUTF8", "AUTH PLAIN LOGIN", "ENHANCEDSTATUSCODES"];
+            // A login is asked for only once nobody can listen.
+            let security = if self.must_encrypt { "STARTTLS" } else { "AUTH PLAIN LOGIN" };
+            let offered = ["PIPELINING", &size, "8BITMIME", "SMTPUTF8", security, "ENHANCEDSTATUSCODES"];
             let kept = offered.into_iter().filter(|line| {
                 let keyword = line.split(' ').next().unwrap_or_default();
                 !state.withheld.contains(keyword)

@@ -1,9 +1,11 @@
 //! Lines in, replies out.
 
+use std::fmt::Debug;
 use std::io;
 
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+
+use crate::sim::SimTls;
 
 /// The longest text line, without CR LF (RFC 5321 section 4.5.3.1.6 counts 1000 with them).
 const MAX_TEXT_LINE: usize = 998;
@@ -40,15 +42,29 @@ pub(super) enum Message {
     Cut,
 }
 
+/// A connection, encrypted or not.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Debug + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Debug + Send + Unpin> Socket for S {}
+
 /// A connection, buffered.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Box<dyn Socket>>,
 }
 
 impl Wire {
-    pub(super) fn new(stream: TcpStream) -> Self {
+    pub(super) fn new(stream: Box<dyn Socket>) -> Self {
         Self { stream: BufReader::new(stream) }
+    }
+
+    /// Goes on encrypted. What was sent ahead in the clear is refused: it could be anybody's (RFC 3207
+    /// section 4.2).
+    pub(super) async fn encrypt(self, tls: &SimTls) -> io::Result<Self> {
+        if !self.stream.buffer().is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "commands after STARTTLS in the clear"));
+        }
+        Ok(Self::new(Box::new(tls.accept(self.stream.into_inner()).await?)))
     }
 
     pub(super) async fn command(&mut self) -> io::Result<Line> {

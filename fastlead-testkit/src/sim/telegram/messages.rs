@@ -59,6 +59,7 @@ pub(super) fn send(shared: &Shared, params: Params) -> Result<Answer, Answer> {
     }
     drop(state);
     shared.inbox.push(arrival);
+    shared.announce();
     Ok(Answer::done(answer))
 }
 
@@ -66,28 +67,26 @@ pub(super) fn edit_text(shared: &Shared, params: &Params) -> Result<Answer, Answ
     let visible = visible_text(params)?;
     let entities = visible.entities.iter().map(Entity::to_json).collect();
     let raw = params.text("text");
-    edit(shared, params, |message| {
+    let (answer, message) = edit(shared, params, |message| {
         message.text = visible.text;
         message.entities = entities;
-    })
-    .inspect(|(_, message)| {
-        shared.inbox.update(&message.id.to_string(), |arrival| {
-            arrival.markup = (raw != message.text).then_some(raw);
-            arrival.text.clone_from(&message.text);
-            arrival.buttons = buttons(message.reply_markup.as_ref());
-        });
-    })
-    .map(|(answer, _)| answer)
+    })?;
+    shared.inbox.update(&message.id.to_string(), |arrival| {
+        arrival.markup = (raw != message.text).then_some(raw);
+        arrival.text.clone_from(&message.text);
+        arrival.buttons = buttons(message.reply_markup.as_ref());
+    });
+    shared.announce();
+    Ok(answer)
 }
 
 pub(super) fn edit_markup(shared: &Shared, params: &Params) -> Result<Answer, Answer> {
-    edit(shared, params, |_| {})
-        .inspect(|(_, message)| {
-            shared.inbox.update(&message.id.to_string(), |arrival| {
-                arrival.buttons = buttons(message.reply_markup.as_ref());
-            });
-        })
-        .map(|(answer, _)| answer)
+    let (answer, message) = edit(shared, params, |_| {})?;
+    shared.inbox.update(&message.id.to_string(), |arrival| {
+        arrival.buttons = buttons(message.reply_markup.as_ref());
+    });
+    shared.announce();
+    Ok(answer)
 }
 
 /// Both edits replace the keyboard by the one given, or take it away.

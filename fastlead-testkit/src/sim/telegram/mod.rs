@@ -6,7 +6,8 @@
 //! error bodies (<https://core.telegram.org/bots/api> and the sources of its server,
 //! <https://github.com/tdlib/telegram-bot-api>).
 //!
-//! Not simulated: media, Markdown, the flood limits, webhooks over HTTPS. A bot may write to a chat
+//! Not simulated: media, Markdown, the flood limits, and TLS towards a webhook
+//! ([`TelegramSim::put_in_front`] takes its place). A bot may write to a chat
 //! only after [`TelegramSim::add_chat`], or after the person has written first.
 //!
 //! ```
@@ -24,6 +25,7 @@ mod answer;
 mod api;
 mod html;
 mod messages;
+mod page;
 mod params;
 mod people;
 mod state;
@@ -61,13 +63,14 @@ impl TelegramSim {
         Self { shared: Arc::new(Shared::new(TOKEN)), server: None }
     }
 
-    /// A Telegram on a free port of 127.0.0.1.
+    /// A Telegram on a free port of 127.0.0.1, with a page at `/` that shows what arrived and plays the
+    /// people.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router()).await?;
+        let server = SimServer::start(sim.router().merge(crate::sim::page::routes(sim.clone()))).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -140,6 +143,54 @@ impl TelegramSim {
     /// Waits until every update has been confirmed by the bot. The caller bounds the wait.
     pub async fn wait_until_updates_are_taken(&self) {
         self.wait_until(|sim| sim.pending_updates() == 0).await;
+    }
+
+    /// Behaves like a Bot API server of one's own that was started with `--local`: webhooks may have
+    /// any `http://` address. Telegram itself calls HTTPS on ports 443, 80, 88 and 8443 only.
+    pub fn run_locally(&self) {
+        self.shared.lock().is_local = true;
+    }
+
+    /// Stands in for a proxy that ends TLS: a webhook address that begins with `front`, such as
+    /// `https://leads.example.com`, is called at `behind` instead, such as `http://127.0.0.1:8080`. The
+    /// last call for a front counts.
+    pub fn put_in_front(&self, front: &str, behind: &str) {
+        let mut state = self.shared.lock();
+        state.fronts.retain(|(known, _)| known != front);
+        state.fronts.push((front.to_owned(), behind.to_owned()));
+    }
+
+    /// The address that the bot has registered with `setWebhook`.
+    pub fn webhook_url(&self) -> Option<String> {
+        self.shared.lock().webhook.as_ref().map(|webhook| webhook.url.clone())
+    }
+
+    /// Waits until the registered address is `expected`. The caller bounds the wait.
+    pub async fn wait_for_webhook(&self, expected: Option<&str>) {
+        self.wait_until(|sim| sim.webhook_url().as_deref() == expected).await;
+    }
+
+    /// Waits until a call of the registered address has failed. The caller bounds the wait.
+    pub async fn wait_for_webhook_failure(&self) {
+        let failed = |sim: &Self| {
+            sim.shared.lock().webhook.as_ref().is_some_and(|webhook| webhook.last_error.is_some())
+        };
+        self.wait_until(failed).await;
+    }
+
+    /// Replaces the registered address behind the bot's back, as another program with the same token
+    /// would. Nothing happens where none is registered.
+    pub fn take_webhook_over(&self, url: &str) {
+        if let Some(webhook) = &mut self.shared.lock().webhook {
+            webhook.url = url.to_owned();
+        }
+        self.shared.announce();
+    }
+
+    /// Makes Telegram bring only these kinds of updates, as somebody else's `setWebhook` would.
+    pub fn choose_updates(&self, kinds: &[&str]) {
+        let kinds = kinds.iter().map(|kind| (*kind).to_owned()).collect();
+        self.shared.lock().allowed_updates = Some(kinds);
     }
 
     /// Every accepted `answerCallbackQuery`, in order.

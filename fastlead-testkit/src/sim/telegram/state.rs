@@ -31,6 +31,10 @@ pub(super) struct State {
     pub(super) messages: BTreeMap<i64, Message>,
     pub(super) updates: VecDeque<Update>,
     pub(super) webhook: Option<Webhook>,
+    /// Whether it runs like a server of one's own with `--local`.
+    pub(super) is_local: bool,
+    /// Beginnings of addresses, and what stands behind them on this machine.
+    pub(super) fronts: Vec<(String, String)>,
     /// `None`: Telegram's default, which is everything this simulator can make.
     pub(super) allowed_updates: Option<BTreeSet<String>>,
     /// Counts `getUpdates` calls, so that a newer one ends an older one.
@@ -172,6 +176,8 @@ impl State {
             messages: BTreeMap::new(),
             updates: VecDeque::new(),
             webhook: None,
+            is_local: false,
+            fronts: Vec::new(),
             allowed_updates: None,
             poll_turn: 0,
             webhook_turn: 0,

@@ -227,6 +227,7 @@ async fn hook(State(hook): State<Hook>, headers: HeaderMap, body: String) -> Sta
 #[tokio::test]
 async fn a_webhook_gets_every_update_with_the_secret_and_again_after_a_failure() {
     let sim = sim().await;
+    sim.run_locally();
     let seen = Hook::default();
     let router = axum::Router::new().route("/hook", axum::routing::post(hook)).with_state(seen.clone());
     let server = SimServer::start(router).await.unwrap();
@@ -257,6 +258,40 @@ async fn a_webhook_gets_every_update_with_the_secret_and_again_after_a_failure()
     sim.write(ANNA, "later");
     let (_, answer) = call(&sim, "getUpdates", json!({})).await;
     assert_eq!(answer["result"][0]["message"]["text"], "later");
+}
+
+#[tokio::test]
+async fn a_webhook_needs_an_address_that_telegram_calls() {
+    let sim = sim().await;
+    let set = |url: &str| call(&sim, "setWebhook", json!({"url": url, "secret_token": "s-1"}));
+    for (url, words) in [
+        ("https://", "invalid webhook URL specified"),
+        ("nowhere", "bad webhook: An HTTPS URL must be provided for webhook"),
+        ("http://example.com/hook", "bad webhook: An HTTPS URL must be provided for webhook"),
+        (
+            "https://example.com:9443/hook",
+            "bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443",
+        ),
+    ] {
+        let (status, answer) = set(url).await;
+        assert_eq!((status, answer["description"].as_str()), (400, Some(&*format!("Bad Request: {words}"))));
+    }
+    for secret in ["a b", "ключ", &"x".repeat(257)] {
+        let request = json!({"url": "https://example.com/hook", "secret_token": secret});
+        assert_eq!(call(&sim, "setWebhook", request).await.0, 400, "{secret}");
+    }
+    assert_eq!(sim.webhook_url(), None);
+
+    // What stands at the address is on this machine.
+    let seen = Hook::default();
+    let router = axum::Router::new().route("/hook", axum::routing::post(hook)).with_state(seen.clone());
+    let server = SimServer::start(router).await.unwrap();
+    sim.put_in_front("https://example.com:8443", &server.base_url());
+    assert_eq!(set("https://example.com:8443/hook").await.0, 200);
+    assert_eq!(sim.webhook_url().as_deref(), Some("https://example.com:8443/hook"));
+    sim.write(ANNA, "hello");
+    tokio::time::timeout(Duration::from_secs(10), sim.wait_until_updates_are_taken()).await.unwrap();
+    assert_eq!(seen.0.lock().unwrap()[0].1["message"]["text"], "hello");
 }
 
 #[tokio::test]

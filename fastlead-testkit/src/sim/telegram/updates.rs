@@ -105,10 +105,7 @@ pub(super) fn set_webhook(shared: &Arc<Shared>, params: &Params) -> Result<Answe
     if url.is_empty() {
         return Ok(delete_webhook(shared, params));
     }
-    // Telegram insists on HTTPS and four ports; a simulator on one machine cannot.
-    if !url.starts_with("http://") {
-        return Err(Answer::refused(400, "Bad Request: invalid webhook URL specified"));
-    }
+    check_address(&url, shared.lock().is_local)?;
     let secret = params.text("secret_token");
     if secret.len() > 256 {
         return Err(Answer::refused(400, "Bad Request: secret token is too long"));
@@ -130,6 +127,21 @@ pub(super) fn set_webhook(shared: &Arc<Shared>, params: &Params) -> Result<Answe
     tokio::spawn(pump(Arc::downgrade(shared), shared.subscribe(), turn));
     shared.announce();
     Ok(Answer::done_because("Webhook was set"))
+}
+
+/// HTTPS on four ports, as `setWebhook` documents; a server that runs with `--local` takes any
+/// HTTP address, too.
+fn check_address(url: &str, is_local: bool) -> Result<(), Answer> {
+    let uri: Option<http::Uri> = url.parse().ok();
+    let uri = uri.filter(|uri| uri.host().is_some_and(|host| !host.is_empty()));
+    let words = match uri.as_ref().map(|uri| (uri.scheme_str().unwrap_or_default(), uri.port_u16())) {
+        None => "invalid webhook URL specified",
+        Some(("http" | "https", _)) if is_local => return Ok(()),
+        Some(("https", None | Some(443 | 80 | 88 | 8443))) => return Ok(()),
+        Some(("https", _)) => "bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443",
+        Some(_) => "bad webhook: An HTTPS URL must be provided for webhook",
+    };
+    Err(Answer::refused(400, format!("Bad Request: {words}")))
 }
 
 pub(super) fn delete_webhook(shared: &Shared, params: &Params) -> Answer {
@@ -210,7 +222,14 @@ async fn pump(shared: Weak<Shared>, mut changes: watch::Receiver<u64>, turn: u64
 /// `None` where this pump's turn is over; `Some(None)` where there is nothing to post now.
 fn next_delivery(state: &State, turn: u64) -> Option<Option<(Webhook, Update)>> {
     let webhook = state.webhook.as_ref().filter(|_| state.webhook_turn == turn)?;
-    Some(state.updates.front().map(|update| (webhook.clone(), update.clone())))
+    let Some(update) = state.updates.front().cloned() else { return Some(None) };
+    let mut webhook = webhook.clone();
+    let front =
+        state.fronts.iter().find_map(|(front, behind)| Some((webhook.url.strip_prefix(front)?, behind)));
+    if let Some((rest, behind)) = front {
+        webhook.url = format!("{behind}{rest}");
+    }
+    Some(Some((webhook, update)))
 }
 
 async fn deliver(webhook: &Webhook, update: &Update) -> Option<String> {

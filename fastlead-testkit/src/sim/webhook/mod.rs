@@ -18,6 +18,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod page;
 mod receive;
 mod state;
 
@@ -25,7 +26,7 @@ use std::sync::Arc;
 
 pub use state::{ReceivedRequest, WebhookAnswer};
 
-use crate::sim::{Faults, Inbox, SimServer};
+use crate::sim::{Faults, Inbox, SimServer, SimTls};
 use state::Shared;
 
 /// A simulated receiver. Cheap to clone; all clones are the same receiver, and the port closes with
@@ -48,14 +49,29 @@ impl WebhookSim {
         Self { shared: Arc::new(Shared::new()), server: None }
     }
 
-    /// A receiver on a free port of 127.0.0.1.
+    /// A receiver on a free port of 127.0.0.1. A `GET` of `/` shows a page with what arrived, which uses
+    /// the paths below `/page`.
     ///
     /// # Errors
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router()).await?;
+        let server = SimServer::start(sim.with_page()).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
+    /// A receiver on a free port of 127.0.0.1, over TLS.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
+        let sim = Self::new();
+        let server = SimServer::start_tls(sim.with_page(), tls).await?;
+        Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
+    fn with_page(&self) -> axum::Router {
+        receive::with_page(&self.shared, crate::sim::page::parts(self.clone()))
     }
 
     /// Takes `POST` on every path, to be mounted by [`axum::Router::nest`] or served as it is. Other
@@ -64,7 +80,7 @@ impl WebhookSim {
         receive::router(&self.shared)
     }
 
-    /// Where to post: `http://127.0.0.1:PORT/webhook`; `/webhook` where the simulator was made by
+    /// Where to post: `http://127.0.0.1:PORT/webhook` (over TLS `https://`); `/webhook` where the simulator was made by
     /// [`WebhookSim::new`] and its address is the business of whoever mounted it.
     pub fn url(&self) -> String {
         let base = self.server.as_ref().map(|server| server.base_url()).unwrap_or_default();

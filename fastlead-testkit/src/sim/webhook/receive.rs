@@ -8,13 +8,21 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use bytes::Bytes;
 
 use super::state::{ReceivedRequest, Shared, WebhookAnswer};
 use crate::sim::Fault;
+use crate::sim::page::frame;
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new().fallback(receive).with_state(Arc::clone(shared))
+}
+
+/// The same beside a page at `/`.
+pub(super) fn with_page(shared: &Arc<Shared>, page: Router) -> Router {
+    let front = get(frame).fallback(receive);
+    Router::new().route("/", front).fallback(receive).with_state(Arc::clone(shared)).merge(page)
 }
 
 async fn receive(
