@@ -43,10 +43,8 @@ pub struct App {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
-<<<<<<< HEAD
     /// Cancelled when the server begins to stop: it is not ready any more, and streams end.
     pub stopping: CancellationToken,
-=======
     /// Tells providers where to call us.
     pub registrar: Arc<Registrar>,
 }
@@ -61,23 +59,4 @@ impl App {
     pub(crate) fn has_public_address(&self) -> bool {
         self.public_url.starts_with("https://")
     }
-}
-
-/// Opens stored channel instances: unseals the configuration and builds the adapter.
-#[derive(Debug)]
-pub struct SealedChannels {
-    /// The adapters that exist.
-    pub registry: Arc<Registry>,
-    /// The keys.
-    pub keyring: Arc<Keyring>,
-}
-
-impl ChannelOpener for SealedChannels {
-    fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
-        let plain = self.keyring.open(record.workspace_id, record.id, &record.config)?;
-        let config = serde_json::from_slice(&plain)
-            .map_err(|_| Error::new(ErrorKind::Config, "a channel's stored configuration is not JSON"))?;
-        self.registry.build(&record.kind, record.id, &record.name, config)
-    }
->>>>>>> w-chan
 }

@@ -97,16 +97,13 @@ impl Server {
         let served = async {
             let served = serving.await.map_err(|error| io_fault("serve", &error));
             stop.cancel();
-<<<<<<< HEAD
             served
         };
         let drained = async {
             stop.cancelled().await;
             stopping.cancel();
-=======
             registering.abort();
             registrar.stop();
->>>>>>> w-chan
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
             }
@@ -200,11 +197,8 @@ impl ServerBuilder {
             settings,
             metrics: handle,
             public_url: public_url.into(),
-<<<<<<< HEAD
             stopping: CancellationToken::new(),
-=======
             registrar: Arc::default(),
->>>>>>> w-chan
         };
         let router = router(limit).merge(self.routes).with_state(app.clone());
         Ok(Server { app, router, listener })

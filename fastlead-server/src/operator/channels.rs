@@ -261,13 +261,9 @@ fn build(
     name: &str,
     config: Value,
 ) -> Result<Arc<dyn Channel>, Problem> {
-<<<<<<< HEAD
-    app.channels.build(kind, id, name, config).map_err(|error: Error| {
-=======
-    let built = app.registry.build(kind, id, name, config);
+    let built = app.channels.build(kind, id, name, config);
     let admitted = built.and_then(|channel| app.engine.admit(&channel).map(|()| channel));
     admitted.map_err(|error: Error| {
->>>>>>> w-chan
         let field = match error.kind() {
             ErrorKind::NotFound => "kind",
             ErrorKind::Config | ErrorKind::Invalid => "config",

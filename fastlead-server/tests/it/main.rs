@@ -9,10 +9,7 @@ mod keys;
 mod kill;
 mod operator;
 mod program;
-<<<<<<< HEAD
+mod registration;
 mod secrecy;
 mod touch;
 mod trouble;
-=======
-mod registration;
->>>>>>> w-chan
