@@ -62,6 +62,9 @@
 //! # fn main() {}
 //! ```
 
+#[macro_use]
+mod suite;
+
 pub mod channel;
 pub mod store;
 

@@ -204,35 +204,8 @@ macro_rules! __for_each_store_check {
 #[macro_export]
 macro_rules! store_conformance {
     ($module:ident, $harness:ty) => {
-        mod $module {
-            #[allow(unused_imports, reason = "the harness type may be a path that needs no import")]
-            use super::*;
-
-            $crate::__for_each_store_check!([$crate::__store_tests][$harness]);
-        }
+        $crate::__conformance_module!(__for_each_store_check store "multi_thread" $module $harness);
     };
-}
-
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __store_tests {
-    ([$harness:ty] $($name:ident)*) => {
-        $(
-            #[tokio::test(flavor = "multi_thread")]
-            async fn $name() -> ::std::result::Result<(), $crate::conformance::Violation> {
-                let check = $crate::conformance::store::checks::$name::<$harness>();
-                $crate::conformance::settle(stringify!($name), $crate::conformance::bounded(check).await)
-            }
-        )*
-    };
-}
-
-macro_rules! run_all {
-    ([$harness:ident] $($name:ident)*) => {{
-        let mut outcomes = Vec::new();
-        $(outcomes.push((stringify!($name), super::bounded(checks::$name::<$harness>()).await));)*
-        outcomes
-    }};
 }
 
 /// Runs every check, one after another, and returns each name with what it found. For programs
