@@ -2,13 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
-
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::{Clock, plus};
@@ -28,42 +24,17 @@ impl AttemptTimeoutLayer {
     }
 }
 
-impl<S> Layer<S> for AttemptTimeoutLayer {
-    type Service = AttemptTimeout<S>;
+impl_layer!(AttemptTimeoutLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        AttemptTimeout { inner, layer: self.clone() }
-    }
-}
-
-/// Made by [`AttemptTimeoutLayer`].
-#[derive(Debug, Clone)]
-pub struct AttemptTimeout<S> {
-    inner: S,
-    layer: AttemptTimeoutLayer,
-}
-
-impl<S, Op> Service<Op> for AttemptTimeout<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let AttemptTimeoutLayer { timeout, clock } = self.layer.clone();
-        Box::pin(async move {
-            let kind = operation.account().kind;
-            let late = || timed_out(timeout, kind, Op::NAME, RetryHint::UNKNOWN);
-            within(&*clock, timeout, call(inner, operation), late).await
-        })
+impl Around for AttemptTimeoutLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let kind = operation.account().kind;
+        let late = || timed_out(self.timeout, kind, Op::NAME, RetryHint::UNKNOWN);
+        within(&*self.clock, self.timeout, call(inner, operation), late).await
     }
 }
 
@@ -97,6 +68,9 @@ pub(super) fn timed_out(
 
 #[cfg(test)]
 mod tests {
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, shared};
 

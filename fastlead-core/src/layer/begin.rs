@@ -1,55 +1,27 @@
 //! Says, right before each request goes out, that it goes out.
 
-use std::task::{Context, Poll};
-
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
-
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Awaits [`Operation::begin`] when nothing stands between the operation and the provider any more: what waits
 /// for a rate or a place outside of this layer has certainly not been sent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct BeginLayer;
 
-impl<S> Layer<S> for BeginLayer {
-    type Service = Begin<S>;
+impl_layer!(BeginLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Begin { inner }
-    }
-}
-
-/// Made by [`BeginLayer`].
-#[derive(Debug, Clone)]
-pub struct Begin<S> {
-    inner: S,
-}
-
-impl<S, Op> Service<Op> for Begin<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        Box::pin(async move {
-            {
-                let _waiting = operation.progress().wait();
-                operation.begin().await?;
-            }
-            call(inner, operation).await
-        })
+impl Around for BeginLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        {
+            let _waiting = operation.progress().wait();
+            operation.begin().await?;
+        }
+        call(inner, operation).await
     }
 }
 
@@ -59,9 +31,12 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
     use crate::channel::SendReceipt;
-    use crate::error::{ErrorKind, RetryHint};
+    use crate::error::{Error, ErrorKind, RetryHint};
     use crate::layer::ConcurrencyLayer;
     use crate::layer::operation::{BeforeAttempt, SendMessage};
     use crate::layer::scripted::{Script, Scripted, operation, pending, ready};

@@ -2,13 +2,10 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
-use tower_layer::Layer;
-use tower_service::Service;
 
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 
@@ -28,56 +25,34 @@ impl ConcurrencyLayer {
     }
 }
 
-impl<S> Layer<S> for ConcurrencyLayer {
-    type Service = Concurrency<S>;
+impl_layer!(ConcurrencyLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Concurrency { inner, permits: Arc::clone(&self.permits) }
-    }
-}
-
-/// Made by [`ConcurrencyLayer`].
-#[derive(Debug, Clone)]
-pub struct Concurrency<S> {
-    inner: S,
-    permits: Arc<Semaphore>,
-}
-
-impl<S, Op> Service<Op> for Concurrency<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let permits = Arc::clone(&self.permits);
-        Box::pin(async move {
-            let permit = {
-                let _waiting = operation.progress().wait();
-                permits.acquire().await
-            };
-            // Nobody closes the semaphore; if somebody ever does, nothing was sent.
-            let _permit = permit.map_err(|closed| {
-                Error::new(ErrorKind::Internal, "the concurrency limit is gone")
-                    .with_retry(RetryHint::SAFE)
-                    .with_source(closed)
-            })?;
-            call(inner, operation).await
-        })
+impl Around for ConcurrencyLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let permit = {
+            let _waiting = operation.progress().wait();
+            self.permits.acquire().await
+        };
+        // Nobody closes the semaphore; if somebody ever does, nothing was sent.
+        let _permit = permit.map_err(|closed| {
+            Error::new(ErrorKind::Internal, "the concurrency limit is gone")
+                .with_retry(RetryHint::SAFE)
+                .with_source(closed)
+        })?;
+        call(inner, operation).await
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tower_layer::Layer;
+    use tower_service::Service;
 
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready};

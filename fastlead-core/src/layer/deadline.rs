@@ -1,13 +1,9 @@
 //! A limit on the whole operation, waits and retries included.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
-
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::{Clock, plus};
@@ -29,61 +25,39 @@ impl DeadlineLayer {
     }
 }
 
-impl<S> Layer<S> for DeadlineLayer {
-    type Service = Deadline<S>;
+impl_layer!(DeadlineLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Deadline { inner, layer: self.clone() }
-    }
-}
-
-/// Made by [`DeadlineLayer`].
-#[derive(Debug, Clone)]
-pub struct Deadline<S> {
-    inner: S,
-    layer: DeadlineLayer,
-}
-
-impl<S, Op> Service<Op> for Deadline<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let DeadlineLayer { total, clock } = self.layer.clone();
-        Box::pin(async move {
-            let end = plus(clock.now(), total);
-            let kind = operation.account().kind;
-            let progress = operation.progress().clone();
-            let work = std::pin::pin!(call(inner, operation));
-            tokio::select! {
-                biased;
-                result = work => result,
-                // `work` is dropped only after this block, so that the notes of the inner layers still hold.
-                () = clock.sleep_until(end) => {
-                    let retry = if progress.provider_did_not_act() { RetryHint::SAFE } else { RetryHint::UNKNOWN };
-                    Err(Error::new(ErrorKind::Timeout, "the deadline of the whole operation has passed")
-                        .with_retry(retry)
-                        .with_adapter(kind)
-                        .with_operation(Op::NAME)
-                        .with_context("deadline_millis", total.as_millis().to_string()))
-                }
+impl Around for DeadlineLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let end = plus(self.clock.now(), self.total);
+        let kind = operation.account().kind;
+        let progress = operation.progress().clone();
+        let work = std::pin::pin!(call(inner, operation));
+        tokio::select! {
+            biased;
+            result = work => result,
+            // `work` is dropped only after this block, so that the notes of the inner layers still hold.
+            () = self.clock.sleep_until(end) => {
+                let retry = if progress.provider_did_not_act() { RetryHint::SAFE } else { RetryHint::UNKNOWN };
+                Err(Error::new(ErrorKind::Timeout, "the deadline of the whole operation has passed")
+                    .with_retry(retry)
+                    .with_adapter(kind)
+                    .with_operation(Op::NAME)
+                    .with_context("deadline_millis", self.total.as_millis().to_string()))
             }
-        })
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation, pending, ready, shared};
 

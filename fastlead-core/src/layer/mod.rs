@@ -26,6 +26,7 @@ mod breaker;
 mod channel;
 mod concurrency;
 mod deadline;
+mod frame;
 mod observe;
 mod operation;
 mod policy;
@@ -35,19 +36,20 @@ mod retry;
 mod scripted;
 mod trace;
 
-pub use attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
-pub use begin::{Begin, BeginLayer};
+pub use attempt_timeout::AttemptTimeoutLayer;
+pub use begin::BeginLayer;
 pub use breaker::{
-    Breaker, BreakerHandle, BreakerPolicy, BreakerState, CircuitBreaker, CircuitBreakerLayer, Ticket, Verdict,
+    Breaker, BreakerHandle, BreakerPolicy, BreakerState, CircuitBreakerLayer, Ticket, Verdict,
 };
 pub use channel::LayeredChannel;
-pub use concurrency::{Concurrency, ConcurrencyLayer};
-pub use deadline::{Deadline, DeadlineLayer};
-pub use observe::{Observe, ObserveLayer};
+pub use concurrency::ConcurrencyLayer;
+pub use deadline::DeadlineLayer;
+pub use frame::{Around, Layered};
+pub use observe::ObserveLayer;
 pub use operation::{
     Account, BeforeAttempt, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped,
 };
 pub use policy::{Limits, RatePolicy, ResiliencePolicy, Resilient};
-pub use rate_limit::{RateLimit, RateLimitLayer};
-pub use retry::{Retry, RetryLayer, RetryPolicy};
-pub use trace::{Trace, TraceLayer};
+pub use rate_limit::RateLimitLayer;
+pub use retry::{RetryLayer, RetryPolicy};
+pub use trace::TraceLayer;

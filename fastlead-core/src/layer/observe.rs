@@ -1,12 +1,8 @@
 //! How long operations take and how they end, as metrics.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
-
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, Result};
 use crate::time::Clock;
@@ -25,48 +21,23 @@ impl ObserveLayer {
     }
 }
 
-impl<S> Layer<S> for ObserveLayer {
-    type Service = Observe<S>;
+impl_layer!(ObserveLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Observe { inner, clock: Arc::clone(&self.clock) }
-    }
-}
-
-/// Made by [`ObserveLayer`].
-#[derive(Debug, Clone)]
-pub struct Observe<S> {
-    inner: S,
-    clock: Arc<dyn Clock>,
-}
-
-impl<S, Op> Service<Op> for Observe<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let clock = Arc::clone(&self.clock);
-        Box::pin(async move {
-            let kind = operation.account().kind;
-            let started = clock.now();
-            let result = call(inner, operation).await;
-            // A clock that was set back meanwhile gives a negative length: it counts as none.
-            let took = (clock.now() - started).to_std().unwrap_or_default();
-            let outcome = result.as_ref().map_or_else(Error::code, |_| "ok");
-            metrics::histogram!(Op::SECONDS, "kind" => kind).record(took.as_secs_f64());
-            metrics::counter!(Op::TOTAL, "kind" => kind, "outcome" => outcome).increment(1);
-            result
-        })
+impl Around for ObserveLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let kind = operation.account().kind;
+        let started = self.clock.now();
+        let result = call(inner, operation).await;
+        // A clock that was set back meanwhile gives a negative length: it counts as none.
+        let took = (self.clock.now() - started).to_std().unwrap_or_default();
+        let outcome = result.as_ref().map_or_else(Error::code, |_| "ok");
+        metrics::histogram!(Op::SECONDS, "kind" => kind).record(took.as_secs_f64());
+        metrics::counter!(Op::TOTAL, "kind" => kind, "outcome" => outcome).increment(1);
+        result
     }
 }
 
@@ -77,6 +48,9 @@ mod tests {
 
     use metrics::{Counter, CounterFn, Gauge, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder};
     use metrics::{SharedString, Unit};
+
+    use tower_layer::Layer;
+    use tower_service::Service;
 
     use super::*;
     use crate::error::ErrorKind;

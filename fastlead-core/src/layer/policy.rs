@@ -10,17 +10,18 @@ use serde::{Deserialize, Serialize};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::attempt_timeout::{AttemptTimeout, AttemptTimeoutLayer};
-use super::begin::{Begin, BeginLayer};
-use super::breaker::{BreakerHandle, BreakerPolicy, CircuitBreaker, CircuitBreakerLayer};
+use super::attempt_timeout::AttemptTimeoutLayer;
+use super::begin::BeginLayer;
+use super::breaker::{BreakerHandle, BreakerPolicy, CircuitBreakerLayer};
 use super::channel::LayeredChannel;
-use super::concurrency::{Concurrency, ConcurrencyLayer};
-use super::deadline::{Deadline, DeadlineLayer};
-use super::observe::{Observe, ObserveLayer};
+use super::concurrency::ConcurrencyLayer;
+use super::deadline::DeadlineLayer;
+use super::frame::Layered;
+use super::observe::ObserveLayer;
 use super::operation::{Operation, Wrapped};
-use super::rate_limit::{RateLimit, RateLimitLayer};
-use super::retry::{Retry, RetryLayer, RetryPolicy};
-use super::trace::{Trace, TraceLayer};
+use super::rate_limit::RateLimitLayer;
+use super::retry::{RetryLayer, RetryPolicy};
+use super::trace::TraceLayer;
 use crate::channel::{Capabilities, Channel, Rate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Clock;
@@ -192,8 +193,10 @@ impl ResiliencePolicy {
     }
 }
 
-type Stack<S> =
-    Trace<Observe<Deadline<Retry<CircuitBreaker<RateLimit<Concurrency<Begin<AttemptTimeout<S>>>>>>>>>;
+type Attempt<S> = Layered<BeginLayer, Layered<AttemptTimeoutLayer, S>>;
+type Bounded<S> = Layered<RateLimitLayer, Layered<ConcurrencyLayer, Attempt<S>>>;
+type Tried<S> = Layered<DeadlineLayer, Layered<RetryLayer, Layered<CircuitBreakerLayer, Bounded<S>>>>;
+type Stack<S> = Layered<TraceLayer, Layered<ObserveLayer, Tried<S>>>;
 
 /// A service behind all the layers. Only [`ResiliencePolicy::stack`] makes it, so that the order is
 /// always the same.

@@ -2,16 +2,13 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tower_layer::Layer;
-use tower_service::Service;
 
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::{Clock, plus};
@@ -101,64 +98,39 @@ impl RetryLayer {
     }
 }
 
-impl<S> Layer<S> for RetryLayer {
-    type Service = Retry<S>;
+impl_layer!(RetryLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Retry { inner, layer: self.clone() }
-    }
-}
-
-/// Made by [`RetryLayer`].
-#[derive(Debug, Clone)]
-pub struct Retry<S> {
-    inner: S,
-    layer: RetryLayer,
-}
-
-impl<S, Op> Service<Op> for Retry<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let RetryLayer { policy, budget, clock } = self.layer.clone();
-        Box::pin(async move {
-            let end = plus(clock.now(), budget);
-            let mut earlier = None;
-            let mut attempt = 1;
-            loop {
-                let error = match call(inner.clone(), operation.clone()).await {
-                    Ok(response) => return Ok(response),
-                    Err(error) => error,
-                };
-                let reference = operation.reference().to_string();
-                let pause = policy.pause(&error, operation.is_idempotent(), &reference, attempt);
-                let error = of_all_attempts(earlier.take(), error);
-                if matches!(error.retry(), RetryHint::IfIdempotent { .. }) {
-                    operation.progress().outcome_is_unknown();
-                }
-                let Some(next) = pause.map(|pause| plus(clock.now(), pause)).filter(|next| *next < end)
-                else {
-                    return Err(error);
-                };
-                {
-                    let _waiting = operation.progress().wait();
-                    clock.sleep_until(next).await;
-                }
-                earlier = Some(error);
-                attempt += 1;
+impl Around for RetryLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let Self { policy, budget, clock } = self;
+        let end = plus(clock.now(), budget);
+        let mut earlier = None;
+        let mut attempt = 1;
+        loop {
+            let error = match call(inner.clone(), operation.clone()).await {
+                Ok(response) => return Ok(response),
+                Err(error) => error,
+            };
+            let reference = operation.reference().to_string();
+            let pause = policy.pause(&error, operation.is_idempotent(), &reference, attempt);
+            let error = of_all_attempts(earlier.take(), error);
+            if matches!(error.retry(), RetryHint::IfIdempotent { .. }) {
+                operation.progress().outcome_is_unknown();
             }
-        })
+            let Some(next) = pause.map(|pause| plus(clock.now(), pause)).filter(|next| *next < end) else {
+                return Err(error);
+            };
+            {
+                let _waiting = operation.progress().wait();
+                clock.sleep_until(next).await;
+            }
+            earlier = Some(error);
+            attempt += 1;
+        }
     }
 }
 
@@ -184,6 +156,9 @@ fn of_all_attempts(earlier: Option<Error>, latest: Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
     use crate::layer::scripted::*;
     use crate::time::ManualClock;

@@ -1,48 +1,24 @@
 //! One span around an operation, and one line when it fails.
 
-use std::task::{Context, Poll};
-
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
 use tracing::Instrument;
 
+use super::frame::{Around, impl_layer};
 use super::operation::{Account, Operation, Wrapped, call};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// Puts a span around every operation: what is done, the adapter, the instance and the reference
 /// (for a message its delivery id). Addresses and contents are never in it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TraceLayer;
 
-impl<S> Layer<S> for TraceLayer {
-    type Service = Trace<S>;
+impl_layer!(TraceLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        Trace { inner }
-    }
-}
-
-/// Made by [`TraceLayer`].
-#[derive(Debug, Clone)]
-pub struct Trace<S> {
-    inner: S,
-}
-
-impl<S, Op> Service<Op> for Trace<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
+impl Around for TraceLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
         let Account { kind, instance } = operation.account();
         let span = tracing::info_span!(
             "operation",
@@ -52,7 +28,6 @@ where
             reference = %operation.reference(),
             outcome = tracing::field::Empty,
         );
-        let inner = self.inner.clone();
         let traced = span.clone();
         let work = async move {
             let result = call(inner, operation).await;
@@ -65,7 +40,7 @@ where
             };
             result
         };
-        Box::pin(work.instrument(span))
+        work.instrument(span).await
     }
 }
 
@@ -78,8 +53,11 @@ mod tests {
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
 
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
-    use crate::error::ErrorKind;
+    use crate::error::{Error, ErrorKind};
     use crate::layer::scripted::{Scripted, operation, ready};
 
     /// Keeps every field of every span and event as one text.

@@ -3,13 +3,9 @@
 mod machine;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
-
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
 
 pub use self::machine::{Breaker, BreakerPolicy, BreakerState, Ticket, Verdict};
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::Clock;
@@ -55,21 +51,6 @@ impl BreakerHandle {
     }
 }
 
-impl<S> Layer<S> for CircuitBreakerLayer {
-    type Service = CircuitBreaker<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        CircuitBreaker { inner, handle: self.handle() }
-    }
-}
-
-/// Made by [`CircuitBreakerLayer`].
-#[derive(Debug, Clone)]
-pub struct CircuitBreaker<S> {
-    inner: S,
-    handle: BreakerHandle,
-}
-
 /// Settles a ticket exactly once, also when the operation is dropped halfway.
 struct Attempt {
     handle: BreakerHandle,
@@ -84,41 +65,34 @@ impl Drop for Attempt {
     }
 }
 
-impl<S, Op> Service<Op> for CircuitBreaker<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
+impl_layer!(CircuitBreakerLayer);
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let handle = self.handle.clone();
-        Box::pin(async move {
-            let now = handle.clock.now();
-            let ticket = handle.lock().admit(now).map_err(|left| {
-                Error::new(ErrorKind::Paused, "the circuit breaker is open")
-                    .with_retry(RetryHint::Safe { after: Some(left) })
-                    .with_adapter(operation.account().kind)
-                    .with_operation(Op::NAME)
-            })?;
-            let mut attempt = Attempt { handle, ticket, verdict: Verdict::Silent };
-            let result = call(inner, operation).await;
-            attempt.verdict = Verdict::of(&result);
-            result
-        })
+impl Around for CircuitBreakerLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        let now = self.handle.clock.now();
+        let ticket = self.handle.lock().admit(now).map_err(|left| {
+            Error::new(ErrorKind::Paused, "the circuit breaker is open")
+                .with_retry(RetryHint::Safe { after: Some(left) })
+                .with_adapter(operation.account().kind)
+                .with_operation(Op::NAME)
+        })?;
+        let mut attempt = Attempt { handle: self.handle, ticket, verdict: Verdict::Silent };
+        let result = call(inner, operation).await;
+        attempt.verdict = Verdict::of(&result);
+        result
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tower_layer::Layer;
+    use tower_service::Service;
 
     use super::*;
     use crate::layer::scripted::{

@@ -3,14 +3,10 @@
 mod limiter;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::BoxFuture;
-use tower_layer::Layer;
-use tower_service::Service;
-
 use self::limiter::Limiter;
+use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::channel::Rate;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
@@ -62,46 +58,24 @@ impl RateLimitLayer {
     }
 }
 
-impl<S> Layer<S> for RateLimitLayer {
-    type Service = RateLimit<S>;
+impl_layer!(RateLimitLayer);
 
-    fn layer(&self, inner: S) -> Self::Service {
-        RateLimit { inner, layer: self.clone() }
-    }
-}
-
-/// Made by [`RateLimitLayer`].
-#[derive(Debug, Clone)]
-pub struct RateLimit<S> {
-    inner: S,
-    layer: RateLimitLayer,
-}
-
-impl<S, Op> Service<Op> for RateLimit<S>
-where
-    Op: Operation,
-    S: Wrapped<Op>,
-{
-    type Response = S::Response;
-    type Error = Error;
-    type Future = BoxFuture<'static, Result<S::Response>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, operation: Op) -> Self::Future {
-        let inner = self.inner.clone();
-        let layer = self.layer.clone();
-        Box::pin(async move {
-            layer.permit(&operation).await?;
-            call(inner, operation).await
-        })
+impl Around for RateLimitLayer {
+    async fn around<S, Op>(self, inner: S, operation: Op) -> Result<S::Response>
+    where
+        Op: Operation,
+        S: Wrapped<Op>,
+    {
+        self.permit(&operation).await?;
+        call(inner, operation).await
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tower_layer::Layer;
+    use tower_service::Service;
+
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready, shared};
 
