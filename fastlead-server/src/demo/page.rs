@@ -119,7 +119,8 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
         .all()
         .into_iter()
         .map(|mut arrival| {
-            let offered = !arrival.buttons.is_empty();
+            // The bot takes the buttons away from what was answered, so what it had sent is looked at.
+            let offered = !arrival.details["request"]["reply_markup"].is_null();
             arrival.buttons.retain(waits);
             ChatMessage { answered: offered && arrival.buttons.is_empty(), arrival }
         })

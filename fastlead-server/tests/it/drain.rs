@@ -50,6 +50,8 @@ impl Office {
         self.telegram.faults().push(fault);
         let lead = self.desk.capture(&self.source, &json!({"phone": "+79000000031", "name": "First"})).await;
         let path = format!("/v1/deliveries?lead_id={lead}");
+        // That an attempt begins is no event, so the provider is asked.
+        tokio::time::timeout(PATIENCE, self.telegram.faults().wait_until_taken()).await.unwrap();
         self.desk.until(&path, |list| list["items"][0]["state"] == "sending").await;
         path
     }

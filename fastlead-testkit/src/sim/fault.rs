@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// One piece of trouble.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,8 @@ pub enum Fault {
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     inner: Arc<Mutex<Inner>>,
+    /// Counts what was taken.
+    taken: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -73,8 +76,19 @@ impl Faults {
 
     /// Takes the fault for one request.
     pub fn take(&self) -> Option<Fault> {
-        let mut inner = self.lock();
-        inner.once.pop_front().or_else(|| inner.always.clone())
+        let fault = {
+            let mut inner = self.lock();
+            inner.once.pop_front().or_else(|| inner.always.clone())
+        };
+        self.taken.send_modify(|count| *count += u64::from(fault.is_some()));
+        fault
+    }
+
+    /// Waits until requests have met everything that was queued. The caller bounds the wait.
+    pub async fn wait_until_taken(&self) {
+        let mut taken = self.taken.subscribe();
+        // The sender lives as long as `self`.
+        let _closed = taken.wait_for(|_| self.lock().once.is_empty()).await;
     }
 
     /// Forgets everything that was scripted.

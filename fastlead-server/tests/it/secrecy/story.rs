@@ -200,6 +200,7 @@ impl<'a> Story<'a> {
             }
             self.channels.push((name.to_owned(), channel));
         }
+        self.cast.hooked.run_locally();
         let hook = json!({"url": self.webhook_url("boris-bot"), "secret_token": BOT_SECRET});
         let set = format!("{}/bot{}/setWebhook", self.cast.hooked.base_url(), self.cast.hooked.token());
         self.desk.http.post(set).json(&hook).send().await.unwrap().error_for_status().unwrap();
