@@ -110,7 +110,7 @@ impl Desk {
         request.send().await.unwrap().error_for_status().unwrap()
     }
 
-    /// Reads `path` again after every event until `holds`, and answers what was read then.
+    /// Reads `path` again after every event, and now and then, until `holds`, and answers what was read then.
     pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         self.try_until(path, holds).await.unwrap_or_else(|last| panic!("{last}"))
     }
@@ -122,6 +122,7 @@ impl Desk {
         holds: impl Fn(&Value) -> bool,
     ) -> Result<Value, String> {
         let last = Mutex::new(Value::Null);
+        let mut look = tokio::time::interval(Duration::from_millis(250));
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
                 // Listening begins before reading, so that no change falls between the two.
@@ -133,7 +134,13 @@ impl Desk {
                     }
                     *last.lock().unwrap() = body;
                     // A stream ends at last, and the client's own timeout ends it too: then it is opened anew.
-                    let Ok(Some(_event)) = events.chunk().await else { break };
+                    // That a send begins is told by no event.
+                    tokio::select! {
+                        event = events.chunk() => {
+                            let Ok(Some(_event)) = event else { break };
+                        }
+                        _ = look.tick() => {}
+                    }
                 }
             }
         });
