@@ -10,6 +10,7 @@ mod kill;
 mod operator;
 mod program;
 mod registration;
+mod rendered;
 mod secrecy;
 mod touch;
 mod trouble;

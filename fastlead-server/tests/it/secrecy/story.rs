@@ -491,7 +491,7 @@ impl<'a> Story<'a> {
             self.desk.get(&format!("/v1/leads/{id}")).await;
             self.desk.get(&format!("/v1/leads/{id}/explain")).await;
         }
-        for path in ["/v1/channels", "/v1/sources", "/v1/api-keys", "/v1/me"] {
+        for path in ["/v1/channels", "/v1/sources", "/v1/api-keys", "/v1/suppressions", "/v1/me"] {
             self.desk.get(path).await;
         }
     }
