@@ -11,6 +11,7 @@ mod operator;
 mod program;
 mod registration;
 mod rendered;
+mod retention;
 mod secrecy;
 mod touch;
 mod trouble;
