@@ -111,7 +111,7 @@ impl Desk {
     }
 
     /// Reads `path` again after every event, and now and then, until `holds`, and answers what was read then.
-    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool + Send + Sync) -> Value {
         self.try_until(path, holds).await.unwrap_or_else(|last| panic!("{last}"))
     }
 
@@ -119,7 +119,7 @@ impl Desk {
     pub(crate) async fn try_until(
         &self,
         path: &str,
-        holds: impl Fn(&Value) -> bool,
+        holds: impl Fn(&Value) -> bool + Send + Sync,
     ) -> Result<Value, String> {
         let last = Mutex::new(Value::Null);
         let mut look = tokio::time::interval(Duration::from_millis(250));
