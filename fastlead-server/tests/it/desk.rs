@@ -96,10 +96,18 @@ impl Desk {
         self.post("/v1/sources", json!({"project_id": id, "settings": settings})).await
     }
 
+    /// An address that the server gives to the outside, as it is reached from here.
+    #[track_caller]
+    pub(crate) fn local(&self, body: &Value, field: &str) -> String {
+        let public = url::Url::parse(of(body, field)).unwrap();
+        format!("{}{}", self.url, public.path())
+    }
+
     /// Sends a lead to a source, and answers its id.
     pub(crate) async fn capture(&self, source: &Value, lead: &Value) -> String {
-        let (status, body) =
-            self.read(self.http.post(of(source, "capture_url")).json(lead).send().await.unwrap()).await;
+        let (status, body) = self
+            .read(self.http.post(self.local(source, "capture_url")).json(lead).send().await.unwrap())
+            .await;
         assert_eq!(status, 202, "{body}");
         of(&body, "lead_id").to_owned()
     }
