@@ -16,6 +16,7 @@ pub mod openapi;
 mod operator;
 pub mod problem;
 pub mod registration;
+mod retention;
 pub mod seal;
 pub mod server;
 pub mod settings;

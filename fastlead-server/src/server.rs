@@ -22,7 +22,7 @@ use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
-use crate::{capture, form, health, keys, live, openapi, operator};
+use crate::{capture, form, health, keys, live, openapi, operator, retention};
 
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
@@ -85,6 +85,7 @@ impl Server {
             let app = self.app.clone();
             async move { app.registrar.register_all(&app).await }
         });
+        let keeper = tokio::spawn(retention::run(self.app.clone(), stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
@@ -106,6 +107,9 @@ impl Server {
             registrar.stop();
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
+            }
+            if keeper.await.is_err() {
+                tracing::error!("forgetting ended in a fault");
             }
             closing.cancel();
         };

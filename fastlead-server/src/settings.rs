@@ -52,6 +52,8 @@ pub struct HttpSettings {
 pub struct StoreSettings {
     /// The SQLite file.
     pub path: PathBuf,
+    /// After how many days what has ended is forgotten; 0 keeps it.
+    pub retention_days: u32,
 }
 
 /// Keys that seal credentials.

@@ -1,7 +1,7 @@
 //! The demo's page: the form on one side; the manager's chats, the visitor's phone, the mailbox, the
 //! program that gets webhooks and the reasons on the other, live.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
-use fastlead_core::channel::ResponseTokenText;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::{ChannelId, DeliveryId, WorkspaceId};
+use fastlead_core::id::{ChannelId, WorkspaceId};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{LeadFilter, PageRequest};
-use fastlead_testkit::sim::{Arrival, ArrivedButton};
+use fastlead_testkit::sim::Arrival;
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -81,15 +80,6 @@ struct Shown {
     leads: Vec<ExplanationView>,
 }
 
-/// A message in a manager's chat, with those of its buttons that still decide something.
-#[derive(Debug, Serialize)]
-struct ChatMessage {
-    #[serde(flatten)]
-    arrival: Arrival,
-    /// Whether it had buttons and has none any more.
-    answered: bool,
-}
-
 async fn show(app: App, state: DemoState) -> Response {
     match collect(&app, &state).await {
         Ok(shown) => Json(shown).into_response(),
@@ -108,28 +98,11 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
             leads.push(explanation(app, workspace, record, Locale::Ru).await?);
         }
     }
-    let open: HashSet<DeliveryId> = leads.iter().flat_map(ExplanationView::open_offers).collect();
-    let waits = |button: &ArrivedButton| {
-        ResponseTokenText(button.data.clone()).decode().is_some_and(|token| open.contains(&token.delivery_id))
-    };
-    let telegram: Vec<ChatMessage> = state
-        .providers
-        .telegram
-        .inbox()
-        .all()
-        .into_iter()
-        .map(|mut arrival| {
-            // The bot takes the buttons away from what was answered, so what it had sent is looked at.
-            let offered = !arrival.details["request"]["reply_markup"].is_null();
-            arrival.buttons.retain(waits);
-            ChatMessage { answered: offered && arrival.buttons.is_empty(), arrival }
-        })
-        .collect();
+    let telegram = state.providers.telegram.inbox().all();
     let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
         .into_iter()
         .map(|(id, title)| {
-            let messages: Vec<_> =
-                telegram.iter().filter(|message| message.arrival.to == id.to_string()).collect();
+            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
             json!({"id": id, "title": title, "messages": messages})
         })
         .collect();

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::decide::Trace;
 use fastlead_core::engine::ResponseOutcome;
-use fastlead_core::id::{DeliveryId, EventId, LeadId, WorkspaceId};
+use fastlead_core::id::{EventId, LeadId, WorkspaceId};
 use fastlead_core::message::{Locale, Response};
 use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent};
 use fastlead_core::secret::Pii;
@@ -102,14 +102,6 @@ pub(crate) struct ExplanationView {
     deliveries: Vec<DeliveryDetailsView>,
     /// Whether nothing was left out for its length.
     complete: bool,
-}
-
-impl ExplanationView {
-    /// The messages whose buttons still decide something: none once the lead is not open any more.
-    pub(crate) fn open_offers(&self) -> impl Iterator<Item = DeliveryId> + '_ {
-        let open = self.lead.state.status == "open";
-        self.deliveries.iter().filter(move |_| open).map(|details| details.delivery.id)
-    }
 }
 
 /// Something that happened to a lead.

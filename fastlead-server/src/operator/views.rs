@@ -67,7 +67,7 @@ pub(crate) struct LeadView {
     /// What was captured first.
     capture: CaptureView,
     /// Where it stands.
-    pub(super) state: LeadStateView,
+    state: LeadStateView,
 }
 
 impl From<LeadRecord> for LeadView {
@@ -91,7 +91,7 @@ pub(crate) struct LeadStateView {
     /// How many decisions have changed it.
     version: u64,
     /// `open`, `accepted`, `rejected` or `unanswered`.
-    pub(super) status: String,
+    status: String,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     reject_code: Option<String>,

@@ -3,7 +3,7 @@
 const WORDS = {
   ru: {
     lead: 'Оставьте номер в форме и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
-    phone: 'Телефон посетителя', mail: 'Почта', crm: 'Вебхук в CRM', body: 'что подписано', answered: 'Ответ уже есть', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
+    phone: 'Телефон посетителя', mail: 'Почта', crm: 'Вебхук в CRM', body: 'что подписано', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
     offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки',
     other: 'English', status: { open: 'ждёт', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа' },
     kinds: { captured: 'Контакт оставлен', delivery_ended: 'Доставка не удалась', timer_fired: 'Время вышло', responded: 'Ответ менеджера' },
@@ -21,7 +21,7 @@ const WORDS = {
   },
   en: {
     lead: 'Leave a number in the form and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
-    phone: 'Visitor’s phone', mail: 'Mailbox', crm: 'Webhook to the CRM', body: 'what is signed', answered: 'Answered already', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
+    phone: 'Visitor’s phone', mail: 'Mailbox', crm: 'Webhook to the CRM', body: 'what is signed', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
     offline: 'No connection to the server, trying again…', deliveries: 'Deliveries',
     other: 'Русский', status: {}, kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
     verdicts: {}, reasons: {}, states: {}, purposes: {},
@@ -62,8 +62,6 @@ function message(arrival, chat) {
       row.append(made);
     }
     box.append(row);
-  } else if (arrival.answered) {
-    box.append(element('div', WORDS[lang].answered, 'meta'));
   }
   return box;
 }

@@ -96,10 +96,18 @@ impl Desk {
         self.post("/v1/sources", json!({"project_id": id, "settings": settings})).await
     }
 
+    /// An address that the server gives to the outside, as it is reached from here.
+    #[track_caller]
+    pub(crate) fn local(&self, body: &Value, field: &str) -> String {
+        let public = url::Url::parse(of(body, field)).unwrap();
+        format!("{}{}", self.url, public.path())
+    }
+
     /// Sends a lead to a source, and answers its id.
     pub(crate) async fn capture(&self, source: &Value, lead: &Value) -> String {
-        let (status, body) =
-            self.read(self.http.post(of(source, "capture_url")).json(lead).send().await.unwrap()).await;
+        let (status, body) = self
+            .read(self.http.post(self.local(source, "capture_url")).json(lead).send().await.unwrap())
+            .await;
         assert_eq!(status, 202, "{body}");
         of(&body, "lead_id").to_owned()
     }
@@ -110,8 +118,8 @@ impl Desk {
         request.send().await.unwrap().error_for_status().unwrap()
     }
 
-    /// Reads `path` again after every event until `holds`, and answers what was read then.
-    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    /// Reads `path` again after every event, and now and then, until `holds`, and answers what was read then.
+    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool + Send + Sync) -> Value {
         self.try_until(path, holds).await.unwrap_or_else(|last| panic!("{last}"))
     }
 
@@ -119,9 +127,10 @@ impl Desk {
     pub(crate) async fn try_until(
         &self,
         path: &str,
-        holds: impl Fn(&Value) -> bool,
+        holds: impl Fn(&Value) -> bool + Send + Sync,
     ) -> Result<Value, String> {
         let last = Mutex::new(Value::Null);
+        let mut look = tokio::time::interval(Duration::from_millis(250));
         let found = tokio::time::timeout(PATIENCE, async {
             loop {
                 // Listening begins before reading, so that no change falls between the two.
@@ -133,7 +142,13 @@ impl Desk {
                     }
                     *last.lock().unwrap() = body;
                     // A stream ends at last, and the client's own timeout ends it too: then it is opened anew.
-                    let Ok(Some(_event)) = events.chunk().await else { break };
+                    // That a send begins is told by no event.
+                    tokio::select! {
+                        event = events.chunk() => {
+                            let Ok(Some(_event)) = event else { break };
+                        }
+                        _ = look.tick() => {}
+                    }
                 }
             }
         });

@@ -117,7 +117,7 @@ async fn what_is_under_way_is_finished() {
         (&sent["items"][0]["state"], &sent["items"][0]["attempts_begun"]),
         (&json!("sent"), &json!(1))
     );
-    let list = desk.until("/v1/deliveries", |list| settled(list)).await;
+    let list = desk.until("/v1/deliveries", settled).await;
     assert_eq!(list["items"].as_array().unwrap().len(), 3);
     assert_eq!(of(&desk.get(&format!("/v1/leads/{late}")).await, "id"), late);
     let names = office.telegram.inbox().all().into_iter().map(|arrival| arrival.text);

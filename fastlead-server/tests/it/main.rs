@@ -10,6 +10,8 @@ mod kill;
 mod operator;
 mod program;
 mod registration;
+mod rendered;
+mod retention;
 mod secrecy;
 mod touch;
 mod trouble;
