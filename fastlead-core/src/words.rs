@@ -17,6 +17,8 @@ pub enum Reply {
     TakenByYou,
     /// They do not want it.
     Declined,
+    /// They have as many leads as they can have.
+    Full,
 }
 
 /// The answer to a pressed button.
@@ -26,10 +28,12 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
         (Locale::Ru, Reply::TakenBefore) => "Заявку уже взяли.",
         (Locale::Ru, Reply::TakenByYou) => "Заявка уже за вами.",
         (Locale::Ru, Reply::Declined) => "Вы отказались от заявки.",
+        (Locale::Ru, Reply::Full) => "Ваш лимит заявок исчерпан, эта осталась свободной.",
         (Locale::En, Reply::Taken) => "The lead is yours.",
         (Locale::En, Reply::TakenBefore) => "The lead has been taken already.",
         (Locale::En, Reply::TakenByYou) => "The lead is yours already.",
         (Locale::En, Reply::Declined) => "You have declined the lead.",
+        (Locale::En, Reply::Full) => "Your limit of leads is reached; this one stays free.",
     }
 }
 

@@ -2,19 +2,19 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Address, Decider, Effect, Reason, TimerName, UniqueKey, Verdict};
+use super::route::Plan;
+use super::{Address, Decider, Effect, Reason, UniqueKey, Verdict};
 use crate::delivery::{Body, Purpose};
 use crate::lead::{Capture, ConsentPurpose};
 use crate::message::{MessageClass, Recipient};
-use crate::policy::{ConditionInput, Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
+use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
 use crate::time::plus_seconds;
 
 impl Decider<'_> {
     pub(super) fn captured(&mut self, capture: &Capture) {
-        let input = ConditionInput::new(capture);
         for (index, rule) in self.policy.accept.iter().enumerate() {
             let path = format!("accept[{index}]");
-            if rule.reject_if.holds(&input) {
+            if rule.reject_if.holds(&self.input) {
                 self.trace.note(path, Some(&rule.code), Verdict::Refused, Reason::ConditionHeld);
                 self.effects.push(Effect::Reject { code: rule.code.clone() });
                 return;
@@ -26,25 +26,33 @@ impl Decider<'_> {
             self.effects.push(Effect::Duplicate { of });
             return;
         }
-        self.reserve(capture);
+        let unique = self.unique(capture);
+        let plan = self.plan(0);
+        if let Plan::Reject { code } = plan {
+            self.effects.push(Effect::Reject { code: code.to_owned() });
+            return;
+        }
+        self.effects.extend(unique);
         self.effects.push(Effect::Accept);
-        let route = &self.policy.route;
-        self.offer("route", route.targets(), route.template(), 0);
+        self.count_person();
+        let placed = self.carry_out(plan);
         self.announce(LeadEventType::Created);
         self.auto_reply(capture);
-        self.first_timer();
+        if !placed {
+            self.climb_or_give_up();
+        }
     }
 
-    fn reserve(&mut self, capture: &Capture) {
-        let Some(dedupe) = &self.policy.dedupe else { return };
+    fn unique(&mut self, capture: &Capture) -> Option<Effect> {
+        let dedupe = self.policy.dedupe.as_ref()?;
         let keys = self.dedupe_keys(dedupe, capture);
         if keys.is_empty() {
             self.trace.note("dedupe", None, Verdict::Passed, Reason::NothingToCompare);
-            return;
+            return None;
         }
         self.trace.note("dedupe", None, Verdict::Passed, None);
         let until = plus_seconds(self.now, dedupe.window_secs);
-        self.effects.push(Effect::ReserveUnique { scope: dedupe.scope, keys, until });
+        Some(Effect::ReserveUnique { scope: dedupe.scope, keys, until })
     }
 
     fn dedupe_keys(&self, dedupe: &Dedupe, capture: &Capture) -> Vec<UniqueKey> {
@@ -106,17 +114,6 @@ impl Decider<'_> {
                 Body::Template { name: reply.template.clone(), locale: capture.locale, offer_buttons: false };
             let address = Address { rule: &rule, channel: &reply.channel, recipient, retry: None };
             self.deliver(address, Purpose::AutoReply, body, reply.class, reply.ttl_secs);
-        }
-    }
-
-    fn first_timer(&mut self) {
-        match self.policy.escalation.first() {
-            Some(step) => {
-                let due_at = plus_seconds(self.now, step.after_secs);
-                self.trace.note("escalation[0]", None, Verdict::Scheduled, None);
-                self.effects.push(Effect::SetTimer { timer: TimerName::Escalate(0), due_at });
-            }
-            None => self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded),
         }
     }
 }

@@ -49,6 +49,7 @@ impl Engine {
                 workspace_id: scope.workspace_id,
                 project_id: scope.project_id,
                 source_id,
+                source: directory.source_facts(source_id),
                 capture: &capture,
             };
             let decision = decide(&policy.policy, policy.reference, subject, &state, &snapshot, &event, now);

@@ -233,7 +233,7 @@ async fn embed(
     for record in stored.iter().filter(|record| record.status.is_paused()) {
         engine.inner.directory.change(|directory| directory.set_paused(record.id, true));
     }
-    policy.validate(&engine.directory().capabilities(workspace_id)).map_err(|faults| {
+    policy.validate(&engine.directory().capabilities(workspace_id), engine.now()).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; ")))
             .with_operation("build")

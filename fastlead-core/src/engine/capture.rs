@@ -12,6 +12,7 @@ use crate::delivery::Scope;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{EventId, LeadId};
 use crate::lead::Capture;
+use crate::policy::SourceFacts;
 use crate::port::{CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, Refusal, Source};
 use crate::time::{Timestamp, plus_seconds};
 
@@ -89,6 +90,7 @@ impl Engine {
                 workspace_id: scope.workspace_id,
                 project_id: scope.project_id,
                 source_id: source.id,
+                source: SourceFacts { key: &source.key, name: &source.name },
                 capture: &capture,
             };
             let fresh = LeadState::default();

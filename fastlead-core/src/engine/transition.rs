@@ -117,6 +117,16 @@ impl Engine {
                 | Effect::Assign { .. }
                 | Effect::Decline { .. }
                 | Effect::OfferLost { .. }
+                | Effect::Remind { .. }
+                | Effect::Lapse { .. }
+                | Effect::Hold { .. }
+                | Effect::Reserve { .. }
+                | Effect::Release { .. }
+                | Effect::Note { .. }
+                | Effect::Queue { .. }
+                | Effect::Climb { .. }
+                | Effect::Return { .. }
+                | Effect::Close
                 | Effect::GiveUp
                 | Effect::Announce { .. } => {}
             }

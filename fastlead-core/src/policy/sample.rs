@@ -43,15 +43,21 @@ impl Policy {
                 window_secs: 86_400,
                 scope: DedupeScope::Project,
             }),
+            timezone: super::moscow(),
+            hours: None,
+            history_days: None,
+            caps: Vec::new(),
+            returns: None,
             targets: BTreeMap::from([(
                 "manager".to_owned(),
                 Target {
                     display_name: "Manager".to_owned(),
                     locale: Locale::Ru,
                     destinations: vec![Destination { channel: channel.to_owned(), recipient, retry: None }],
+                    ..Target::default()
                 },
             )]),
-            route: Route::Broadcast { targets: vec!["manager".to_owned()], template: "new_lead".to_owned() },
+            route: Route::broadcast(vec!["manager".to_owned()], "new_lead".to_owned()),
             escalation: Vec::new(),
             auto_reply: Vec::new(),
             webhooks: Vec::new(),
