@@ -120,7 +120,7 @@ impl<'a> Decider<'a> {
 
     /// Why the whole project has no room, if it has none, and until when.
     pub(super) fn project_full(&mut self) -> Option<(Reason, Option<Timestamp>)> {
-        if self.policy.caps.is_empty() || !self.state.holds.is_empty() {
+        if self.policy.caps.is_empty() || self.counted_by_project() {
             return None;
         }
         let (_, reason) = self.over(&self.policy.caps, &self.snapshot.facts.caps, 0)?;

@@ -15,6 +15,10 @@ use crate::time::Timestamp;
 #[serde(transparent)]
 pub struct CounterKey(String);
 
+/// A counter as stores know it: 16 bytes that tell nothing of whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CounterId(pub [u8; 16]);
+
 /// What a counter says.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counter {
@@ -26,6 +30,29 @@ pub struct Counter {
     /// When it was last changed; `None` where there is no such counter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_at: Option<Timestamp>,
+    /// From which moment on it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Counter {
+    /// What it says at `now`: nothing, where it is forgotten.
+    #[must_use]
+    pub fn at(self, now: Timestamp) -> Self {
+        if self.until.is_some_and(|until| until <= now) { Self::default() } else { self }
+    }
+
+    /// What it says after a change at `at`. It never goes below 0.
+    #[must_use]
+    pub fn changed(self, amount: i64, note: Option<&str>, until: Option<Timestamp>, at: Timestamp) -> Self {
+        let have = self.at(at);
+        Self {
+            value: have.value.saturating_add(amount).max(0),
+            note: note.map(str::to_owned).or(have.note),
+            last_at: if amount > 0 { Some(at) } else { have.last_at },
+            until: until.or(have.until),
+        }
+    }
 }
 
 impl CounterKey {
@@ -34,14 +61,24 @@ impl CounterKey {
         &self.0
     }
 
-    /// 16 bytes that stores find it by: the same for the same project and key only.
-    pub fn digest(&self, project: ProjectId) -> [u8; 16] {
+    /// The name by which stores know it: the same for the same project and key only.
+    pub fn id(&self, project: ProjectId) -> CounterId {
         let mut hash = Sha256::new();
         hash.update(project.as_uuid().as_bytes());
         hash.update(self.0.as_bytes());
-        let mut digest = [0; 16];
-        digest.copy_from_slice(&hash.finalize()[..16]);
-        digest
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash.finalize()[..16]);
+        CounterId(id)
+    }
+
+    /// Leads that wait in the queue of a rule.
+    pub(super) fn queue(rule: u32) -> Self {
+        Self::of(&["queue", &rule.to_string()])
+    }
+
+    /// Whether something may be done for a lead that waits when the counter goes down.
+    pub(crate) fn frees(&self) -> bool {
+        ["open:", "cap:", "money:", "queue:"].iter().any(|kind| self.0.starts_with(kind))
     }
 
     /// When a target was last in turn.

@@ -200,6 +200,10 @@ pub enum Effect {
     Queue {
         /// Since when.
         at: Timestamp,
+        /// The place in the queue, where it is a new one.
+        hold: Option<Hold>,
+        /// Whether it waits only because others wait before it.
+        behind: bool,
     },
     /// A rung of the ladder was taken.
     Climb {

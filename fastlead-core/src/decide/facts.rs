@@ -15,6 +15,9 @@ pub struct Facts {
     /// Of the policy's own caps, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<CapLevel>,
+    /// Of the queues of rules.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queues: Vec<RuleQueue>,
     /// How many leads of this person there were before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<u64>,
@@ -50,6 +53,15 @@ const fn is_zero(value: &i64) -> bool {
     *value == 0
 }
 
+/// How many leads wait in the queue of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct RuleQueue {
+    /// The index of the rule.
+    pub rule: u32,
+    /// How many.
+    pub leads: i64,
+}
+
 /// How far a cap is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct CapLevel {
@@ -77,7 +89,11 @@ pub(super) static NOTHING: TargetFacts =
 impl Facts {
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.targets.is_empty() && self.caps.is_empty() && self.owner.is_none() && self.earlier.is_none()
+        self.targets.is_empty()
+            && self.caps.is_empty()
+            && self.queues.is_empty()
+            && self.owner.is_none()
+            && self.earlier.is_none()
     }
 
     /// The levels of a target. `hint` is where it probably is, and moves on: facts come in the order in
@@ -121,6 +137,7 @@ pub(super) enum Slot {
     Money(usize, usize),
     ProjectLeads(usize),
     ProjectMoney(usize),
+    Queue(usize),
     /// How many of them are the lead itself.
     Earlier(i64),
     Owner,
@@ -157,6 +174,7 @@ impl Needs {
                 Slot::Money(target, cap) => facts.targets[target].caps[cap].money = value,
                 Slot::ProjectLeads(cap) => facts.caps[cap].leads = value,
                 Slot::ProjectMoney(cap) => facts.caps[cap].money = value,
+                Slot::Queue(place) => facts.queues[place].leads = value,
                 Slot::Earlier(own) => facts.earlier = Some(u64::try_from(value - own).unwrap_or(0)),
                 Slot::Owner => {
                     facts.owner =

@@ -40,7 +40,7 @@ impl Decider<'_> {
     /// Reserves what the lead takes from the project's own caps, once.
     pub(super) fn hold_for_lead(&mut self) {
         let policy = self.policy;
-        if policy.caps.is_empty() || !self.state.holds.is_empty() {
+        if policy.caps.is_empty() || self.counted_by_project() {
             return;
         }
         let mut holds = Vec::new();
@@ -50,6 +50,23 @@ impl Decider<'_> {
         if !holds.is_empty() {
             self.effects.push(Effect::Hold { holds });
         }
+    }
+
+    /// Whether the project's own caps count the lead already.
+    pub(super) fn counted_by_project(&self) -> bool {
+        let counted = |effect: &Effect| matches!(effect, Effect::Hold { .. });
+        self.state.holds.iter().any(|hold| hold.kind == HoldKind::Cap) || self.effects.iter().any(counted)
+    }
+
+    /// Takes a place in the queue of a rule.
+    pub(super) fn take_place(&mut self, rule: u32) -> Option<Hold> {
+        let key = CounterKey::queue(rule);
+        if self.state.holds.iter().any(|hold| hold.key == key) {
+            return None;
+        }
+        let mut holds = Vec::new();
+        self.reserve_counter(&mut holds, key, 1, None, None, HoldKind::Queue);
+        holds.pop()
     }
 
     fn reserve_cap(

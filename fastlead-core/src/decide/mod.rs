@@ -21,9 +21,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use counter::{Counter, CounterKey};
+pub use counter::{Counter, CounterId, CounterKey};
 pub use event::{Deliver, Effect, Event, TimerName, UniqueKey, Via};
-pub use facts::{CapLevel, Facts, Needs, PreviousOwner, TargetFacts};
+pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
 pub use needs::needs;
 pub use snapshot::{ChannelFacts, Snapshot};
 pub use state::{Hold, HoldKind, LeadState, LeadStatus, Offer, Sale};

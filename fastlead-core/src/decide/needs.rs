@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::counter::{CounterKey, PersonKey};
 use super::event::{Event, TimerName};
-use super::facts::{CapLevel, Facts, Needs, Slot, TargetFacts};
+use super::facts::{CapLevel, Facts, Needs, RuleQueue, Slot, TargetFacts};
 use super::period::Periods;
 use super::state::{LeadState, Offer};
 use super::{Subject, condition_input};
@@ -74,11 +74,11 @@ struct Asker<'a> {
 impl<'a> Asker<'a> {
     fn route(&mut self, from: u32) {
         let from = usize::try_from(from).unwrap_or(usize::MAX);
-        let rules = self.policy.route.rules.iter().skip(from);
+        let rules = self.policy.route.rules.iter().enumerate().skip(from);
         let nothing = Facts::default();
         let mut input = None;
         let mut any = false;
-        for rule in rules {
+        for (index, rule) in rules {
             let may_be_used = rule.when.as_ref().is_none_or(|when| {
                 // What is not known yet may hold.
                 when.reads(Fact::History) || {
@@ -89,6 +89,7 @@ impl<'a> Asker<'a> {
             if may_be_used {
                 any = true;
                 self.rule(rule);
+                self.queue(index, rule);
             }
         }
         if any {
@@ -138,6 +139,24 @@ impl<'a> Asker<'a> {
             let key = CounterKey::owner(person);
             self.needs.want(Slot::Owner, key);
         }
+    }
+
+    /// Asks who waits already, where a lead may have to.
+    fn queue(&mut self, index: usize, rule: &RouteRule) {
+        let policy = self.policy;
+        let waits = |target: &Target| {
+            target.capacity.is_some()
+                || !target.caps.is_empty()
+                || target.hours.is_some()
+                || !target.away.is_empty()
+        };
+        let target = |name: &String| policy.targets.get(name).is_some_and(waits);
+        if !rule.queues() || (policy.caps.is_empty() && !rule.targets.iter().any(target)) {
+            return;
+        }
+        let rule = u32::try_from(index).unwrap_or(u32::MAX);
+        self.needs.shape.queues.push(RuleQueue { rule, leads: 0 });
+        self.needs.want(Slot::Queue(self.needs.shape.queues.len() - 1), CounterKey::queue(rule));
     }
 
     fn rung(&mut self, rung: u32) {

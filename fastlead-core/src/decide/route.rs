@@ -1,6 +1,7 @@
 //! Who gets a lead: the rules in order, until one has somebody for it.
 
 use super::candidate::Candidate;
+use super::facts::RuleQueue;
 use super::strategy::{self, Marks, Window};
 use super::trace::Wait;
 use super::{Decider, Effect, Reason, TimerName, Verdict};
@@ -15,8 +16,8 @@ const QUEUE_SECS: u64 = 86_400;
 pub(super) enum Plan<'a> {
     /// These targets are offered the lead.
     Offer { rule: u32, chosen: Vec<Chosen<'a>> },
-    /// The lead waits, until this moment at the latest.
-    Wait { rule: u32, until: Option<Timestamp> },
+    /// The lead waits, until this moment at the latest; perhaps only because others wait before it.
+    Wait { rule: u32, until: Option<Timestamp>, behind: bool },
     /// The lead is refused.
     Reject { code: &'a str },
     /// No rule has anybody for it.
@@ -54,9 +55,12 @@ impl<'a> Decider<'a> {
             }
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             match self.consider(index, rule) {
+                Considered::Chosen(_) if self.others_wait(number, rule) => {
+                    return Plan::Wait { rule: number, until: None, behind: true };
+                }
                 Considered::Chosen(chosen) => return Plan::Offer { rule: number, chosen },
                 Considered::Full(until) => match &rule.overflow {
-                    RouteOverflow::Queue => return Plan::Wait { rule: number, until },
+                    RouteOverflow::Queue => return Plan::Wait { rule: number, until, behind: false },
                     RouteOverflow::Next => {}
                     RouteOverflow::Reject(code) => {
                         let path = format!("{}.overflow", self.rule_path(index));
@@ -66,17 +70,17 @@ impl<'a> Decider<'a> {
                     RouteOverflow::Target(name) => {
                         return match self.instead(index, "overflow", name) {
                             Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
-                            None => Plan::Wait { rule: number, until },
+                            None => Plan::Wait { rule: number, until, behind: false },
                         };
                     }
                 },
                 Considered::Closed(until) => match &rule.off_hours {
-                    OffHours::Queue => return Plan::Wait { rule: number, until },
+                    OffHours::Queue => return Plan::Wait { rule: number, until, behind: false },
                     OffHours::Skip | OffHours::Ignore => {}
                     OffHours::Target(name) => {
                         return match self.instead(index, "off_hours", name) {
                             Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
-                            None => Plan::Wait { rule: number, until },
+                            None => Plan::Wait { rule: number, until, behind: false },
                         };
                     }
                 },
@@ -87,6 +91,12 @@ impl<'a> Decider<'a> {
             self.trace.note(path, None, Verdict::Skipped, Reason::NextRule);
         }
         Plan::Nobody
+    }
+
+    /// Whether leads that came earlier wait for this rule, so that this one must not overtake them.
+    fn others_wait(&self, number: u32, rule: &RouteRule) -> bool {
+        let waits = |queue: &RuleQueue| queue.rule == number && queue.leads > 0;
+        self.state.queued_at.is_none() && rule.queues() && self.snapshot.facts.queues.iter().any(waits)
     }
 
     fn rule_path(&self, index: usize) -> String {
@@ -227,7 +237,7 @@ impl<'a> Decider<'a> {
                 self.offer_chosen(rule, chosen);
                 true
             }
-            Plan::Wait { rule, until } => self.wait(rule, until),
+            Plan::Wait { rule, until, behind } => self.wait(rule, until, behind),
             // A lead that was taken in is not refused any more.
             Plan::Reject { .. } | Plan::Nobody => false,
         }
@@ -270,7 +280,7 @@ impl<'a> Decider<'a> {
     }
 
     /// Puts the lead into the queue, or lets it stay there. Answers no where it has waited long enough.
-    fn wait(&mut self, rule: u32, until: Option<Timestamp>) -> bool {
+    fn wait(&mut self, rule: u32, until: Option<Timestamp>, behind: bool) -> bool {
         let limit = self.policy.route.rule(rule).and_then(|rule| rule.queue_secs).unwrap_or(QUEUE_SECS);
         let since = self.state.queued_at.unwrap_or(self.now);
         let end = plus_seconds(since, limit);
@@ -279,10 +289,12 @@ impl<'a> Decider<'a> {
             self.trace.note(path, None, Verdict::Skipped, Reason::WaitedEnough);
             return false;
         }
-        self.trace.note(path, None, Verdict::Scheduled, Reason::Waits);
+        let reason = if behind { Reason::OthersWait } else { Reason::Waits };
+        self.trace.note(path, None, Verdict::Scheduled, reason);
         // A moment that has come already would be decided upon again at once, and for ever.
         let due_at = until.filter(|at| *at > self.now).map_or(end, |at| at.min(end));
-        self.effects.push(Effect::Queue { at: self.now });
+        let hold = self.take_place(rule);
+        self.effects.push(Effect::Queue { at: self.now, hold, behind });
         self.effects.push(Effect::SetTimer { timer: TimerName::Queue, due_at });
         true
     }

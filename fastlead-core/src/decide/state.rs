@@ -157,6 +157,8 @@ pub enum HoldKind {
     Share,
     /// The person is sold to this buyer: until the offer ends without acceptance.
     Person,
+    /// A place in the queue of a rule: until the lead leaves it.
+    Queue,
 }
 
 impl LeadState {
@@ -178,7 +180,7 @@ impl LeadState {
                 if matches!(self.status, LeadStatus::Queued | LeadStatus::Returned) {
                     self.status = LeadStatus::Open;
                 }
-                self.queued_at = None;
+                self.leave_queue();
                 self.offers.push(Offer {
                     target: target.clone(),
                     step: *step,
@@ -228,19 +230,20 @@ impl LeadState {
             Effect::ClearTimers => self.timers.clear(),
             Effect::GiveUp => {
                 self.status = LeadStatus::Unanswered;
-                self.queued_at = None;
+                self.leave_queue();
                 self.lapse_all();
             }
-            Effect::Queue { at } => {
+            Effect::Queue { at, hold, .. } => {
                 self.status = LeadStatus::Queued;
                 self.queued_at.get_or_insert(*at);
+                self.holds.extend(hold.clone());
             }
             Effect::Climb { rung } => self.rung = rung + 1,
             Effect::Hold { holds } => self.holds.extend(holds.iter().cloned()),
             Effect::Return { target, reason, last } => self.give_back(target, reason, *last),
             Effect::Close => {
                 self.status = LeadStatus::Closed;
-                self.queued_at = None;
+                self.leave_queue();
                 self.lapse_all();
                 for sale in &mut self.sales {
                     sale.holds.retain(|hold| hold.kind != HoldKind::Place);
@@ -259,7 +262,7 @@ impl LeadState {
     fn assign(&mut self, target: &str, at: Timestamp, price: Option<Money>) {
         self.status = LeadStatus::Accepted;
         self.assigned_to = Some(target.to_owned());
-        self.queued_at = None;
+        self.leave_queue();
         let mut holds = Vec::new();
         for offer in self.offers.iter_mut().filter(|offer| offer.target == target) {
             holds.append(&mut offer.holds);
@@ -279,6 +282,11 @@ impl LeadState {
         if last {
             self.holds.clear();
         }
+    }
+
+    fn leave_queue(&mut self) {
+        self.queued_at = None;
+        self.holds.retain(|hold| hold.kind != HoldKind::Queue);
     }
 
     fn lapse_all(&mut self) {

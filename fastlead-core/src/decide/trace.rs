@@ -129,6 +129,8 @@ pub enum Reason {
     OverflowReject,
     /// The lead waits until somebody has room or works.
     Waits,
+    /// Others have waited longer for this rule, so the lead waits behind them.
+    OthersWait,
     /// The lead has waited as long as it may.
     WaitedEnough,
     /// The time for the answer has run out.

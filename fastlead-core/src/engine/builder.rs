@@ -163,6 +163,7 @@ impl EngineBuilder {
             lease: self.lease,
             directory: directory::Shared::default(),
             book: RwLock::default(),
+            boards: super::counters::Boards::default(),
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
             wake: Notify::new(),

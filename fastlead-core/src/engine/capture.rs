@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::content::LeadFacts;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
-use crate::decide::{Decision, Effect, Event, LeadState, Subject, Trace, decide};
+use crate::decide::{Decision, Effect, Event, LeadState, Subject, Trace};
 use crate::delivery::Scope;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{EventId, LeadId};
@@ -94,7 +94,8 @@ impl Engine {
                 capture: &capture,
             };
             let fresh = LeadState::default();
-            let decision = decide(&policy.policy, policy.reference, subject, &fresh, &snapshot, &event, now);
+            let (decision, mut provisional) =
+                self.decide_on(policy, subject, &fresh, &snapshot, &event, now).await?;
             let (owner, verdict) = owner(scope, &source, new_lead, &decision, self, now);
             let answer = CaptureAnswer { lead_id: owner.lead_id, verdict };
             let state = fresh.apply(&decision.effects);
@@ -108,9 +109,18 @@ impl Engine {
                 }),
                 ..Extras::default()
             };
-            let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
-            match self.inner.store.commit(prepared.transition).await? {
+            let (decided, changes) = ((state, decision), &provisional.changes);
+            let prepared = self.prepare(owner, event.clone(), decided, changes, extras, &directory, now);
+            let outcome = self.inner.store.commit(prepared.transition).await?;
+            if let CommitOutcome::Refused(refusal) = &outcome {
+                provisional.undo(refusal);
+            }
+            match outcome {
                 CommitOutcome::Applied => {
+                    provisional.keep();
+                    if provisional.frees {
+                        self.look_after_queue(scope);
+                    }
                     let facts = LeadFacts {
                         id: owner.lead_id,
                         project_id: scope.project_id,

@@ -6,9 +6,11 @@ mod apply;
 mod builder;
 mod capture;
 mod content;
+mod counters;
 mod directory;
 mod inbound;
 mod outcome;
+mod queue;
 mod run;
 mod send;
 mod transition;
@@ -53,6 +55,7 @@ struct Inner {
     lease: Duration,
     directory: directory::Shared,
     book: RwLock<Arc<AddressBook>>,
+    boards: counters::Boards,
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,

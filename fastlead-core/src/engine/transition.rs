@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::counters::CounterChange;
 use super::directory::{ActiveChannel, Directory};
 use super::{Engine, content::LeadFacts};
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
@@ -56,6 +57,7 @@ impl Engine {
         owner: Owner,
         event: Event,
         (state, decision): (LeadState, Decision),
+        counters: &[CounterChange],
         extras: Extras,
         directory: &Directory,
         now: Timestamp,
@@ -75,7 +77,7 @@ impl Engine {
             cancel_offers: false,
             clear_timers: false,
             timers: Vec::new(),
-            reservations: Vec::new(),
+            reservations: counters.iter().map(|change| change.reservation(scope.project_id)).collect(),
             idempotency: extras.idempotency,
             settlement: extras.settlement,
             receipt: extras.receipt,
@@ -110,6 +112,7 @@ impl Engine {
                     transition.clear_timers = true;
                     transition.timers.clear();
                 }
+                // Counters are changed by `counters`, the state by itself.
                 Effect::Accept
                 | Effect::Reject { .. }
                 | Effect::Duplicate { .. }

@@ -129,6 +129,14 @@ pub struct RouteRule {
     pub ping_timeout_secs: Option<u64>,
 }
 
+impl RouteRule {
+    /// Whether leads may have to wait for this rule.
+    pub fn queues(&self) -> bool {
+        matches!(self.overflow, Overflow::Queue | Overflow::Target(_))
+            || matches!(self.off_hours, OffHours::Queue | OffHours::Target(_))
+    }
+}
+
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }

@@ -123,6 +123,7 @@ impl Site {
             subject: Some("anna".to_owned()),
             verdict: Verdict::Chosen,
             reason: Some(Reason::ConditionHeld),
+            candidates: Vec::new(),
         }
     }
 

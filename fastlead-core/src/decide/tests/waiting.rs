@@ -44,6 +44,11 @@ fn a_place_that_is_free_again_is_given_away() {
     assert_eq!(world.counter("open:a"), 1);
     world.event(first, Event::Closed);
     assert_eq!((world.status(first), world.counter("open:a")), ("closed", 0));
+    // Whoever comes now does not overtake those who wait.
+    let fourth = world.lead();
+    assert_eq!((world.status(fourth), world.counter("queue:0")), ("queued", 3));
+    let reasons: Vec<_> = world.last.as_ref().unwrap().trace.steps.iter().map(|step| step.reason).collect();
+    assert!(reasons.contains(&Some(Reason::OthersWait)), "{reasons:?}");
     world.event(second, Event::SlotFree);
     assert_eq!((world.status(second), world.offered(second)), ("open", vec!["a"]));
     world.event(third, Event::SlotFree);

@@ -137,11 +137,7 @@ impl World {
                 }
                 Effect::Note { key, name, .. } => {
                     let counter = self.counters.entry(key.clone()).or_default();
-                    *counter = Counter {
-                        value: counter.value + 1,
-                        note: Some(name.clone()),
-                        last_at: Some(self.now),
-                    };
+                    *counter = counter.clone().changed(1, Some(name), None, self.now);
                 }
                 _ => {}
             }
@@ -158,7 +154,7 @@ impl World {
         }
         for (key, counter) in &self.counters {
             let key = key.as_str();
-            if ["cap:", "money:", "open:", "sold:"].iter().any(|kind| key.starts_with(kind)) {
+            if ["cap:", "money:", "open:", "sold:", "queue:"].iter().any(|kind| key.starts_with(kind)) {
                 assert_eq!(counter.value, held.get(key).copied().unwrap_or(0), "{key}");
             }
         }
