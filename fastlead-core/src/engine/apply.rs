@@ -81,8 +81,8 @@ impl Engine {
             };
             let next = state.apply(&decision.effects);
             let decided = (next.clone(), decision);
-            let prepared =
-                self.prepare(owner, event.clone(), decided, &provisional.changes, extras(), &directory, now);
+            let extras = Extras { counters: provisional.reservations(), ..extras() };
+            let prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
             match self.inner.store.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     provisional.keep();

@@ -101,6 +101,7 @@ impl Engine {
             let state = fresh.apply(&decision.effects);
             let trace = decision.trace.clone();
             let extras = Extras {
+                counters: provisional.reservations(),
                 idempotency: idempotency.map(|key| IdempotencyRecord {
                     key: key.key,
                     request: key.request,
@@ -109,8 +110,7 @@ impl Engine {
                 }),
                 ..Extras::default()
             };
-            let (decided, changes) = ((state, decision), &provisional.changes);
-            let prepared = self.prepare(owner, event.clone(), decided, changes, extras, &directory, now);
+            let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
             let outcome = self.inner.store.commit(prepared.transition).await?;
             if let CommitOutcome::Refused(refusal) = &outcome {
                 provisional.undo(refusal);

@@ -49,16 +49,16 @@ impl Boards {
 
 /// What a decision does to one counter, all its effects together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct CounterChange {
-    pub key: CounterKey,
-    pub amount: i64,
-    pub limit: Option<i64>,
-    pub note: Option<String>,
-    pub until: Option<Timestamp>,
+struct CounterChange {
+    key: CounterKey,
+    amount: i64,
+    limit: Option<i64>,
+    note: Option<String>,
+    until: Option<Timestamp>,
 }
 
 impl CounterChange {
-    pub(super) fn reservation(&self, project: ProjectId) -> Reservation {
+    fn reservation(&self, project: ProjectId) -> Reservation {
         Reservation::Counter {
             id: self.key.id(project),
             amount: self.amount,
@@ -71,7 +71,7 @@ impl CounterChange {
 
 /// The changes of counters that `effects` make, one for each counter. What is taken and given back at once
 /// changes nothing.
-pub(super) fn changes(effects: &[Effect]) -> Vec<CounterChange> {
+fn changes(effects: &[Effect]) -> Vec<CounterChange> {
     let mut changes: Vec<CounterChange> = Vec::new();
     for effect in effects {
         let (key, amount, limit, note, until) = match effect {
@@ -101,7 +101,7 @@ pub(super) fn changes(effects: &[Effect]) -> Vec<CounterChange> {
 #[derive(Debug)]
 pub(super) struct Provisional {
     /// Empty where the policy counts nothing.
-    pub changes: Vec<CounterChange>,
+    changes: Vec<CounterChange>,
     /// Whether something is free afterwards that a lead may wait for.
     pub frees: bool,
     /// For each change whether the counter was known.
@@ -130,6 +130,11 @@ impl Provisional {
                 *counter = before.changed(change.amount, change.note.as_deref(), change.until, now);
             }
         }
+    }
+
+    /// The changes as the store is asked for them.
+    pub(super) fn reservations(&self) -> Vec<Reservation> {
+        self.changes.iter().map(|change| change.reservation(self.project)).collect()
     }
 
     /// The decision is on disk.

@@ -5,7 +5,6 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::counters::CounterChange;
 use super::directory::{ActiveChannel, Directory};
 use super::{Engine, content::LeadFacts};
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
@@ -19,6 +18,7 @@ use crate::time::{Timestamp, plus};
 /// What a transition carries besides the decision.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
+    pub counters: Vec<Reservation>,
     pub idempotency: Option<IdempotencyRecord>,
     pub settlement: Option<Settlement>,
     pub receipt: Option<Receipt>,
@@ -57,7 +57,6 @@ impl Engine {
         owner: Owner,
         event: Event,
         (state, decision): (LeadState, Decision),
-        counters: &[CounterChange],
         extras: Extras,
         directory: &Directory,
         now: Timestamp,
@@ -77,7 +76,7 @@ impl Engine {
             cancel_offers: false,
             clear_timers: false,
             timers: Vec::new(),
-            reservations: counters.iter().map(|change| change.reservation(scope.project_id)).collect(),
+            reservations: extras.counters,
             idempotency: extras.idempotency,
             settlement: extras.settlement,
             receipt: extras.receipt,
@@ -112,7 +111,7 @@ impl Engine {
                     transition.clear_timers = true;
                     transition.timers.clear();
                 }
-                // Counters are changed by `counters`, the state by itself.
+                // Counters are changed by the extras, the state by itself.
                 Effect::Accept
                 | Effect::Reject { .. }
                 | Effect::Duplicate { .. }
