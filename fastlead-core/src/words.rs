@@ -96,6 +96,14 @@ pub fn unanswered(locale: Locale, lead: LeadId) -> Text {
     }
 }
 
+/// Tells somebody that a lead waits to be looked at.
+pub fn to_review(locale: Locale, lead: LeadId) -> Text {
+    match locale {
+        Locale::Ru => notice("FastLead: заявка на проверке", format!("Заявку {lead} нужно проверить.")),
+        Locale::En => notice("FastLead: a lead to review", format!("The lead {lead} waits to be looked at.")),
+    }
+}
+
 /// Tells an owner that a channel is paused.
 pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
     match locale {

@@ -7,11 +7,13 @@ use super::{Address, Decider, Effect, Reason, UniqueKey, Verdict};
 use crate::delivery::{Body, Purpose};
 use crate::lead::{Capture, ConsentPurpose};
 use crate::message::{MessageClass, Recipient};
-use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
+use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo, Screening};
 use crate::time::plus_seconds;
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
     pub(super) fn captured(&mut self, capture: &Capture) {
+        self.enriched(capture);
+        self.score();
         for (index, rule) in self.policy.accept.iter().enumerate() {
             let path = format!("accept[{index}]");
             if rule.reject_if.holds(&self.input) {
@@ -23,18 +25,48 @@ impl Decider<'_> {
         }
         if let Some(of) = self.snapshot.duplicate_of {
             self.trace.note("dedupe", Some(&of.to_string()), Verdict::Refused, Reason::DuplicateKey);
+            // The event is added to the lead that is there, whose score stays its own.
+            self.effects.clear();
             self.effects.push(Effect::Duplicate { of });
             return;
         }
+        self.count_today();
         let unique = self.unique(capture);
+        match self.screened(capture) {
+            Screening::Accept => {
+                let plan = self.plan(0);
+                self.count_in(unique, matches!(plan, Plan::Reject { .. }));
+                self.hand_out(plan);
+            }
+            Screening::Review => {
+                self.count_in(unique, false);
+                self.hold_for_review();
+            }
+            Screening::Reject(code) => self.effects.push(Effect::Reject { code }),
+        }
+    }
+
+    /// The lead is one of the project's from now on, unless it is refused.
+    fn count_in(&mut self, unique: Option<Effect>, refused: bool) {
+        if !refused {
+            self.effects.extend(unique);
+            self.count_person();
+        }
+    }
+
+    /// A lead that was kept back is handed out.
+    pub(super) fn take_in(&mut self) {
         let plan = self.plan(0);
+        self.hand_out(plan);
+    }
+
+    fn hand_out(&mut self, plan: Plan<'a>) {
         if let Plan::Reject { code } = plan {
             self.effects.push(Effect::Reject { code: code.to_owned() });
             return;
         }
-        self.effects.extend(unique);
         self.effects.push(Effect::Accept);
-        self.count_person();
+        let capture = self.subject.capture;
         let placed = self.carry_out(plan);
         self.announce(LeadEventType::Created);
         self.auto_reply(capture);

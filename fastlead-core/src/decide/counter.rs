@@ -125,6 +125,11 @@ impl CounterKey {
         Self::of(&["leads", &person.0])
     }
 
+    /// How many leads of a person there were on a day.
+    pub(super) fn today(person: &PersonKey, day: &str) -> Self {
+        Self::of(&["today", &person.0, day])
+    }
+
     /// Who had a person's last lead.
     pub(super) fn owner(person: &PersonKey) -> Self {
         Self::of(&["owner", &person.0])

@@ -46,6 +46,11 @@ pub enum Event {
         /// How the answer came.
         via: Via,
     },
+    /// A person has looked at a lead that was kept for review.
+    Reviewed {
+        /// Whether it is handed out.
+        approved: bool,
+    },
     /// Somebody may have room again for a lead that waits in the queue.
     SlotFree,
     /// A buyer gives the lead back.
@@ -67,6 +72,7 @@ impl Event {
             Self::DeliveryEnded { .. } => "delivery_ended",
             Self::TimerFired { .. } => "timer_fired",
             Self::Responded { .. } => "responded",
+            Self::Reviewed { .. } => "reviewed",
             Self::SlotFree => "slot_free",
             Self::Returned { .. } => "returned",
             Self::Closed => "closed",
@@ -109,6 +115,8 @@ pub enum TimerName {
     Group,
     /// Somebody may have room again, or the lead has waited long enough.
     Queue,
+    /// The time in which somebody must have looked at the lead.
+    Review,
 }
 
 /// What shall happen.
@@ -204,6 +212,20 @@ pub enum Effect {
         hold: Option<Hold>,
         /// Whether it waits only because others wait before it.
         behind: bool,
+    },
+    /// The lead is kept for a person to look at.
+    Review,
+    /// The lead is given points.
+    Score {
+        /// How many.
+        points: i64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The lead is given a tag.
+    Tag {
+        /// That.
+        tag: String,
     },
     /// A rung of the ladder was taken.
     Climb {

@@ -21,6 +21,9 @@ pub struct Facts {
     /// How many leads of this person there were before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earlier: Option<u64>,
+    /// How many of them today.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub today: Option<u64>,
     /// Of the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PreviousOwner>,
@@ -140,6 +143,7 @@ pub(super) enum Slot {
     Queue(usize),
     /// How many of them are the lead itself.
     Earlier(i64),
+    Today,
     Owner,
 }
 
@@ -176,6 +180,7 @@ impl Needs {
                 Slot::ProjectMoney(cap) => facts.caps[cap].money = value,
                 Slot::Queue(place) => facts.queues[place].leads = value,
                 Slot::Earlier(own) => facts.earlier = Some(u64::try_from(value - own).unwrap_or(0)),
+                Slot::Today => facts.today = Some(u64::try_from(value).unwrap_or(0)),
                 Slot::Owner => {
                     facts.owner =
                         counter.note.zip(counter.last_at).map(|(target, at)| PreviousOwner { target, at });

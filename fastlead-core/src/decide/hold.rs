@@ -127,6 +127,17 @@ impl Decider<'_> {
         holds.push(Hold { key, amount, kind });
     }
 
+    /// Counts one more lead of the person today, where that is limited.
+    pub(super) fn count_today(&mut self) {
+        if self.snapshot.facts.today.is_some()
+            && let Some(person) = self.person()
+        {
+            let day = self.periods.of(Per::Day, self.policy.timezone).clone();
+            let key = CounterKey::today(&person, &day.key);
+            self.effects.push(Effect::Reserve { key, amount: 1, limit: None, until: Some(day.end) });
+        }
+    }
+
     /// Counts one more lead of the person, where a condition asks how many there were.
     pub(super) fn count_person(&mut self) {
         if self.snapshot.facts.earlier.is_none() {

@@ -14,6 +14,10 @@ impl Decider<'_> {
                 self.lapse_unsold(number);
                 return;
             }
+            TimerName::Review => {
+                self.review_ended();
+                return;
+            }
             _ if self.state.waits() => {}
             _ => {
                 self.trace.note("escalation", None, Verdict::Skipped, Reason::NotWaiting);
@@ -26,6 +30,7 @@ impl Decider<'_> {
             TimerName::Offer(number) => self.offer_timed_out(number),
             TimerName::Group => self.group_timed_out(),
             TimerName::Queue => self.try_queued(),
+            TimerName::Review => {}
         }
     }
 

@@ -12,6 +12,7 @@ mod needs;
 mod period;
 mod respond;
 mod route;
+mod screen;
 mod snapshot;
 mod state;
 mod strategy;
@@ -26,7 +27,7 @@ pub use event::{Deliver, Effect, Event, TimerName, UniqueKey, Via};
 pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
 pub use needs::needs;
 pub use snapshot::{ChannelFacts, Snapshot};
-pub use state::{Hold, HoldKind, LeadState, LeadStatus, Offer, Sale};
+pub use state::{Hold, HoldKind, LeadScore, LeadState, LeadStatus, Offer, Sale};
 pub use trace::{Reason, Trace, TraceStep, Verdict};
 
 use period::Periods;
@@ -86,7 +87,7 @@ pub fn decide(
         state,
         snapshot,
         now,
-        input: condition_input(policy, subject, &snapshot.facts, now),
+        input: condition_input(policy, subject, state, &snapshot.facts, now),
         periods: Periods::at(now),
         effects: Vec::with_capacity(8),
         trace: Trace::new(policy_ref),
@@ -98,6 +99,7 @@ pub fn decide(
         }
         Event::TimerFired { timer } => decider.timer_fired(*timer),
         Event::Responded { target, response, via } => decider.responded(target, *response, via),
+        Event::Reviewed { approved } => decider.reviewed(*approved),
         Event::SlotFree => decider.try_queued(),
         Event::Returned { target, reason } => decider.returned(target, reason),
         Event::Closed => decider.closed(),
@@ -127,6 +129,7 @@ struct Decider<'a> {
 fn condition_input<'a>(
     policy: &Policy,
     subject: Subject<'a>,
+    state: &LeadState,
     facts: &'a Facts,
     now: Timestamp,
 ) -> ConditionInput<'a> {
@@ -135,6 +138,11 @@ fn condition_input<'a>(
     input.local_time = Some(policy.timezone.local(now));
     input.is_open = policy.hours.as_ref().map(|hours| hours.is_open(now, policy.timezone));
     let last_owner = facts.owner.as_ref().map(|owner| owner.target.as_str());
+    input.score = policy
+        .score
+        .as_ref()
+        .zip(state.score)
+        .map(|(score, have)| score.left(have.points, (now - have.at).num_seconds()));
     input.history = facts.earlier.map(|leads| History { leads, last_owner });
     input
 }
@@ -242,8 +250,20 @@ impl Decider<'_> {
 
     /// Tells the owners of trouble, over channels other than the one in trouble.
     fn alert(&mut self, about: Option<crate::id::ChannelId>, text: impl Fn(Locale) -> crate::message::Text) {
-        for (index, name) in self.policy.alerts.iter().enumerate() {
-            let rule = format!("alerts[{index}]");
+        let policy = self.policy;
+        self.notice("alerts", &policy.alerts, about, text);
+    }
+
+    /// Tells targets something that asks for no answer, over channels other than `but`.
+    fn notice(
+        &mut self,
+        field: &str,
+        names: &[String],
+        but: Option<crate::id::ChannelId>,
+        text: impl Fn(Locale) -> crate::message::Text,
+    ) {
+        for (index, name) in names.iter().enumerate() {
+            let rule = format!("{field}[{index}]");
             let Some(target) = self.policy.targets.get(name) else {
                 self.trace.note(rule, Some(name), Verdict::Skipped, Reason::TargetMissing);
                 continue;
@@ -253,7 +273,7 @@ impl Decider<'_> {
                     .snapshot
                     .channels
                     .get(&destination.channel)
-                    .is_some_and(|facts| Some(facts.id) == about);
+                    .is_some_and(|facts| Some(facts.id) == but);
                 if same {
                     self.trace.note(
                         rule.clone(),

@@ -19,13 +19,14 @@ use crate::time::Timestamp;
 pub fn needs<'a>(
     policy: &'a Policy,
     subject: Subject<'a>,
-    state: &LeadState,
+    state: &'a LeadState,
     event: &'a Event,
     now: Timestamp,
 ) -> Needs {
     let mut asker = Asker {
         policy,
         subject,
+        state,
         now,
         person: None,
         periods: Periods::at(now),
@@ -43,6 +44,7 @@ pub fn needs<'a>(
             }
             None
         }
+        Event::Reviewed { approved: true } | Event::TimerFired { timer: TimerName::Review } => Some(0),
         _ if !state.waits() => None,
         Event::SlotFree | Event::TimerFired { timer: TimerName::Queue } => Some(state.rule().unwrap_or(0)),
         Event::Responded { response: Response::Decline, .. }
@@ -63,6 +65,7 @@ pub fn needs<'a>(
 struct Asker<'a> {
     policy: &'a Policy,
     subject: Subject<'a>,
+    state: &'a LeadState,
     now: Timestamp,
     person: Option<Option<PersonKey>>,
     periods: Periods,
@@ -81,8 +84,8 @@ impl<'a> Asker<'a> {
         for (index, rule) in rules {
             let may_be_used = rule.when.as_ref().is_none_or(|when| {
                 // What is not known yet may hold.
-                when.reads(Fact::History) || {
-                    let ask = || condition_input(self.policy, self.subject, &nothing, self.now);
+                when.reads(Fact::History) || when.reads(Fact::Score) || {
+                    let ask = || condition_input(self.policy, self.subject, self.state, &nothing, self.now);
                     when.holds(input.get_or_insert_with(ask))
                 }
             });
@@ -105,6 +108,14 @@ impl<'a> Asker<'a> {
             let keys = (CounterKey::earlier(person), CounterKey::owner(person));
             self.needs.want(Slot::Earlier(own), keys.0);
             self.needs.want(Slot::Owner, keys.1);
+        }
+        let limited = self.policy.spam.as_ref().is_some_and(|spam| spam.most_per_day.is_some());
+        if own == 0
+            && limited
+            && let Some(person) = self.person().cloned()
+        {
+            let day = self.periods.of(Per::Day, self.policy.timezone).key.clone();
+            self.needs.want(Slot::Today, CounterKey::today(&person, &day));
         }
     }
 

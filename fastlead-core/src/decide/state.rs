@@ -32,6 +32,12 @@ pub struct LeadState {
     /// Since when it waits in the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    /// Its score, where the policy has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<LeadScore>,
+    /// Its tags.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
     /// What it takes from counters by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<Hold>,
@@ -42,6 +48,15 @@ const fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
+/// The points that a lead was given, and when: they fade by the policy's half-life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeadScore {
+    /// How many.
+    pub points: i64,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// Where a lead stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -50,6 +65,8 @@ pub enum LeadStatus {
     /// Nothing was decided yet.
     #[default]
     New,
+    /// A person looks at it before it is handed out.
+    Review,
     /// It waits for somebody to accept it.
     Open,
     /// It waits for somebody who works and has room. It can be accepted.
@@ -70,10 +87,11 @@ pub enum LeadStatus {
 }
 
 impl LeadStatus {
-    /// `new`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
+    /// `new`, `review`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::New => "new",
+            Self::Review => "review",
             Self::Open => "open",
             Self::Queued => "queued",
             Self::Accepted => "accepted",
@@ -239,6 +257,9 @@ impl LeadState {
                 self.holds.extend(hold.clone());
             }
             Effect::Climb { rung } => self.rung = rung + 1,
+            Effect::Review => self.status = LeadStatus::Review,
+            Effect::Score { points, at } => self.score = Some(LeadScore { points: *points, at: *at }),
+            Effect::Tag { tag } => self.tags.push(tag.clone()),
             Effect::Hold { holds } => self.holds.extend(holds.iter().cloned()),
             Effect::Return { target, reason, last } => self.give_back(target, reason, *last),
             Effect::Close => {

@@ -139,6 +139,16 @@ pub enum Reason {
     OfferClosed,
     /// The lead may be sold to this target alone, and somebody else has it.
     Exclusive,
+    /// The capture shows a sign of spam.
+    LooksLikeSpam,
+    /// The person has left as many leads as one may on a day.
+    TooManyOfPerson,
+    /// The score is within this band.
+    ScoreReached,
+    /// This program has no enricher of that name.
+    EnricherMissing,
+    /// The enricher has failed.
+    EnricherFailed,
     /// The policy takes no returns, or not for this reason.
     ReturnNotAllowed,
     /// It is too late to return the lead.

@@ -72,12 +72,14 @@ impl Engine {
     /// idempotency key was used for another request; [`ErrorKind::Overloaded`] and
     /// [`ErrorKind::Storage`] where nothing could be stored.
     pub async fn capture(&self, request: CaptureRequest) -> Result<CaptureOutcome> {
-        let CaptureRequest { source, capture, idempotency } = request;
+        let CaptureRequest { source, mut capture, idempotency } = request;
         let directory = self.directory();
         let policy = directory.current_policy(source.project_id).ok_or_else(|| {
             Error::new(ErrorKind::Config, "the source's project has no published policy")
                 .with_operation("capture")
         })?;
+        let source_facts = SourceFacts { key: &source.key, name: &source.name };
+        self.enrich(&policy.policy, source_facts, &mut capture).await;
         let scope = Scope { workspace_id: source.workspace_id, project_id: source.project_id };
         let mut snapshot = directory.snapshot(scope.workspace_id);
         let now = self.now();
@@ -90,7 +92,7 @@ impl Engine {
                 workspace_id: scope.workspace_id,
                 project_id: scope.project_id,
                 source_id: source.id,
-                source: SourceFacts { key: &source.key, name: &source.name },
+                source: source_facts,
                 capture: &capture,
             };
             let fresh = LeadState::default();

@@ -122,6 +122,19 @@ impl Engine {
         self.told(workspace, lead, event).await
     }
 
+    /// Says what a person thinks of a lead that was kept for review.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn review(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        approved: bool,
+    ) -> Result<ResponseOutcome> {
+        self.told(workspace, lead, Event::Reviewed { approved }).await
+    }
+
     async fn told(&self, workspace: WorkspaceId, lead: LeadId, event: Event) -> Result<ResponseOutcome> {
         match self.apply(workspace, lead, event, Extras::default).await? {
             Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),

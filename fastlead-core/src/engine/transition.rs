@@ -126,6 +126,9 @@ impl Engine {
                 | Effect::Release { .. }
                 | Effect::Note { .. }
                 | Effect::Queue { .. }
+                | Effect::Review
+                | Effect::Score { .. }
+                | Effect::Tag { .. }
                 | Effect::Climb { .. }
                 | Effect::Return { .. }
                 | Effect::Close

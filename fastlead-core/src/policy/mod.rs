@@ -5,6 +5,7 @@ mod ladder;
 mod read;
 mod route;
 mod sample;
+mod screen;
 mod target;
 mod validate;
 
@@ -18,6 +19,7 @@ pub use condition::{
 };
 pub use ladder::{EscalationStep, LadderAction, LadderClock};
 pub use route::{OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
+pub use screen::{EnrichStep, Review, Score, ScoreBand, ScoreRule, Screening, Spam, SpamCheck};
 pub use target::{Away, Cap, Destination, Target};
 pub(crate) use validate::nearest;
 pub use validate::{PolicyFault, known_variables};
@@ -62,6 +64,18 @@ pub struct Policy {
     /// How many leads the project hands out in a period of its own time zone, of all sources or one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<Cap>,
+    /// Programs that are asked for more about a lead before it is decided upon, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrich: Vec<EnrichStep>,
+    /// What is taken for spam. Absent: nothing but what `accept` refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spam: Option<Spam>,
+    /// How likely a lead is worth the work. Absent: leads have no score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// Leads that a person looks at before they are handed out. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
     /// Whether and when a buyer can give a lead back. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<Returns>,
@@ -278,7 +292,10 @@ impl Policy {
     pub fn reads(&self, fact: Fact) -> bool {
         let accept = self.accept.iter().map(|rule| &rule.reject_if);
         let route = self.route.rules.iter().filter_map(|rule| rule.when.as_ref());
-        accept.chain(route).any(|condition| condition.reads(fact))
+        let review = self.review.iter().filter_map(|review| review.when.as_ref());
+        let score = self.score.iter().flat_map(|score| &score.rules).map(|rule| &rule.when);
+        let enrich = self.enrich.iter().filter_map(|step| step.when.as_ref());
+        accept.chain(route).chain(review).chain(score).chain(enrich).any(|condition| condition.reads(fact))
     }
 
     /// The JSON Schema of a policy document, for editors.

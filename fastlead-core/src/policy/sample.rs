@@ -48,6 +48,10 @@ impl Policy {
             history_days: None,
             caps: Vec::new(),
             returns: None,
+            enrich: Vec::new(),
+            spam: None,
+            score: None,
+            review: None,
             targets: BTreeMap::from([(
                 "manager".to_owned(),
                 Target {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastlead_core::async_trait;
 use fastlead_core::engine::{CaptureRequest, Change, Engine, ResponseOutcome};
+use fastlead_core::error::Result;
 use fastlead_core::id::{LeadId, RandomIds, WorkspaceId};
-use fastlead_core::lead::{CaptureInput, Received};
+use fastlead_core::lead::{Capture, CaptureInput, EnrichmentOutcome, Received};
 use fastlead_core::message::{Locale, Response};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Journal, Store};
+use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Journal, Store};
+use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
@@ -211,6 +214,57 @@ async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresse
     within(running).await.unwrap();
 }
 
+/// Knows the city, unless it hangs.
+#[derive(Debug)]
+struct City {
+    hangs: bool,
+}
+
+#[async_trait]
+impl Enricher for City {
+    fn name(&self) -> &str {
+        if self.hangs { "slow" } else { "city" }
+    }
+
+    async fn enrich(&self, _: &Capture) -> Result<BTreeMap<String, Pii<String>>> {
+        if self.hangs {
+            std::future::pending::<()>().await;
+        }
+        Ok(BTreeMap::from([("name".to_owned(), "Казань".into())]))
+    }
+}
+
+async fn an_enricher_that_hangs_holds_up_nobody<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+    let route = json!([
+        {"when": "fields.city.name == \"Казань\"", "strategy": "waterfall", "targets": ["kazan"], "template": "t"},
+        {"strategy": "waterfall", "targets": ["rest"], "template": "t"},
+    ]);
+    let mut policy = policy(json!({"kazan": {}, "rest": {}}), route);
+    policy.enrich = serde_json::from_value(json!([
+        {"name": "slow", "budget_ms": 20},
+        {"name": "city"},
+        {"name": "unknown"},
+    ]))
+    .unwrap();
+    let engine = Engine::builder(Arc::new(store.clone()))
+        .channel(Arc::new(MemoryChannel::new("bot")))
+        .enricher(Arc::new(City { hangs: true }))
+        .enricher(Arc::new(City { hangs: false }))
+        .project("clinic", policy)
+        .source("site")
+        .build()
+        .await
+        .unwrap();
+    let lead = within(capture(&engine, 1)).await;
+    let record = store.lead(workspace(&engine), lead).await.unwrap().unwrap();
+    assert_eq!(record.state.offers[0].target, "kazan");
+    let outcomes: Vec<_> = record.capture.enrichment.iter().map(|step| step.outcome).collect();
+    assert_eq!(
+        outcomes,
+        [EnrichmentOutcome::TooLate, EnrichmentOutcome::Answered, EnrichmentOutcome::Missing]
+    );
+}
+
 macro_rules! on_every_store {
     ($($name:ident)*) => {
         mod memory {
@@ -243,4 +297,5 @@ on_every_store! {
     the_oldest_gets_the_place_that_is_free
     nobody_overtakes_the_queue
     a_queue_is_worked_off_by_timers
+    an_enricher_that_hangs_holds_up_nobody
 }

@@ -144,6 +144,7 @@ impl Site {
             consents: Vec::new(),
             locale: Locale::Ru,
             received: Received::at(now),
+            enrichment: Vec::new(),
         };
         let mut trace = Trace::new(self.policy);
         trace.steps = ["dedupe", "route.targets[0]", "route.targets[0].destinations[0]", "escalation[0]"]

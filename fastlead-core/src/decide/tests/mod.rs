@@ -3,6 +3,7 @@ mod hours;
 mod ladder;
 mod returns;
 mod rotation;
+mod screen;
 mod sticky;
 mod waiting;
 mod world;

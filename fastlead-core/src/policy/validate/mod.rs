@@ -1,6 +1,7 @@
 //! What is wrong with a policy, with the path of each fault and the nearest valid name.
 
 mod route;
+mod screen;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Fact, Policy, ReplyTo};
+use super::{Policy, ReplyTo};
 use crate::channel::Capabilities;
 use crate::message::RecipientKind;
 use crate::time::Timestamp;
@@ -56,8 +57,6 @@ pub const fn known_variables() -> &'static [&'static str] {
 
 /// Longest window, lifetime or delay that a policy may ask for: one year.
 const MAX_SECS: u64 = 366 * 86_400;
-/// What conditions of `accept` cannot be asked about: they would never hold.
-const UNKNOWN_AT_CAPTURE: [Fact; 1] = [Fact::Score];
 /// Most entries of any list or map.
 const MAX_ENTRIES: usize = 1_000;
 
@@ -77,6 +76,7 @@ impl Policy {
         check.dedupe();
         check.targets();
         check.distribution();
+        check.screen();
         check.route();
         check.ladder();
         check.replies();
@@ -103,13 +103,7 @@ impl<'a> Check<'a> {
         for (index, rule) in self.policy.accept.iter().enumerate() {
             self.code(&format!("accept[{index}].code"), &rule.code);
             let path = format!("accept[{index}].reject_if");
-            self.faults.extend(rule.reject_if.faults(&path));
-            for fact in UNKNOWN_AT_CAPTURE {
-                if rule.reject_if.reads(fact) {
-                    let message = format!("{} is not known when a lead is taken in", fact.name());
-                    self.fault(path.clone(), message);
-                }
-            }
+            self.condition(&path, &rule.reject_if, &[], "");
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Check, nearest, unknown};
 use crate::policy::{
-    EscalationStep, Fact, LadderAction, LadderClock, OffHours, RouteOverflow, RouteRule, Strategy,
+    EscalationStep, LadderAction, LadderClock, OffHours, RouteOverflow, RouteRule, Strategy,
 };
 
 impl Check<'_> {
@@ -35,11 +35,7 @@ impl Check<'_> {
 
     fn rule(&mut self, path: &str, rule: &RouteRule) {
         if let Some(when) = &rule.when {
-            let place = format!("{path}.when");
-            self.faults.extend(when.faults(&place));
-            if when.reads(Fact::Hours) && self.policy.hours.is_none() {
-                self.fault(place, "asks whether the project is open, and the policy has no `hours`");
-            }
+            self.condition(&format!("{path}.when"), when, &[], "");
         }
         if rule.targets.is_empty() {
             let message = "expected at least one target, or nobody is told of a lead";

@@ -121,6 +121,33 @@ fn faults_say_where_what_and_what_was_expected() {
             json!([{"after_secs": 60, "clock": "business", "targets": ["anna"], "template": "t"}]),
             "escalation[0].clock: counts working hours, and the policy has no `hours`",
         ),
+        ("/spam", json!({}), "spam: looks for nothing; expected `checks`, `most_per_day` or both"),
+        (
+            "/spam",
+            json!({"most_per_day": 3, "action": "review"}),
+            "spam.action: sends leads to review, and the policy has no `review`",
+        ),
+        (
+            "/score",
+            json!({"rules": [], "bands": [{"at_least": 1}, {"at_least": 5}]}),
+            "score.bands[1].at_least: is 5, not below 1 of the band before, so it is never reached",
+        ),
+        (
+            "/score",
+            json!({"rules": [{"when": "score > 1", "points": 1}]}),
+            "score.rules[0].when: the score is not known while the score is added up",
+        ),
+        ("/route/when", json!("score > 1"), "route.when: asks for the score, and the policy has no `score`"),
+        (
+            "/review",
+            json!({"sla_secs": 60, "then": "review"}),
+            "review.then: expected `accept` or `{\"reject\": CODE}`, or it never ends",
+        ),
+        (
+            "/enrich",
+            json!([{"name": "city", "budget_ms": 0}]),
+            "enrich[0].budget_ms: expected 1 to 10000 milliseconds",
+        ),
         (
             "/returns",
             json!({"within_days": 0, "reasons": ["x"]}),

@@ -275,6 +275,7 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         consents: Vec::new(),
         locale: Locale::Ru,
         received: Received::at(now),
+        enrichment: Vec::new(),
     }
 }
 
