@@ -33,7 +33,7 @@ fn the_example_policy_works() {
     let everything = || MemoryChannel::new("any").capabilities();
     let channels: BTreeMap<String, Capabilities> =
         ["sales-bot", "mail", "sms", "crm"].into_iter().map(|name| (name.to_owned(), everything())).collect();
-    policy.validate(&channels).unwrap();
+    policy.validate(&channels, fastlead_core::time::from_millis(1_795_597_200_000)).unwrap();
 }
 
 /// The blocks of a language under a heading.

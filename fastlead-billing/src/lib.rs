@@ -17,11 +17,10 @@
 //! ```
 
 pub mod fiscal;
-mod money;
 mod payment;
 mod provider;
 
-pub use money::{Currency, Money, MoneyError};
+pub use fastlead_core::money::{Currency, Money, MoneyError};
 pub use payment::{
     Cancel, Capture, CaptureMode, ChargeSaved, CreatePayment, DeclineClass, ForgetSaved, IdempotencyKey,
     Payment, PaymentStatus, ProviderPaymentId, ProviderReceiptId, ProviderRefundId, Refund, RefundStatus,

@@ -10,6 +10,7 @@ pub mod id;
 pub mod layer;
 pub mod lead;
 pub mod message;
+pub mod money;
 pub mod policy;
 pub mod port;
 pub mod registry;

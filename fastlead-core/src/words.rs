@@ -17,6 +17,8 @@ pub enum Reply {
     TakenByYou,
     /// They do not want it.
     Declined,
+    /// They have as many leads as they can have.
+    Full,
 }
 
 /// The answer to a pressed button.
@@ -26,10 +28,12 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
         (Locale::Ru, Reply::TakenBefore) => "Заявку уже взяли.",
         (Locale::Ru, Reply::TakenByYou) => "Заявка уже за вами.",
         (Locale::Ru, Reply::Declined) => "Вы отказались от заявки.",
+        (Locale::Ru, Reply::Full) => "Ваш лимит заявок исчерпан, эта осталась свободной.",
         (Locale::En, Reply::Taken) => "The lead is yours.",
         (Locale::En, Reply::TakenBefore) => "The lead has been taken already.",
         (Locale::En, Reply::TakenByYou) => "The lead is yours already.",
         (Locale::En, Reply::Declined) => "You have declined the lead.",
+        (Locale::En, Reply::Full) => "Your limit of leads is reached; this one stays free.",
     }
 }
 
@@ -89,6 +93,14 @@ pub fn unanswered(locale: Locale, lead: LeadId) -> Text {
             notice("FastLead: заявку никто не взял", format!("Заявку {lead} никто не взял в работу."))
         }
         Locale::En => notice("FastLead: nobody took a lead", format!("Nobody has accepted the lead {lead}.")),
+    }
+}
+
+/// Tells somebody that a lead waits to be looked at.
+pub fn to_review(locale: Locale, lead: LeadId) -> Text {
+    match locale {
+        Locale::Ru => notice("FastLead: заявка на проверке", format!("Заявку {lead} нужно проверить.")),
+        Locale::En => notice("FastLead: a lead to review", format!("The lead {lead} waits to be looked at.")),
     }
 }
 

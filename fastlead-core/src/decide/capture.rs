@@ -2,19 +2,21 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Address, Decider, Effect, Reason, TimerName, UniqueKey, Verdict};
+use super::route::Plan;
+use super::{Address, Decider, Effect, Reason, UniqueKey, Verdict};
 use crate::delivery::{Body, Purpose};
 use crate::lead::{Capture, ConsentPurpose};
 use crate::message::{MessageClass, Recipient};
-use crate::policy::{ConditionInput, Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo};
+use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo, Screening};
 use crate::time::plus_seconds;
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
     pub(super) fn captured(&mut self, capture: &Capture) {
-        let input = ConditionInput::new(capture);
+        self.enriched(capture);
+        self.score();
         for (index, rule) in self.policy.accept.iter().enumerate() {
             let path = format!("accept[{index}]");
-            if rule.reject_if.holds(&input) {
+            if rule.reject_if.holds(&self.input) {
                 self.trace.note(path, Some(&rule.code), Verdict::Refused, Reason::ConditionHeld);
                 self.effects.push(Effect::Reject { code: rule.code.clone() });
                 return;
@@ -23,28 +25,66 @@ impl Decider<'_> {
         }
         if let Some(of) = self.snapshot.duplicate_of {
             self.trace.note("dedupe", Some(&of.to_string()), Verdict::Refused, Reason::DuplicateKey);
+            // The event is added to the lead that is there, whose score stays its own.
+            self.effects.clear();
             self.effects.push(Effect::Duplicate { of });
             return;
         }
-        self.reserve(capture);
-        self.effects.push(Effect::Accept);
-        let route = &self.policy.route;
-        self.offer("route", route.targets(), route.template(), 0);
-        self.announce(LeadEventType::Created);
-        self.auto_reply(capture);
-        self.first_timer();
+        self.count_today();
+        let unique = self.unique(capture);
+        match self.screened(capture) {
+            Screening::Accept => {
+                let plan = self.plan(0);
+                self.count_in(unique, matches!(plan, Plan::Reject { .. }));
+                self.hand_out(plan);
+            }
+            Screening::Review => {
+                self.count_in(unique, false);
+                self.hold_for_review();
+            }
+            Screening::Reject(code) => self.effects.push(Effect::Reject { code }),
+        }
     }
 
-    fn reserve(&mut self, capture: &Capture) {
-        let Some(dedupe) = &self.policy.dedupe else { return };
+    /// The lead is one of the project's from now on, unless it is refused.
+    fn count_in(&mut self, unique: Option<Effect>, refused: bool) {
+        if !refused {
+            self.effects.extend(unique);
+            self.count_person();
+        }
+    }
+
+    /// A lead that was kept back is handed out.
+    pub(super) fn take_in(&mut self) {
+        let plan = self.plan(0);
+        self.hand_out(plan);
+    }
+
+    fn hand_out(&mut self, plan: Plan<'a>) {
+        if let Plan::Reject { code } = plan {
+            self.effects.push(Effect::Reject { code: code.to_owned() });
+            return;
+        }
+        self.effects.push(Effect::Accept);
+        let capture = self.subject.capture;
+        let placed = self.carry_out(plan);
+        self.announce(LeadEventType::Created);
+        self.auto_reply(capture);
+        if !placed {
+            self.climb_or_give_up();
+        }
+    }
+
+    fn unique(&mut self, capture: &Capture) -> Option<Effect> {
+        let dedupe = self.policy.dedupe.as_ref()?;
         let keys = self.dedupe_keys(dedupe, capture);
         if keys.is_empty() {
             self.trace.note("dedupe", None, Verdict::Passed, Reason::NothingToCompare);
-            return;
+            return None;
         }
         self.trace.note("dedupe", None, Verdict::Passed, None);
         let until = plus_seconds(self.now, dedupe.window_secs);
-        self.effects.push(Effect::ReserveUnique { scope: dedupe.scope, keys, until });
+        Some(Effect::ReserveUnique { scope: dedupe.scope, keys, until })
     }
 
     fn dedupe_keys(&self, dedupe: &Dedupe, capture: &Capture) -> Vec<UniqueKey> {
@@ -106,17 +146,6 @@ impl Decider<'_> {
                 Body::Template { name: reply.template.clone(), locale: capture.locale, offer_buttons: false };
             let address = Address { rule: &rule, channel: &reply.channel, recipient, retry: None };
             self.deliver(address, Purpose::AutoReply, body, reply.class, reply.ttl_secs);
-        }
-    }
-
-    fn first_timer(&mut self) {
-        match self.policy.escalation.first() {
-            Some(step) => {
-                let due_at = plus_seconds(self.now, step.after_secs);
-                self.trace.note("escalation[0]", None, Verdict::Scheduled, None);
-                self.effects.push(Effect::SetTimer { timer: TimerName::Escalate(0), due_at });
-            }
-            None => self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded),
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::counter::CounterKey;
+use super::state::Hold;
 use crate::delivery::{DeliverySpec, DeliveryState};
 use crate::id::{ChannelId, DeliveryId, LeadId};
 use crate::lead::Capture;
 use crate::message::Response;
+use crate::money::Money;
 use crate::policy::{DedupeScope, LeadEventType};
 use crate::time::Timestamp;
 
@@ -43,6 +46,22 @@ pub enum Event {
         /// How the answer came.
         via: Via,
     },
+    /// A person has looked at a lead that was kept for review.
+    Reviewed {
+        /// Whether it is handed out.
+        approved: bool,
+    },
+    /// Somebody may have room again for a lead that waits in the queue.
+    SlotFree,
+    /// A buyer gives the lead back.
+    Returned {
+        /// Which target.
+        target: String,
+        /// Why: a reason of the policy.
+        reason: String,
+    },
+    /// The work on the lead is done.
+    Closed,
 }
 
 impl Event {
@@ -53,6 +72,10 @@ impl Event {
             Self::DeliveryEnded { .. } => "delivery_ended",
             Self::TimerFired { .. } => "timer_fired",
             Self::Responded { .. } => "responded",
+            Self::Reviewed { .. } => "reviewed",
+            Self::SlotFree => "slot_free",
+            Self::Returned { .. } => "returned",
+            Self::Closed => "closed",
         }
     }
 }
@@ -86,6 +109,14 @@ pub enum TimerName {
     Escalate(u32),
     /// The end of the ladder.
     Unanswered,
+    /// The time for the answer to the offer with this index, from 0.
+    Offer(u32),
+    /// The time for all answers that a rule of the route waits for.
+    Group,
+    /// Somebody may have room again, or the lead has waited long enough.
+    Queue,
+    /// The time in which somebody must have looked at the lead.
+    Review,
 }
 
 /// What shall happen.
@@ -122,6 +153,84 @@ pub enum Effect {
         step: u32,
         /// How many deliveries carry the offer.
         deliveries: u32,
+        /// The rule of the route that chose it; `None` for a rung.
+        rule: Option<u32>,
+        /// What the offer takes from counters until it lapses.
+        holds: Vec<Hold>,
+    },
+    /// A target that has an offer is told again.
+    Remind {
+        /// Its name.
+        target: String,
+        /// The rung, from 1.
+        step: u32,
+        /// How many deliveries carry the reminder.
+        deliveries: u32,
+    },
+    /// The time for an offer has run out. Its target may still accept while nobody else has the lead.
+    Lapse {
+        /// The index of the offer, from 0.
+        offer: u32,
+    },
+    /// What the lead itself takes from counters, however often it is offered.
+    Hold {
+        /// That.
+        holds: Vec<Hold>,
+    },
+    /// A counter goes up, where that does not lead beyond its limit: decided at commit.
+    Reserve {
+        /// Which.
+        key: CounterKey,
+        /// By how much.
+        amount: i64,
+        /// Its highest value. `None`: it has none.
+        limit: Option<i64>,
+        /// When it can be forgotten.
+        until: Option<Timestamp>,
+    },
+    /// A counter goes down by what was taken before.
+    Release {
+        /// Which.
+        key: CounterKey,
+        /// By how much.
+        amount: i64,
+    },
+    /// A name is noted with a counter, which goes up by one.
+    Note {
+        /// Which.
+        key: CounterKey,
+        /// The name of a target.
+        name: String,
+        /// When it can be forgotten.
+        until: Option<Timestamp>,
+    },
+    /// The lead waits until somebody has room.
+    Queue {
+        /// Since when.
+        at: Timestamp,
+        /// The place in the queue, where it is a new one.
+        hold: Option<Hold>,
+        /// Whether it waits only because others wait before it.
+        behind: bool,
+    },
+    /// The lead is kept for a person to look at.
+    Review,
+    /// The lead is given points.
+    Score {
+        /// How many.
+        points: i64,
+        /// When.
+        at: Timestamp,
+    },
+    /// The lead is given a tag.
+    Tag {
+        /// That.
+        tag: String,
+    },
+    /// A rung of the ladder was taken.
+    Climb {
+        /// Its index, from 0.
+        rung: u32,
     },
     /// A message must be sent.
     Deliver(Box<Deliver>),
@@ -140,7 +249,22 @@ pub enum Effect {
     Assign {
         /// Its name.
         target: String,
+        /// When.
+        at: Timestamp,
+        /// What it pays.
+        price: Option<Money>,
     },
+    /// A target has given the lead back.
+    Return {
+        /// Its name.
+        target: String,
+        /// Why: a reason of the policy.
+        reason: String,
+        /// Whether nobody else has it or is offered it.
+        last: bool,
+    },
+    /// The work on the lead is done.
+    Close,
     /// A target does not want the lead.
     Decline {
         /// Its name.

@@ -1,21 +1,36 @@
 //! Nobody has reacted, or nobody can.
 
-use super::{Decider, Effect, Reason, TimerName, Verdict};
+use super::{Decider, Effect, LeadStatus, Reason, TimerName, Verdict};
 use crate::delivery::DeliveryState;
 use crate::id::ChannelId;
-use crate::policy::LeadEventType;
-use crate::time::plus_seconds;
+use crate::policy::{EscalationStep, LadderAction, LadderClock, LeadEventType};
+use crate::time::{Timestamp, plus_seconds};
 use crate::words;
 
 impl Decider<'_> {
     pub(super) fn timer_fired(&mut self, timer: TimerName) {
-        if !self.state.waits() {
-            self.trace.note("escalation", None, Verdict::Skipped, Reason::NotWaiting);
-            return;
+        match timer {
+            TimerName::Offer(number) if self.state.status == LeadStatus::Accepted => {
+                self.lapse_unsold(number);
+                return;
+            }
+            TimerName::Review => {
+                self.review_ended();
+                return;
+            }
+            _ if self.state.waits() => {}
+            _ => {
+                self.trace.note("escalation", None, Verdict::Skipped, Reason::NotWaiting);
+                return;
+            }
         }
         match timer {
             TimerName::Escalate(rung) => self.climb(rung),
             TimerName::Unanswered => self.give_up(),
+            TimerName::Offer(number) => self.offer_timed_out(number),
+            TimerName::Group => self.group_timed_out(),
+            TimerName::Queue => self.try_queued(),
+            TimerName::Review => {}
         }
     }
 
@@ -36,40 +51,185 @@ impl Decider<'_> {
             self.trace.note("escalation", Some(target), Verdict::Skipped, Reason::OthersMayAnswer);
             return;
         }
-        self.climb_now();
+        self.find_another();
+    }
+
+    /// Nobody who was told can answer: the route's next, or else the ladder's.
+    pub(super) fn find_another(&mut self) {
+        if !self.reroute() {
+            self.climb_or_give_up();
+        }
     }
 
     /// Takes the next rung at once, because nobody who was told can answer.
-    pub(super) fn climb_now(&mut self) {
+    pub(super) fn climb_or_give_up(&mut self) {
         let rung = self.state.next_rung();
         let exists = usize::try_from(rung).is_ok_and(|index| index < self.policy.escalation.len());
+        let ladder_runs = || self.state.timers.iter().any(|(timer, _)| *timer == TimerName::Unanswered);
         if exists {
             self.trace.note(format!("escalation[{rung}]"), None, Verdict::Chosen, Reason::NobodyLeft);
             self.effects.push(Effect::ClearTimers);
             self.climb(rung);
-        } else {
+        } else if ladder_runs() {
             self.trace.note("escalation", None, Verdict::Skipped, Reason::LadderEnded);
+        } else {
+            self.give_up();
         }
     }
 
+    /// Sets the timer of the first rung, when the lead is offered for the first time.
+    pub(super) fn first_rung(&mut self) {
+        let ladder = |timer: &TimerName| matches!(timer, TimerName::Escalate(_) | TimerName::Unanswered);
+        if self.state.rung > 0 || self.state.timers.iter().any(|(timer, _)| ladder(timer)) {
+            return;
+        }
+        let policy = self.policy;
+        match policy.escalation.first() {
+            Some(step) => {
+                let due_at = self.rung_due(step);
+                self.trace.note("escalation[0]", None, Verdict::Scheduled, None);
+                self.effects.push(Effect::SetTimer { timer: TimerName::Escalate(0), due_at });
+            }
+            None => self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded),
+        }
+    }
+
+    fn rung_due(&self, step: &EscalationStep) -> Timestamp {
+        let business = match (step.clock, &self.policy.hours) {
+            (LadderClock::Business, Some(hours)) => {
+                hours.plus_open(self.now, step.after_secs, self.policy.timezone)
+            }
+            _ => None,
+        };
+        // Hours that never come, which publishing refuses, must not hold the ladder for ever.
+        business.unwrap_or_else(|| plus_seconds(self.now, step.after_secs))
+    }
+
     fn climb(&mut self, rung: u32) {
+        let policy = self.policy;
         let index = usize::try_from(rung).unwrap_or(usize::MAX);
-        let Some(step) = self.policy.escalation.get(index) else {
+        let Some(step) = policy.escalation.get(index) else {
             self.trace.note("escalation", None, Verdict::Skipped, Reason::LadderEnded);
             self.give_up();
             return;
         };
-        self.offer(&format!("escalation[{rung}]"), &step.targets, &step.template, rung + 1);
-        let (timer, after) = match self.policy.escalation.get(index + 1) {
-            Some(next) => (TimerName::Escalate(rung + 1), next.after_secs),
-            None => (TimerName::Unanswered, step.after_secs),
+        self.effects.push(Effect::Climb { rung });
+        match step.action {
+            LadderAction::Offer => self.offer_rung(rung, step),
+            LadderAction::Remind => self.remind(rung, step),
+            LadderAction::Reassign => self.reassign(rung, step),
+            LadderAction::Fallback => {
+                self.fall_back(rung, step);
+                return;
+            }
+        }
+        let (timer, due_at) = match policy.escalation.get(index + 1) {
+            Some(next) => (TimerName::Escalate(rung + 1), self.rung_due(next)),
+            None => (TimerName::Unanswered, self.rung_due(step)),
         };
-        let due_at = plus_seconds(self.now, after);
         self.effects.push(Effect::SetTimer { timer, due_at });
         self.trace.note(format!("escalation[{}]", rung + 1), None, Verdict::Scheduled, None);
     }
 
-    fn give_up(&mut self) {
+    fn offer_rung(&mut self, rung: u32, step: &EscalationStep) {
+        if let Some((reason, _)) = self.project_full() {
+            self.trace.note("caps", None, Verdict::Skipped, reason);
+            return;
+        }
+        let (policy, snapshot) = (self.policy, self.snapshot);
+        for (index, name) in step.targets.iter().enumerate() {
+            let path = format!("escalation[{rung}].targets[{index}]");
+            let Some(target) = policy.targets.get(name) else {
+                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
+                continue;
+            };
+            let mine = || self.state.offers.iter().filter(|offer| offer.target == *name);
+            if mine().any(|offer| offer.declined) {
+                self.trace.note(path, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
+                continue;
+            }
+            let holding = mine().any(|offer| !offer.holds.is_empty() && !offer.lapsed);
+            if !holding && let Some(reason) = self.full(target, snapshot.facts.one(name)) {
+                self.trace.note(path, Some(name), Verdict::Skipped, reason);
+                continue;
+            }
+            self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
+            self.hold_for_lead();
+            let holds = if holding { Vec::new() } else { self.holds_of(name, target, true) };
+            let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
+            self.tell(&path, name, target, words, None, holds);
+        }
+    }
+
+    fn remind(&mut self, rung: u32, step: &EscalationStep) {
+        let policy = self.policy;
+        let mut names: Vec<&str> = Vec::new();
+        let waiting = self.state.offers.iter().filter(|offer| offer.waits());
+        for name in waiting.map(|offer| &offer.target).chain(&step.targets) {
+            if !names.contains(&name.as_str()) {
+                names.push(name);
+            }
+        }
+        for (index, name) in names.into_iter().enumerate() {
+            let path = format!("escalation[{rung}].remind[{index}]");
+            let Some(target) = policy.targets.get(name) else {
+                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
+                continue;
+            };
+            self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
+            let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
+            let deliveries = self.send_offer(&path, name, target, words, true);
+            self.effects.push(Effect::Remind { target: name.to_owned(), step: rung + 1, deliveries });
+        }
+    }
+
+    fn reassign(&mut self, rung: u32, step: &EscalationStep) {
+        self.effects.push(Effect::ClearTimers);
+        let offers = self.state.offers.iter().enumerate().filter(|(_, offer)| offer.waits());
+        let lapsing = offers.map(|(index, offer)| (index, offer.target.clone())).collect();
+        self.lapse(lapsing);
+        self.effects.push(Effect::CancelOffers);
+        if step.targets.is_empty() {
+            if !self.reroute() {
+                self.trace.note(format!("escalation[{rung}]"), None, Verdict::Skipped, Reason::NobodyLeft);
+            }
+        } else {
+            self.offer_rung(rung, step);
+        }
+    }
+
+    fn fall_back(&mut self, rung: u32, step: &EscalationStep) {
+        let policy = self.policy;
+        let path = format!("escalation[{rung}].targets[0]");
+        let found = step.targets.first().and_then(|name| Some((name, policy.targets.get(name)?)));
+        let Some((name, target)) = found else {
+            self.trace.note(
+                path,
+                step.targets.first().map(String::as_str),
+                Verdict::Skipped,
+                Reason::TargetMissing,
+            );
+            self.give_up();
+            return;
+        };
+        self.trace.note(path.clone(), Some(name), Verdict::Chosen, Reason::LadderEnded);
+        self.effects.push(Effect::CancelOffers);
+        let holds = self.holds_of(name, target, false);
+        let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
+        let deliveries = self.send_offer(&path, name, target, words, false);
+        self.effects.push(Effect::Offer {
+            target: name.clone(),
+            step: rung + 1,
+            deliveries,
+            rule: None,
+            holds,
+        });
+        self.assign(name, target.price);
+        self.effects.push(Effect::ClearTimers);
+        self.announce(LeadEventType::Accepted);
+    }
+
+    pub(super) fn give_up(&mut self) {
         self.effects.push(Effect::ClearTimers);
         self.effects.push(Effect::GiveUp);
         self.trace.note("escalation", None, Verdict::Chosen, Reason::LadderEnded);

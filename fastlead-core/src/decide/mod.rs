@@ -1,25 +1,42 @@
 //! The one pure function that decides, and the values it works on.
 
+mod candidate;
 mod capture;
+mod counter;
+mod ends;
 mod event;
+mod facts;
+mod hold;
 mod ladder;
+mod needs;
+mod period;
 mod respond;
+mod route;
+mod screen;
 mod snapshot;
 mod state;
+mod strategy;
 mod trace;
+
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use counter::{Counter, CounterId, CounterKey};
 pub use event::{Deliver, Effect, Event, TimerName, UniqueKey, Via};
-pub use snapshot::{ChannelFacts, Needs, Snapshot};
-pub use state::{LeadState, LeadStatus, Offer};
+pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
+pub use needs::needs;
+pub use snapshot::{ChannelFacts, Snapshot};
+pub use state::{Hold, HoldKind, LeadScore, LeadState, LeadStatus, Offer, Sale};
 pub use trace::{Reason, Trace, TraceStep, Verdict};
+
+use period::Periods;
 
 use crate::delivery::{Body, DeliverySpec, Purpose, RetrySchedule};
 use crate::id::{LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
 use crate::message::{Locale, MessageClass, Recipient};
-use crate::policy::{LeadEventType, Policy, PolicyRef};
+use crate::policy::{ConditionInput, History, LeadEventType, Policy, PolicyRef, SourceFacts, Target};
 use crate::time::{Timestamp, plus_seconds};
 
 /// The lead that an event is about, as far as decisions may look at it.
@@ -33,6 +50,8 @@ pub struct Subject<'a> {
     pub project_id: ProjectId,
     /// Its source.
     pub source_id: SourceId,
+    /// What policies may know of the source.
+    pub source: SourceFacts<'a>,
     /// What was captured first. For [`Event::Captured`] the event's own capture.
     pub capture: &'a Capture,
 }
@@ -59,6 +78,8 @@ pub fn decide(
     event: &Event,
     now: Timestamp,
 ) -> Decision {
+    let capture = if let Event::Captured(capture) = event { &**capture } else { subject.capture };
+    let subject = Subject { capture, ..subject };
     let mut decider = Decider {
         policy,
         policy_ref,
@@ -66,6 +87,8 @@ pub fn decide(
         state,
         snapshot,
         now,
+        input: condition_input(policy, subject, state, &snapshot.facts, now),
+        periods: Periods::at(now),
         effects: Vec::with_capacity(8),
         trace: Trace::new(policy_ref),
     };
@@ -76,8 +99,17 @@ pub fn decide(
         }
         Event::TimerFired { timer } => decider.timer_fired(*timer),
         Event::Responded { target, response, via } => decider.responded(target, *response, via),
+        Event::Reviewed { approved } => decider.reviewed(*approved),
+        Event::SlotFree => decider.try_queued(),
+        Event::Returned { target, reason } => decider.returned(target, reason),
+        Event::Closed => decider.closed(),
     }
-    Decision { effects: decider.effects, trace: decider.trace }
+    decider.release();
+    let Decider { effects, mut trace, .. } = decider;
+    if !snapshot.facts.is_empty() {
+        trace.facts = Some(Arc::clone(&snapshot.facts));
+    }
+    Decision { effects, trace }
 }
 
 struct Decider<'a> {
@@ -87,8 +119,32 @@ struct Decider<'a> {
     state: &'a LeadState,
     snapshot: &'a Snapshot,
     now: Timestamp,
+    input: ConditionInput<'a>,
+    periods: Periods,
     effects: Vec<Effect>,
     trace: Trace,
+}
+
+/// What conditions are asked about.
+fn condition_input<'a>(
+    policy: &Policy,
+    subject: Subject<'a>,
+    state: &LeadState,
+    facts: &'a Facts,
+    now: Timestamp,
+) -> ConditionInput<'a> {
+    let mut input = ConditionInput::new(subject.capture);
+    input.source = Some(subject.source);
+    input.local_time = Some(policy.timezone.local(now));
+    input.is_open = policy.hours.as_ref().map(|hours| hours.is_open(now, policy.timezone));
+    let last_owner = facts.owner.as_ref().map(|owner| owner.target.as_str());
+    input.score = policy
+        .score
+        .as_ref()
+        .zip(state.score)
+        .map(|(score, have)| score.left(have.points, (now - have.at).num_seconds()));
+    input.history = facts.earlier.map(|leads| History { leads, last_owner });
+    input
 }
 
 /// Where a message goes, before its body is added.
@@ -100,42 +156,42 @@ struct Address<'a> {
 }
 
 impl Decider<'_> {
-    /// Offers the lead to `targets`, over every destination that each has.
-    fn offer(&mut self, rule: &str, targets: &[String], template: &str, step: u32) {
-        for (index, name) in targets.iter().enumerate() {
-            let rule = format!("{rule}.targets[{index}]");
-            let Some(target) = self.policy.targets.get(name) else {
-                self.trace.note(rule, Some(name), Verdict::Skipped, Reason::TargetMissing);
-                continue;
+    /// Offers the lead to a target, over every destination that it has.
+    fn tell(
+        &mut self,
+        path: &str,
+        name: &str,
+        target: &Target,
+        (template, step, ttl_secs): (&str, u32, u64),
+        rule: Option<u32>,
+        holds: Vec<Hold>,
+    ) {
+        let deliveries = self.send_offer(path, name, target, (template, step, ttl_secs), true);
+        self.effects.push(Effect::Offer { target: name.to_owned(), step, deliveries, rule, holds });
+    }
+
+    /// Adds the deliveries of an offer. Answers how many.
+    fn send_offer(
+        &mut self,
+        path: &str,
+        name: &str,
+        target: &Target,
+        (template, step, ttl_secs): (&str, u32, u64),
+        offer_buttons: bool,
+    ) -> u32 {
+        let mut deliveries = 0;
+        for (index, destination) in target.destinations.iter().enumerate() {
+            let address = Address {
+                rule: &format!("{path}.destinations[{index}]"),
+                channel: &destination.channel,
+                recipient: destination.recipient.clone(),
+                retry: destination.retry.as_ref(),
             };
-            let declined = self.state.offers.iter().any(|offer| offer.target == *name && offer.declined);
-            if declined {
-                self.trace.note(rule, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
-                continue;
-            }
-            self.trace.note(rule.clone(), Some(name), Verdict::Chosen, None);
-            let before = self.effects.len();
-            let ttl = self.policy.delivery.ttl_secs;
-            for (index, destination) in target.destinations.iter().enumerate() {
-                let address = Address {
-                    rule: &format!("{rule}.destinations[{index}]"),
-                    channel: &destination.channel,
-                    recipient: destination.recipient.clone(),
-                    retry: destination.retry.as_ref(),
-                };
-                let body =
-                    Body::Template { name: template.to_owned(), locale: target.locale, offer_buttons: true };
-                self.deliver(
-                    address,
-                    Purpose::Offer { target: name.clone(), step },
-                    body,
-                    MessageClass::Service,
-                    ttl,
-                );
-            }
-            let deliveries = u32::try_from(self.effects.len() - before).unwrap_or(u32::MAX);
-            self.effects.push(Effect::Offer { target: name.clone(), step, deliveries });
+            let body = Body::Template { name: template.to_owned(), locale: target.locale, offer_buttons };
+            let purpose = Purpose::Offer { target: name.to_owned(), step };
+            deliveries += u32::from(self.deliver(address, purpose, body, MessageClass::Service, ttl_secs));
         }
+        deliveries
     }
 
     /// Adds a delivery unless its channel is gone. Answers whether it was added.
@@ -194,8 +250,20 @@ impl Decider<'_> {
 
     /// Tells the owners of trouble, over channels other than the one in trouble.
     fn alert(&mut self, about: Option<crate::id::ChannelId>, text: impl Fn(Locale) -> crate::message::Text) {
-        for (index, name) in self.policy.alerts.iter().enumerate() {
-            let rule = format!("alerts[{index}]");
+        let policy = self.policy;
+        self.notice("alerts", &policy.alerts, about, text);
+    }
+
+    /// Tells targets something that asks for no answer, over channels other than `but`.
+    fn notice(
+        &mut self,
+        field: &str,
+        names: &[String],
+        but: Option<crate::id::ChannelId>,
+        text: impl Fn(Locale) -> crate::message::Text,
+    ) {
+        for (index, name) in names.iter().enumerate() {
+            let rule = format!("{field}[{index}]");
             let Some(target) = self.policy.targets.get(name) else {
                 self.trace.note(rule, Some(name), Verdict::Skipped, Reason::TargetMissing);
                 continue;
@@ -205,7 +273,7 @@ impl Decider<'_> {
                     .snapshot
                     .channels
                     .get(&destination.channel)
-                    .is_some_and(|facts| Some(facts.id) == about);
+                    .is_some_and(|facts| Some(facts.id) == but);
                 if same {
                     self.trace.note(
                         rule.clone(),

@@ -1,9 +1,10 @@
 //! A target has answered.
 
-use super::{Address, Decider, Effect, Reason, Verdict, Via};
+use super::{Address, Decider, Effect, Hold, HoldKind, LeadStatus, Reason, Verdict, Via};
 use crate::delivery::{Body, Purpose};
 use crate::message::{Content, InteractionReply, Locale, MessageClass, Recipient, Response};
-use crate::policy::LeadEventType;
+use crate::money::Money;
+use crate::policy::{LeadEventType, Target};
 use crate::words;
 
 /// A press is answered within this many seconds or not at all: providers forget it soon.
@@ -12,25 +13,19 @@ const REPLY_TTL_SECS: u64 = 30;
 impl Decider<'_> {
     pub(super) fn responded(&mut self, target: &str, response: Response, via: &Via) {
         let locale = self.policy.targets.get(target).map_or(Locale::Ru, |target| target.locale);
-        let mine = self.state.assigned_to.as_deref() == Some(target);
-        let reply = match (response, self.state.waits()) {
-            (Response::Accept, true) => {
-                self.accept(target);
-                words::Reply::Taken
-            }
-            (Response::Accept, false) if mine => {
+        let mine = self.state.assigned_to.as_deref() == Some(target)
+            || self.state.owners().any(|owner| owner == target);
+        let reply = match response {
+            Response::Accept if mine => {
                 self.trace.note("respond.accept", Some(target), Verdict::Passed, Reason::Answered);
                 words::Reply::Taken
             }
-            (Response::Accept, false) => {
-                self.trace.note("respond.accept", Some(target), Verdict::Refused, Reason::TakenBefore);
-                words::Reply::TakenBefore
-            }
-            (Response::Decline, true) => {
+            Response::Accept => self.accept(target),
+            Response::Decline if self.state.waits() => {
                 self.decline(target);
                 words::Reply::Declined
             }
-            (Response::Decline, false) => {
+            Response::Decline => {
                 self.trace.note("respond.decline", Some(target), Verdict::Skipped, Reason::NotWaiting);
                 if mine { words::Reply::TakenByYou } else { words::Reply::TakenBefore }
             }
@@ -38,14 +33,85 @@ impl Decider<'_> {
         self.answer_press(via, words::reply(locale, reply));
     }
 
-    fn accept(&mut self, target: &str) {
-        self.trace.note("respond.accept", Some(target), Verdict::Chosen, Reason::Answered);
-        self.effects.extend([
-            Effect::Assign { target: target.to_owned() },
-            Effect::ClearTimers,
-            Effect::CancelOffers,
-        ]);
+    fn accept(&mut self, name: &str) -> words::Reply {
+        if let Some(reason) = self.too_late(name) {
+            self.trace.note("respond.accept", Some(name), Verdict::Refused, reason);
+            return words::Reply::TakenBefore;
+        }
+        let policy = self.policy;
+        let target = policy.targets.get(name);
+        let holds = match target.map_or(Ok(None), |target| self.take_again(name, target)) {
+            Ok(holds) => holds,
+            Err(reason) => {
+                self.trace.note("respond.accept", Some(name), Verdict::Refused, reason);
+                return words::Reply::Full;
+            }
+        };
+        self.trace.note("respond.accept", Some(name), Verdict::Chosen, Reason::Answered);
+        let last = self.state.offers.iter().rev().find(|offer| offer.target == name);
+        let rule = last.and_then(|offer| offer.rule);
+        if let Some(holds) = holds {
+            let step = last.map_or_else(|| self.state.next_rung(), |offer| offer.step);
+            self.effects.push(Effect::Offer { target: name.to_owned(), step, deliveries: 0, rule, holds });
+        }
+        self.assign(name, target.and_then(|target| target.price));
+        let rule = rule.and_then(|rule| policy.route.rule(rule));
+        let limit = rule.and_then(|rule| rule.sell_limit).unwrap_or(1);
+        let alone = rule.is_some_and(|rule| rule.exclusive.iter().any(|only| only == name));
+        let sold = u32::try_from(self.state.owners().count() + 1).unwrap_or(u32::MAX);
+        if alone || sold >= limit {
+            self.effects.extend([Effect::ClearTimers, Effect::CancelOffers]);
+        }
         self.announce(LeadEventType::Accepted);
+        words::Reply::Taken
+    }
+
+    /// Why the target cannot have the lead any more, if it can not.
+    fn too_late(&self, name: &str) -> Option<Reason> {
+        if self.state.waits() {
+            return None;
+        }
+        let Some(offer) = self.state.offers.iter().rev().find(|offer| offer.target == name) else {
+            return Some(Reason::TakenBefore);
+        };
+        let rule = offer.rule.and_then(|rule| self.policy.route.rule(rule));
+        let Some(rule) = rule.filter(|_| self.state.status == LeadStatus::Accepted && !offer.lapsed) else {
+            return Some(Reason::TakenBefore);
+        };
+        let exclusive = |name: &str| rule.exclusive.iter().any(|only| only == name);
+        let sold = u32::try_from(self.state.owners().count()).unwrap_or(u32::MAX);
+        if sold >= rule.sell_limit.unwrap_or(1) || self.state.owners().any(exclusive) {
+            return Some(Reason::TakenBefore);
+        }
+        exclusive(name).then_some(Reason::Exclusive)
+    }
+
+    /// What a target must take anew whose offer holds nothing (any more); `None` where it holds or needs
+    /// nothing.
+    fn take_again(&mut self, name: &str, target: &Target) -> Result<Option<Vec<Hold>>, Reason> {
+        let held = |hold: &Hold| hold.kind != HoldKind::Share;
+        let offers = self.state.offers.iter().filter(|offer| offer.target == name);
+        if offers.flat_map(|offer| &offer.holds).any(held) {
+            return Ok(None);
+        }
+        let facts = self.snapshot.facts.one(name);
+        if target.dedupe_secs.is_some() && facts.sold > 0 {
+            return Err(Reason::BoughtBefore);
+        }
+        if let Some(reason) = self.full(target, facts) {
+            return Err(reason);
+        }
+        if let Some((reason, _)) = self.project_full() {
+            return Err(reason);
+        }
+        self.hold_for_lead();
+        let holds = self.holds_of(name, target, true);
+        Ok((!holds.is_empty()).then_some(holds))
+    }
+
+    pub(super) fn assign(&mut self, name: &str, price: Option<Money>) {
+        self.effects.push(Effect::Assign { target: name.to_owned(), at: self.now, price });
+        self.note_owner(name);
     }
 
     fn decline(&mut self, target: &str) {
@@ -56,7 +122,7 @@ impl Decider<'_> {
         if after.somebody_may_answer() {
             self.trace.note("escalation", None, Verdict::Skipped, Reason::OthersMayAnswer);
         } else {
-            self.climb_now();
+            self.find_another();
         }
     }
 

@@ -1,23 +1,20 @@
 //! The facts a decision may look at besides the lead itself.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use super::facts::Facts;
 use crate::id::{ChannelId, LeadId};
-
-/// What a decision needs to know. The store loads exactly this.
-///
-/// Today every decision runs on facts that the engine keeps in memory. Caps, balances, last
-/// assignments and a person's history become fields here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Needs {}
 
 /// Facts, possibly slightly old: whatever must be exact is reserved at commit.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Snapshot {
     /// The workspace's channel instances by name.
-    pub channels: BTreeMap<String, ChannelFacts>,
+    pub channels: Arc<BTreeMap<String, ChannelFacts>>,
     /// The lead that holds this capture's dedupe key, once a commit has said so.
     pub duplicate_of: Option<LeadId>,
+    /// What [`super::needs`] has asked for.
+    pub facts: Arc<Facts>,
 }
 
 /// What a decision may know of a channel instance.

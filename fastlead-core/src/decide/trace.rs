@@ -1,7 +1,10 @@
 //! Why: every rule and candidate that a decision looked at, and what came of it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
+use super::facts::Facts;
 use crate::policy::PolicyRef;
 
 /// The reasons of one decision. It names rules, targets and channels, and no personal data.
@@ -11,6 +14,9 @@ pub struct Trace {
     pub policy: PolicyRef,
     /// What was looked at, in order.
     pub steps: Vec<TraceStep>,
+    /// The levels of counters and the history that the decision saw.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<Arc<Facts>>,
 }
 
 /// One thing that a decision looked at.
@@ -26,6 +32,9 @@ pub struct TraceStep {
     /// Why, as a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The candidates that it was about, where there were several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<String>,
 }
 
 /// What came of a rule or candidate.
@@ -84,12 +93,94 @@ pub enum Reason {
     OthersMayAnswer,
     /// An accepted answer.
     Answered,
+    /// The rule's own condition does not hold for this lead.
+    ConditionFailed,
+    /// The target was offered this lead before.
+    OfferedBefore,
+    /// The target lacks a skill that the rule needs.
+    SkillMissing,
+    /// The target had a lead of this person not long ago.
+    BoughtBefore,
+    /// The target is away.
+    Away,
+    /// The target does not work at this time.
+    OffHours,
+    /// The target has as many open leads as it can have.
+    CapacityFull,
+    /// The number of leads in a period is reached.
+    CapFull,
+    /// The money for leads in a period is spent.
+    BudgetFull,
+    /// The target's weight is 0.
+    NoWeight,
+    /// Another candidate comes before this one by the rule's strategy.
+    OthersFirst,
+    /// The target had this person's last lead.
+    PreviousOwner,
+    /// Whoever had the person's last lead is away for too long, or that is too long ago.
+    OwnerTooLong,
+    /// The rule's strategy puts it first.
+    ByStrategy,
+    /// The rule has nobody for this lead, so the next rule is tried.
+    NextRule,
+    /// The rule sends what it cannot place to this target.
+    OverflowTarget,
+    /// The rule refuses what it cannot place.
+    OverflowReject,
+    /// The lead waits until somebody has room or works.
+    Waits,
+    /// Others have waited longer for this rule, so the lead waits behind them.
+    OthersWait,
+    /// The lead has waited as long as it may.
+    WaitedEnough,
+    /// The time for the answer has run out.
+    TimedOut,
+    /// The offer it is about is not open any more.
+    OfferClosed,
+    /// The lead may be sold to this target alone, and somebody else has it.
+    Exclusive,
+    /// The capture shows a sign of spam.
+    LooksLikeSpam,
+    /// The person has left as many leads as one may on a day.
+    TooManyOfPerson,
+    /// The score is within this band.
+    ScoreReached,
+    /// This program has no enricher of that name.
+    EnricherMissing,
+    /// The enricher has failed.
+    EnricherFailed,
+    /// The policy takes no returns, or not for this reason.
+    ReturnNotAllowed,
+    /// It is too late to return the lead.
+    ReturnTooLate,
+    /// The target does not have the lead.
+    NotTheirs,
+}
+
+impl Reason {
+    /// Whether a target that is left out for this reason may take the lead later.
+    pub(super) const fn wait(self) -> Option<Wait> {
+        match self {
+            Self::Away | Self::OffHours => Some(Wait::Hours),
+            Self::CapacityFull | Self::CapFull | Self::BudgetFull => Some(Wait::Room),
+            _ => None,
+        }
+    }
+}
+
+/// What a candidate must be waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// It does not work now.
+    Hours,
+    /// It has no room.
+    Room,
 }
 
 impl Trace {
     /// No reasons yet.
     pub const fn new(policy: PolicyRef) -> Self {
-        Self { policy, steps: Vec::new() }
+        Self { policy, steps: Vec::new(), facts: None }
     }
 
     pub(super) fn note(
@@ -104,6 +195,13 @@ impl Trace {
             subject: subject.map(str::to_owned),
             verdict,
             reason: reason.into(),
+            candidates: Vec::new(),
         });
+    }
+
+    /// The same for several candidates at once.
+    pub(super) fn note_all(&mut self, rule: &str, candidates: Vec<String>, verdict: Verdict, reason: Reason) {
+        let reason = Some(reason);
+        self.steps.push(TraceStep { rule: rule.to_owned(), subject: None, verdict, reason, candidates });
     }
 }

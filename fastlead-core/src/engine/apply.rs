@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::content::LeadFacts;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
-use crate::decide::{Event, LeadState, Subject, decide};
+use crate::decide::{Decision, Event, LeadState, Subject};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{EventId, LeadId, WorkspaceId};
 use crate::port::{CommitOutcome, Guard, LeadRecord, Refusal};
@@ -35,9 +35,23 @@ impl Engine {
         event: Event,
         extras: impl Fn() -> Extras + Send + Sync,
     ) -> Result<Applied> {
+        let applied = self.apply_if(workspace, lead_id, event, extras, |_| true).await?;
+        Ok(applied.unwrap_or(Applied::Before))
+    }
+
+    /// The same, unless the decision is one that is not `wanted`: then nothing happens, and the answer is
+    /// `None`.
+    pub(super) async fn apply_if(
+        &self,
+        workspace: WorkspaceId,
+        lead_id: LeadId,
+        event: Event,
+        extras: impl Fn() -> Extras + Send + Sync,
+        wanted: impl Fn(&Decision) -> bool + Send + Sync,
+    ) -> Result<Option<Applied>> {
         for _ in 0..MAX_DECISIONS {
             let Some(record) = self.inner.store.lead(workspace, lead_id).await? else {
-                return Ok(Applied::NoLead);
+                return Ok(Some(Applied::NoLead));
             };
             let policy = self.policy(record.policy).await?;
             let directory = self.directory();
@@ -49,9 +63,15 @@ impl Engine {
                 workspace_id: scope.workspace_id,
                 project_id: scope.project_id,
                 source_id,
+                source: directory.source_facts(source_id),
                 capture: &capture,
             };
-            let decision = decide(&policy.policy, policy.reference, subject, &state, &snapshot, &event, now);
+            let (decision, mut provisional) =
+                self.decide_on(&policy, subject, &state, &snapshot, &event, now).await?;
+            if !wanted(&decision) {
+                provisional.undo(&Refusal::Stale);
+                return Ok(None);
+            }
             let owner = Owner {
                 scope,
                 source_id,
@@ -60,10 +80,15 @@ impl Engine {
                 guard: Guard::Version(state.version),
             };
             let next = state.apply(&decision.effects);
-            let prepared =
-                self.prepare(owner, event.clone(), (next.clone(), decision), extras(), &directory, now);
+            let decided = (next.clone(), decision);
+            let extras = Extras { counters: provisional.reservations(), ..extras() };
+            let prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
             match self.inner.store.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
+                    provisional.keep();
+                    if provisional.frees {
+                        self.look_after_queue(scope);
+                    }
                     let project_id = scope.project_id;
                     let facts = LeadFacts {
                         id: lead_id,
@@ -82,13 +107,16 @@ impl Engine {
                         event_id: owner.event_id,
                         kind: event.kind(),
                     });
-                    return Ok(Applied::Done(next));
+                    return Ok(Some(Applied::Done(next)));
                 }
-                CommitOutcome::Refused(Refusal::LeaseLost) => return Ok(Applied::LeaseLost),
-                CommitOutcome::Refused(Refusal::InboundDone | Refusal::ReceiptStale) => {
-                    return Ok(Applied::Before);
+                CommitOutcome::Refused(refusal) => {
+                    provisional.undo(&refusal);
+                    match refusal {
+                        Refusal::LeaseLost => return Ok(Some(Applied::LeaseLost)),
+                        Refusal::InboundDone | Refusal::ReceiptStale => return Ok(Some(Applied::Before)),
+                        _ => {}
+                    }
                 }
-                CommitOutcome::Refused(_) => {}
             }
         }
         Err(Error::new(ErrorKind::Overloaded, "the lead kept changing; nothing was stored")

@@ -19,7 +19,7 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::Policy;
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, FormSettings, Project, SealedConfig, Source,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, Enricher, FormSettings, Project, SealedConfig, Source,
     SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
@@ -45,6 +45,7 @@ pub struct EngineBuilder {
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
     channels: Vec<Arc<dyn Channel>>,
+    enrichers: Vec<Arc<dyn Enricher>>,
     policy: Option<(String, Policy)>,
     sources: Vec<String>,
 }
@@ -82,6 +83,7 @@ impl EngineBuilder {
             opener: None,
             lease: Duration::from_secs(120),
             channels: Vec::new(),
+            enrichers: Vec::new(),
             policy: None,
             sources: Vec::new(),
         }
@@ -130,6 +132,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds a program that knows more about leads, for policies to name in `enrich`.
+    #[must_use]
+    pub fn enricher(mut self, enricher: Arc<dyn Enricher>) -> Self {
+        self.enrichers.push(enricher);
+        self
+    }
+
     /// The embedded project and its policy, published when the engine is built.
     #[must_use]
     pub fn project(mut self, name: &str, policy: Policy) -> Self {
@@ -163,6 +172,8 @@ impl EngineBuilder {
             lease: self.lease,
             directory: directory::Shared::default(),
             book: RwLock::default(),
+            boards: super::counters::Boards::default(),
+            enrichers: self.enrichers,
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
             wake: Notify::new(),
@@ -233,7 +244,7 @@ async fn embed(
     for record in stored.iter().filter(|record| record.status.is_paused()) {
         engine.inner.directory.change(|directory| directory.set_paused(record.id, true));
     }
-    policy.validate(&engine.directory().capabilities(workspace_id)).map_err(|faults| {
+    policy.validate(&engine.directory().capabilities(workspace_id), engine.now()).map_err(|faults| {
         let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; ")))
             .with_operation("build")

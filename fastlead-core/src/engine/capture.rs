@@ -7,11 +7,12 @@ use sha2::{Digest, Sha256};
 use super::content::LeadFacts;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
-use crate::decide::{Decision, Effect, Event, LeadState, Subject, Trace, decide};
+use crate::decide::{Decision, Effect, Event, LeadState, Subject, Trace};
 use crate::delivery::Scope;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{EventId, LeadId};
 use crate::lead::Capture;
+use crate::policy::SourceFacts;
 use crate::port::{CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, Refusal, Source};
 use crate::time::{Timestamp, plus_seconds};
 
@@ -71,12 +72,14 @@ impl Engine {
     /// idempotency key was used for another request; [`ErrorKind::Overloaded`] and
     /// [`ErrorKind::Storage`] where nothing could be stored.
     pub async fn capture(&self, request: CaptureRequest) -> Result<CaptureOutcome> {
-        let CaptureRequest { source, capture, idempotency } = request;
+        let CaptureRequest { source, mut capture, idempotency } = request;
         let directory = self.directory();
         let policy = directory.current_policy(source.project_id).ok_or_else(|| {
             Error::new(ErrorKind::Config, "the source's project has no published policy")
                 .with_operation("capture")
         })?;
+        let source_facts = SourceFacts { key: &source.key, name: &source.name };
+        self.enrich(&policy.policy, source_facts, &mut capture).await;
         let scope = Scope { workspace_id: source.workspace_id, project_id: source.project_id };
         let mut snapshot = directory.snapshot(scope.workspace_id);
         let now = self.now();
@@ -89,15 +92,18 @@ impl Engine {
                 workspace_id: scope.workspace_id,
                 project_id: scope.project_id,
                 source_id: source.id,
+                source: source_facts,
                 capture: &capture,
             };
             let fresh = LeadState::default();
-            let decision = decide(&policy.policy, policy.reference, subject, &fresh, &snapshot, &event, now);
+            let (decision, mut provisional) =
+                self.decide_on(policy, subject, &fresh, &snapshot, &event, now).await?;
             let (owner, verdict) = owner(scope, &source, new_lead, &decision, self, now);
             let answer = CaptureAnswer { lead_id: owner.lead_id, verdict };
             let state = fresh.apply(&decision.effects);
             let trace = decision.trace.clone();
             let extras = Extras {
+                counters: provisional.reservations(),
                 idempotency: idempotency.map(|key| IdempotencyRecord {
                     key: key.key,
                     request: key.request,
@@ -107,8 +113,16 @@ impl Engine {
                 ..Extras::default()
             };
             let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
-            match self.inner.store.commit(prepared.transition).await? {
+            let outcome = self.inner.store.commit(prepared.transition).await?;
+            if let CommitOutcome::Refused(refusal) = &outcome {
+                provisional.undo(refusal);
+            }
+            match outcome {
                 CommitOutcome::Applied => {
+                    provisional.keep();
+                    if provisional.frees {
+                        self.look_after_queue(scope);
+                    }
                     let facts = LeadFacts {
                         id: owner.lead_id,
                         project_id: scope.project_id,

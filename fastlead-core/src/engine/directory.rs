@@ -11,7 +11,7 @@ use crate::decide::{ChannelFacts, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, ProjectId, SourceId, WorkspaceId};
 use crate::layer::LayeredChannel;
-use crate::policy::{Policy, PolicyRef};
+use crate::policy::{Policy, PolicyRef, SourceFacts};
 use crate::port::{PolicyRecord, Project, Source};
 use crate::template::CompiledTemplates;
 
@@ -98,6 +98,7 @@ impl ActiveChannel {
 pub struct Directory {
     sources: HashMap<String, Arc<Source>>,
     source_names: HashMap<SourceId, String>,
+    source_keys: HashMap<SourceId, String>,
     projects: HashMap<ProjectId, Arc<Project>>,
     current: HashMap<ProjectId, Arc<ActivePolicy>>,
     channels: HashMap<ChannelId, Arc<ActiveChannel>>,
@@ -113,6 +114,12 @@ impl Directory {
     /// What a source is called.
     pub fn source_name(&self, id: SourceId) -> &str {
         self.source_names.get(&id).map_or("", String::as_str)
+    }
+
+    /// What policies may know of a source; empty where there is no such source.
+    pub fn source_facts(&self, id: SourceId) -> SourceFacts<'_> {
+        let key = self.source_keys.get(&id).map_or("", String::as_str);
+        SourceFacts { key, name: self.source_name(id) }
     }
 
     /// A project.
@@ -151,6 +158,7 @@ impl Directory {
             self.sources.remove(&old);
         }
         self.source_names.insert(source.id, source.name.clone());
+        self.source_keys.insert(source.id, source.key.clone());
         self.sources.insert(source.key.clone(), Arc::new(source));
     }
 
@@ -183,7 +191,8 @@ impl Directory {
                 (channel.name.clone(), ChannelFacts { id: channel.id, paused: channel.is_paused() })
             })
             .collect();
-        self.snapshots.insert(workspace, Arc::new(Snapshot { channels, duplicate_of: None }));
+        let snapshot = Snapshot { channels: Arc::new(channels), ..Snapshot::default() };
+        self.snapshots.insert(workspace, Arc::new(snapshot));
     }
 }
 

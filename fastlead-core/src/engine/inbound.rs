@@ -98,6 +98,50 @@ impl Engine {
         }
     }
 
+    /// Says that the work on a lead is done: its target has room again.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn close(&self, workspace: WorkspaceId, lead: LeadId) -> Result<ResponseOutcome> {
+        self.told(workspace, lead, Event::Closed).await
+    }
+
+    /// Gives a lead back for a buyer, for one of the policy's reasons. Whether it was taken back, and why
+    /// not, stands in the lead's history.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn give_back(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        target: &str,
+        reason: &str,
+    ) -> Result<ResponseOutcome> {
+        let event = Event::Returned { target: target.to_owned(), reason: reason.to_owned() };
+        self.told(workspace, lead, event).await
+    }
+
+    /// Says what a person thinks of a lead that was kept for review.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn review(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        approved: bool,
+    ) -> Result<ResponseOutcome> {
+        self.told(workspace, lead, Event::Reviewed { approved }).await
+    }
+
+    async fn told(&self, workspace: WorkspaceId, lead: LeadId, event: Event) -> Result<ResponseOutcome> {
+        match self.apply(workspace, lead, event, Extras::default).await? {
+            Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),
+            Applied::NoLead | Applied::LeaseLost | Applied::Before => Ok(ResponseOutcome::NotFound),
+        }
+    }
+
     /// Acts upon what an earlier process had kept and not acted upon.
     pub(super) async fn finish_pending_inbound(&self) {
         loop {

@@ -6,9 +6,12 @@ mod apply;
 mod builder;
 mod capture;
 mod content;
+mod counters;
 mod directory;
+mod enrich;
 mod inbound;
 mod outcome;
+mod queue;
 mod run;
 mod send;
 mod transition;
@@ -32,7 +35,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
-use crate::port::{AddressBook, Addresses, Catalog, ChannelStatus, PolicyRecord, Project, Source, Store};
+use crate::port::{
+    AddressBook, Addresses, Catalog, ChannelStatus, Enricher, PolicyRecord, Project, Source, Store,
+};
 use crate::time::{Clock, Timestamp};
 
 /// The engine. Cheap to clone; all clones are the same engine.
@@ -53,6 +58,8 @@ struct Inner {
     lease: Duration,
     directory: directory::Shared,
     book: RwLock<Arc<AddressBook>>,
+    boards: counters::Boards,
+    enrichers: Vec<Arc<dyn Enricher>>,
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,

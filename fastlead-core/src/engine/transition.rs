@@ -18,6 +18,7 @@ use crate::time::{Timestamp, plus};
 /// What a transition carries besides the decision.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
+    pub counters: Vec<Reservation>,
     pub idempotency: Option<IdempotencyRecord>,
     pub settlement: Option<Settlement>,
     pub receipt: Option<Receipt>,
@@ -75,7 +76,7 @@ impl Engine {
             cancel_offers: false,
             clear_timers: false,
             timers: Vec::new(),
-            reservations: Vec::new(),
+            reservations: extras.counters,
             idempotency: extras.idempotency,
             settlement: extras.settlement,
             receipt: extras.receipt,
@@ -110,6 +111,7 @@ impl Engine {
                     transition.clear_timers = true;
                     transition.timers.clear();
                 }
+                // Counters are changed by the extras, the state by itself.
                 Effect::Accept
                 | Effect::Reject { .. }
                 | Effect::Duplicate { .. }
@@ -117,6 +119,19 @@ impl Engine {
                 | Effect::Assign { .. }
                 | Effect::Decline { .. }
                 | Effect::OfferLost { .. }
+                | Effect::Remind { .. }
+                | Effect::Lapse { .. }
+                | Effect::Hold { .. }
+                | Effect::Reserve { .. }
+                | Effect::Release { .. }
+                | Effect::Note { .. }
+                | Effect::Queue { .. }
+                | Effect::Review
+                | Effect::Score { .. }
+                | Effect::Tag { .. }
+                | Effect::Climb { .. }
+                | Effect::Return { .. }
+                | Effect::Close
                 | Effect::GiveUp
                 | Effect::Announce { .. } => {}
             }

@@ -39,6 +39,36 @@ pub struct Capture {
     pub locale: Locale,
     /// When and from where it came.
     pub received: Received,
+    /// What came of asking others for more about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrichment: Vec<Enrichment>,
+}
+
+/// What came of one step of enrichment. What it answered stands in the capture's fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Enrichment {
+    /// The name of the enricher.
+    pub name: String,
+    /// What came of it.
+    pub outcome: EnrichmentOutcome,
+    /// How many milliseconds it took.
+    pub millis: u64,
+}
+
+/// What came of a step of enrichment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnrichmentOutcome {
+    /// It has answered.
+    Answered,
+    /// It had not answered in time.
+    TooLate,
+    /// It has failed.
+    Failed,
+    /// This program has no enricher of that name.
+    Missing,
+    /// The lead was not one to ask about.
+    NotAsked,
 }
 
 /// The circumstances of a capture.

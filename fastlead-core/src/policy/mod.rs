@@ -1,8 +1,12 @@
 //! What a project wants to happen to its leads, as versioned data.
 
 mod condition;
+mod ladder;
 mod read;
+mod route;
 mod sample;
+mod screen;
+mod target;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -13,13 +17,18 @@ pub use condition::{
     Comparison, Condition, ConditionError, ConditionInput, Fact, Field, FieldKind, History, Number,
     SourceFacts, Value,
 };
+pub use ladder::{EscalationStep, LadderAction, LadderClock};
+pub use route::{OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
+pub use screen::{EnrichStep, Review, Score, ScoreBand, ScoreRule, Screening, Spam, SpamCheck};
+pub use target::{Away, Cap, Destination, Target};
 pub(crate) use validate::nearest;
 pub use validate::{PolicyFault, known_variables};
 
 use crate::delivery::RetrySchedule;
 use crate::id::PolicyId;
 use crate::message::MessageClass;
-use crate::message::{Locale, Recipient, url_text::HttpUrl};
+use crate::message::url_text::HttpUrl;
+use crate::schedule::{WorkingHours, Zone};
 use crate::template::Template;
 use crate::text::Overflow;
 
@@ -42,6 +51,34 @@ pub struct Policy {
     /// When a repeated capture counts as the same lead. Absent: every capture is a lead.
     #[serde(default)]
     pub dedupe: Option<Dedupe>,
+    /// The IANA time zone of local days and hours. Default `Europe/Moscow`.
+    #[serde(default = "moscow", skip_serializing_if = "is_moscow")]
+    pub timezone: Zone,
+    /// When the project works: what rungs with the clock `business` go by. Absent: always.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hours: Option<WorkingHours>,
+    /// After how many days without a lead of theirs a person's earlier leads are forgotten by
+    /// `history.leads`. Default 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_days: Option<u32>,
+    /// How many leads the project hands out in a period of its own time zone, of all sources or one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub caps: Vec<Cap>,
+    /// Programs that are asked for more about a lead before it is decided upon, one after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enrich: Vec<EnrichStep>,
+    /// What is taken for spam. Absent: nothing but what `accept` refuses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spam: Option<Spam>,
+    /// How likely a lead is worth the work. Absent: leads have no score.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<Score>,
+    /// Leads that a person looks at before they are handed out. Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub review: Option<Review>,
+    /// Whether and when a buyer can give a lead back. Absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub returns: Option<Returns>,
     /// Who can be told about a lead, by name.
     pub targets: BTreeMap<String, Target>,
     /// Who gets a lead, and with which words.
@@ -63,6 +100,29 @@ pub struct Policy {
     /// How hard and how long deliveries are tried.
     #[serde(default)]
     pub delivery: DeliveryRules,
+}
+
+/// The zone of a policy that names none.
+fn moscow() -> Zone {
+    "Europe/Moscow".parse().unwrap_or_default()
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_moscow(zone: &Zone) -> bool {
+    *zone == moscow()
+}
+
+/// Whether and when a buyer can give a lead back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Returns {
+    /// Within how many days after it was accepted.
+    pub within_days: u32,
+    /// The reasons that are taken: stable codes of `a-z`, `0-9` and `_`, such as `wrong_number`.
+    pub reasons: Vec<String>,
+    /// Whether the lead is then offered to others. Default no.
+    #[serde(default)]
+    pub resell: bool,
 }
 
 /// A reason to refuse a lead.
@@ -113,74 +173,6 @@ pub enum DedupeScope {
     Project,
     /// The same workspace.
     Workspace,
-}
-
-/// Somebody who can be told about a lead: a manager, a team chat, later a buyer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// What people call it.
-    pub display_name: String,
-    /// The language it reads.
-    #[serde(default)]
-    pub locale: Locale,
-    /// Where it is told. Each destination gets the message.
-    pub destinations: Vec<Destination>,
-}
-
-/// An address on a channel instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Destination {
-    /// The name of the channel instance.
-    pub channel: String,
-    /// The address there.
-    pub recipient: Recipient,
-    /// Instead of the project's retry schedule.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry: Option<RetrySchedule>,
-}
-
-/// Who gets a lead.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(tag = "strategy", rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Route {
-    /// Every target at once; the first that accepts has it.
-    Broadcast {
-        /// Names of targets.
-        targets: Vec<String>,
-        /// Name of the template.
-        template: String,
-    },
-}
-
-impl Route {
-    /// The targets that this route may choose, in its order.
-    pub fn targets(&self) -> &[String] {
-        match self {
-            Self::Broadcast { targets, .. } => targets,
-        }
-    }
-
-    /// The template of the offer.
-    pub fn template(&self) -> &str {
-        match self {
-            Self::Broadcast { template, .. } => template,
-        }
-    }
-}
-
-/// One rung of the ladder: who is told when nobody has accepted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EscalationStep {
-    /// How many seconds after the step before (the first: after the capture).
-    pub after_secs: u64,
-    /// Names of the targets that are told now.
-    pub targets: Vec<String>,
-    /// Name of the template.
-    pub template: String,
 }
 
 /// An answer to the visitor.
@@ -244,6 +236,12 @@ pub enum LeadEventType {
     /// The ladder ended and nobody had accepted.
     #[serde(rename = "lead.unanswered")]
     Unanswered,
+    /// A buyer has given a lead back.
+    #[serde(rename = "lead.returned")]
+    Returned,
+    /// The work on a lead is done.
+    #[serde(rename = "lead.closed")]
+    Closed,
 }
 
 impl LeadEventType {
@@ -253,6 +251,8 @@ impl LeadEventType {
             Self::Created => "lead.created",
             Self::Accepted => "lead.accepted",
             Self::Unanswered => "lead.unanswered",
+            Self::Returned => "lead.returned",
+            Self::Closed => "lead.closed",
         }
     }
 }
@@ -288,6 +288,16 @@ impl Default for DeliveryRules {
 }
 
 impl Policy {
+    /// Whether a condition anywhere in it looks at this.
+    pub fn reads(&self, fact: Fact) -> bool {
+        let accept = self.accept.iter().map(|rule| &rule.reject_if);
+        let route = self.route.rules.iter().filter_map(|rule| rule.when.as_ref());
+        let review = self.review.iter().filter_map(|review| review.when.as_ref());
+        let score = self.score.iter().flat_map(|score| &score.rules).map(|rule| &rule.when);
+        let enrich = self.enrich.iter().filter_map(|step| step.when.as_ref());
+        accept.chain(route).chain(review).chain(score).chain(enrich).any(|condition| condition.reads(fact))
+    }
+
     /// The JSON Schema of a policy document, for editors.
     pub fn schema() -> schemars::Schema {
         schemars::schema_for!(Self)

@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod enricher;
 mod journal;
 mod store;
 
@@ -12,6 +13,7 @@ pub use catalog::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,
 };
+pub use enricher::Enricher;
 pub use journal::{
     AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
     PageRequest, Purged, QueueDepth, Recovered, StoredEvent,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::channel::InboundEvent;
-use crate::decide::{Event, LeadState, TimerName, Trace, UniqueKey};
+use crate::decide::{Counter, CounterId, Event, LeadState, TimerName, Trace, UniqueKey};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
 use crate::error::Result;
 use crate::id::{
@@ -32,6 +32,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Checks in this order, and refuses at the first that fails, changing nothing: the
     ///   settlement's lease; the receipt; the inbound event; the fired timer's lease; the idempotency key; the
     ///   guard; the reservations.
+    /// * Counters of concurrent transitions are settled in one order: those within the limit pass.
     /// * Two transitions that would both pass alone but not together: exactly one passes.
     /// * [`Refusal::Contended`] says that another one is being decided right now; committing the
     ///   same transition again will get a definite answer.
@@ -76,6 +77,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
     /// or a timer becomes due. `now` itself where something is claimable already.
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
+
+    /// What counters say at `now`, in the order of `ids`. One that does not exist, or is forgotten, says
+    /// nothing.
+    async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>>;
+
+    /// Leads of a project that wait in the queue, those with an id after `after`, oldest first.
+    ///
+    /// # Behavior
+    /// * A lead waits where its [`LeadState::status`] is [`crate::decide::LeadStatus::Queued`].
+    async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>>;
 
     /// A lead with its state and first capture.
     async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>>;
@@ -179,9 +190,23 @@ pub enum Guard {
 }
 
 /// Something that only one lead may have, or only so many.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reservation {
+    /// A counter goes up, where it stays within its limit, or down. At most one of a transition's
+    /// reservations names a counter.
+    Counter {
+        /// Which.
+        id: CounterId,
+        /// By how much. It never goes below 0.
+        amount: i64,
+        /// Its highest value: checked where `amount` is above 0.
+        limit: Option<i64>,
+        /// What is noted with it, instead of what was noted before.
+        note: Option<String>,
+        /// From which moment on it is 0 again and may be forgotten; `None` leaves that as it was.
+        until: Option<Timestamp>,
+    },
     /// No other lead may hold the key before `until`.
     Unique {
         /// The key.
@@ -259,6 +284,13 @@ pub enum Refusal {
     Stale,
     /// Another lead holds a unique key; decide again knowing so.
     Duplicate(LeadId),
+    /// A counter would go beyond its limit; decide again knowing its value.
+    CapFull {
+        /// Which.
+        id: CounterId,
+        /// What it says, those of this group who came before included.
+        counter: Counter,
+    },
     /// The idempotency key was used for the same request: repeat the answer.
     Replayed(CaptureAnswer),
     /// The idempotency key was used for another request.

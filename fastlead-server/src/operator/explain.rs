@@ -253,7 +253,13 @@ mod tests {
     use super::*;
 
     fn step(rule: &str, subject: Option<&str>, verdict: Verdict, reason: Option<Reason>) -> TraceStep {
-        TraceStep { rule: rule.to_owned(), subject: subject.map(str::to_owned), verdict, reason }
+        TraceStep {
+            rule: rule.to_owned(),
+            subject: subject.map(str::to_owned),
+            verdict,
+            reason,
+            candidates: Vec::new(),
+        }
     }
 
     #[test]

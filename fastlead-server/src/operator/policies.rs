@@ -116,7 +116,7 @@ pub(crate) async fn validate_policy(
 }
 
 fn faults(app: &App, operator: &Operator, policy: &Policy) -> Result<(), Vec<PolicyFault>> {
-    policy.validate(&app.engine.directory().capabilities(operator.workspace_id))
+    policy.validate(&app.engine.directory().capabilities(operator.workspace_id), app.engine.clock().now())
 }
 
 /// The published versions of a project's policy, newest first.

@@ -1,6 +1,6 @@
 //! Decisions: all checks, then all changes, under one lock.
 
-use fastlead_core::decide::Event;
+use fastlead_core::decide::{CounterId, Event};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Purpose};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::port::{
@@ -62,8 +62,13 @@ impl Data {
             self.cancel_offers(lead_id, at);
         }
         for reservation in transition.reservations {
-            if let Reservation::Unique { key, until } = reservation {
-                self.unique.insert(key, (lead_id, until));
+            match reservation {
+                Reservation::Unique { key, until } => drop(self.unique.insert(key, (lead_id, until))),
+                Reservation::Counter { id, amount, note, until, .. } => {
+                    let counter = self.counters.remove(&id).unwrap_or_default();
+                    self.counters.insert(id, counter.changed(amount, note.as_deref(), until, at));
+                }
+                _ => {}
             }
         }
         if let Some(record) = transition.idempotency {
@@ -124,13 +129,26 @@ impl Data {
         if !fits || self.event_ids.contains(&transition.event_id) {
             return Some(Refusal::Stale);
         }
-        transition.reservations.iter().find_map(|reservation| match reservation {
+        let unique = transition.reservations.iter().find_map(|reservation| match reservation {
             Reservation::Unique { key, .. } => self
                 .unique
                 .get(key)
                 .filter(|(lead, until)| *until > transition.at && *lead != transition.lead_id)
                 .map(|(lead, _)| Refusal::Duplicate(*lead)),
             _ => None,
+        });
+        unique.or_else(|| {
+            transition.reservations.iter().find_map(|reservation| {
+                let counter = |id: &CounterId| self.counters.get(id).cloned().unwrap_or_default();
+                match reservation {
+                    Reservation::Counter { id, amount, limit: Some(limit), .. } => {
+                        let counter = counter(id).at(transition.at);
+                        let over = *amount > 0 && counter.value.saturating_add(*amount) > *limit;
+                        over.then_some(Refusal::CapFull { id: *id, counter })
+                    }
+                    _ => None,
+                }
+            })
         })
     }
 

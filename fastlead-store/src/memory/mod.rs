@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastlead_core::channel::InboundEvent;
-use fastlead_core::decide::{TimerName, UniqueKey};
+use fastlead_core::decide::{Counter, CounterId, TimerName, UniqueKey};
 use fastlead_core::delivery::{Attempt, Delivery, Lease, Scope};
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, EventId, LeadId, PolicyId, ProjectId, SourceId, TimerId, UserId,
@@ -38,6 +38,7 @@ struct Data {
     deliveries: BTreeMap<DeliveryId, Row>,
     timers: BTreeMap<TimerId, Timer>,
     unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
+    counters: HashMap<CounterId, Counter>,
     idempotency: HashMap<(SourceId, [u8; 16]), Used>,
     inbound: BTreeMap<u64, Inbound>,
     inbound_keys: HashMap<(ChannelId, String), u64>,

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase};
+use fastlead_core::decide::{Counter, CounterId, LeadStatus};
+use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
@@ -155,6 +156,20 @@ impl Store for MemoryStore {
             .filter_map(|row| row.claimable().map(|(_, since)| since));
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
         Ok(deliveries.chain(timers).min().map(|due| due.max(now)))
+    }
+
+    async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
+        let data = self.lock();
+        Ok(ids.iter().map(|id| data.counters.get(id).cloned().unwrap_or_default().at(now)).collect())
+    }
+
+    async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {
+        let data = self.lock();
+        let waits = |lead: &&LeadRecord| {
+            lead.scope == scope && lead.state.status == LeadStatus::Queued && Some(lead.id) > after
+        };
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        Ok(data.leads.values().filter(waits).map(|lead| lead.id).take(limit).collect())
     }
 
     async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {

@@ -15,6 +15,7 @@ BEGIN IMMEDIATE;
 DELETE FROM idempotency WHERE (source_id, key) IN
   (SELECT source_id, key FROM idempotency WHERE until <= $1 ORDER BY until LIMIT $2);
 DELETE FROM unique_keys WHERE key IN (SELECT key FROM unique_keys WHERE until <= $1 ORDER BY until LIMIT $2);
+DELETE FROM counters WHERE key IN (SELECT key FROM counters WHERE until <= $1 ORDER BY until LIMIT $2);
 COMMIT";
 
 /// When to look again, by the clock of the decisions.

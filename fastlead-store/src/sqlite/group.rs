@@ -4,112 +4,121 @@
 //! group makes one call to look and one to write. Each list of rows is two parameters, see [`super::list`];
 //! a parameter `$n` keeps its number in every statement of a text.
 
-use fastlead_core::decide::UniqueKey;
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
 use fastlead_core::port::{Beginning, Guard, Receipt, Reservation, Settled, Settlement, Transition};
+use fastlead_core::time::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
+use super::counters::counter;
 use super::fault::unreadable;
 use super::list::{List, id, int, maybe_id, maybe_int, maybe_text, text};
-use super::resolve::{Facts, Used, unique_keys};
+use super::resolve::{Facts, Used, counter_ids, unique_keys};
 use super::rows::{self, integer, json, uuid};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
 pub(super) const LOOK: &str = concat!(
     "\nBEGIN IMMEDIATE;
-SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL
+SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL, NULL, NULL
   FROM json_each($1) j CROSS JOIN leads l ON l.id = ",
-    id!("$9", 0),
-    "
-UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL
-  FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = ",
     id!("$10", 0),
     "
-UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer
-  FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = ",
+UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL, NULL, NULL
+  FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = ",
     id!("$11", 0),
-    " AND i.key = ",
-    id!("$11", 1),
     "
-UNION ALL SELECT 4, d.id, d.lease_token, NULL, 0, NULL
-  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
+UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer, NULL, NULL
+  FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = ",
     id!("$12", 0),
-    " WHERE d.lease_token NOTNULL
-UNION ALL SELECT 4, t.id, t.lease_token, NULL, 0, NULL
-  FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
+    " AND i.key = ",
+    id!("$12", 1),
+    "
+UNION ALL SELECT 4, d.id, d.lease_token, NULL, 0, NULL, NULL, NULL
+  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
     id!("$13", 0),
-    " WHERE t.lease_token NOTNULL
-UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id
-  FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = ",
+    " WHERE d.lease_token NOTNULL
+UNION ALL SELECT 4, t.id, t.lease_token, NULL, 0, NULL, NULL, NULL
+  FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
     id!("$14", 0),
+    " WHERE t.lease_token NOTNULL
+UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id, NULL, NULL
+  FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = ",
+    id!("$15", 0),
     " AND i.provider_event_id = ",
-    text!("$14", 1),
+    text!("$15", 1),
     "
   WHERE i.done = 0
-UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL
+UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL, NULL, NULL
   FROM json_each($7) j CROSS JOIN events e ON e.id = ",
-    id!("$15", 0),
+    id!("$16", 0),
     "
-UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL
+UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL, NULL, NULL
   FROM json_each($8) j CROSS JOIN deliveries d ON d.id = ",
-    id!("$16", 0)
+    id!("$17", 0),
+    "
+UNION ALL SELECT 8, c.key, NULL, NULL, c.value, c.note, c.last_at, c.until
+  FROM json_each($9) j CROSS JOIN counters c ON c.key = ",
+    id!("$18", 0)
 );
 
 /// How many lists [`LOOK`] takes.
-const QUESTIONS: usize = 8;
+const QUESTIONS: usize = 9;
 
 macro_rules! write {
     () => {
         concat!(
             "\nUPDATE deliveries SET
-    checks = CASE WHEN ", int!("$16", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$16", 7), " = 0)) THEN 0 ELSE checks END,
-    state = ", int!("$16", 1), ", reason = ", maybe_text!("$16", 2), ", due_at = coalesce(", maybe_int!("$16", 3), ", due_at),
-    updated_at = ", int!("$16", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$16", 5), "),
-    parts_sent = coalesce(", maybe_int!("$16", 6), ", parts_sent), uncertain = ", int!("$16", 7), ",
-    provider_message_id = coalesce(", maybe_text!("$16", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL
-  FROM json_each($1) j WHERE deliveries.id = ", id!("$16", 0), ";
+    checks = CASE WHEN ", int!("$17", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$17", 7), " = 0)) THEN 0 ELSE checks END,
+    state = ", int!("$17", 1), ", reason = ", maybe_text!("$17", 2), ", due_at = coalesce(", maybe_int!("$17", 3), ", due_at),
+    updated_at = ", int!("$17", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$17", 5), "),
+    parts_sent = coalesce(", maybe_int!("$17", 6), ", parts_sent), uncertain = ", int!("$17", 7), ",
+    provider_message_id = coalesce(", maybe_text!("$17", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL
+  FROM json_each($1) j WHERE deliveries.id = ", id!("$17", 0), ";
 INSERT INTO attempts
-  SELECT ", id!("$17", 0), ",
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$17", 0), "), 0), ", text!("$17", 1), "
+  SELECT ", id!("$18", 0), ",
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$18", 0), "), 0), ", text!("$18", 1), "
   FROM json_each($2) j;
-DELETE FROM timers WHERE id IN (SELECT ", id!("$18", 0), " FROM json_each($3) j);
+DELETE FROM timers WHERE id IN (SELECT ", id!("$19", 0), " FROM json_each($3) j);
 UPDATE inbound SET done = 1 FROM json_each($4) j
-  WHERE channel_id = ", id!("$19", 0), " AND provider_event_id = ", text!("$19", 1), ";
-DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$20", 0), " FROM json_each($5) j);
+  WHERE channel_id = ", id!("$20", 0), " AND provider_event_id = ", text!("$20", 1), ";
+DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$21", 0), " FROM json_each($5) j);
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
-  SELECT ", id!("$21", 0), ", ", id!("$21", 1), ", ", id!("$21", 2), ", ", id!("$21", 3), ", ", text!("$21", 4), ", ", int!("$21", 5), "
+  SELECT ", id!("$22", 0), ", ", id!("$22", 1), ", ", id!("$22", 2), ", ", id!("$22", 3), ", ", text!("$22", 4), ", ", int!("$22", 5), "
   FROM json_each($6) j;
-UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = ", int!("$29", 1), ", updated_at = ", int!("$29", 1), "
-  FROM json_each($14) j WHERE deliveries.id = ", id!("$29", 0), ";
-UPDATE deliveries SET state = ", int!("$30", 1), ", reason = ", maybe_text!("$30", 2), ", uncertain = 0,
-    updated_at = max(updated_at, ", int!("$30", 3), "), lease_token = NULL, lease_until = NULL
-  FROM json_each($15) j WHERE deliveries.id = ", id!("$30", 0), ";
-UPDATE deliveries SET state = 15, updated_at = ", int!("$22", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
-  WHERE deliveries.lead_id = ", id!("$22", 0), " AND state = 0 AND purpose = 'offer';
+UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = ", int!("$30", 1), ", updated_at = ", int!("$30", 1), "
+  FROM json_each($14) j WHERE deliveries.id = ", id!("$30", 0), ";
+UPDATE deliveries SET state = ", int!("$31", 1), ", reason = ", maybe_text!("$31", 2), ", uncertain = 0,
+    updated_at = max(updated_at, ", int!("$31", 3), "), lease_token = NULL, lease_until = NULL
+  FROM json_each($15) j WHERE deliveries.id = ", id!("$31", 0), ";
+UPDATE deliveries SET state = 15, updated_at = ", int!("$23", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
+  WHERE deliveries.lead_id = ", id!("$23", 0), " AND state = 0 AND purpose = 'offer';
 INSERT INTO unique_keys
-  SELECT ", id!("$23", 0), ", ", id!("$23", 1), ", ", int!("$23", 2), " FROM json_each($8) j WHERE true
+  SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", int!("$24", 2), " FROM json_each($8) j WHERE true
   ON CONFLICT (key) DO UPDATE SET lead_id = excluded.lead_id, until = excluded.until;
+INSERT OR REPLACE INTO counters
+  SELECT ", id!("$32", 0), ", ", int!("$32", 1), ", ", maybe_text!("$32", 2), ", ", maybe_int!("$32", 3), ", ", maybe_int!("$32", 4), "
+  FROM json_each($16) j;
 INSERT INTO idempotency
-  SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", id!("$24", 2), ", ", text!("$24", 3), ", ", int!("$24", 4), " FROM json_each($9) j WHERE true
+  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", text!("$25", 3), ", ", int!("$25", 4), " FROM json_each($9) j WHERE true
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
-  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", id!("$25", 3), ", ", int!("$25", 4), ", ", int!("$25", 5), ", ", text!("$25", 6), ", ",
-    maybe_text!("$25", 7), ", ", id!("$25", 8), ", ", int!("$25", 9), ", ", text!("$25", 10), "
+  SELECT ", id!("$26", 0), ", ", id!("$26", 1), ", ", id!("$26", 2), ", ", id!("$26", 3), ", ", int!("$26", 4), ", ", int!("$26", 5), ", ", text!("$26", 6), ", ",
+    maybe_text!("$26", 7), ", ", id!("$26", 8), ", ", int!("$26", 9), ", ", text!("$26", 10), "
   FROM json_each($10) j;
-UPDATE leads SET version = ", int!("$26", 1), ", status = ", text!("$26", 2), ", assigned_to = ", maybe_text!("$26", 3), ", state = ", text!("$26", 4), "
-  FROM json_each($11) j WHERE leads.id = ", id!("$26", 0), ";
+UPDATE leads SET version = ", int!("$27", 1), ", status = ", text!("$27", 2), ", assigned_to = ", maybe_text!("$27", 3), ", state = ", text!("$27", 4), "
+  FROM json_each($11) j WHERE leads.id = ", id!("$27", 0), ";
 INSERT INTO events
-  SELECT ", id!("$27", 0), ", ", id!("$27", 1), ", ", id!("$27", 2), ", ", int!("$27", 3), ", ", text!("$27", 4), ", ", text!("$27", 5), "
+  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", int!("$28", 3), ", ", text!("$28", 4), ", ", text!("$28", 5), "
   FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
-  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", maybe_id!("$28", 3), ", ", id!("$28", 4), ", ", text!("$28", 5), ", ",
-    int!("$28", 6), ", ", int!("$28", 7), ", ", int!("$28", 8), ", ", int!("$28", 9), ", ", int!("$28", 7), ", ", int!("$28", 6), ", 0, 0, 0,
-    CASE WHEN ", int!("$28", 6), " = 1 THEN ", int!("$28", 7), " END, ", maybe_id!("$28", 10), ", ", maybe_id!("$28", 11), ", ", maybe_int!("$28", 12), ", ", text!("$28", 13), "
+  SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", maybe_id!("$29", 3), ", ", id!("$29", 4), ", ", text!("$29", 5), ", ",
+    int!("$29", 6), ", ", int!("$29", 7), ", ", int!("$29", 8), ", ", int!("$29", 9), ", ", int!("$29", 7), ", ", int!("$29", 6), ", 0, 0, 0,
+    CASE WHEN ", int!("$29", 6), " = 1 THEN ", int!("$29", 7), " END, ", maybe_id!("$29", 10), ", ", maybe_id!("$29", 11), ", ", maybe_int!("$29", 12), ", ", text!("$29", 13), "
   FROM json_each($13) j"
         )
     };
@@ -121,7 +130,7 @@ pub(super) const WRITE: &str = write!();
 pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
 
 /// How many lists [`WRITE`] takes.
-const CHANGES: usize = 15;
+const CHANGES: usize = 16;
 
 /// What is asked of the facts.
 #[derive(Debug, Default)]
@@ -138,6 +147,9 @@ impl Questions {
         self.lists[0].row(1).id(transition.lead_id.as_uuid()).end()?;
         for key in unique_keys(transition) {
             self.lists[1].row(1).id(Uuid::from_bytes(key.0)).end()?;
+        }
+        for id in counter_ids(transition) {
+            self.lists[8].row(1).id(Uuid::from_bytes(id.0)).end()?;
         }
         if let Some(record) = &transition.idempotency {
             let key = Uuid::from_bytes(record.key);
@@ -201,6 +213,7 @@ pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
             4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
             5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
             6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+            8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
             _ => {
                 let state = DeliveryState::from_number(integer(row, 4)?);
                 let state = state.ok_or_else(|| unreadable("deliveries.state"))?;
@@ -274,6 +287,19 @@ impl Changes {
             Some(attempt) => self.attempt(settlement.delivery_id, attempt),
             None => Ok(()),
         }
+    }
+
+    /// What a counter says after the whole group.
+    pub(super) fn counter(&mut self, id: CounterId, counter: &Counter) -> Result<()> {
+        let millis = |at: Option<Timestamp>| at.map(|at| at.timestamp_millis());
+        self.lists[15]
+            .row(5)
+            .id(Uuid::from_bytes(id.0))
+            .int(counter.value)
+            .maybe_text(counter.note.as_deref())
+            .maybe_int(millis(counter.last_at))
+            .maybe_int(millis(counter.until))
+            .end()
     }
 
     pub(super) fn beginning(&mut self, beginning: &Beginning) -> Result<()> {

@@ -4,6 +4,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod counters;
 mod fault;
 mod forget;
 mod group;
@@ -29,7 +30,8 @@ use fault::failed;
 use writer::Writer;
 
 /// The versions of the database, oldest first. A released one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("addresses.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("schema.sql"), include_str!("addresses.sql"), include_str!("counters.sql")];
 
 /// Where the database is and how it is opened.
 #[derive(Debug, Clone)]

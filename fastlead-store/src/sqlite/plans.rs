@@ -7,6 +7,7 @@ use fastlead_core::time::epoch;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::addresses::SUPPRESSIONS;
+use super::counters::{COUNTERS, WAITING};
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
@@ -50,10 +51,12 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let texts = [LOOK, WRITE, FORGET].into_iter().flat_map(|text| text.split(";\n"));
     let group = texts.filter(|statement| !ends.contains(statement));
     let mut statements: Vec<String> = group.map(str::to_owned).collect();
-    assert_eq!(statements.len(), 18);
+    assert_eq!(statements.len(), 20);
     statements.extend(
         [
             BUSY,
+            COUNTERS,
+            WAITING,
             CLAIM_TIMERS,
             LEADS,
             EVENTS,

@@ -1,8 +1,8 @@
 //! Which members of a group may be applied. Pure: facts in, verdicts out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fastlead_core::decide::UniqueKey;
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use fastlead_core::port::{CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition};
@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub inbound: HashSet<(ChannelId, String)>,
     /// Events that are in some lead's history already.
     pub events: HashSet<EventId>,
+    /// What counters say, the changes of earlier members included.
+    pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
 }
@@ -45,6 +47,7 @@ struct Taken {
     deliveries: HashSet<DeliveryId>,
     timers: HashSet<TimerId>,
     inbound: HashSet<(ChannelId, String)>,
+    counters: BTreeSet<CounterId>,
 }
 
 /// Decides member after member, in the order of arrival.
@@ -86,7 +89,20 @@ impl Resolver {
             .idempotency
             .extend(transition.idempotency.as_ref().map(|record| (transition.source_id, record.key)));
         taken.unique.extend(unique_keys(transition));
+        for reservation in &transition.reservations {
+            if let Reservation::Counter { id, amount, note, until, .. } = reservation {
+                let counter = self.facts.counters.remove(id).unwrap_or_default();
+                let counter = counter.changed(*amount, note.as_deref(), *until, transition.at);
+                self.facts.counters.insert(*id, counter);
+                self.taken.counters.insert(*id);
+            }
+        }
         Ok(())
+    }
+
+    /// The counters that members have changed, as they are after all of them.
+    pub(super) fn counters(&self) -> impl Iterator<Item = (CounterId, &Counter)> {
+        self.taken.counters.iter().filter_map(|id| Some((*id, self.facts.counters.get(id)?)))
     }
 
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {
@@ -148,7 +164,19 @@ impl Resolver {
             }
             contended(self.taken.unique.contains(&key))?;
         }
-        Ok(())
+        transition
+            .reservations
+            .iter()
+            .find_map(|reservation| self.over(reservation, transition.at))
+            .map_or(Ok(()), Err)
+    }
+
+    /// Who comes first in the group is within the limit.
+    fn over(&self, reservation: &Reservation, at: Timestamp) -> Option<Refusal> {
+        let Reservation::Counter { id, amount, limit: Some(limit), .. } = reservation else { return None };
+        let counter = self.facts.counters.get(id).cloned().unwrap_or_default().at(at);
+        let over = *amount > 0 && counter.value.saturating_add(*amount) > *limit;
+        over.then_some(Refusal::CapFull { id: *id, counter })
     }
 
     fn replayed(
@@ -167,6 +195,13 @@ impl Resolver {
             Refusal::KeyReused
         })
     }
+}
+
+pub(super) fn counter_ids(transition: &Transition) -> impl Iterator<Item = CounterId> {
+    transition.reservations.iter().filter_map(|reservation| match reservation {
+        Reservation::Counter { id, .. } => Some(*id),
+        _ => None,
+    })
 }
 
 pub(super) fn unique_keys(transition: &Transition) -> impl Iterator<Item = UniqueKey> {

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::Event;
+use fastlead_core::decide::{Counter, CounterId, Event};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
@@ -210,6 +210,14 @@ impl Store for SqliteStore {
             .await;
         let row = row.map_err(|error| failed("next due", &error))?;
         Ok(rows::optional_moment(&row, 0)?.map(|due| due.max(now)))
+    }
+
+    async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
+        self.read_counters(&ids, now).await
+    }
+
+    async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {
+        self.read_waiting(scope, after, limit).await
     }
 
     async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {

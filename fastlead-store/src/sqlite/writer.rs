@@ -337,6 +337,7 @@ fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<V
     let mut resolver = Resolver::new(facts(rows)?);
     let mut changes = Changes::default();
     let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
+    resolver.counters().try_for_each(|(id, counter)| changes.counter(id, counter))?;
     Ok((verdicts, changes))
 }
 

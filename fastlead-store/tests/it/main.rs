@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod broken_store;
+mod distribution;
 mod lease;
 mod memory;
 mod sqlite;

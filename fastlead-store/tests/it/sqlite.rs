@@ -123,6 +123,7 @@ impl Site {
             subject: Some("anna".to_owned()),
             verdict: Verdict::Chosen,
             reason: Some(Reason::ConditionHeld),
+            candidates: Vec::new(),
         }
     }
 
@@ -143,6 +144,7 @@ impl Site {
             consents: Vec::new(),
             locale: Locale::Ru,
             received: Received::at(now),
+            enrichment: Vec::new(),
         };
         let mut trace = Trace::new(self.policy);
         trace.steps = ["dedupe", "route.targets[0]", "route.targets[0].destinations[0]", "escalation[0]"]

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery};
+use fastlead_core::decide::{Counter, CounterId};
+use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord, InboundRef,
-    LeadRecord, Receipt, SettleOutcome, Settled, Settlement, Store, Transition,
+    LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -31,6 +32,9 @@ flaws! {
     IgnoresLeaseTokens
     ForgetsUniqueKeys
     ForgetsIdempotencyKeys
+    ForgetsLimits
+    KeepsWhatIsGivenBack
+    ForgetsWhoWaits
     LosesDeliveries
     LeasesTwice
     ForgetsOrder
@@ -119,7 +123,19 @@ impl Store for BrokenStore {
             self.worsen(settlement);
         }
         match self.flaw {
-            Flaw::ForgetsUniqueKeys => transition.reservations.clear(),
+            Flaw::ForgetsUniqueKeys => {
+                transition.reservations.retain(|taken| !matches!(taken, Reservation::Unique { .. }));
+            }
+            Flaw::ForgetsLimits => {
+                for reservation in &mut transition.reservations {
+                    if let Reservation::Counter { limit, .. } = reservation {
+                        *limit = None;
+                    }
+                }
+            }
+            Flaw::KeepsWhatIsGivenBack => transition
+                .reservations
+                .retain(|taken| !matches!(taken, Reservation::Counter { amount, .. } if *amount < 0)),
             Flaw::ForgetsIdempotencyKeys => transition.idempotency = None,
             Flaw::LosesDeliveries => drop(transition.deliveries.pop()),
             Flaw::FiresTimersAgain => transition.fired = None,
@@ -193,6 +209,17 @@ impl Store for BrokenStore {
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
         self.inner.next_due(now, channels).await
+    }
+
+    async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
+        self.inner.counters(ids, now).await
+    }
+
+    async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {
+        if self.has(Flaw::ForgetsWhoWaits) {
+            return self.inner.waiting(scope, None, limit).await;
+        }
+        self.inner.waiting(scope, after, limit).await
     }
 
     async fn lead(&self, mut workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {

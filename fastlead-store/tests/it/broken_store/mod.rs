@@ -61,6 +61,11 @@ caught! {
     a_forgotten_idempotency_key: ForgetsIdempotencyKeys by
         a_key_repeats_its_answer_until_its_moment a_repeated_request_is_recognised_first
         concurrent_requests_get_one_answer answers_survive_a_restart;
+    a_limit_that_does_not_hold: ForgetsLimits by
+        a_full_counter_refuses_and_says_its_value of_two_hundred_concurrent_leads_twenty_fit_a_limit;
+    a_counter_that_only_grows: KeepsWhatIsGivenBack by
+        a_counter_counts_and_never_goes_below_nothing a_full_counter_refuses_and_says_its_value;
+    a_queue_without_an_order: ForgetsWhoWaits by waiting_leads_are_listed_oldest_first;
     a_lost_delivery: LosesDeliveries by
         a_new_lead_reads_back_with_its_work cancelled_offers_are_not_sent random_histories_fit_the_model;
     work_leased_to_two: LeasesTwice by

@@ -31,6 +31,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod counters;
 mod decisions;
 mod harness;
 mod idempotency;
@@ -65,6 +66,11 @@ pub mod checks {
     pub use super::catalog::{
         concurrent_policies_get_versions_of_their_own, names_and_keys_are_unique, policies_have_versions,
         putting_a_channel_keeps_its_status, the_catalog_reads_back,
+    };
+    pub use super::counters::{
+        a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
+        a_full_counter_refuses_and_says_its_value, counters_survive_a_restart,
+        of_two_hundred_concurrent_leads_twenty_fit_a_limit, waiting_leads_are_listed_oldest_first,
     };
     pub use super::decisions::{
         a_settlement_stands_and_falls_with_its_decision, a_timer_fires_once, cancelled_offers_are_not_sent,
@@ -135,6 +141,12 @@ macro_rules! __for_each_store_check {
             the_holder_may_take_its_key_again
             one_of_several_keys_is_enough
             of_a_thousand_concurrent_leads_one_gets_the_key
+            a_counter_counts_and_never_goes_below_nothing
+            a_counter_is_forgotten_at_its_moment
+            a_full_counter_refuses_and_says_its_value
+            of_two_hundred_concurrent_leads_twenty_fit_a_limit
+            counters_survive_a_restart
+            waiting_leads_are_listed_oldest_first
             a_key_repeats_its_answer_until_its_moment
             a_repeated_request_is_recognised_first
             concurrent_requests_get_one_answer

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fastlead_core::contact::{Contact, Phone};
 use fastlead_core::decide::{
-    Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
+    CounterId, Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
 };
 use fastlead_core::delivery::{
     Attempt, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease, NewDelivery, OrderKey,
@@ -175,6 +175,7 @@ impl Tenant {
             subject: Some("anna".to_owned()),
             verdict: Verdict::Chosen,
             reason: Some(Reason::Answered),
+            candidates: Vec::new(),
         };
         Trace { steps: vec![step], ..Trace::new(self.policy) }
     }
@@ -274,6 +275,7 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         consents: Vec::new(),
         locale: Locale::Ru,
         received: Received::at(now),
+        enrichment: Vec::new(),
     }
 }
 
@@ -283,6 +285,15 @@ pub(super) fn order_key(number: u8) -> OrderKey {
 
 pub(super) fn unique(number: u8, until: Timestamp) -> Reservation {
     Reservation::Unique { key: UniqueKey([number; 16]), until }
+}
+
+pub(super) fn counter_id(number: u8) -> CounterId {
+    CounterId([number; 16])
+}
+
+/// A change of the counter with this number.
+pub(super) fn counter(number: u8, amount: i64, limit: Option<i64>, until: Option<Timestamp>) -> Reservation {
+    Reservation::Counter { id: counter_id(number), amount, limit, note: None, until }
 }
 
 /// The record of a key whose request is told from others by `request`.

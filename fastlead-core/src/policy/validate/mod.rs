@@ -1,12 +1,19 @@
 //! What is wrong with a policy, with the path of each fault and the nearest valid name.
 
+mod route;
+mod screen;
+mod target;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::{Fact, Policy, ReplyTo};
+use super::{Policy, ReplyTo};
 use crate::channel::Capabilities;
 use crate::message::RecipientKind;
+use crate::time::Timestamp;
 
 /// One fault of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -50,22 +57,28 @@ pub const fn known_variables() -> &'static [&'static str] {
 
 /// Longest window, lifetime or delay that a policy may ask for: one year.
 const MAX_SECS: u64 = 366 * 86_400;
-/// What conditions of `accept` cannot be asked about: they would never hold.
-const UNKNOWN_AT_CAPTURE: [Fact; 5] = [Fact::Source, Fact::Time, Fact::Hours, Fact::Score, Fact::History];
 /// Most entries of any list or map.
 const MAX_ENTRIES: usize = 1_000;
 
 impl Policy {
-    /// Checks that the policy can work with `channels`, the workspace's channel instances by name.
+    /// Checks that the policy can work with `channels`, the workspace's channel instances by name, from `now`
+    /// on: hours must open some day, and a calendar must know this year.
     ///
     /// # Errors
     /// Every fault, not just the first.
-    pub fn validate(&self, channels: &BTreeMap<String, Capabilities>) -> Result<(), Vec<PolicyFault>> {
-        let mut check = Check { policy: self, channels, faults: Vec::new() };
+    pub fn validate(
+        &self,
+        channels: &BTreeMap<String, Capabilities>,
+        now: Timestamp,
+    ) -> Result<(), Vec<PolicyFault>> {
+        let mut check = Check { policy: self, channels, now, faults: Vec::new() };
         check.accept();
         check.dedupe();
         check.targets();
+        check.distribution();
+        check.screen();
         check.route();
+        check.ladder();
         check.replies();
         check.webhooks();
         check.templates();
@@ -77,6 +90,7 @@ impl Policy {
 struct Check<'a> {
     policy: &'a Policy,
     channels: &'a BTreeMap<String, Capabilities>,
+    now: Timestamp,
     faults: Vec<PolicyFault>,
 }
 
@@ -87,21 +101,9 @@ impl<'a> Check<'a> {
 
     fn accept(&mut self) {
         for (index, rule) in self.policy.accept.iter().enumerate() {
-            let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-            if rule.code.is_empty() || rule.code.len() > 64 || !rule.code.chars().all(good) {
-                self.fault(
-                    format!("accept[{index}].code"),
-                    "expected 1 to 64 of a-z, 0-9 and _, such as `no_phone`",
-                );
-            }
+            self.code(&format!("accept[{index}].code"), &rule.code);
             let path = format!("accept[{index}].reject_if");
-            self.faults.extend(rule.reject_if.faults(&path));
-            for fact in UNKNOWN_AT_CAPTURE {
-                if rule.reject_if.reads(fact) {
-                    let message = format!("{} is not known when a lead is taken in", fact.name());
-                    self.fault(path.clone(), message);
-                }
-            }
+            self.condition(&path, &rule.reject_if, &[], "");
         }
     }
 
@@ -150,28 +152,6 @@ impl<'a> Check<'a> {
                 }
             }
         }
-    }
-
-    fn route(&mut self) {
-        let policy = self.policy;
-        let route = policy.route.targets();
-        if route.is_empty() {
-            self.fault("route.targets", "expected at least one target, or nobody is told of a lead");
-        }
-        self.target_names("route.targets", route);
-        self.template_name("route.template", policy.route.template());
-        for (index, step) in policy.escalation.iter().enumerate() {
-            let path = format!("escalation[{index}]");
-            if step.after_secs == 0 {
-                self.fault(format!("{path}.after_secs"), "expected at least 1 second");
-            }
-            if step.targets.is_empty() {
-                self.fault(format!("{path}.targets"), "expected at least one target");
-            }
-            self.target_names(&format!("{path}.targets"), &step.targets);
-            self.template_name(&format!("{path}.template"), &step.template);
-        }
-        self.target_names("alerts", &policy.alerts);
     }
 
     fn replies(&mut self) {

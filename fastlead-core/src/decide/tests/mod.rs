@@ -1,3 +1,13 @@
+mod caps;
+mod hours;
+mod ladder;
+mod returns;
+mod rotation;
+mod screen;
+mod sticky;
+mod waiting;
+mod world;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -43,7 +53,7 @@ fn capture(phone: &str) -> Capture {
 fn snapshot() -> Snapshot {
     let facts = |number| ChannelFacts { id: channel(number), paused: false };
     let channels = BTreeMap::from([("bot".to_owned(), facts(BOT)), ("sms".to_owned(), facts(SMS))]);
-    Snapshot { channels, duplicate_of: None }
+    Snapshot { channels: Arc::new(channels), ..Snapshot::default() }
 }
 
 fn run(state: &LeadState, snapshot: &Snapshot, event: &Event) -> (LeadState, Decision) {
@@ -53,6 +63,7 @@ fn run(state: &LeadState, snapshot: &Snapshot, event: &Event) -> (LeadState, Dec
         workspace_id: WorkspaceId::from_uuid(Uuid::from_u128(2)),
         project_id: ProjectId::from_uuid(Uuid::from_u128(3)),
         source_id: SourceId::from_uuid(Uuid::from_u128(4)),
+        source: SourceFacts { key: "site", name: "Site" },
         capture: &first,
     };
     let reference = PolicyRef { id: PolicyId::from_uuid(Uuid::from_u128(5)), version: 1 };

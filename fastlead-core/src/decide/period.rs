@@ -1,0 +1,26 @@
+//! Calendar periods of one decision, each computed once.
+
+use crate::schedule::{Per, Period, Zone};
+use crate::time::Timestamp;
+
+/// The periods that one moment belongs to.
+#[derive(Debug)]
+pub(super) struct Periods {
+    at: Timestamp,
+    known: Vec<(Per, Zone, Period)>,
+}
+
+impl Periods {
+    pub(super) const fn at(at: Timestamp) -> Self {
+        Self { at, known: Vec::new() }
+    }
+
+    pub(super) fn of(&mut self, per: Per, zone: Zone) -> &Period {
+        let found = self.known.iter().position(|(p, z, _)| *p == per && *z == zone);
+        let index = found.unwrap_or_else(|| {
+            self.known.push((per, zone, Period::of(per, self.at, zone)));
+            self.known.len() - 1
+        });
+        &self.known[index].2
+    }
+}

@@ -1,0 +1,371 @@
+//! Who gets a lead: the rules in order, until one has somebody for it.
+
+use super::candidate::Candidate;
+use super::facts::RuleQueue;
+use super::strategy::{self, Marks, Window};
+use super::trace::Wait;
+use super::{Decider, Effect, Reason, TimerName, Verdict};
+use crate::policy::{OffHours, RouteOverflow, RouteRule, Strategy, Target};
+use crate::schedule::Per;
+use crate::time::{Timestamp, plus_seconds};
+
+/// For how long a lead may wait in the queue where the rule does not say: a day.
+const QUEUE_SECS: u64 = 86_400;
+
+/// What a route comes to.
+pub(super) enum Plan<'a> {
+    /// These targets are offered the lead.
+    Offer { rule: u32, chosen: Vec<Chosen<'a>> },
+    /// The lead waits, until this moment at the latest; perhaps only because others wait before it.
+    Wait { rule: u32, until: Option<Timestamp>, behind: bool },
+    /// The lead is refused.
+    Reject { code: &'a str },
+    /// No rule has anybody for it.
+    Nobody,
+}
+
+/// A target that was chosen.
+pub(super) struct Chosen<'a> {
+    /// Its place in the rule; `None` where the rule names it for what it cannot place.
+    index: Option<usize>,
+    name: &'a str,
+    target: &'a Target,
+    marks: Marks,
+}
+
+/// What one rule comes to.
+enum Considered<'a> {
+    Chosen(Vec<Chosen<'a>>),
+    Full(Option<Timestamp>),
+    Closed(Option<Timestamp>),
+    Nobody,
+}
+
+impl<'a> Decider<'a> {
+    /// Tries the rules from the one with this index on. Changes nothing but the trace.
+    pub(super) fn plan(&mut self, from: u32) -> Plan<'a> {
+        let policy = self.policy;
+        for (index, rule) in policy.route.rules.iter().enumerate().skip(usize::try_from(from).unwrap_or(0)) {
+            if let Some(when) = &rule.when
+                && !when.holds(&self.input)
+            {
+                let path = self.rule_path(index);
+                self.trace.note(path, None, Verdict::Skipped, Reason::ConditionFailed);
+                continue;
+            }
+            let number = u32::try_from(index).unwrap_or(u32::MAX);
+            match self.consider(index, rule) {
+                Considered::Chosen(_) if self.others_wait(number, rule) => {
+                    return Plan::Wait { rule: number, until: None, behind: true };
+                }
+                Considered::Chosen(chosen) => return Plan::Offer { rule: number, chosen },
+                Considered::Full(until) => match &rule.overflow {
+                    RouteOverflow::Queue => return Plan::Wait { rule: number, until, behind: false },
+                    RouteOverflow::Next => {}
+                    RouteOverflow::Reject(code) => {
+                        let path = format!("{}.overflow", self.rule_path(index));
+                        self.trace.note(path, Some(code), Verdict::Refused, Reason::OverflowReject);
+                        return Plan::Reject { code };
+                    }
+                    RouteOverflow::Target(name) => {
+                        return match self.instead(index, "overflow", name) {
+                            Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
+                            None => Plan::Wait { rule: number, until, behind: false },
+                        };
+                    }
+                },
+                Considered::Closed(until) => match &rule.off_hours {
+                    OffHours::Queue => return Plan::Wait { rule: number, until, behind: false },
+                    OffHours::Skip | OffHours::Ignore => {}
+                    OffHours::Target(name) => {
+                        return match self.instead(index, "off_hours", name) {
+                            Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
+                            None => Plan::Wait { rule: number, until, behind: false },
+                        };
+                    }
+                },
+                Considered::Nobody if rule.overflow == RouteOverflow::Next => {}
+                Considered::Nobody => return Plan::Nobody,
+            }
+            let path = self.rule_path(index);
+            self.trace.note(path, None, Verdict::Skipped, Reason::NextRule);
+        }
+        Plan::Nobody
+    }
+
+    /// Whether leads that came earlier wait for this rule, so that this one must not overtake them.
+    fn others_wait(&self, number: u32, rule: &RouteRule) -> bool {
+        let waits = |queue: &RuleQueue| queue.rule == number && queue.leads > 0;
+        self.state.queued_at.is_none() && rule.queues() && self.snapshot.facts.queues.iter().any(waits)
+    }
+
+    fn rule_path(&self, index: usize) -> String {
+        match self.policy.route.rules.len() {
+            1 => "route".to_owned(),
+            _ => format!("route[{index}]"),
+        }
+    }
+
+    fn consider(&mut self, index: usize, rule: &'a RouteRule) -> Considered<'a> {
+        for (place, name) in rule.targets.iter().enumerate() {
+            if !self.policy.targets.contains_key(name) {
+                let path = format!("{}.targets[{place}]", self.rule_path(index));
+                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
+            }
+        }
+        let candidates = self.candidates(rule);
+        if let Some((reason, until)) = self.project_full() {
+            self.trace.note("caps", None, Verdict::Skipped, reason);
+            return Considered::Full(until);
+        }
+        let window = self.window(rule);
+        let places = match self.owner_place(index, rule, &candidates) {
+            Some(place) => vec![place],
+            None => strategy::choose(rule.strategy, &candidates, window),
+        };
+        self.note_left_out(index, &candidates, &places);
+        if !places.is_empty() {
+            let chosen = places.into_iter().map(|place| Chosen {
+                index: Some(candidates[place].index),
+                name: candidates[place].name,
+                target: candidates[place].target,
+                marks: strategy::marks(rule.strategy, &candidates, place, window),
+            });
+            return Considered::Chosen(chosen.collect());
+        }
+        self.whom_to_wait_for(&candidates)
+    }
+
+    /// Nobody can be chosen: whether somebody may be later, and when.
+    fn whom_to_wait_for(&mut self, candidates: &[Candidate<'a>]) -> Considered<'a> {
+        let wait = |candidate: &Candidate<'_>| candidate.out.and_then(Reason::wait);
+        let room = candidates.iter().any(|candidate| wait(candidate) == Some(Wait::Room));
+        let hours = candidates.iter().any(|candidate| wait(candidate) == Some(Wait::Hours));
+        let mut soonest: Option<Timestamp> = None;
+        for candidate in candidates {
+            if let Some(at) = self.free_at(candidate) {
+                soonest = Some(soonest.map_or(at, |have| have.min(at)));
+            }
+        }
+        match (room, hours) {
+            (true, _) => Considered::Full(soonest),
+            (false, true) => Considered::Closed(soonest),
+            (false, false) => Considered::Nobody,
+        }
+    }
+
+    fn window(&mut self, rule: &RouteRule) -> Window {
+        let zone = self.policy.timezone;
+        if rule.strategy != Strategy::Weighted {
+            return Window { start: self.now, zone };
+        }
+        let start = self.periods.of(rule.window.unwrap_or(Per::Month), zone).start;
+        Window { start, zone }
+    }
+
+    /// The candidate that had the person's last lead, where the rule wants it and it can take this one.
+    fn owner_place(&mut self, index: usize, rule: &RouteRule, candidates: &[Candidate<'_>]) -> Option<usize> {
+        rule.sticky?;
+        let owner = self.snapshot.facts.owner.as_ref()?;
+        let place = candidates.iter().position(|candidate| candidate.name == owner.target)?;
+        let path = format!("{}.sticky", self.rule_path(index));
+        match self.owner_fits(rule, &candidates[place], owner.at) {
+            Ok(()) => {
+                self.trace.note(path, Some(&owner.target), Verdict::Chosen, Reason::PreviousOwner);
+                Some(place)
+            }
+            Err(reason) => {
+                self.trace.note(path, Some(&owner.target), Verdict::Skipped, reason);
+                None
+            }
+        }
+    }
+
+    /// Says of every candidate that was not chosen why: one step for each reason.
+    fn note_left_out(&mut self, index: usize, candidates: &[Candidate<'_>], chosen: &[usize]) {
+        let mut groups: Vec<(Reason, Vec<String>)> = Vec::new();
+        let mut chosen = chosen.iter().copied().peekable();
+        for (place, candidate) in candidates.iter().enumerate() {
+            if chosen.next_if_eq(&place).is_some() {
+                continue;
+            }
+            let reason = candidate.out.unwrap_or(Reason::OthersFirst);
+            let name = candidate.name.to_owned();
+            match groups.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((reason, vec![name])),
+            }
+        }
+        if groups.is_empty() {
+            return;
+        }
+        let path = format!("{}.targets", self.rule_path(index));
+        for (reason, names) in groups {
+            self.trace.note_all(&path, names, Verdict::Skipped, reason);
+        }
+    }
+
+    /// The target that a rule names for what it cannot place, if it has room.
+    fn instead(&mut self, index: usize, field: &str, name: &'a str) -> Option<Chosen<'a>> {
+        let path = format!("{}.{field}", self.rule_path(index));
+        let Some(target) = self.policy.targets.get(name) else {
+            self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
+            return None;
+        };
+        let offered = self.state.offers.iter().any(|offer| offer.target == name);
+        let facts = self.snapshot.facts.one(name);
+        let sold = target.dedupe_secs.is_some() && facts.sold > 0;
+        let out = if offered {
+            Some(Reason::OfferedBefore)
+        } else if sold {
+            Some(Reason::BoughtBefore)
+        } else {
+            self.full(target, facts)
+        };
+        if let Some(reason) = out {
+            self.trace.note(path, Some(name), Verdict::Skipped, reason);
+            return None;
+        }
+        self.trace.note(path, Some(name), Verdict::Passed, Reason::OverflowTarget);
+        Some(Chosen { index: None, name, target, marks: Marks::default() })
+    }
+
+    /// Carries a plan out. Answers whether the lead is in somebody's hands or waits now.
+    pub(super) fn carry_out(&mut self, plan: Plan<'a>) -> bool {
+        match plan {
+            Plan::Offer { rule, chosen } => {
+                self.offer_chosen(rule, chosen);
+                true
+            }
+            Plan::Wait { rule, until, behind } => self.wait(rule, until, behind),
+            // A lead that was taken in is not refused any more.
+            Plan::Reject { .. } | Plan::Nobody => false,
+        }
+    }
+
+    fn offer_chosen(&mut self, number: u32, chosen: Vec<Chosen<'a>>) {
+        let policy = self.policy;
+        let Some(rule) = policy.route.rule(number) else { return };
+        let path = self.rule_path(usize::try_from(number).unwrap_or(usize::MAX));
+        let ttl = rule.offer_timeout_secs.unwrap_or(u64::MAX).min(policy.delivery.ttl_secs);
+        let new_rule = !self.state.offers.iter().any(|offer| offer.rule == Some(number));
+        let first = self.offers_so_far();
+        self.hold_for_lead();
+        for Chosen { index, name, target, marks } in chosen {
+            let path = match index {
+                Some(index) => format!("{path}.targets[{index}]"),
+                None => format!("{path}.instead"),
+            };
+            let reason = (rule.strategy != Strategy::Broadcast).then_some(Reason::ByStrategy);
+            self.trace.note(path.clone(), Some(name), Verdict::Chosen, reason);
+            let mut holds = self.holds_of(name, target, true);
+            self.count(rule, name, marks, &mut holds);
+            self.tell(&path, name, target, (&rule.template, 0, ttl), Some(number), holds);
+        }
+        if let Some(seconds) = rule.offer_timeout_secs {
+            let due_at = plus_seconds(self.now, seconds);
+            self.effects.push(Effect::SetTimer { timer: TimerName::Offer(first), due_at });
+        }
+        if let Some(seconds) = rule.group_timeout_secs.filter(|_| new_rule) {
+            let due_at = plus_seconds(self.now, seconds);
+            self.effects.push(Effect::SetTimer { timer: TimerName::Group, due_at });
+        }
+        self.first_rung();
+    }
+
+    /// How many offers there are, those of this decision included.
+    pub(super) fn offers_so_far(&self) -> u32 {
+        let new = self.effects.iter().filter(|effect| matches!(effect, Effect::Offer { .. })).count();
+        u32::try_from(self.state.offers.len() + new).unwrap_or(u32::MAX)
+    }
+
+    /// Puts the lead into the queue, or lets it stay there. Answers no where it has waited long enough.
+    fn wait(&mut self, rule: u32, until: Option<Timestamp>, behind: bool) -> bool {
+        let limit = self.policy.route.rule(rule).and_then(|rule| rule.queue_secs).unwrap_or(QUEUE_SECS);
+        let since = self.state.queued_at.unwrap_or(self.now);
+        let end = plus_seconds(since, limit);
+        let path = self.rule_path(usize::try_from(rule).unwrap_or(usize::MAX));
+        if end <= self.now {
+            self.trace.note(path, None, Verdict::Skipped, Reason::WaitedEnough);
+            return false;
+        }
+        let reason = if behind { Reason::OthersWait } else { Reason::Waits };
+        self.trace.note(path, None, Verdict::Scheduled, reason);
+        // A moment that has come already would be decided upon again at once, and for ever.
+        let due_at = until.filter(|at| *at > self.now).map_or(end, |at| at.min(end));
+        let hold = self.take_place(rule);
+        self.effects.push(Effect::Queue { at: self.now, hold, behind });
+        self.effects.push(Effect::SetTimer { timer: TimerName::Queue, due_at });
+        true
+    }
+
+    /// Tries the rules again for a lead that nobody has, from the rule that it was last offered by. Answers
+    /// whether it is in somebody's hands or waits now.
+    pub(super) fn reroute(&mut self) -> bool {
+        let from = self.state.rule().unwrap_or(0);
+        let plan = self.plan(from);
+        self.carry_out(plan)
+    }
+
+    /// Somebody may have room for a lead that waits.
+    pub(super) fn try_queued(&mut self) {
+        if self.state.queued_at.is_none() {
+            self.trace.note("route", None, Verdict::Skipped, Reason::NotWaiting);
+            return;
+        }
+        if !self.reroute() {
+            self.climb_or_give_up();
+        }
+    }
+
+    /// The time for an offer has run out. With `broadcast` that is the time for all of its offers.
+    pub(super) fn offer_timed_out(&mut self, number: u32) {
+        let offers = &self.state.offers;
+        let timed = usize::try_from(number).ok().and_then(|index| offers.get(index));
+        let Some(rule) = timed.and_then(|offer| offer.rule) else { return };
+        let together = self.policy.route.rule(rule).is_some_and(|rule| rule.strategy == Strategy::Broadcast);
+        let first = usize::try_from(number).unwrap_or(usize::MAX);
+        let lapsing: Vec<(usize, String)> = offers
+            .iter()
+            .enumerate()
+            .skip(first)
+            .take(if together { usize::MAX } else { 1 })
+            .filter(|(_, offer)| offer.rule == Some(rule) && offer.waits())
+            .map(|(index, offer)| (index, offer.target.clone()))
+            .collect();
+        if lapsing.is_empty() {
+            self.trace.note("route.offer_timeout_secs", None, Verdict::Skipped, Reason::OfferClosed);
+            return;
+        }
+        self.lapse(lapsing);
+        let others = offers.iter().enumerate().any(|(index, offer)| {
+            offer.waits() && !(index >= first && offer.rule == Some(rule) && (together || index == first))
+        });
+        if together || !self.reroute() {
+            if others {
+                self.trace.note("escalation", None, Verdict::Skipped, Reason::OthersMayAnswer);
+            } else {
+                self.climb_or_give_up();
+            }
+        }
+    }
+
+    /// The time for all answers to a rule has run out: the ladder goes on.
+    pub(super) fn group_timed_out(&mut self) {
+        let Some(rule) = self.state.rule() else { return };
+        let offers = self.state.offers.iter().enumerate();
+        let lapsing: Vec<(usize, String)> = offers
+            .filter(|(_, offer)| offer.rule == Some(rule) && offer.waits())
+            .map(|(index, offer)| (index, offer.target.clone()))
+            .collect();
+        self.lapse(lapsing);
+        self.climb_or_give_up();
+    }
+
+    pub(super) fn lapse(&mut self, offers: Vec<(usize, String)>) {
+        for (index, target) in offers {
+            self.trace.note("route.offer", Some(&target), Verdict::Skipped, Reason::TimedOut);
+            self.effects.push(Effect::Lapse { offer: u32::try_from(index).unwrap_or(u32::MAX) });
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! The counters of projects, as this process knows them.
+//!
+//! A decision reads and changes them under one lock, before it is committed, so that concurrent leads of one
+//! process are distributed as if they came one after the other. What is refused is undone. Where several
+//! processes share a store, the store alone is exact: it refuses at commit, and says what the counter is.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::Engine;
+use super::directory::ActivePolicy;
+use crate::decide::{
+    Counter, CounterKey, Decision, Effect, Event, LeadState, Needs, Snapshot, Subject, decide, needs,
+};
+use crate::error::Result;
+use crate::id::ProjectId;
+use crate::port::{Refusal, Reservation};
+use crate::time::Timestamp;
+
+/// How many counters of a project are kept. Beyond it all are read anew.
+const MOST: usize = 65_536;
+
+/// The counters of one project.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    counters: Mutex<HashMap<CounterKey, Counter>>,
+    /// Taken while leads of the queue are looked after, so that the oldest comes first.
+    pub(super) drain: tokio::sync::Mutex<()>,
+    /// Whether somebody waits for that already.
+    pub(super) drain_wanted: std::sync::atomic::AtomicBool,
+}
+
+impl Board {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CounterKey, Counter>> {
+        self.counters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The boards of all projects.
+#[derive(Debug, Default)]
+pub(super) struct Boards(Mutex<HashMap<ProjectId, Arc<Board>>>);
+
+impl Boards {
+    pub(super) fn of(&self, project: ProjectId) -> Arc<Board> {
+        let mut boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(boards.entry(project).or_default())
+    }
+}
+
+/// What a decision does to one counter, all its effects together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct CounterChange {
+    key: CounterKey,
+    amount: i64,
+    limit: Option<i64>,
+    note: Option<String>,
+    until: Option<Timestamp>,
+}
+
+impl CounterChange {
+    fn reservation(&self, project: ProjectId) -> Reservation {
+        Reservation::Counter {
+            id: self.key.id(project),
+            amount: self.amount,
+            limit: self.limit,
+            note: self.note.clone(),
+            until: self.until,
+        }
+    }
+}
+
+/// The changes of counters that `effects` make, one for each counter. What is taken and given back at once
+/// changes nothing.
+fn changes(effects: &[Effect]) -> Vec<CounterChange> {
+    let mut changes: Vec<CounterChange> = Vec::new();
+    for effect in effects {
+        let (key, amount, limit, note, until) = match effect {
+            Effect::Reserve { key, amount, limit, until } => (key, *amount, *limit, None, *until),
+            Effect::Release { key, amount } => (key, -amount, None, None, None),
+            Effect::Note { key, name, until } => (key, 1, None, Some(name.clone()), *until),
+            _ => continue,
+        };
+        match changes.iter_mut().find(|change| change.key == *key) {
+            Some(change) => {
+                change.amount += amount;
+                change.limit = match (change.limit, limit) {
+                    (Some(a), Some(b)) => Some(a.min(b)),
+                    (a, b) => a.or(b),
+                };
+                change.note = note.or(change.note.take());
+                change.until = until.or(change.until);
+            }
+            None => changes.push(CounterChange { key: key.clone(), amount, limit, note, until }),
+        }
+    }
+    changes.retain(|change| change.amount != 0 || change.note.is_some());
+    changes
+}
+
+/// The changes of counters that a decision makes: this process knows them already, the store does not yet.
+#[derive(Debug)]
+pub(super) struct Provisional {
+    /// Empty where the policy counts nothing.
+    changes: Vec<CounterChange>,
+    /// Whether something is free afterwards that a lead may wait for.
+    pub frees: bool,
+    /// For each change whether the counter was known.
+    known: Vec<bool>,
+    project: ProjectId,
+    board: Option<Arc<Board>>,
+}
+
+impl Provisional {
+    fn new(project: ProjectId, effects: &[Effect]) -> Self {
+        let changes = changes(effects);
+        let behind = |effect: &Effect| matches!(effect, Effect::Queue { behind: true, .. });
+        let frees = changes.iter().any(|change| change.amount < 0 && change.key.frees())
+            || effects.iter().any(behind);
+        Self { changes, frees, known: Vec::new(), project, board: None }
+    }
+
+    /// Makes the changes of what is known; what is not known stays so.
+    fn apply(&mut self, counters: &mut HashMap<CounterKey, Counter>, now: Timestamp) {
+        self.known.clear();
+        for change in &self.changes {
+            let counter = counters.get_mut(&change.key);
+            self.known.push(counter.is_some());
+            if let Some(counter) = counter {
+                let before = std::mem::take(counter);
+                *counter = before.changed(change.amount, change.note.as_deref(), change.until, now);
+            }
+        }
+    }
+
+    /// The changes as the store is asked for them.
+    pub(super) fn reservations(&self) -> Vec<Reservation> {
+        self.changes.iter().map(|change| change.reservation(self.project)).collect()
+    }
+
+    /// The decision is on disk.
+    pub(super) fn keep(&mut self) {
+        let Some(board) = self.board.take() else { return };
+        let mut counters = board.lock();
+        for (change, known) in self.changes.iter().zip(&self.known) {
+            if !known {
+                // Somebody may have read it meanwhile, before this change.
+                counters.remove(&change.key);
+            }
+        }
+    }
+
+    /// The decision was refused: its changes are undone, and what the store has said is known from now on.
+    pub(super) fn undo(&mut self, refusal: &Refusal) {
+        let Some(board) = self.board.take() else { return };
+        let mut counters = board.lock();
+        for (change, known) in self.changes.iter().zip(&self.known) {
+            if change.note.is_some() {
+                // What was noted before is not known any more.
+                counters.remove(&change.key);
+            } else if *known && let Some(counter) = counters.get_mut(&change.key) {
+                counter.value = counter.value.saturating_sub(change.amount).max(0);
+            }
+        }
+        if let Refusal::CapFull { id, counter } = refusal {
+            let full = self.changes.iter().find(|change| change.key.id(self.project) == *id);
+            if let Some(change) = full {
+                counters.insert(change.key.clone(), counter.clone());
+            }
+        }
+    }
+}
+
+impl Drop for Provisional {
+    /// Nobody knows whether the changes are on disk: the counters are read anew.
+    fn drop(&mut self) {
+        if let Some(board) = self.board.take() {
+            let mut counters = board.lock();
+            for change in &self.changes {
+                counters.remove(&change.key);
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Decides upon an event, with what the policy wants to know.
+    ///
+    /// # Errors
+    /// Where counters could not be read.
+    pub(super) async fn decide_on(
+        &self,
+        policy: &ActivePolicy,
+        subject: Subject<'_>,
+        state: &LeadState,
+        snapshot: &Snapshot,
+        event: &Event,
+        now: Timestamp,
+    ) -> Result<(Decision, Provisional)> {
+        let ask = |snapshot: &Snapshot| {
+            decide(&policy.policy, policy.reference, subject, state, snapshot, event, now)
+        };
+        let project = subject.project_id;
+        let wanted = needs(&policy.policy, subject, state, event, now);
+        if wanted.is_empty() {
+            let decision = ask(snapshot);
+            let mut provisional = Provisional::new(project, &decision.effects);
+            if !provisional.changes.is_empty() {
+                // Something is given back or noted, for which nothing must be known.
+                let board = self.inner.boards.of(project);
+                provisional.apply(&mut board.lock(), now);
+                provisional.board = Some(board);
+            }
+            return Ok((decision, provisional));
+        }
+        let board = self.inner.boards.of(project);
+        self.load(&board, project, &wanted, now).await?;
+        let (decision, mut provisional) = {
+            let mut counters = board.lock();
+            let counter = |key: &CounterKey| counters.get(key).cloned().unwrap_or_default().at(now);
+            let levels: Vec<Counter> = wanted.keys().iter().map(counter).collect();
+            let facts = Arc::new(wanted.answer(levels));
+            let decision = ask(&Snapshot { facts, ..snapshot.clone() });
+            let mut provisional = Provisional::new(project, &decision.effects);
+            provisional.apply(&mut counters, now);
+            (decision, provisional)
+        };
+        provisional.board = Some(board);
+        Ok((decision, provisional))
+    }
+
+    /// Reads the counters that this process does not know.
+    async fn load(&self, board: &Board, project: ProjectId, wanted: &Needs, now: Timestamp) -> Result<()> {
+        let missing: Vec<CounterKey> = {
+            let mut counters = board.lock();
+            if counters.len() > MOST {
+                counters.clear();
+            }
+            wanted.keys().iter().filter(|key| !counters.contains_key(*key)).cloned().collect()
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let ids = missing.iter().map(|key| key.id(project)).collect();
+        let found = self.inner.store.counters(ids, now).await?;
+        let mut counters = board.lock();
+        for (key, counter) in missing.into_iter().zip(found) {
+            counters.entry(key).or_insert(counter);
+        }
+        Ok(())
+    }
+}

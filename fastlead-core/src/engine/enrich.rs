@@ -1,0 +1,60 @@
+//! Asks the enrichers of a policy, each within its budget, before a lead is decided upon.
+
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use crate::lead::{Capture, Enrichment, EnrichmentOutcome};
+use crate::policy::{ConditionInput, EnrichStep, Policy, SourceFacts};
+
+/// How many fields one step may add.
+const MOST_FIELDS: usize = 32;
+/// How many characters a field that a step adds may have.
+const MOST_CHARS: usize = 1_000;
+
+impl Engine {
+    /// Adds to `capture` what the policy's enrichers know. Takes no longer than their budgets, and fails
+    /// nobody.
+    pub(super) async fn enrich(&self, policy: &Policy, source: SourceFacts<'_>, capture: &mut Capture) {
+        for step in &policy.enrich {
+            let begun = Instant::now();
+            let outcome = self.ask_enricher(step, policy, source, capture).await;
+            let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            capture.enrichment.push(Enrichment { name: step.name.clone(), outcome, millis });
+        }
+    }
+
+    async fn ask_enricher(
+        &self,
+        step: &EnrichStep,
+        policy: &Policy,
+        source: SourceFacts<'_>,
+        capture: &mut Capture,
+    ) -> EnrichmentOutcome {
+        if let Some(when) = &step.when {
+            let mut input = ConditionInput::new(capture);
+            input.source = Some(source);
+            input.local_time = Some(policy.timezone.local(self.now()));
+            if !when.holds(&input) {
+                return EnrichmentOutcome::NotAsked;
+            }
+        }
+        let Some(enricher) = self.inner.enrichers.iter().find(|enricher| enricher.name() == step.name) else {
+            return EnrichmentOutcome::Missing;
+        };
+        let budget = Duration::from_millis(step.budget_ms);
+        match tokio::time::timeout(budget, enricher.enrich(capture)).await {
+            Err(_) => EnrichmentOutcome::TooLate,
+            Ok(Err(error)) => {
+                tracing::warn!(enricher = %step.name, %error, "a lead is decided upon without what this enricher knows");
+                EnrichmentOutcome::Failed
+            }
+            Ok(Ok(found)) => {
+                for (key, value) in found.into_iter().take(MOST_FIELDS) {
+                    let text: String = value.expose().chars().take(MOST_CHARS).collect();
+                    capture.fields.insert(format!("{}.{key}", step.name), text.as_str().into());
+                }
+                EnrichmentOutcome::Answered
+            }
+        }
+    }
+}
