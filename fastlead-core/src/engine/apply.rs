@@ -17,7 +17,7 @@ const MAX_DECISIONS: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Applied {
     /// The lead's state afterwards.
-    Done(LeadState),
+    Done(Box<LeadState>),
     /// Somebody else has taken over the work that the event reports.
     LeaseLost,
     /// The event was acted upon before, or changes nothing any more.
@@ -107,7 +107,7 @@ impl Engine {
                         event_id: owner.event_id,
                         kind: event.kind(),
                     });
-                    return Ok(Some(Applied::Done(next)));
+                    return Ok(Some(Applied::Done(Box::new(next))));
                 }
                 CommitOutcome::Refused(refusal) => {
                     provisional.undo(&refusal);

@@ -30,7 +30,7 @@ pub struct Ingested {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResponseOutcome {
     /// The lead's state after the answer.
-    Decided(LeadState),
+    Decided(Box<LeadState>),
     /// There is no such lead in this workspace.
     NotFound,
 }

@@ -245,7 +245,7 @@ pub(crate) async fn respond_to_lead(
             };
             Err(Problem::new(StatusCode::CONFLICT, "not_accepted", detail))
         }
-        ResponseOutcome::Decided(state) => Ok(Json(state.into())),
+        ResponseOutcome::Decided(state) => Ok(Json((*state).into())),
         ResponseOutcome::NotFound => Err(Problem::not_found("this lead")),
     }
 }
