@@ -40,6 +40,7 @@ fn happened(event: &Event, locale: Locale) -> String {
             let (via_ru, via_en) = match via {
                 Via::Button { .. } => ("кнопкой в сообщении", "with the button in a message"),
                 Via::Api => ("через API оператора", "through the operator API"),
+                Via::Answer => ("сразу в ответе", "at once in its answer"),
             };
             say(format!("`{target}` {ru} {via_ru}."), format!("`{target}` {en} {via_en}."))
         }
