@@ -122,7 +122,14 @@ fn markets(criterion: &mut Criterion) {
             })
             .collect();
         times.sort_unstable();
-        println!("{name}: p50 {:?}, p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+        let allocated = allocation_counter::measure(|| drop(black_box(market.decide())));
+        println!(
+            "{name}: p50 {:?}, p99 {:?}, {} allocations of {} bytes",
+            times[times.len() / 2],
+            times[times.len() * 99 / 100],
+            allocated.count_total,
+            allocated.bytes_total
+        );
         criterion.bench_function(&name, |bencher| bencher.iter(|| black_box(market.decide())));
     }
 }
