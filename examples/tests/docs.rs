@@ -28,12 +28,14 @@ fn in_words(seconds: u64) -> String {
 #[test]
 fn the_example_policy_works() {
     let page = page("docs/policy.md");
-    let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
-    let policy: Policy = serde_json::from_str(example).unwrap();
     let everything = || MemoryChannel::new("any").capabilities();
     let channels: BTreeMap<String, Capabilities> =
         ["sales-bot", "mail", "sms", "crm"].into_iter().map(|name| (name.to_owned(), everything())).collect();
-    policy.validate(&channels, fastlead_core::time::from_millis(1_795_597_200_000)).unwrap();
+    for heading in ["\n## An example\n", "\n## Distribution\n"] {
+        let [example] = blocks(&page, heading, "json")[..] else { panic!("one block") };
+        let policy = Policy::from_json(example.as_bytes()).unwrap();
+        policy.validate(&channels, fastlead_core::time::from_millis(1_795_597_200_000)).unwrap();
+    }
 }
 
 /// The blocks of a language under a heading.

@@ -111,6 +111,9 @@ pub struct Capabilities {
     pub idempotent_send: bool,
     /// `lookup` can tell what became of a message.
     pub lookup: bool,
+    /// Brings back what the other side answers to a message: [`SendReceipt::answer`].
+    #[serde(default)]
+    pub answers: bool,
     /// Longest text of one message; `None` where there is no limit worth knowing.
     pub text_max: Option<TextLimit>,
     /// How many requests may be under way at once. At least 1.
@@ -143,6 +146,7 @@ impl Default for Capabilities {
             receipts: false,
             idempotent_send: false,
             lookup: false,
+            answers: false,
             text_max: None,
             max_in_flight: 8,
             account_rate: None,
@@ -223,6 +227,9 @@ pub struct SendReceipt {
     pub segments: Option<u32>,
     /// What the provider says it cost, as it says it, such as `3.80`.
     pub cost: Option<String>,
+    /// What the other side has answered, where the channel brings it back and it is JSON. It may be personal
+    /// data.
+    pub answer: Option<crate::secret::Pii<serde_json::Value>>,
 }
 
 impl SendReceipt {

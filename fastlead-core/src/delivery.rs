@@ -33,6 +33,11 @@ pub enum Purpose {
         /// 0 for the route itself, then the rungs of the ladder from 1.
         step: u32,
     },
+    /// Asks a target what it pays for a lead.
+    Ping {
+        /// The target's name in the policy.
+        target: String,
+    },
     /// Answers the visitor.
     AutoReply,
     /// Tells a program of an event.
@@ -46,10 +51,11 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Stable name: `offer`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    /// Stable name: `offer`, `ping`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Offer { .. } => "offer",
+            Self::Ping { .. } => "ping",
             Self::AutoReply => "auto_reply",
             Self::Webhook => "webhook",
             Self::InteractionReply => "interaction_reply",
@@ -79,6 +85,13 @@ pub enum Body {
         event_type: String,
         /// When it happened.
         occurred_at: Timestamp,
+    },
+    /// A question for a bid, with as much of the lead as may be told before it is sold.
+    Ping {
+        /// What is told.
+        fields: Vec<crate::policy::Field>,
+        /// The least bid that is taken.
+        floor: Option<crate::money::Money>,
     },
     /// A finished content.
     Fixed(Content),

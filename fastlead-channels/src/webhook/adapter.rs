@@ -81,6 +81,7 @@ impl Channel for Webhook {
         capabilities.events = true;
         // By contract: a receiver of Standard Webhooks takes each webhook-id once.
         capabilities.idempotent_send = true;
+        capabilities.answers = true;
         capabilities.attempt_timeout_millis = Some(self.timeout_secs * 1_000);
         capabilities
     }
@@ -96,7 +97,8 @@ impl Channel for Webhook {
                 message.attempted_at,
             ));
         }
-        Ok(SendReceipt { delivered: true, ..SendReceipt::accepted(provider_message_id) })
+        let body = answer.body.map(fastlead_core::secret::Pii::new);
+        Ok(SendReceipt { delivered: true, answer: body, ..SendReceipt::accepted(provider_message_id) })
     }
 
     async fn check(&self) -> Result<()> {

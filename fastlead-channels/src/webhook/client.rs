@@ -13,7 +13,7 @@ use super::config::WebhookConfig;
 use super::error::{Operation, transport_error};
 use super::resolver::GuardedResolver;
 
-/// An answer is read up to here, so that its connection can be used again, and thrown away.
+/// An answer is read up to here, so that its connection can be used again. A longer one is thrown away.
 const LONGEST_ANSWER: usize = 16 * 1024;
 /// Shorter than servers and proxies keep idle connections, so that a request is not written into one
 /// that is just being closed: its outcome would be unknown for no reason.
@@ -27,8 +27,10 @@ pub(super) struct SignedBody {
     pub(super) body: Vec<u8>,
 }
 
-/// What came back; the body never matters.
+/// What came back.
 pub(super) struct Answer {
+    /// The body, where it is JSON and not too long.
+    pub(super) body: Option<serde_json::Value>,
     pub(super) status: StatusCode,
     pub(super) retry_after: Option<String>,
 }
@@ -93,8 +95,8 @@ impl Client {
         let status = response.status();
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        discard(response).await;
-        Ok(Answer { status, retry_after })
+        let body = read(response).await.and_then(|body| serde_json::from_slice(&body).ok());
+        Ok(Answer { status, retry_after, body })
     }
 
     /// Proves name, address, connection and certificate. The answer to `HEAD` says nothing about
@@ -105,14 +107,15 @@ impl Client {
     }
 }
 
-/// Reads the body to its end or to the limit. The status is known by now: a body that breaks off
-/// changes nothing.
-async fn discard(mut response: Response) {
-    let mut length = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        length += chunk.len();
-        if length > LONGEST_ANSWER {
-            return;
+/// Reads the body to its end; `None` where it is too long or breaks off. The status is known by then, and
+/// nothing of this changes it.
+async fn read(mut response: Response) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.ok()? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return None;
         }
+        body.extend_from_slice(&chunk);
     }
+    Some(body)
 }

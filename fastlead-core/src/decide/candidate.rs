@@ -50,6 +50,11 @@ impl<'a> Decider<'a> {
         if rule.strategy == Strategy::Weighted && target.weight == Some(0) {
             return Some(Reason::NoWeight);
         }
+        if rule.strategy == Strategy::PingPost
+            && !target.destinations.iter().any(|destination| self.answers(&destination.channel))
+        {
+            return Some(Reason::CannotAnswer);
+        }
         if target.dedupe_secs.is_some() && facts.sold > 0 {
             return Some(Reason::BoughtBefore);
         }
@@ -102,10 +107,18 @@ impl<'a> Decider<'a> {
 
     /// Why the target has no room for this lead, if it has none.
     pub(super) fn full(&self, target: &Target, facts: &TargetFacts) -> Option<Reason> {
+        self.full_at(target, facts, target.price.map_or(0, |price| price.minor))
+    }
+
+    /// The same at a price of its own.
+    pub(super) fn full_at(&self, target: &Target, facts: &TargetFacts, price: i64) -> Option<Reason> {
         if target.capacity.is_some_and(|capacity| facts.open >= i64::from(capacity)) {
             return Some(Reason::CapacityFull);
         }
-        let price = target.price.map_or(0, |price| price.minor);
+        self.over_caps(target, facts, price)
+    }
+
+    fn over_caps(&self, target: &Target, facts: &TargetFacts, price: i64) -> Option<Reason> {
         self.over(&target.caps, &facts.caps, price).map(|(_, reason)| reason)
     }
 

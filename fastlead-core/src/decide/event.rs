@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auction::Bid;
 use super::counter::CounterKey;
 use super::state::Hold;
 use crate::delivery::{DeliverySpec, DeliveryState};
@@ -46,6 +47,13 @@ pub enum Event {
         /// How the answer came.
         via: Via,
     },
+    /// A target that was asked for a bid has answered, or could not be asked.
+    Answered {
+        /// Which target.
+        target: String,
+        /// What it pays; `None` where it makes no bid.
+        bid: Option<Money>,
+    },
     /// A person has looked at a lead that was kept for review.
     Reviewed {
         /// Whether it is handed out.
@@ -72,6 +80,7 @@ impl Event {
             Self::DeliveryEnded { .. } => "delivery_ended",
             Self::TimerFired { .. } => "timer_fired",
             Self::Responded { .. } => "responded",
+            Self::Answered { .. } => "answered",
             Self::Reviewed { .. } => "reviewed",
             Self::SlotFree => "slot_free",
             Self::Returned { .. } => "returned",
@@ -98,6 +107,8 @@ pub enum Via {
     },
     /// The operator API.
     Api,
+    /// The program that was offered the lead has said so at once.
+    Answer,
 }
 
 /// The name of a timer, unique within its lead.
@@ -117,6 +128,8 @@ pub enum TimerName {
     Queue,
     /// The time in which somebody must have looked at the lead.
     Review,
+    /// The time for bids.
+    AuctionEnds,
 }
 
 /// What shall happen.
@@ -213,6 +226,22 @@ pub enum Effect {
         /// Whether it waits only because others wait before it.
         behind: bool,
     },
+    /// Bids are waited for.
+    Auction {
+        /// The rule of the route.
+        rule: u32,
+        /// Until when.
+        ends_at: Timestamp,
+        /// Of whom.
+        asked: Vec<String>,
+    },
+    /// A bid has come in time.
+    Bid {
+        /// That.
+        bid: Bid,
+    },
+    /// No more bids are waited for.
+    CloseAuction,
     /// The lead is kept for a person to look at.
     Review,
     /// The lead is given points.

@@ -4,6 +4,7 @@ use super::counter::{CounterKey, PersonKey};
 use super::state::{Hold, HoldKind};
 use super::strategy::Marks;
 use super::{Decider, Effect};
+use crate::money::Money;
 use crate::policy::{Cap, Fact, RouteRule, Target};
 use crate::schedule::{Per, Zone};
 use crate::time::{Timestamp, plus_seconds};
@@ -16,14 +17,20 @@ const HISTORY_DAYS: u32 = 30;
 
 impl Decider<'_> {
     /// Reserves what an offer to a target takes. Without `limited` it is counted and never refused.
-    pub(super) fn holds_of(&mut self, name: &str, target: &Target, limited: bool) -> Vec<Hold> {
+    pub(super) fn holds_of(
+        &mut self,
+        name: &str,
+        target: &Target,
+        price: Option<Money>,
+        limited: bool,
+    ) -> Vec<Hold> {
         let mut holds = Vec::new();
         if let Some(capacity) = target.capacity {
             let limit = limited.then(|| i64::from(capacity));
             self.reserve_counter(&mut holds, CounterKey::open(name), 1, limit, None, HoldKind::Place);
         }
         let zone = target.timezone.unwrap_or(self.policy.timezone);
-        let price = target.price.map_or(0, |price| price.minor);
+        let price = price.or(target.price).map_or(0, |price| price.minor);
         for cap in &target.caps {
             self.reserve_cap(&mut holds, Some(name), cap, zone, price, limited);
         }

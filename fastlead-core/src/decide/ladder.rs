@@ -1,6 +1,6 @@
 //! Nobody has reacted, or nobody can.
 
-use super::{Decider, Effect, LeadStatus, Reason, TimerName, Verdict};
+use super::{Decider, Effect, LeadStatus, OfferStyle, Reason, TimerName, Verdict};
 use crate::delivery::DeliveryState;
 use crate::id::ChannelId;
 use crate::policy::{EscalationStep, LadderAction, LadderClock, LeadEventType};
@@ -18,6 +18,10 @@ impl Decider<'_> {
                 self.review_ended();
                 return;
             }
+            TimerName::AuctionEnds => {
+                self.auction_ended();
+                return;
+            }
             _ if self.state.waits() => {}
             _ => {
                 self.trace.note("escalation", None, Verdict::Skipped, Reason::NotWaiting);
@@ -30,7 +34,7 @@ impl Decider<'_> {
             TimerName::Offer(number) => self.offer_timed_out(number),
             TimerName::Group => self.group_timed_out(),
             TimerName::Queue => self.try_queued(),
-            TimerName::Review => {}
+            TimerName::Review | TimerName::AuctionEnds => {}
         }
     }
 
@@ -155,7 +159,7 @@ impl Decider<'_> {
             }
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
             self.hold_for_lead();
-            let holds = if holding { Vec::new() } else { self.holds_of(name, target, true) };
+            let holds = if holding { Vec::new() } else { self.holds_of(name, target, None, true) };
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }
@@ -178,7 +182,7 @@ impl Decider<'_> {
             };
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
-            let deliveries = self.send_offer(&path, name, target, words, true);
+            let deliveries = self.send_offer(&path, name, target, words, OfferStyle::Buttons);
             self.effects.push(Effect::Remind { target: name.to_owned(), step: rung + 1, deliveries });
         }
     }
@@ -214,9 +218,9 @@ impl Decider<'_> {
         };
         self.trace.note(path.clone(), Some(name), Verdict::Chosen, Reason::LadderEnded);
         self.effects.push(Effect::CancelOffers);
-        let holds = self.holds_of(name, target, false);
+        let holds = self.holds_of(name, target, None, false);
         let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
-        let deliveries = self.send_offer(&path, name, target, words, false);
+        let deliveries = self.send_offer(&path, name, target, words, OfferStyle::News);
         self.effects.push(Effect::Offer {
             target: name.clone(),
             step: rung + 1,

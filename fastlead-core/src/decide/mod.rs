@@ -1,5 +1,6 @@
 //! The one pure function that decides, and the values it works on.
 
+mod auction;
 mod candidate;
 mod capture;
 mod counter;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use auction::{Auction, Bid};
 pub use counter::{Counter, CounterId, CounterKey};
 pub use event::{Deliver, Effect, Event, TimerName, UniqueKey, Via};
 pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
@@ -89,6 +91,7 @@ pub fn decide(
         now,
         input: condition_input(policy, subject, state, &snapshot.facts, now),
         periods: Periods::at(now),
+        bids: Vec::new(),
         effects: Vec::with_capacity(8),
         trace: Trace::new(policy_ref),
     };
@@ -99,6 +102,7 @@ pub fn decide(
         }
         Event::TimerFired { timer } => decider.timer_fired(*timer),
         Event::Responded { target, response, via } => decider.responded(target, *response, via),
+        Event::Answered { target, bid } => decider.answered(target, *bid),
         Event::Reviewed { approved } => decider.reviewed(*approved),
         Event::SlotFree => decider.try_queued(),
         Event::Returned { target, reason } => decider.returned(target, reason),
@@ -121,6 +125,8 @@ struct Decider<'a> {
     now: Timestamp,
     input: ConditionInput<'a>,
     periods: Periods,
+    /// The bids of the auction that this decision is about.
+    bids: Vec<Bid>,
     effects: Vec<Effect>,
     trace: Trace,
 }
@@ -147,6 +153,17 @@ fn condition_input<'a>(
     input
 }
 
+/// How a target hears of a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OfferStyle {
+    /// As a text with buttons.
+    Buttons,
+    /// As a text without: there is nothing to answer.
+    News,
+    /// Programs that answer get the data of the lead.
+    Data,
+}
+
 /// Where a message goes, before its body is added.
 struct Address<'a> {
     rule: &'a str,
@@ -166,7 +183,9 @@ impl Decider<'_> {
         rule: Option<u32>,
         holds: Vec<Hold>,
     ) {
-        let deliveries = self.send_offer(path, name, target, (template, step, ttl_secs), true);
+        let as_data = rule.and_then(|rule| self.policy.route.rule(rule)).is_some_and(route::Chosen::as_data);
+        let style = if as_data { OfferStyle::Data } else { OfferStyle::Buttons };
+        let deliveries = self.send_offer(path, name, target, (template, step, ttl_secs), style);
         self.effects.push(Effect::Offer { target: name.to_owned(), step, deliveries, rule, holds });
     }
 
@@ -177,7 +196,7 @@ impl Decider<'_> {
         name: &str,
         target: &Target,
         (template, step, ttl_secs): (&str, u32, u64),
-        offer_buttons: bool,
+        style: OfferStyle,
     ) -> u32 {
         let mut deliveries = 0;
         for (index, destination) in target.destinations.iter().enumerate() {
@@ -187,7 +206,12 @@ impl Decider<'_> {
                 recipient: destination.recipient.clone(),
                 retry: destination.retry.as_ref(),
             };
-            let body = Body::Template { name: template.to_owned(), locale: target.locale, offer_buttons };
+            let body = if style == OfferStyle::Data && self.answers(&destination.channel) {
+                Body::LeadEvent { event_type: "lead.offered".to_owned(), occurred_at: self.now }
+            } else {
+                let offer_buttons = style != OfferStyle::News;
+                Body::Template { name: template.to_owned(), locale: target.locale, offer_buttons }
+            };
             let purpose = Purpose::Offer { target: name.to_owned(), step };
             deliveries += u32::from(self.deliver(address, purpose, body, MessageClass::Service, ttl_secs));
         }

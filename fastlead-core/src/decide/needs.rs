@@ -44,6 +44,7 @@ pub fn needs<'a>(
             }
             None
         }
+        Event::Answered { .. } | Event::TimerFired { timer: TimerName::AuctionEnds } => state.rule(),
         Event::Reviewed { approved: true } | Event::TimerFired { timer: TimerName::Review } => Some(0),
         _ if !state.waits() => None,
         Event::SlotFree | Event::TimerFired { timer: TimerName::Queue } => Some(state.rule().unwrap_or(0)),

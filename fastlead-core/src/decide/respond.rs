@@ -54,7 +54,8 @@ impl Decider<'_> {
             let step = last.map_or_else(|| self.state.next_rung(), |offer| offer.step);
             self.effects.push(Effect::Offer { target: name.to_owned(), step, deliveries: 0, rule, holds });
         }
-        self.assign(name, target.and_then(|target| target.price));
+        let price = target.and_then(|target| self.price_of(name, target));
+        self.assign(name, price);
         let rule = rule.and_then(|rule| policy.route.rule(rule));
         let limit = rule.and_then(|rule| rule.sell_limit).unwrap_or(1);
         let alone = rule.is_some_and(|rule| rule.exclusive.iter().any(|only| only == name));
@@ -105,7 +106,7 @@ impl Decider<'_> {
             return Err(reason);
         }
         self.hold_for_lead();
-        let holds = self.holds_of(name, target, true);
+        let holds = self.holds_of(name, target, self.price_of(name, target), true);
         Ok((!holds.is_empty()).then_some(holds))
     }
 

@@ -5,6 +5,7 @@ use super::facts::RuleQueue;
 use super::strategy::{self, Marks, Window};
 use super::trace::Wait;
 use super::{Decider, Effect, Reason, TimerName, Verdict};
+use crate::money::Money;
 use crate::policy::{OffHours, RouteOverflow, RouteRule, Strategy, Target};
 use crate::schedule::Per;
 use crate::time::{Timestamp, plus_seconds};
@@ -16,6 +17,8 @@ const QUEUE_SECS: u64 = 86_400;
 pub(super) enum Plan<'a> {
     /// These targets are offered the lead.
     Offer { rule: u32, chosen: Vec<Chosen<'a>> },
+    /// These targets are asked for bids.
+    Auction { rule: u32, asked: Vec<Candidate<'a>> },
     /// The lead waits, until this moment at the latest; perhaps only because others wait before it.
     Wait { rule: u32, until: Option<Timestamp>, behind: bool },
     /// The lead is refused.
@@ -31,11 +34,13 @@ pub(super) struct Chosen<'a> {
     name: &'a str,
     target: &'a Target,
     marks: Marks,
+    price: Option<Money>,
 }
 
 /// What one rule comes to.
 enum Considered<'a> {
     Chosen(Vec<Chosen<'a>>),
+    Asked(Vec<Candidate<'a>>),
     Full(Option<Timestamp>),
     Closed(Option<Timestamp>),
     Nobody,
@@ -55,10 +60,11 @@ impl<'a> Decider<'a> {
             }
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             match self.consider(index, rule) {
-                Considered::Chosen(_) if self.others_wait(number, rule) => {
+                Considered::Chosen(_) | Considered::Asked(_) if self.others_wait(number, rule) => {
                     return Plan::Wait { rule: number, until: None, behind: true };
                 }
                 Considered::Chosen(chosen) => return Plan::Offer { rule: number, chosen },
+                Considered::Asked(asked) => return Plan::Auction { rule: number, asked },
                 Considered::Full(until) => match &rule.overflow {
                     RouteOverflow::Queue => return Plan::Wait { rule: number, until, behind: false },
                     RouteOverflow::Next => {}
@@ -99,7 +105,7 @@ impl<'a> Decider<'a> {
         self.state.queued_at.is_none() && rule.queues() && self.snapshot.facts.queues.iter().any(waits)
     }
 
-    fn rule_path(&self, index: usize) -> String {
+    pub(super) fn rule_path(&self, index: usize) -> String {
         match self.policy.route.rules.len() {
             1 => "route".to_owned(),
             _ => format!("route[{index}]"),
@@ -113,23 +119,30 @@ impl<'a> Decider<'a> {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
             }
         }
-        let candidates = self.candidates(rule);
+        let mut candidates = self.candidates(rule);
         if let Some((reason, until)) = self.project_full() {
             self.trace.note("caps", None, Verdict::Skipped, reason);
             return Considered::Full(until);
         }
         let window = self.window(rule);
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        let bids = rule.strategy == Strategy::PingPost && self.has_bids(number);
         let places = match self.owner_place(index, rule, &candidates) {
             Some(place) => vec![place],
+            None if bids => self.highest(rule, &mut candidates),
             None => strategy::choose(rule.strategy, &candidates, window),
         };
         self.note_left_out(index, &candidates, &places);
+        if rule.strategy == Strategy::PingPost && !bids && !places.is_empty() {
+            return Considered::Asked(places.into_iter().map(|place| candidates[place]).collect());
+        }
         if !places.is_empty() {
             let chosen = places.into_iter().map(|place| Chosen {
                 index: Some(candidates[place].index),
                 name: candidates[place].name,
                 target: candidates[place].target,
                 marks: strategy::marks(rule.strategy, &candidates, place, window),
+                price: self.price_of(candidates[place].name, candidates[place].target),
             });
             return Considered::Chosen(chosen.collect());
         }
@@ -227,7 +240,7 @@ impl<'a> Decider<'a> {
             return None;
         }
         self.trace.note(path, Some(name), Verdict::Passed, Reason::OverflowTarget);
-        Some(Chosen { index: None, name, target, marks: Marks::default() })
+        Some(Chosen { index: None, name, target, marks: Marks::default(), price: target.price })
     }
 
     /// Carries a plan out. Answers whether the lead is in somebody's hands or waits now.
@@ -235,6 +248,10 @@ impl<'a> Decider<'a> {
         match plan {
             Plan::Offer { rule, chosen } => {
                 self.offer_chosen(rule, chosen);
+                true
+            }
+            Plan::Auction { rule, asked } => {
+                self.open_auction(rule, asked);
                 true
             }
             Plan::Wait { rule, until, behind } => self.wait(rule, until, behind),
@@ -251,14 +268,14 @@ impl<'a> Decider<'a> {
         let new_rule = !self.state.offers.iter().any(|offer| offer.rule == Some(number));
         let first = self.offers_so_far();
         self.hold_for_lead();
-        for Chosen { index, name, target, marks } in chosen {
+        for Chosen { index, name, target, marks, price } in chosen {
             let path = match index {
                 Some(index) => format!("{path}.targets[{index}]"),
                 None => format!("{path}.instead"),
             };
             let reason = (rule.strategy != Strategy::Broadcast).then_some(Reason::ByStrategy);
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, reason);
-            let mut holds = self.holds_of(name, target, true);
+            let mut holds = self.holds_of(name, target, price, true);
             self.count(rule, name, marks, &mut holds);
             self.tell(&path, name, target, (&rule.template, 0, ttl), Some(number), holds);
         }

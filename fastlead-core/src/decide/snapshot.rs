@@ -24,4 +24,6 @@ pub struct ChannelFacts {
     pub id: ChannelId,
     /// Whether it is paused.
     pub paused: bool,
+    /// Whether it brings back what the other side answers.
+    pub answers: bool,
 }

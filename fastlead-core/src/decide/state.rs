@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::auction::Auction;
 use super::counter::CounterKey;
 use super::{Effect, TimerName};
 use crate::money::Money;
@@ -32,6 +33,9 @@ pub struct LeadState {
     /// Since when it waits in the queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queued_at: Option<Timestamp>,
+    /// Bids that are or were waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auction: Option<Auction>,
     /// Its score, where the policy has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<LeadScore>,
@@ -67,6 +71,8 @@ pub enum LeadStatus {
     New,
     /// A person looks at it before it is handed out.
     Review,
+    /// Bids for it are waited for.
+    Auction,
     /// It waits for somebody to accept it.
     Open,
     /// It waits for somebody who works and has room. It can be accepted.
@@ -87,11 +93,12 @@ pub enum LeadStatus {
 }
 
 impl LeadStatus {
-    /// `new`, `review`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
+    /// `new`, `review`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Review => "review",
+            Self::Auction => "auction",
             Self::Open => "open",
             Self::Queued => "queued",
             Self::Accepted => "accepted",
@@ -257,6 +264,28 @@ impl LeadState {
                 self.holds.extend(hold.clone());
             }
             Effect::Climb { rung } => self.rung = rung + 1,
+            Effect::Auction { rule, ends_at, asked } => {
+                self.leave_queue();
+                self.status = LeadStatus::Auction;
+                self.auction = Some(Auction {
+                    rule: *rule,
+                    ends_at: *ends_at,
+                    asked: asked.clone(),
+                    bids: Vec::new(),
+                    closed: false,
+                });
+            }
+            Effect::Bid { bid } => {
+                if let Some(auction) = &mut self.auction {
+                    auction.bids.push(bid.clone());
+                }
+            }
+            Effect::CloseAuction => {
+                self.status = LeadStatus::Open;
+                if let Some(auction) = &mut self.auction {
+                    auction.closed = true;
+                }
+            }
             Effect::Review => self.status = LeadStatus::Review,
             Effect::Score { points, at } => self.score = Some(LeadScore { points: *points, at: *at }),
             Effect::Tag { tag } => self.tags.push(tag.clone()),
@@ -339,7 +368,11 @@ impl LeadState {
 
     /// The rule of the route that the lead was last offered by.
     pub(super) fn rule(&self) -> Option<u32> {
-        self.offers.iter().rev().find_map(|offer| offer.rule)
+        self.offers
+            .iter()
+            .rev()
+            .find_map(|offer| offer.rule)
+            .or(self.auction.as_ref().map(|auction| auction.rule))
     }
 
     /// Everything that it takes from counters.

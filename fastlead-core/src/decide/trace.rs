@@ -139,6 +139,16 @@ pub enum Reason {
     OfferClosed,
     /// The lead may be sold to this target alone, and somebody else has it.
     Exclusive,
+    /// The target is asked for a bid.
+    AskedForBid,
+    /// The target has made no bid, or one in another currency.
+    NoBid,
+    /// The bid is below the floor.
+    BelowFloor,
+    /// The answer came when bids were not waited for any more.
+    TooLate,
+    /// None of the target's channels brings back what it answers.
+    CannotAnswer,
     /// The capture shows a sign of spam.
     LooksLikeSpam,
     /// The person has left as many leads as one may on a day.

@@ -125,6 +125,29 @@ pub(super) fn contents(
             };
             return supported(Content::Event(payload), capabilities).map(|content| vec![content]);
         }
+        Body::Ping { fields, floor } => {
+            let lead = lead.ok_or_else(|| missing("lead"))?;
+            let capture = &*lead.capture;
+            let told: std::collections::BTreeMap<String, String> = fields
+                .iter()
+                .filter_map(|field| Some((field.to_string(), field.value(capture)?.into_owned())))
+                .collect();
+            let data = serde_json::json!({
+                "lead_id": lead.id,
+                "source_id": lead.source_id,
+                "country": capture.contact.phone.as_ref().and_then(crate::contact::Phone::country),
+                "locale": capture.locale,
+                "fields": told,
+                "floor": floor,
+                "answer_by": delivery.expires_at,
+            });
+            let payload = EventPayload {
+                event_type: "lead.ping".to_owned(),
+                occurred_at: delivery.created_at,
+                data: Pii::new(data),
+            };
+            return supported(Content::Event(payload), capabilities).map(|content| vec![content]);
+        }
         Body::Template { name, locale, offer_buttons } => {
             let lead = lead.ok_or_else(|| missing("lead"))?;
             let policy = policy.ok_or_else(|| missing("policy"))?;

@@ -188,7 +188,14 @@ impl Directory {
         let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
         let channels = mine
             .map(|channel| {
-                (channel.name.clone(), ChannelFacts { id: channel.id, paused: channel.is_paused() })
+                (
+                    channel.name.clone(),
+                    ChannelFacts {
+                        id: channel.id,
+                        paused: channel.is_paused(),
+                        answers: channel.capabilities.answers,
+                    },
+                )
             })
             .collect();
         let snapshot = Snapshot { channels: Arc::new(channels), ..Snapshot::default() };

@@ -30,6 +30,9 @@ impl Engine {
         source: SourceFacts<'_>,
         capture: &mut Capture,
     ) -> EnrichmentOutcome {
+        // What a visitor has sent under this name is not what the enricher says.
+        let own = format!("{}.", step.name);
+        capture.fields.retain(|name, _| !name.starts_with(&own));
         if let Some(when) = &step.when {
             let mut input = ConditionInput::new(capture);
             input.source = Some(source);

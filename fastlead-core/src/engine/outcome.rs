@@ -26,6 +26,16 @@ fn ended(state: DeliveryState, reason: Option<&str>, provider_message_id: Option
     Outcome { settled, verdict: state.as_str(), pause: None }
 }
 
+/// A question for a bid is done with once it was taken: its answer came with it, and no receipt is owed.
+pub(super) fn asked(outcome: Outcome) -> Outcome {
+    match outcome.settled {
+        Settled::Await { uncertain: false, provider_message_id, .. } => {
+            ended(DeliveryState::Delivered, None, provider_message_id)
+        }
+        _ => outcome,
+    }
+}
+
 pub(super) fn expired() -> Outcome {
     ended(DeliveryState::Expired, Some("ttl"), None)
 }

@@ -11,7 +11,7 @@ use super::outcome::{self, Outcome, Recovery};
 use super::transition::Extras;
 use super::{Change, Engine};
 use crate::channel::{Channel, SendReceipt, SentReference};
-use crate::decide::Event;
+use crate::decide::{Event, Via};
 use crate::delivery::{
     Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease,
     LeasedDelivery, NewDelivery, Phase, Purpose,
@@ -19,8 +19,10 @@ use crate::delivery::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
 use crate::layer::BeforeAttempt;
-use crate::message::{Content, MessageClass, OutboundMessage, Part};
+use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
+use crate::money::{Currency, Money};
 use crate::port::{SettleOutcome, Settled, Settlement};
+use crate::secret::Pii;
 use crate::time::{Timestamp, plus_seconds};
 use crate::words;
 
@@ -46,24 +48,28 @@ impl Engine {
     ) -> Result<()> {
         let LeasedDelivery { delivery, phase, lease } = &leased;
         let now = self.now();
+        let mut answer = None;
         let worked = match phase {
             Phase::Send if delivery.expires_at <= now => Some((outcome::expired(), None)),
-            Phase::Send => self.send(delivery, *lease, channel, lead).await?,
+            Phase::Send => self.send(delivery, *lease, channel, lead, &mut answer).await?,
             Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await),
             Phase::Recover => match outcome::after_crash(&channel.capabilities) {
                 Recovery::SendAgain => {
                     // The attempt that was cut off counts, and this is another one.
                     let again = Delivery { state: DeliveryState::Pending, ..delivery.clone() };
-                    self.send(&again, *lease, channel, lead).await?
+                    self.send(&again, *lease, channel, lead, &mut answer).await?
                 }
                 Recovery::Ask => Some(self.ask(delivery, channel, true).await),
                 Recovery::End(outcome) => Some((outcome, None)),
             },
         };
-        let Some((outcome, attempt)) = worked else {
+        let Some((mut outcome, attempt)) = worked else {
             tracing::info!(delivery = %delivery.id, "cancelled or taken over before anything was sent");
             return Ok(());
         };
+        if matches!(delivery.spec.purpose, Purpose::Ping { .. }) {
+            outcome = outcome::asked(outcome);
+        }
         if let Some(cause) = outcome.pause {
             self.pause_account(delivery, channel, cause).await?;
         }
@@ -74,7 +80,7 @@ impl Engine {
             outcome: outcome.settled.clone(),
             attempt,
         };
-        self.record(delivery, channel, &outcome, settlement).await
+        self.record(delivery, channel, &outcome, settlement, answer.as_ref()).await
     }
 
     /// Hands the next part to the channel. `None` where the delivery turned out not to be ours any more.
@@ -87,6 +93,7 @@ impl Engine {
         lease: Lease,
         channel: &Arc<ActiveChannel>,
         lead: Option<LeadFacts>,
+        answer: &mut Option<Pii<serde_json::Value>>,
     ) -> Result<Option<(Outcome, Option<Attempt>)>> {
         let recipient = match self.destination(delivery) {
             Ok(recipient) => recipient,
@@ -141,6 +148,9 @@ impl Engine {
         let ended_at = self.now();
         let outcome = outcome::after_send(delivery, &channel.capabilities, part, &result, begun, ended_at);
         let attempt = attempt(delivery, AttemptOperation::Send, part, started_at, ended_at, outcome.verdict);
+        if let Ok(receipt) = &result {
+            answer.clone_from(&receipt.answer);
+        }
         let attempt = match &result {
             Ok(receipt) => Attempt {
                 provider_message_id: receipt.provider_message_id.clone(),
@@ -161,7 +171,8 @@ impl Engine {
         channel: &ActiveChannel,
         lead: Option<LeadFacts>,
     ) -> Result<Result<(Content, Part)>> {
-        let needs_lead = matches!(delivery.spec.body, Body::Template { .. } | Body::LeadEvent { .. });
+        let needs_lead =
+            matches!(delivery.spec.body, Body::Template { .. } | Body::LeadEvent { .. } | Body::Ping { .. });
         let lead = match (lead, delivery.lead_id) {
             (Some(lead), _) => Some(lead),
             (None, Some(id)) if needs_lead => self.lead_facts(delivery, id).await?,
@@ -233,28 +244,11 @@ impl Engine {
         channel: &Arc<ActiveChannel>,
         outcome: &Outcome,
         settlement: Settlement,
+        answer: Option<&Pii<serde_json::Value>>,
     ) -> Result<()> {
-        let ended_badly = match &settlement.outcome {
-            Settled::Ended { state, reason, .. } if state.is_failure() => Some((*state, reason.clone())),
-            _ => None,
-        };
-        let settled = match (ended_badly, delivery.lead_id, &delivery.spec.purpose) {
-            (
-                Some((state, reason)),
-                Some(lead_id),
-                Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook,
-            ) => {
-                let target = match &delivery.spec.purpose {
-                    Purpose::Offer { target, .. } => Some(target.clone()),
-                    _ => None,
-                };
-                let event = Event::DeliveryEnded {
-                    delivery_id: delivery.id,
-                    target,
-                    channel_id: delivery.channel_id,
-                    state,
-                    reason,
-                };
+        let event = heard(delivery, &settlement, answer.map(Pii::expose));
+        let settled = match (event, delivery.lead_id) {
+            (Some(event), Some(lead_id)) => {
                 let extras = || Extras { settlement: Some(settlement.clone()), ..Extras::default() };
                 match self.apply(delivery.scope.workspace_id, lead_id, event, extras).await? {
                     Applied::Done(_) => SettleOutcome::Settled,
@@ -373,4 +367,47 @@ fn attempt(
         cost: None,
         verdict: verdict.to_owned(),
     }
+}
+
+/// What the policy hears of the end of work on a delivery, if anything: bad ends, and answers.
+fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_json::Value>) -> Option<Event> {
+    let failed = match &settlement.outcome {
+        Settled::Ended { state, reason, .. } if state.is_failure() => Some((*state, reason.clone())),
+        _ => None,
+    };
+    let ended = matches!(settlement.outcome, Settled::Ended { .. });
+    match (&delivery.spec.purpose, failed) {
+        (Purpose::Ping { target }, failed) if ended => {
+            let bid = if failed.is_some() { None } else { answer.and_then(bid) };
+            Some(Event::Answered { target: target.clone(), bid })
+        }
+        (
+            purpose @ (Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook),
+            Some((state, reason)),
+        ) => {
+            let target = match purpose {
+                Purpose::Offer { target, .. } => Some(target.clone()),
+                _ => None,
+            };
+            let (delivery_id, channel_id) = (delivery.id, delivery.channel_id);
+            Some(Event::DeliveryEnded { delivery_id, target, channel_id, state, reason })
+        }
+        (Purpose::Offer { target, .. }, None) => {
+            let accepts = answer?.get("accept")?.as_bool()?;
+            let response = if accepts { Response::Accept } else { Response::Decline };
+            Some(Event::Responded { target: target.clone(), response, via: Via::Answer })
+        }
+        _ => None,
+    }
+}
+
+/// The bid in an answer such as `{"bid": 45000, "currency": "RUB"}`: minor units, roubles where no currency
+/// is named.
+fn bid(answer: &serde_json::Value) -> Option<Money> {
+    let minor = answer.get("bid")?.as_i64().filter(|minor| *minor > 0)?;
+    let currency = match answer.get("currency") {
+        None | Some(serde_json::Value::Null) => Currency::RUB,
+        Some(code) => code.as_str()?.parse().ok()?,
+    };
+    Some(Money::new(minor, currency))
 }

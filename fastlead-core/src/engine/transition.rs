@@ -126,6 +126,9 @@ impl Engine {
                 | Effect::Release { .. }
                 | Effect::Note { .. }
                 | Effect::Queue { .. }
+                | Effect::Auction { .. }
+                | Effect::Bid { .. }
+                | Effect::CloseAuction
                 | Effect::Review
                 | Effect::Score { .. }
                 | Effect::Tag { .. }

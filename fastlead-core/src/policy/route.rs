@@ -6,7 +6,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Condition;
+use super::{Condition, Field};
 use crate::money::Money;
 use crate::schedule::Per;
 
@@ -124,6 +124,10 @@ pub struct RouteRule {
     /// `ping_post`: the least bid that is taken, in minor units. Default: any above zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Money>,
+    /// `ping_post`: what is told of a lead before it is sold, such as `fields.city`. Default: the country of
+    /// the phone and the language alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ping_fields: Vec<Field>,
     /// `ping_post`: how many seconds bids are waited for. Default 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ping_timeout_secs: Option<u64>,

@@ -6,7 +6,8 @@ use super::Condition;
 
 /// A step that asks a program for more about a lead before it is decided upon.
 ///
-/// What it answers is added to the lead as `fields.NAME.KEY`. An answer that comes too late or not at all
+/// What it answers is added to the lead's fields as `NAME.KEY`, which a condition reads as
+/// `fields["NAME.KEY"]`. An answer that comes too late or not at all
 /// is left out, and the lead goes on without it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]

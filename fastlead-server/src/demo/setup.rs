@@ -69,10 +69,12 @@ pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -
     let policy: Policy = serde_json::from_str(&text).map_err(|error| {
         Error::new(ErrorKind::Internal, format!("the demo's policy does not parse: {error}"))
     })?;
-    policy.validate(&app.engine.directory().capabilities(workspace), app.engine.clock().now()).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Error::new(ErrorKind::Internal, format!("the demo's policy is wrong: {}", faults.join("; ")))
-    })?;
+    policy.validate(&app.engine.directory().capabilities(workspace), app.engine.clock().now()).map_err(
+        |faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Error::new(ErrorKind::Internal, format!("the demo's policy is wrong: {}", faults.join("; ")))
+        },
+    )?;
     let now = app.engine.clock().now();
     let id = PolicyId::from_uuid(stable_uuid("policy", "first"));
     let record = app.store.publish_policy(workspace, project, id, policy, now).await?;

@@ -33,7 +33,7 @@ const EXPLAIN_PAGES: usize = 5;
     params(
         ("project_id" = Option<String>, Query, description = "Only of this project"),
         ("source_id" = Option<String>, Query, description = "Only of this source"),
-        ("status" = Option<String>, Query, description = "Only `open`, `accepted`, `rejected` or `unanswered`"),
+        ("status" = Option<String>, Query, description = "Only those with this status, such as `open` or `accepted`"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
@@ -112,7 +112,7 @@ pub(crate) struct EventView {
     id: EventId,
     /// When it was decided upon.
     at: Timestamp,
-    /// `captured`, `delivery_ended`, `timer_fired` or `responded`.
+    /// Such as `captured`, `delivery_ended`, `timer_fired`, `responded` or `returned`.
     kind: String,
     /// What happened, with all its data.
     event: Pii<serde_json::Value>,
@@ -241,6 +241,9 @@ pub(crate) async fn respond_to_lead(
         {
             let detail = match &state.assigned_to {
                 Some(target) => format!("target `{target}` has the lead already"),
+                None if state.waits() => {
+                    format!("target `{}` has no room for the lead by its limits", input.target)
+                }
                 None => format!("the lead is {} and cannot be accepted", state.status.as_str()),
             };
             Err(Problem::new(StatusCode::CONFLICT, "not_accepted", detail))

@@ -5,6 +5,7 @@ mod channels;
 mod deliveries;
 mod explain;
 mod input;
+mod lead_work;
 mod leads;
 mod policies;
 mod projects;
@@ -72,6 +73,9 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(leads::get_lead))
         .routes(routes!(leads::explain_lead))
         .routes(routes!(leads::respond_to_lead))
+        .routes(routes!(lead_work::review_lead))
+        .routes(routes!(lead_work::close_lead))
+        .routes(routes!(lead_work::return_lead))
         .routes(routes!(deliveries::list_deliveries))
         .routes(routes!(deliveries::get_delivery))
         .routes(routes!(deliveries::retry_delivery))
@@ -113,6 +117,8 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         views::LeadView,
         leads::ExplanationView,
         leads::RespondInput,
+        lead_work::ReviewInput,
+        lead_work::ReturnInput,
         List<views::DeliveryView>,
         views::DeliveryDetailsView,
         suppressions::SuppressionInput,

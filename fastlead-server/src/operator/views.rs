@@ -90,13 +90,23 @@ impl From<LeadRecord> for LeadView {
 pub(crate) struct LeadStateView {
     /// How many decisions have changed it.
     version: u64,
-    /// `open`, `accepted`, `rejected` or `unanswered`.
+    /// `review`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     status: String,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     reject_code: Option<String>,
-    /// The target that has it.
+    /// The target that has it; the last, where several have.
     assigned_to: Option<String>,
+    /// Everybody who has or had it, oldest first.
+    sales: Vec<SaleView>,
+    /// Since when it waits in the queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queued_at: Option<Timestamp>,
+    /// The points that it was given when it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<i64>,
+    /// Its tags.
+    tags: Vec<String>,
     /// Who was offered it, oldest first.
     offers: Vec<OfferView>,
     /// What comes if nobody answers.
@@ -115,13 +125,31 @@ pub(crate) struct OfferView {
     alive: u32,
     /// Whether the target has declined.
     declined: bool,
+    /// Whether the time for the answer has run out.
+    lapsed: bool,
+}
+
+/// A lead that a target has or had.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Sale")]
+pub(crate) struct SaleView {
+    /// The target's name.
+    target: String,
+    /// When it accepted.
+    at: Timestamp,
+    /// What it pays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    price: Option<fastlead_core::money::Money>,
+    /// Why it gave the lead back, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    returned: Option<String>,
 }
 
 /// A timer of a lead.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadTimer")]
 pub(crate) struct TimerView {
-    /// `escalate` or `unanswered`.
+    /// `escalate`, `unanswered`, `offer`, `group`, `queue`, `review` or `auction_ends`.
     name: String,
     /// The rung of the ladder, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -141,11 +169,23 @@ impl From<LeadState> for LeadStateView {
             step: offer.step,
             alive: offer.alive,
             declined: offer.declined,
+            lapsed: offer.lapsed,
+        };
+        let sale = |sale: fastlead_core::decide::Sale| SaleView {
+            target: sale.target,
+            at: sale.at,
+            price: sale.price,
+            returned: sale.returned,
         };
         let timer = |(name, due_at)| {
             let (name, step) = match name {
                 TimerName::Escalate(rung) => ("escalate", Some(rung + 1)),
                 TimerName::Unanswered => ("unanswered", None),
+                TimerName::Offer(_) => ("offer", None),
+                TimerName::Group => ("group", None),
+                TimerName::Queue => ("queue", None),
+                TimerName::Review => ("review", None),
+                TimerName::AuctionEnds => ("auction_ends", None),
                 _ => ("other", None),
             };
             TimerView { name: name.to_owned(), step, due_at }
@@ -155,6 +195,10 @@ impl From<LeadState> for LeadStateView {
             status: state.status.as_str().to_owned(),
             reject_code,
             assigned_to: state.assigned_to,
+            sales: state.sales.into_iter().map(sale).collect(),
+            queued_at: state.queued_at,
+            score: state.score.map(|score| score.points),
+            tags: state.tags,
             offers: state.offers.into_iter().map(offer).collect(),
             timers: state.timers.into_iter().map(timer).collect(),
         }

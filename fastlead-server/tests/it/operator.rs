@@ -339,6 +339,55 @@ async fn the_whole_way_from_channel_to_answer() {
 }
 
 /// The delivery when nothing more happens to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lead_waits_is_closed_returned_and_reviewed() {
+    let (server, telegram) = (Fixture::start().await, TelegramSim::start().await.unwrap());
+    let admin = server.admin().await;
+    server.bot(&admin, &telegram).await;
+    let mut limited = policy("bot");
+    limited["targets"]["sales"]["capacity"] = json!(1);
+    limited["route"] = json!({"strategy": "round_robin", "targets": ["sales"], "template": "lead"});
+    limited["returns"] = json!({"within_days": 3, "reasons": ["wrong_number"]});
+    limited["review"] =
+        json!({"when": "contact.phone == '+79000000003'", "sla_secs": 600, "tell": ["sales"]});
+    server.send(Method::PUT, &server.policy_path(), &admin, limited).await.expect(200);
+
+    let (first, second) =
+        (server.capture("+7 900 000-00-01").await, server.capture("+7 900 000-00-02").await);
+    let path = |lead: &str, what: &str| format!("/v1/leads/{lead}{what}");
+    let queued = server.get(&path(&second, ""), &admin).await.expect(200);
+    assert_eq!(queued.body["state"]["status"], "queued");
+    let explained = server.get(&path(&second, "/explain"), &admin).await.expect(200);
+    let sentences = explained.body["events"][0]["sentences"].to_string();
+    assert!(
+        sentences.contains("Not chosen: `sales`: they have as many open leads as they can"),
+        "{sentences}"
+    );
+
+    let accept = json!({"target": "sales", "response": "accept"});
+    server.post(&path(&first, "/respond"), &admin, accept.clone()).await.expect(200);
+    // There is no room for the second by hand either.
+    server.post(&path(&second, "/respond"), &admin, accept).await.problem(409, "not_accepted");
+    let wrong = json!({"target": "sales", "reason": "too_dear"});
+    server.post(&path(&first, "/return"), &admin, wrong).await.problem(409, "not_returned");
+    let given_back = json!({"target": "sales", "reason": "wrong_number"});
+    let returned = server.post(&path(&first, "/return"), &admin, given_back).await.expect(200);
+    assert_eq!(returned.body["status"], "returned");
+    server.post(&path(&first, "/close"), &admin, json!(null)).await.problem(409, "not_closed");
+    // The place that is free again is the second's: its offer is the second message.
+    telegram.inbox().wait_for(2).await;
+    let closed = server.post(&path(&second, "/close"), &admin, json!(null)).await.expect(200);
+    assert_eq!(closed.body["status"], "closed");
+
+    let third = server.capture("+7 900 000-00-03").await;
+    let approved = server.post(&path(&third, "/review"), &admin, json!({"approved": true})).await.expect(200);
+    assert_eq!(approved.body["status"], "open");
+    server
+        .post(&path(&third, "/review"), &admin, json!({"approved": true}))
+        .await
+        .problem(409, "not_in_review");
+}
+
 async fn settled(server: &Fixture, token: &str, delivery: &str) -> Value {
     let mut look = tokio::time::interval(Duration::from_millis(10));
     let settled = tokio::time::timeout(Duration::from_secs(20), async {

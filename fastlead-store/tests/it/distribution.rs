@@ -9,7 +9,7 @@ use fastlead_core::engine::{CaptureRequest, Change, Engine, ResponseOutcome};
 use fastlead_core::error::Result;
 use fastlead_core::id::{LeadId, RandomIds, WorkspaceId};
 use fastlead_core::lead::{Capture, CaptureInput, EnrichmentOutcome, Received};
-use fastlead_core::message::{Locale, Response};
+use fastlead_core::message::{Locale, Recipient, Response};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Journal, Store};
 use fastlead_core::secret::Pii;
@@ -214,6 +214,43 @@ async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresse
     within(running).await.unwrap();
 }
 
+async fn the_highest_bid_gets_the_lead<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let route = json!({"strategy": "ping_post", "targets": ["low", "high", "silent"], "template": "t",
+        "ping_timeout_secs": 10});
+    let bot = MemoryChannel::new("bot");
+    let answers = [
+        ("low", json!({"bid": 100, "accept": true})),
+        ("high", json!({"bid": 200, "currency": "RUB", "accept": true})),
+        ("silent", json!({"thanks": true})),
+    ];
+    for (chat, answer) in answers {
+        bot.answer(Recipient::Chat(chat.into()), answer);
+    }
+    let policy = policy(json!({"low": {}, "high": {}, "silent": {}}), route);
+    let engine = engine_on(&store, &clock, &policy, &bot).await;
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let mut changes = engine.changes();
+    let lead = capture(&engine, 1).await;
+    // Three answers, and then the winner takes it in its answer to the offer.
+    decided(&mut changes, lead, "responded").await;
+    let record = store.lead(workspace(&engine), lead).await.unwrap().unwrap();
+    assert_eq!(record.state.status.as_str(), "accepted");
+    assert_eq!(record.state.sales.len(), 1);
+    assert_eq!(record.state.sales[0].target, "high");
+    assert_eq!(record.state.sales[0].price.unwrap().minor, 200);
+    let told = within(bot.inbox().wait_for(4)).await;
+    let pings: Vec<_> = told[..3].iter().map(|arrival| arrival.text.contains("+7900")).collect();
+    assert_eq!(pings, [false, false, false], "a ping names the person");
+    assert!(told[3].text.contains("lead.offered") && told[3].text.contains("+7900"));
+    stop.cancel();
+    within(running).await.unwrap();
+}
+
 /// Knows the city, unless it hangs.
 #[derive(Debug)]
 struct City {
@@ -236,7 +273,7 @@ impl Enricher for City {
 
 async fn an_enricher_that_hangs_holds_up_nobody<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
     let route = json!([
-        {"when": "fields.city.name == \"Казань\"", "strategy": "waterfall", "targets": ["kazan"], "template": "t"},
+        {"when": "fields[\"city.name\"] == \"Казань\"", "strategy": "waterfall", "targets": ["kazan"], "template": "t"},
         {"strategy": "waterfall", "targets": ["rest"], "template": "t"},
     ]);
     let mut policy = policy(json!({"kazan": {}, "rest": {}}), route);
@@ -298,4 +335,5 @@ on_every_store! {
     nobody_overtakes_the_queue
     a_queue_is_worked_off_by_timers
     an_enricher_that_hangs_holds_up_nobody
+    the_highest_bid_gets_the_lead
 }

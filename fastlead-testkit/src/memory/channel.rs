@@ -57,6 +57,7 @@ struct State {
     provider_ids_by_key: HashMap<String, String>,
     provider_ids_by_part: HashMap<(DeliveryId, u32), String>,
     refused: HashSet<Recipient>,
+    answers: HashMap<Recipient, serde_json::Value>,
     replies: Vec<InteractionReply>,
     accepted: u64,
     inbound: u64,
@@ -105,6 +106,11 @@ impl MemoryChannel {
     /// Makes every message to `recipient` fail with [`ErrorKind::Recipient`] from now on.
     pub fn refuse(&self, recipient: Recipient) {
         self.shared.state().refused.insert(recipient);
+    }
+
+    /// Lets `recipient` answer every message with this from now on.
+    pub fn answer(&self, recipient: Recipient, answer: serde_json::Value) {
+        self.shared.state().answers.insert(recipient, answer);
     }
 
     /// What was accepted, in order. Events appear as the JSON object `{"type", "timestamp", "data"}`.
@@ -228,7 +234,9 @@ impl MemoryChannel {
             id
         });
         let delivered = message.recipient.kind() == RecipientKind::Endpoint;
-        SendReceipt { delivered, ..SendReceipt::accepted(provider_message_id) }
+        let answer = state.answers.get(&message.recipient).filter(|_| self.capabilities.answers);
+        let answer = answer.cloned().map(Pii::new);
+        SendReceipt { delivered, answer, ..SendReceipt::accepted(provider_message_id) }
     }
 
     fn arrival(&self, message: &OutboundMessage, content: &Content, provider_message_id: String) -> Arrival {
@@ -376,6 +384,7 @@ fn every_capability() -> Capabilities {
     all.receipts = true;
     all.idempotent_send = true;
     all.lookup = true;
+    all.answers = true;
     all
 }
 

@@ -1,3 +1,4 @@
+mod auction;
 mod caps;
 mod hours;
 mod ladder;
@@ -51,7 +52,7 @@ fn capture(phone: &str) -> Capture {
 }
 
 fn snapshot() -> Snapshot {
-    let facts = |number| ChannelFacts { id: channel(number), paused: false };
+    let facts = |number| ChannelFacts { id: channel(number), paused: false, answers: false };
     let channels = BTreeMap::from([("bot".to_owned(), facts(BOT)), ("sms".to_owned(), facts(SMS))]);
     Snapshot { channels: Arc::new(channels), ..Snapshot::default() }
 }

@@ -48,7 +48,7 @@ impl World {
     }
 
     pub(super) fn with(policy: Policy) -> Self {
-        let bot = ChannelFacts { id: ChannelId::from_uuid(Uuid::from_u128(8)), paused: false };
+        let bot = ChannelFacts { id: ChannelId::from_uuid(Uuid::from_u128(8)), paused: false, answers: true };
         let anybody = CaptureInput { phone: Some("+79000000000".into()), ..CaptureInput::default() };
         Self {
             anybody: anybody.validate(&[], Locale::Ru, Received::at(from_millis(NOON))).unwrap(),

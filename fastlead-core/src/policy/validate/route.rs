@@ -96,6 +96,8 @@ impl Check<'_> {
             ("exclusive", !rule.exclusive.is_empty() && !broadcast, "broadcast"),
             ("window", rule.window.is_some() && rule.strategy != Strategy::Weighted, "weighted"),
             ("floor", rule.floor.is_some() && !ping_post, "ping_post"),
+            ("ping_fields", !rule.ping_fields.is_empty() && !ping_post, "ping_post"),
+            ("ping_fields", !rule.ping_fields.is_empty() && !ping_post, "ping_post"),
             ("ping_timeout_secs", rule.ping_timeout_secs.is_some() && !ping_post, "ping_post"),
         ];
         for (field, wrong, strategy) in misplaced {
@@ -105,6 +107,9 @@ impl Check<'_> {
                 self.fault(format!("{path}.{field}"), message);
             }
         }
+        if ping_post {
+            self.ping_post(path, rule);
+        }
         if rule.sell_limit == Some(0) {
             self.fault(format!("{path}.sell_limit"), "expected at least 1, or nobody can have the lead");
         }
@@ -113,6 +118,30 @@ impl Check<'_> {
                 let message = unknown("target of this rule", name, rule.targets.iter());
                 self.fault(format!("{path}.exclusive[{index}]"), message);
             }
+        }
+    }
+
+    /// Whoever is asked for a bid must be able to answer.
+    fn ping_post(&mut self, path: &str, rule: &RouteRule) {
+        let (policy, channels) = (self.policy, self.channels);
+        for (index, name) in rule.targets.iter().enumerate() {
+            let Some(target) = policy.targets.get(name) else { continue };
+            let known = target.destinations.iter().filter_map(|at| channels.get(&at.channel));
+            if known.clone().count() > 0 && !known.clone().any(|channel| channel.answers) {
+                let message = format!(
+                    "no channel of `{name}` brings back an answer, so it can never bid; expected a channel such as a webhook"
+                );
+                self.fault(format!("{path}.targets[{index}]"), message);
+            }
+        }
+        if rule.floor.is_some_and(|floor| floor.minor <= 0) {
+            self.fault(
+                format!("{path}.floor.minor"),
+                "expected at least 1 minor unit; leave it out for none",
+            );
+        }
+        if rule.ping_timeout_secs.is_some_and(|seconds| seconds > 60) {
+            self.fault(format!("{path}.ping_timeout_secs"), "expected at most 60 seconds");
         }
     }
 

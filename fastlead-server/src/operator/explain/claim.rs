@@ -1,55 +1,10 @@
-//! Decisions in plain words, in Russian and English.
+//! What a step of a trace claims, in words.
 
-use fastlead_core::decide::{Event, Reason, TimerName, Trace, TraceStep, Verdict, Via};
-use fastlead_core::message::{Locale, Response};
-
-/// What happened, and each thing that was looked at, one sentence each. They name rules, targets, channels and
-/// codes, and no personal data.
-pub(super) fn sentences(event: &Event, trace: &Trace, locale: Locale) -> Vec<String> {
-    let mut sentences = vec![happened(event, locale)];
-    sentences.extend(trace.steps.iter().map(|step| sentence(step, locale)));
-    sentences
-}
-
-fn happened(event: &Event, locale: Locale) -> String {
-    let say = |ru: String, en: String| match locale {
-        Locale::Ru => ru,
-        Locale::En => en,
-    };
-    match event {
-        Event::Captured(_) => say("Пришла заявка.".to_owned(), "The lead came in.".to_owned()),
-        Event::DeliveryEnded { delivery_id, state, reason, .. } => {
-            let reason = reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            say(
-                format!("Сообщение {delivery_id} завершилось состоянием `{}`{reason}.", state.as_str()),
-                format!("Message {delivery_id} ended as `{}`{reason}.", state.as_str()),
-            )
-        }
-        Event::TimerFired { timer: TimerName::Escalate(rung) } => say(
-            format!("Наступил срок ступени {}: лид ещё никто не принял.", rung + 1),
-            format!("The moment of step {} came: nobody had accepted the lead yet.", rung + 1),
-        ),
-        Event::TimerFired { .. } => {
-            say("Истёк срок последней ступени.".to_owned(), "The time of the last step ran out.".to_owned())
-        }
-        Event::Responded { target, response, via } => {
-            let (ru, en) = match response {
-                Response::Accept => ("принимает лид", "accepts the lead"),
-                Response::Decline => ("отказывается от лида", "declines the lead"),
-            };
-            let (via_ru, via_en) = match via {
-                Via::Button { .. } => ("кнопкой в сообщении", "with the button in a message"),
-                Via::Api => ("через API оператора", "through the operator API"),
-            };
-            say(format!("`{target}` {ru} {via_ru}."), format!("`{target}` {en} {via_en}."))
-        }
-        _ => say(format!("Событие `{}`.", event.kind()), format!("Event `{}`.", event.kind())),
-    }
-}
+use fastlead_core::decide::{TraceStep, Verdict};
 
 /// What part of a policy a step is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Part {
+pub(super) enum Part {
     Accept,
     Dedupe,
     Target,
@@ -57,6 +12,22 @@ enum Part {
     AutoReply,
     Webhook,
     Alert,
+    LeftOut,
+    Route,
+    Sticky,
+    Instead,
+    Lapse,
+    Caps,
+    ScoreRule,
+    Score,
+    Band,
+    Spam,
+    Review,
+    Enrich,
+    Remind,
+    Auction,
+    Returns,
+    Close,
     Ladder,
     Accepting,
     Declining,
@@ -65,11 +36,28 @@ enum Part {
 }
 
 impl Part {
-    fn of(rule: &str) -> Self {
+    pub(super) fn of(rule: &str) -> Self {
         let head = rule.split(['[', '.']).next().unwrap_or_default();
         match head {
             _ if rule.contains(".destinations[") => Self::Destination,
-            _ if rule.contains(".targets[") => Self::Target,
+            _ if rule.contains(".remind[") => Self::Remind,
+            _ if rule.contains(".targets[") || rule.ends_with(".instead") => Self::Target,
+            _ if rule.ends_with(".targets") => Self::LeftOut,
+            "route" if rule.ends_with(".sticky") => Self::Sticky,
+            "route" if rule.ends_with(".overflow") || rule.ends_with(".off_hours") => Self::Instead,
+            "route" if rule.contains(".offer") => Self::Lapse,
+            "route" => Self::Route,
+            "caps" => Self::Caps,
+            "score" if rule.contains("rules[") => Self::ScoreRule,
+            "score" if rule.contains("bands[") => Self::Band,
+            "score" => Self::Score,
+            "spam" => Self::Spam,
+            _ if rule.starts_with("review.tell") => Self::Alert,
+            "review" => Self::Review,
+            "enrich" => Self::Enrich,
+            "auction" => Self::Auction,
+            "returns" => Self::Returns,
+            "close" => Self::Close,
             "accept" => Self::Accept,
             "dedupe" => Self::Dedupe,
             "auto_reply" => Self::AutoReply,
@@ -86,20 +74,10 @@ impl Part {
     }
 }
 
-fn sentence(step: &TraceStep, locale: Locale) -> String {
-    let claim = match locale {
-        Locale::Ru => claim_ru(step),
-        Locale::En => claim_en(step),
-    };
-    // A step that says all by its claim needs no reason.
-    let said = matches!(
-        (Part::of(&step.rule), step.reason),
-        (_, None) | (Part::Accept, Some(Reason::ConditionHeld)) | (_, Some(Reason::Answered))
-    );
-    match step.reason.filter(|_| !said) {
-        Some(reason) => format!("{claim}: {}.", why(reason, locale)),
-        None => format!("{claim}."),
-    }
+/// Everybody whom a step is about.
+fn names(step: &TraceStep) -> String {
+    let quoted = |name: &String| format!("`{name}`");
+    step.subject.iter().chain(&step.candidates).map(quoted).collect::<Vec<_>>().join(", ")
 }
 
 /// The number of a rung in the way people count, where the rule names one.
@@ -108,9 +86,10 @@ fn rung(rule: &str) -> Option<u32> {
     index.parse::<u32>().ok()?.checked_add(1)
 }
 
-fn claim_en(step: &TraceStep) -> String {
+pub(super) fn claim_en(step: &TraceStep) -> String {
     let rule = &step.rule;
     let subject = step.subject.as_deref().unwrap_or("?");
+    let all = || names(step);
     match (Part::of(rule), step.verdict) {
         (Part::Accept, Verdict::Refused) => {
             format!("Rule `{rule}` refuses the lead with the code `{subject}`")
@@ -123,6 +102,7 @@ fn claim_en(step: &TraceStep) -> String {
             Some(rung) => format!("Step {rung}: the lead is offered to `{subject}`"),
             None => format!("The lead is offered to `{subject}`"),
         },
+        (Part::Target, Verdict::Scheduled) => format!("`{subject}` is asked for a bid"),
         (Part::Target, _) => format!("The lead is not offered to `{subject}`"),
         (Part::Destination, Verdict::Chosen) if step.reason.is_some() => {
             format!("A message over the channel `{subject}` is stored and waits")
@@ -135,6 +115,41 @@ fn claim_en(step: &TraceStep) -> String {
         (Part::Webhook, _) => format!("No program is told over the channel `{subject}`"),
         (Part::Alert, Verdict::Chosen) => format!("An alert goes out over the channel `{subject}`"),
         (Part::Alert, _) => format!("No alert to `{subject}`"),
+        (Part::LeftOut, _) => format!("Not chosen: {}", all()),
+        (Part::Route, Verdict::Scheduled) => "The lead waits in the queue".to_owned(),
+        (Part::Route, _) => format!("Rule `{rule}` is passed over"),
+        (Part::Sticky, Verdict::Chosen) => format!("The lead goes to `{subject}` again"),
+        (Part::Sticky, _) => format!("The lead does not go to `{subject}` again"),
+        (Part::Instead, Verdict::Passed) => format!("What the rule cannot place goes to `{subject}`"),
+        (Part::Instead, Verdict::Refused) => format!("The lead is refused with the code `{subject}`"),
+        (Part::Instead, _) => format!("`{subject}` cannot take it instead"),
+        (Part::Lapse, _) if step.subject.is_some() => format!("The offer to `{subject}` has lapsed"),
+        (Part::Lapse, _) => "No offer lapses".to_owned(),
+        (Part::Caps, _) => "The project hands out no more leads".to_owned(),
+        (Part::ScoreRule, _) => format!("Rule `{rule}` gives {subject} points"),
+        (Part::Score, _) => format!("The score is {subject}"),
+        (Part::Band, Verdict::Refused) => format!("By `{rule}` the lead is not handed out"),
+        (Part::Band, _) => format!("By `{rule}` the lead is handed out"),
+        (Part::Spam, _) => format!("Rule `{rule}` objects"),
+        (Part::Review, Verdict::Scheduled) => "A person looks at the lead first".to_owned(),
+        (Part::Review, Verdict::Chosen) => "The lead is kept for review".to_owned(),
+        (Part::Review, Verdict::Passed) => "The lead is let through".to_owned(),
+        (Part::Review, Verdict::Refused) => "The lead is refused after review".to_owned(),
+        (Part::Review, _) => "There is nothing to review".to_owned(),
+        (Part::Enrich, Verdict::Passed) => format!("`{subject}` was asked and has answered"),
+        (Part::Enrich, _) => format!("Nothing from `{subject}`"),
+        (Part::Remind, Verdict::Chosen) => format!("`{subject}` is reminded"),
+        (Part::Remind, _) => format!("`{subject}` is not reminded"),
+        (Part::Auction, Verdict::Passed) => format!("`{subject}` has answered in time"),
+        (Part::Auction, Verdict::Refused) => format!("The bid of `{subject}` does not count"),
+        (Part::Auction, _) if step.subject.is_some() => format!("The answer of `{subject}` changes nothing"),
+        (Part::Auction, _) => "No bids are waited for".to_owned(),
+        (Part::Returns, Verdict::Chosen) => {
+            format!("`{subject}` has given the lead back; limits and price are given back too")
+        }
+        (Part::Returns, _) => format!("`{subject}` cannot give the lead back"),
+        (Part::Close, Verdict::Chosen) => "The work on the lead is done".to_owned(),
+        (Part::Close, _) => "There is nothing to close".to_owned(),
         (Part::Ladder, Verdict::Scheduled) => match rung(rule) {
             Some(rung) => format!("If nobody accepts, step {rung} follows, or the end of the ladder"),
             None => "The next step is scheduled".to_owned(),
@@ -156,9 +171,10 @@ fn claim_en(step: &TraceStep) -> String {
     }
 }
 
-fn claim_ru(step: &TraceStep) -> String {
+pub(super) fn claim_ru(step: &TraceStep) -> String {
     let rule = &step.rule;
     let subject = step.subject.as_deref().unwrap_or("?");
+    let all = || names(step);
     match (Part::of(rule), step.verdict) {
         (Part::Accept, Verdict::Refused) => format!("Правило `{rule}` отклоняет заявку с кодом `{subject}`"),
         (Part::Accept, _) => format!("Правило `{rule}` (`{subject}`) не возражает"),
@@ -169,6 +185,7 @@ fn claim_ru(step: &TraceStep) -> String {
             Some(rung) => format!("Ступень {rung}: лид предложен `{subject}`"),
             None => format!("Лид предложен `{subject}`"),
         },
+        (Part::Target, Verdict::Scheduled) => format!("У `{subject}` запрошена цена"),
         (Part::Target, _) => format!("Лид не предложен `{subject}`"),
         (Part::Destination, Verdict::Chosen) if step.reason.is_some() => {
             format!("Сообщение по каналу `{subject}` сохранено и ждёт")
@@ -181,6 +198,41 @@ fn claim_ru(step: &TraceStep) -> String {
         (Part::Webhook, _) => format!("Программа не извещается по каналу `{subject}`"),
         (Part::Alert, Verdict::Chosen) => format!("Предупреждение отправляется по каналу `{subject}`"),
         (Part::Alert, _) => format!("Предупреждения для `{subject}` нет"),
+        (Part::LeftOut, _) => format!("Не выбраны: {}", all()),
+        (Part::Route, Verdict::Scheduled) => "Лид ждёт в очереди".to_owned(),
+        (Part::Route, _) => format!("Правило `{rule}` пропущено"),
+        (Part::Sticky, Verdict::Chosen) => format!("Лид снова идёт к `{subject}`"),
+        (Part::Sticky, _) => format!("Снова к `{subject}` лид не идёт"),
+        (Part::Instead, Verdict::Passed) => format!("Что правило не смогло передать, идёт к `{subject}`"),
+        (Part::Instead, Verdict::Refused) => format!("Лид отклонён с кодом `{subject}`"),
+        (Part::Instead, _) => format!("`{subject}` его тоже не возьмёт"),
+        (Part::Lapse, _) if step.subject.is_some() => {
+            format!("Предложение для `{subject}` больше не действует")
+        }
+        (Part::Lapse, _) => "Истекать нечему".to_owned(),
+        (Part::Caps, _) => "Проект больше не раздаёт лидов".to_owned(),
+        (Part::ScoreRule, _) => format!("Правило `{rule}` даёт баллов: {subject}"),
+        (Part::Score, _) => format!("Балл лида: {subject}"),
+        (Part::Band, Verdict::Refused) => format!("По `{rule}` лид не передаётся"),
+        (Part::Band, _) => format!("По `{rule}` лид передаётся"),
+        (Part::Spam, _) => format!("Правило `{rule}` возражает"),
+        (Part::Review, Verdict::Scheduled) => "Сначала лид посмотрит человек".to_owned(),
+        (Part::Review, Verdict::Chosen) => "Лид отложен на проверку".to_owned(),
+        (Part::Review, Verdict::Passed) => "Лид пропущен дальше".to_owned(),
+        (Part::Review, Verdict::Refused) => "После проверки лид отклонён".to_owned(),
+        (Part::Review, _) => "Проверять нечего".to_owned(),
+        (Part::Enrich, Verdict::Passed) => format!("`{subject}` спрошен и ответил"),
+        (Part::Enrich, _) => format!("От `{subject}` ничего нет"),
+        (Part::Remind, Verdict::Chosen) => format!("`{subject}` получает напоминание"),
+        (Part::Remind, _) => format!("`{subject}` напоминания не получает"),
+        (Part::Auction, Verdict::Passed) => format!("`{subject}` ответил вовремя"),
+        (Part::Auction, Verdict::Refused) => format!("Цена от `{subject}` не считается"),
+        (Part::Auction, _) if step.subject.is_some() => format!("Ответ `{subject}` ничего не меняет"),
+        (Part::Auction, _) => "Цен уже не ждут".to_owned(),
+        (Part::Returns, Verdict::Chosen) => format!("`{subject}` вернул лид; лимиты и цена возвращены"),
+        (Part::Returns, _) => format!("`{subject}` не может вернуть лид"),
+        (Part::Close, Verdict::Chosen) => "Работа с лидом закончена".to_owned(),
+        (Part::Close, _) => "Закрывать нечего".to_owned(),
         (Part::Ladder, Verdict::Scheduled) => match rung(rule) {
             Some(rung) => format!("Если никто не примет, дальше ступень {rung} или конец лестницы"),
             None => "Следующая ступень запланирована".to_owned(),
@@ -210,114 +262,5 @@ const fn verdict_name(verdict: Verdict) -> &'static str {
         Verdict::Skipped => "skipped",
         Verdict::Scheduled => "scheduled",
         _ => "decided",
-    }
-}
-
-const fn why(reason: Reason, locale: Locale) -> &'static str {
-    let (ru, en) = match reason {
-        Reason::ConditionHeld => ("условие правила выполнено", "the rule's condition holds"),
-        Reason::DuplicateKey => {
-            ("контакт совпадает в окне дедупликации", "the contact is the same within the dedupe window")
-        }
-        Reason::NothingToCompare => {
-            ("в заявке нет полей для сравнения", "the lead has no field that could be compared")
-        }
-        Reason::NoPhone => ("в заявке нет телефона", "the lead has no phone number"),
-        Reason::NoEmail => ("в заявке нет почты", "the lead has no e-mail address"),
-        Reason::NoAdvertisingConsent => {
-            ("нет согласия на рекламу", "the person has not agreed to advertising")
-        }
-        Reason::ChannelMissing => ("такого канала нет", "there is no such channel"),
-        Reason::ChannelPaused => ("канал на паузе", "the channel is paused"),
-        Reason::SameChannel => {
-            ("предупреждение как раз об этом канале", "the alert is about this very channel")
-        }
-        Reason::TargetMissing => ("такого получателя нет в политике", "the policy has no such target"),
-        Reason::NotWaiting => ("лид уже никого не ждёт", "the lead waits for nobody any more"),
-        Reason::TakenBefore => ("лид уже принял другой", "somebody else has accepted before"),
-        Reason::DeclinedBefore => ("получатель уже отказался", "the target has declined before"),
-        Reason::LadderEnded => ("ступеней больше нет", "the policy has no further step"),
-        Reason::NobodyLeft => ("ответить больше некому", "nobody who was told can answer any more"),
-        Reason::OthersMayAnswer => ("ещё могут ответить другие", "others who were told can still answer"),
-        Reason::Answered => ("получен ответ", "the answer came"),
-        _ => ("иная причина", "another reason"),
-    };
-    match locale {
-        Locale::Ru => ru,
-        Locale::En => en,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn step(rule: &str, subject: Option<&str>, verdict: Verdict, reason: Option<Reason>) -> TraceStep {
-        TraceStep {
-            rule: rule.to_owned(),
-            subject: subject.map(str::to_owned),
-            verdict,
-            reason,
-            candidates: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn steps_read_as_sentences_in_both_languages() {
-        for (step, ru, en) in [
-            (
-                step("accept[0]", Some("no_phone"), Verdict::Refused, Some(Reason::ConditionHeld)),
-                "Правило `accept[0]` отклоняет заявку с кодом `no_phone`.",
-                "Rule `accept[0]` refuses the lead with the code `no_phone`.",
-            ),
-            (
-                step(
-                    "route.targets[0].destinations[0]",
-                    Some("bot"),
-                    Verdict::Chosen,
-                    Some(Reason::ChannelPaused),
-                ),
-                "Сообщение по каналу `bot` сохранено и ждёт: канал на паузе.",
-                "A message over the channel `bot` is stored and waits: the channel is paused.",
-            ),
-            (
-                step("escalation[1].targets[0]", Some("chief"), Verdict::Chosen, None),
-                "Ступень 2: лид предложен `chief`.",
-                "Step 2: the lead is offered to `chief`.",
-            ),
-            (
-                step("escalation", None, Verdict::Chosen, Some(Reason::LadderEnded)),
-                "Лид остался без ответа: ступеней больше нет.",
-                "The lead stays unanswered: the policy has no further step.",
-            ),
-            (
-                step("respond.accept", Some("anna"), Verdict::Chosen, Some(Reason::Answered)),
-                "Лид теперь у `anna`.",
-                "`anna` has the lead now.",
-            ),
-        ] {
-            assert_eq!(sentence(&step, Locale::Ru), ru);
-            assert_eq!(sentence(&step, Locale::En), en);
-        }
-    }
-
-    #[test]
-    fn no_rule_is_without_words() {
-        for rule in [
-            "accept[0]",
-            "dedupe",
-            "route.targets[0]",
-            "route.targets[0].destinations[1]",
-            "auto_reply[0]",
-            "webhooks[0]",
-            "alerts[0]",
-            "escalation",
-            "escalation[0]",
-            "respond.accept",
-            "respond.decline",
-            "respond.reply",
-        ] {
-            assert_ne!(Part::of(rule), Part::Other, "{rule}");
-        }
     }
 }
