@@ -116,6 +116,12 @@ impl Decider<'_> {
     }
 
     fn decline(&mut self, target: &str) {
+        let mut mine = self.state.offers.iter().filter(|offer| offer.target == target).peekable();
+        if mine.peek().is_some() && mine.all(|offer| offer.declined) {
+            // Pressed twice before the buttons were gone: the next one in line was found the first time.
+            self.trace.note("respond.decline", Some(target), Verdict::Skipped, Reason::DeclinedBefore);
+            return;
+        }
         self.trace.note("respond.decline", Some(target), Verdict::Chosen, Reason::Answered);
         let declined = Effect::Decline { target: target.to_owned() };
         let after = self.state.clone().apply(std::slice::from_ref(&declined));

@@ -52,14 +52,14 @@ impl Engine {
         let worked = match phase {
             Phase::Send if delivery.expires_at <= now => Some((outcome::expired(), None)),
             Phase::Send => self.send(delivery, *lease, channel, lead, &mut answer).await?,
-            Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await),
+            Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await?),
             Phase::Recover => match outcome::after_crash(&channel.capabilities) {
                 Recovery::SendAgain => {
                     // The attempt that was cut off counts, and this is another one.
                     let again = Delivery { state: DeliveryState::Pending, ..delivery.clone() };
                     self.send(&again, *lease, channel, lead, &mut answer).await?
                 }
-                Recovery::Ask => Some(self.ask(delivery, channel, true).await),
+                Recovery::Ask => Some(self.ask(delivery, channel, true).await?),
                 Recovery::End(outcome) => Some((outcome, None)),
             },
         };
@@ -210,14 +210,16 @@ impl Engine {
         delivery: &Delivery,
         channel: &ActiveChannel,
         uncertain: bool,
-    ) -> (Outcome, Option<Attempt>) {
-        let started_at = self.now();
-        // A receipt is asked for after the last part; an unknown outcome is that of the next part.
-        let part = Part {
-            index: if uncertain { delivery.parts_sent } else { delivery.parts_sent.saturating_sub(1) },
-            count: delivery.parts_sent.max(1),
+    ) -> Result<(Outcome, Option<Attempt>)> {
+        // A receipt is asked for after the last part; an unknown outcome is that of the next part, and others may
+        // follow it.
+        let part = if uncertain {
+            let alone = Part { index: delivery.parts_sent, count: delivery.parts_sent + 1 };
+            self.parts(delivery, channel, None).await?.map_or(alone, |(_, part)| part)
+        } else {
+            Part { index: delivery.parts_sent.saturating_sub(1), count: delivery.parts_sent.max(1) }
         };
-        let part = if uncertain { Part { count: part.index + 1, ..part } } else { part };
+        let started_at = self.now();
         let reference = SentReference {
             delivery_id: delivery.id,
             part,
@@ -234,7 +236,7 @@ impl Engine {
         let attempt =
             attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
         let error = result.as_ref().err().map(AttemptError::from);
-        (outcome, Some(Attempt { error, ..attempt }))
+        Ok((outcome, Some(Attempt { error, ..attempt })))
     }
 
     /// Makes the outcome durable; where the policy must hear of it, together with what follows.

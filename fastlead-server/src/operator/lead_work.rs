@@ -103,7 +103,7 @@ pub(crate) async fn return_lead(
 
 fn decided(outcome: ResponseOutcome) -> Result<LeadState, Problem> {
     match outcome {
-        ResponseOutcome::Decided(state) => Ok(state),
+        ResponseOutcome::Decided(state) => Ok(*state),
         ResponseOutcome::NotFound => Err(Problem::not_found("this lead")),
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText};
+use fastlead_core::channel::{
+    Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText, TextLimit, TextUnit,
+};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::engine::{CaptureRequest, Change, Engine, IdempotencyKey};
 use fastlead_core::id::{SeededIds, SuppressionId};
@@ -263,6 +265,55 @@ async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
     world.finish().await;
 }
 
+async fn a_lookup_of_one_part_does_not_end_the_others<S: Store + Catalog + Journal + Addresses + Clone>(
+    store: S,
+) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let mut capabilities = MemoryChannel::new("sms").capabilities();
+    capabilities.text_max = Some(TextLimit { max: 24, unit: TextUnit::Chars });
+    (capabilities.lookup, capabilities.idempotent_send, capabilities.receipts) = (true, false, false);
+    let sms = MemoryChannel::new("sms").with_capabilities(capabilities);
+    let mut policy = Policy::starter("sms", Recipient::Phone("+79000000009".parse().unwrap()));
+    let long = "Заявка {{ lead.phone }}: позвоните, пожалуйста, как можно скорее";
+    policy.templates =
+        serde_json::from_value(serde_json::json!({"new_lead": {"ru": {"plain": long}}})).unwrap();
+    let engine = Engine::builder(Arc::new(store.clone()))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .channel(Arc::new(sms.clone()))
+        .project("clinic", policy)
+        .source("site")
+        .build()
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    // The first part arrives, and its answer is lost.
+    sms.faults().push(Fault::DropAfterAccept);
+    let mut changes = engine.changes();
+    let source = engine.directory().source("site").cloned().unwrap();
+    let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
+    let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
+    engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
+    let unknown = async {
+        loop {
+            if let Ok(Change::Delivery { verdict: "outcome_unknown", .. }) = changes.recv().await {
+                return;
+            }
+        }
+    };
+    within(unknown).await;
+    clock.advance(Duration::from_secs(5));
+    let parts = within(sms.inbox().wait_for(3)).await;
+    let text: String = parts.iter().map(|part| part.text.as_str()).collect::<Vec<_>>().join(" ");
+    assert!(text.ends_with("скорее"), "{text}");
+    assert_eq!(text.matches("Заявка").count(), 1, "{text}");
+    stop.cancel();
+    within(running).await.unwrap();
+}
+
 macro_rules! stories {
     ($($name:ident)*) => {
         mod memory {
@@ -288,4 +339,5 @@ stories! {
     one_key_one_answer_and_one_lead_for_many
     trouble_is_retried_paused_told_and_escalated
     who_has_blocked_is_left_alone_and_who_has_moved_is_followed
+    a_lookup_of_one_part_does_not_end_the_others
 }
