@@ -5,6 +5,7 @@
 //! processes share a store, the store alone is exact: it refuses at commit, and says what the counter is.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
@@ -17,21 +18,62 @@ use crate::id::ProjectId;
 use crate::port::{Refusal, Reservation};
 use crate::time::Timestamp;
 
+/// How often counters are read anew because others have changed meanwhile.
+const READS: usize = 8;
 /// How many counters of a project are kept. Beyond it all are read anew.
 const MOST: usize = 65_536;
+
+/// What is known of counters.
+///
+/// Each entry has the number of its reading. A change that is made to one reading says nothing about a later
+/// one, which may or may not hold it already: who finds another reading than the one that it has changed
+/// forgets the counter, and it is read anew.
+#[derive(Debug, Default)]
+struct Readings {
+    known: HashMap<CounterKey, (u64, Counter)>,
+    last: u64,
+    /// How often something was forgotten: what was read from the store before that may be older.
+    forgotten: u64,
+}
+
+impl Readings {
+    /// Notes what the store says.
+    fn note(&mut self, key: CounterKey, counter: Counter) {
+        self.last += 1;
+        self.known.insert(key, (self.last, counter));
+    }
+
+    fn forget(&mut self, key: &CounterKey) {
+        self.known.remove(key);
+        self.forgotten += 1;
+    }
+
+    /// The counter, where it is still the reading of this number.
+    fn of_reading(&mut self, key: &CounterKey, reading: Option<u64>) -> Option<&mut Counter> {
+        let (number, counter) = self.known.get_mut(key)?;
+        (Some(*number) == reading).then_some(counter)
+    }
+}
 
 /// The counters of one project.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    counters: Mutex<HashMap<CounterKey, Counter>>,
+    counters: Mutex<Readings>,
     /// Taken while leads of the queue are looked after, so that the oldest comes first.
     pub(super) drain: tokio::sync::Mutex<()>,
     /// Whether somebody waits for that already.
-    pub(super) drain_wanted: std::sync::atomic::AtomicBool,
+    pub(super) drain_wanted: AtomicBool,
+    /// How often something became free that leads may wait for. Counted before anybody can see it free.
+    freed: AtomicU64,
 }
 
 impl Board {
-    fn lock(&self) -> MutexGuard<'_, HashMap<CounterKey, Counter>> {
+    /// How often something became free.
+    pub(super) fn freed(&self) -> u64 {
+        self.freed.load(Ordering::Acquire)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Readings> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -104,28 +146,35 @@ pub(super) struct Provisional {
     changes: Vec<CounterChange>,
     /// Whether something is free afterwards that a lead may wait for.
     pub frees: bool,
-    /// For each change whether the counter was known.
-    known: Vec<bool>,
+    /// Whether that is because this very decision gives something back. A lead of the queue that is looked
+    /// after frees nothing for the others: its own decision must not send the look back to the beginning.
+    releases: bool,
+    /// For each change the reading that it was made to; `None` where the counter was not known.
+    readings: Vec<Option<u64>>,
     project: ProjectId,
     board: Option<Arc<Board>>,
 }
 
 impl Provisional {
-    fn new(project: ProjectId, effects: &[Effect]) -> Self {
+    fn new(project: ProjectId, effects: &[Effect], event: &Event) -> Self {
         let changes = changes(effects);
         let behind = |effect: &Effect| matches!(effect, Effect::Queue { behind: true, .. });
-        let frees = changes.iter().any(|change| change.amount < 0 && change.key.frees())
-            || effects.iter().any(behind);
-        Self { changes, frees, known: Vec::new(), project, board: None }
+        let gives_back = changes.iter().any(|change| change.amount < 0 && change.key.frees());
+        let frees = gives_back || effects.iter().any(behind);
+        let releases = gives_back && !matches!(event, Event::SlotFree);
+        Self { changes, frees, releases, readings: Vec::new(), project, board: None }
     }
 
     /// Makes the changes of what is known; what is not known stays so.
-    fn apply(&mut self, counters: &mut HashMap<CounterKey, Counter>, now: Timestamp) {
-        self.known.clear();
+    fn apply(&mut self, board: &Board, counters: &mut Readings, now: Timestamp) {
+        self.readings.clear();
+        if self.releases {
+            board.freed.fetch_add(1, Ordering::AcqRel);
+        }
         for change in &self.changes {
-            let counter = counters.get_mut(&change.key);
-            self.known.push(counter.is_some());
-            if let Some(counter) = counter {
+            let entry = counters.known.get_mut(&change.key);
+            self.readings.push(entry.as_ref().map(|(number, _)| *number));
+            if let Some((_, counter)) = entry {
                 let before = std::mem::take(counter);
                 *counter = before.changed(change.amount, change.note.as_deref(), change.until, now);
             }
@@ -141,30 +190,29 @@ impl Provisional {
     pub(super) fn keep(&mut self) {
         let Some(board) = self.board.take() else { return };
         let mut counters = board.lock();
-        for (change, known) in self.changes.iter().zip(&self.known) {
-            if !known {
-                // Somebody may have read it meanwhile, before this change.
-                counters.remove(&change.key);
+        for (change, reading) in self.changes.iter().zip(&self.readings) {
+            if counters.of_reading(&change.key, *reading).is_none() {
+                counters.forget(&change.key);
             }
         }
     }
 
-    /// The decision was refused: its changes are undone, and what the store has said is known from now on.
+    /// The decision was refused: its changes are undone.
     pub(super) fn undo(&mut self, refusal: &Refusal) {
         let Some(board) = self.board.take() else { return };
         let mut counters = board.lock();
-        for (change, known) in self.changes.iter().zip(&self.known) {
-            if change.note.is_some() {
-                // What was noted before is not known any more.
-                counters.remove(&change.key);
-            } else if *known && let Some(counter) = counters.get_mut(&change.key) {
-                counter.value = counter.value.saturating_sub(change.amount).max(0);
+        for (change, reading) in self.changes.iter().zip(&self.readings) {
+            match counters.of_reading(&change.key, *reading).filter(|_| change.note.is_none()) {
+                Some(counter) => counter.value = counter.value.saturating_sub(change.amount).max(0),
+                // Another reading, or a note whose predecessor is not known any more.
+                None => drop(counters.known.remove(&change.key)),
             }
         }
-        if let Refusal::CapFull { id, counter } = refusal {
+        // What the store has said may be older than what others have committed since: it is read anew.
+        if let Refusal::CapFull { id, .. } = refusal {
             let full = self.changes.iter().find(|change| change.key.id(self.project) == *id);
             if let Some(change) = full {
-                counters.insert(change.key.clone(), counter.clone());
+                counters.known.remove(&change.key);
             }
         }
     }
@@ -176,7 +224,7 @@ impl Drop for Provisional {
         if let Some(board) = self.board.take() {
             let mut counters = board.lock();
             for change in &self.changes {
-                counters.remove(&change.key);
+                counters.forget(&change.key);
             }
         }
     }
@@ -203,11 +251,11 @@ impl Engine {
         let wanted = needs(&policy.policy, subject, state, event, now);
         if wanted.is_empty() {
             let decision = ask(snapshot);
-            let mut provisional = Provisional::new(project, &decision.effects);
+            let mut provisional = Provisional::new(project, &decision.effects, event);
             if !provisional.changes.is_empty() {
                 // Something is given back or noted, for which nothing must be known.
                 let board = self.inner.boards.of(project);
-                provisional.apply(&mut board.lock(), now);
+                provisional.apply(&board, &mut board.lock(), now);
                 provisional.board = Some(board);
             }
             return Ok((decision, provisional));
@@ -216,12 +264,13 @@ impl Engine {
         self.load(&board, project, &wanted, now).await?;
         let (decision, mut provisional) = {
             let mut counters = board.lock();
-            let counter = |key: &CounterKey| counters.get(key).cloned().unwrap_or_default().at(now);
+            let known = |key: &CounterKey| counters.known.get(key).map(|(_, counter)| counter.clone());
+            let counter = |key: &CounterKey| known(key).unwrap_or_default().at(now);
             let levels: Vec<Counter> = wanted.keys().iter().map(counter).collect();
             let facts = Arc::new(wanted.answer(levels));
             let decision = ask(&Snapshot { facts, ..snapshot.clone() });
-            let mut provisional = Provisional::new(project, &decision.effects);
-            provisional.apply(&mut counters, now);
+            let mut provisional = Provisional::new(project, &decision.effects, event);
+            provisional.apply(&board, &mut counters, now);
             (decision, provisional)
         };
         provisional.board = Some(board);
@@ -230,22 +279,34 @@ impl Engine {
 
     /// Reads the counters that this process does not know.
     async fn load(&self, board: &Board, project: ProjectId, wanted: &Needs, now: Timestamp) -> Result<()> {
-        let missing: Vec<CounterKey> = {
-            let mut counters = board.lock();
-            if counters.len() > MOST {
-                counters.clear();
+        for _ in 0..READS {
+            let (missing, forgotten) = {
+                let mut counters = board.lock();
+                if counters.known.len() > MOST {
+                    counters.known.clear();
+                }
+                let known = &counters.known;
+                let missing: Vec<CounterKey> =
+                    wanted.keys().iter().filter(|key| !known.contains_key(*key)).cloned().collect();
+                (missing, counters.forgotten)
+            };
+            if missing.is_empty() {
+                return Ok(());
             }
-            wanted.keys().iter().filter(|key| !counters.contains_key(*key)).cloned().collect()
-        };
-        if missing.is_empty() {
-            return Ok(());
+            let ids = missing.iter().map(|key| key.id(project)).collect();
+            let found = self.inner.store.counters(ids, now).await?;
+            let mut counters = board.lock();
+            // A change that was made while the store was read may not be in what was read.
+            if counters.forgotten == forgotten {
+                for (key, counter) in missing.into_iter().zip(found) {
+                    if !counters.known.contains_key(&key) {
+                        counters.note(key, counter);
+                    }
+                }
+                return Ok(());
+            }
         }
-        let ids = missing.iter().map(|key| key.id(project)).collect();
-        let found = self.inner.store.counters(ids, now).await?;
-        let mut counters = board.lock();
-        for (key, counter) in missing.into_iter().zip(found) {
-            counters.entry(key).or_insert(counter);
-        }
+        // What is still not known counts as nothing for this decision; the store refuses what is too much.
         Ok(())
     }
 }

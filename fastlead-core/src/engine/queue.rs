@@ -35,21 +35,28 @@ impl Engine {
 
     /// Offers waiting leads, oldest first.
     async fn drain(&self, scope: Scope) -> Result<()> {
+        let board = self.inner.boards.of(scope.project_id);
+        let mut freed = board.freed();
         let mut after: Option<LeadId> = None;
         let mut fruitless = 0;
         loop {
             let waiting = self.inner.store.waiting(scope, after, PAGE).await?;
             let Some(last) = waiting.last().copied() else { return Ok(()) };
+            after = Some(last);
             for lead in waiting {
-                let applied = self
-                    .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, leaves_the_queue)
-                    .await?;
+                // What has become free meanwhile belongs to the oldest, who was passed over while nothing was.
+                let wanted = |decision: &Decision| leaves_the_queue(decision) && board.freed() == freed;
+                let applied =
+                    self.apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted).await?;
                 fruitless = if matches!(applied, Some(Applied::Done(_))) { 0 } else { fruitless + 1 };
+                if board.freed() != freed {
+                    (freed, after, fruitless) = (board.freed(), None, 0);
+                    break;
+                }
                 if fruitless >= FRUITLESS {
                     return Ok(());
                 }
             }
-            after = Some(last);
         }
     }
 }
