@@ -25,12 +25,22 @@ impl Decider<'_> {
                 self.decline(target);
                 words::Reply::Declined
             }
+            Response::Decline if !mine && self.is_offered(target) => {
+                self.trace.note("respond.decline", Some(target), Verdict::Chosen, Reason::Answered);
+                self.effects.push(Effect::Decline { target: target.to_owned() });
+                words::Reply::Declined
+            }
             Response::Decline => {
                 self.trace.note("respond.decline", Some(target), Verdict::Skipped, Reason::NotWaiting);
                 if mine { words::Reply::TakenByYou } else { words::Reply::TakenBefore }
             }
         };
         self.answer_press(via, words::reply(locale, reply));
+    }
+
+    /// Whether the target has an offer that is still open, although somebody has the lead.
+    fn is_offered(&self, name: &str) -> bool {
+        self.state.offers.iter().any(|offer| offer.target == name && offer.waits())
     }
 
     fn accept(&mut self, name: &str) -> words::Reply {

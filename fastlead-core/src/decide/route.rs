@@ -113,13 +113,7 @@ impl<'a> Decider<'a> {
     }
 
     fn consider(&mut self, index: usize, rule: &'a RouteRule) -> Considered<'a> {
-        for (place, name) in rule.targets.iter().enumerate() {
-            if !self.policy.targets.contains_key(name) {
-                let path = format!("{}.targets[{place}]", self.rule_path(index));
-                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
-            }
-        }
-        let mut candidates = self.candidates(rule);
+        let mut candidates = self.candidates(index, rule);
         if let Some((reason, until)) = self.project_full() {
             self.trace.note("caps", None, Verdict::Skipped, reason);
             return Considered::Full(until);

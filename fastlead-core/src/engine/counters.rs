@@ -5,6 +5,7 @@
 //! processes share a store, the store alone is exact: it refuses at commit, and says what the counter is.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
@@ -24,10 +25,12 @@ const MOST: usize = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Board {
     counters: Mutex<HashMap<CounterKey, Counter>>,
+    /// How often somebody has got more room. Changes under the lock of `counters`.
+    pub(super) freed: AtomicU64,
     /// Taken while leads of the queue are looked after, so that the oldest comes first.
     pub(super) drain: tokio::sync::Mutex<()>,
     /// Whether somebody waits for that already.
-    pub(super) drain_wanted: std::sync::atomic::AtomicBool,
+    pub(super) drain_wanted: AtomicBool,
 }
 
 impl Board {
@@ -58,6 +61,10 @@ struct CounterChange {
 }
 
 impl CounterChange {
+    fn gives_room(&self) -> bool {
+        self.amount < 0 && self.key.is_room()
+    }
+
     fn reservation(&self, project: ProjectId) -> Reservation {
         Reservation::Counter {
             id: self.key.id(project),
@@ -104,6 +111,8 @@ pub(super) struct Provisional {
     changes: Vec<CounterChange>,
     /// Whether something is free afterwards that a lead may wait for.
     pub frees: bool,
+    /// How often somebody had got more room before the decision was made.
+    pub freed: u64,
     /// For each change whether the counter was known.
     known: Vec<bool>,
     project: ProjectId,
@@ -114,13 +123,14 @@ impl Provisional {
     fn new(project: ProjectId, effects: &[Effect]) -> Self {
         let changes = changes(effects);
         let behind = |effect: &Effect| matches!(effect, Effect::Queue { behind: true, .. });
-        let frees = changes.iter().any(|change| change.amount < 0 && change.key.frees())
-            || effects.iter().any(behind);
-        Self { changes, frees, known: Vec::new(), project, board: None }
+        let frees = changes.iter().any(CounterChange::gives_room) || effects.iter().any(behind);
+        Self { changes, frees, freed: 0, known: Vec::new(), project, board: None }
     }
 
     /// Makes the changes of what is known; what is not known stays so.
-    fn apply(&mut self, counters: &mut HashMap<CounterKey, Counter>, now: Timestamp) {
+    fn apply(&mut self, board: &Board, counters: &mut HashMap<CounterKey, Counter>, now: Timestamp) {
+        let gives_room = self.changes.iter().any(CounterChange::gives_room);
+        self.freed = board.freed.fetch_add(u64::from(gives_room), Ordering::AcqRel);
         self.known.clear();
         for change in &self.changes {
             let counter = counters.get_mut(&change.key);
@@ -207,7 +217,7 @@ impl Engine {
             if !provisional.changes.is_empty() {
                 // Something is given back or noted, for which nothing must be known.
                 let board = self.inner.boards.of(project);
-                provisional.apply(&mut board.lock(), now);
+                provisional.apply(&board, &mut board.lock(), now);
                 provisional.board = Some(board);
             }
             return Ok((decision, provisional));
@@ -221,7 +231,7 @@ impl Engine {
             let facts = Arc::new(wanted.answer(levels));
             let decision = ask(&Snapshot { facts, ..snapshot.clone() });
             let mut provisional = Provisional::new(project, &decision.effects);
-            provisional.apply(&mut counters, now);
+            provisional.apply(&board, &mut counters, now);
             (decision, provisional)
         };
         provisional.board = Some(board);

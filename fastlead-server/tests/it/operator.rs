@@ -346,7 +346,7 @@ async fn a_lead_waits_is_closed_returned_and_reviewed() {
     server.bot(&admin, &telegram).await;
     let mut limited = policy("bot");
     limited["targets"]["sales"]["capacity"] = json!(1);
-    limited["route"] = json!({"strategy": "round_robin", "targets": ["sales"], "template": "lead"});
+    limited["route"] = json!({"strategy": "round_robin", "targets": ["sales"], "template": "offer"});
     limited["returns"] = json!({"within_days": 3, "reasons": ["wrong_number"]});
     limited["review"] =
         json!({"when": "contact.phone == '+79000000003'", "sla_secs": 600, "tell": ["sales"]});
@@ -358,7 +358,7 @@ async fn a_lead_waits_is_closed_returned_and_reviewed() {
     let queued = server.get(&path(&second, ""), &admin).await.expect(200);
     assert_eq!(queued.body["state"]["status"], "queued");
     let explained = server.get(&path(&second, "/explain"), &admin).await.expect(200);
-    let sentences = explained.body["events"][0]["sentences"].to_string();
+    let sentences = explained.body["history"][0]["sentences"].to_string();
     assert!(
         sentences.contains("Not chosen: `sales`: they have as many open leads as they can"),
         "{sentences}"
