@@ -1,6 +1,6 @@
 //! A target has answered.
 
-use super::{Address, Decider, Effect, Hold, HoldKind, LeadStatus, Reason, Verdict, Via};
+use super::{Address, Decider, Effect, Hold, LeadStatus, Reason, Verdict, Via};
 use crate::delivery::{Body, Purpose};
 use crate::message::{Content, InteractionReply, Locale, MessageClass, Recipient, Response};
 use crate::money::Money;
@@ -100,9 +100,7 @@ impl Decider<'_> {
     /// What a target must take anew whose offer holds nothing (any more); `None` where it holds or needs
     /// nothing.
     fn take_again(&mut self, name: &str, target: &Target) -> Result<Option<Vec<Hold>>, Reason> {
-        let held = |hold: &Hold| hold.kind != HoldKind::Share;
-        let offers = self.state.offers.iter().filter(|offer| offer.target == name);
-        if offers.flat_map(|offer| &offer.holds).any(held) {
+        if self.state.holds_for(name) {
             return Ok(None);
         }
         let facts = self.snapshot.facts.one(name);
