@@ -488,6 +488,10 @@ mod tests {
         let bodies = [
             Body::Template { name: "t".into(), locale: Locale::Ru, offer_buttons: true },
             Body::LeadEvent { event_type: "lead.created".into(), occurred_at: epoch() },
+            Body::Ping {
+                fields: vec![crate::policy::Field::Comment, crate::policy::Field::Custom("city".into())],
+                floor: Some(crate::money::Money::new(30_000, crate::money::Currency::RUB)),
+            },
             Body::Fixed(Content::Text(crate::message::Text::plain("x"))),
             Body::Fixed(Content::InteractionReply(crate::message::InteractionReply {
                 interaction_id: "1".into(),

@@ -127,6 +127,24 @@ impl ChannelHarness for Harness {
 fastlead_testkit::channel_conformance!(contract, Harness);
 
 #[tokio::test]
+async fn what_the_receiver_says_is_brought_back_where_it_is_json() {
+    let (sim, channel) = start().await;
+    let long = format!("\"{}\"", "x".repeat(17 * 1_024));
+    let cases = [
+        ("{\"bid\": 45000}", Some(json!({"bid": 45000}))),
+        ("", None),
+        ("<h1>thanks</h1>", None),
+        (long.as_str(), None),
+    ];
+    for (body, expected) in cases {
+        sim.set_answer(Some(WebhookAnswer::status(200).with_body(body.to_owned())));
+        let receipt = channel.send(&event(json!({}))).await.unwrap();
+        let answer = receipt.answer.map(Pii::into_inner);
+        assert!(receipt.delivered && answer == expected, "{:.20}: {answer:?}", body);
+    }
+}
+
+#[tokio::test]
 async fn the_reference_implementation_verifies_every_body_under_every_secret() {
     let (sim, channel) = start().await;
     let bodies = [

@@ -121,7 +121,10 @@ impl<'a> Decider<'a> {
     }
 
     fn close_auction(&mut self) {
-        self.effects.extend([Effect::ClearTimers, Effect::CloseAuction]);
+        if !self.ladder_runs() {
+            self.effects.push(Effect::ClearTimers);
+        }
+        self.effects.push(Effect::CloseAuction);
         self.find_another();
     }
 

@@ -3,7 +3,7 @@
 use super::Decider;
 use super::facts::{CapLevel, TargetFacts};
 use super::hold::YEAR_SECS;
-use super::trace::{Reason, Wait};
+use super::trace::{Reason, Verdict, Wait};
 use crate::policy::{Cap, OffHours, RouteRule, Strategy, Target};
 use crate::schedule::Zone;
 use crate::time::{Timestamp, plus_seconds};
@@ -25,12 +25,16 @@ pub(super) struct Candidate<'a> {
 
 impl<'a> Decider<'a> {
     /// Looks at every target of a rule. Those that are not in the policy are left out of the answer.
-    pub(super) fn candidates(&mut self, rule: &'a RouteRule) -> Vec<Candidate<'a>> {
+    pub(super) fn candidates(&mut self, number: usize, rule: &'a RouteRule) -> Vec<Candidate<'a>> {
         let mut hint = 0;
         let mut candidates = Vec::with_capacity(rule.targets.len());
         let (policy, snapshot) = (self.policy, self.snapshot);
         for (index, name) in rule.targets.iter().enumerate() {
-            let Some(target) = policy.targets.get(name) else { continue };
+            let Some(target) = policy.targets.get(name) else {
+                let path = format!("{}.targets[{index}]", self.rule_path(number));
+                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
+                continue;
+            };
             let facts = snapshot.facts.target(name, &mut hint);
             let out = self.left_out(rule, name, target, facts);
             candidates.push(Candidate { index, name, target, facts, out });

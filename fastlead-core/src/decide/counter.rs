@@ -76,9 +76,9 @@ impl CounterKey {
         Self::of(&["queue", &rule.to_string()])
     }
 
-    /// Whether something may be done for a lead that waits when the counter goes down.
-    pub(crate) fn frees(&self) -> bool {
-        ["open:", "cap:", "money:", "queue:"].iter().any(|kind| self.0.starts_with(kind))
+    /// Whether somebody has more room when the counter goes down.
+    pub(crate) fn is_room(&self) -> bool {
+        ["open:", "cap:", "money:"].iter().any(|kind| self.0.starts_with(kind))
     }
 
     /// When a target was last in turn.

@@ -272,6 +272,11 @@ pub enum Effect {
         /// Its moment.
         due_at: Timestamp,
     },
+    /// A timer's moment has come, so that it does not run any more.
+    Fired {
+        /// Its name.
+        timer: TimerName,
+    },
     /// All timers of the lead are cleared.
     ClearTimers,
     /// A target has the lead.

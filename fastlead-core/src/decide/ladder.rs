@@ -69,33 +69,53 @@ impl Decider<'_> {
     pub(super) fn climb_or_give_up(&mut self) {
         let rung = self.state.next_rung();
         let exists = usize::try_from(rung).is_ok_and(|index| index < self.policy.escalation.len());
-        let ladder_runs = || self.state.timers.iter().any(|(timer, _)| *timer == TimerName::Unanswered);
         if exists {
             self.trace.note(format!("escalation[{rung}]"), None, Verdict::Chosen, Reason::NobodyLeft);
             self.effects.push(Effect::ClearTimers);
             self.climb(rung);
-        } else if ladder_runs() {
+        } else if self.ladder_runs() {
             self.trace.note("escalation", None, Verdict::Skipped, Reason::LadderEnded);
         } else {
             self.give_up();
         }
     }
 
-    /// Sets the timer of the first rung, when the lead is offered for the first time.
-    pub(super) fn first_rung(&mut self) {
+    /// Whether a timer of the ladder runs after what was decided so far.
+    pub(super) fn ladder_runs(&self) -> bool {
         let ladder = |timer: &TimerName| matches!(timer, TimerName::Escalate(_) | TimerName::Unanswered);
-        if self.state.rung > 0 || self.state.timers.iter().any(|(timer, _)| ladder(timer)) {
+        let mut running: Vec<TimerName> = self.state.timers.iter().map(|(timer, _)| *timer).collect();
+        for effect in &self.effects {
+            match effect {
+                Effect::Fired { timer } => running.retain(|known| known != timer),
+                Effect::ClearTimers => running.clear(),
+                Effect::SetTimer { timer, .. } => running.push(*timer),
+                _ => {}
+            }
+        }
+        running.iter().any(ladder)
+    }
+
+    /// Sets the timer of the next rung when the lead is offered by the route and none runs: for the first
+    /// time, or again after it was returned.
+    pub(super) fn next_rung_timer(&mut self) {
+        let climbs = self.effects.iter().any(|effect| matches!(effect, Effect::Climb { .. }));
+        if climbs || self.ladder_runs() {
             return;
         }
         let policy = self.policy;
-        match policy.escalation.first() {
-            Some(step) => {
-                let due_at = self.rung_due(step);
-                self.trace.note("escalation[0]", None, Verdict::Scheduled, None);
-                self.effects.push(Effect::SetTimer { timer: TimerName::Escalate(0), due_at });
+        let rung = self.state.next_rung();
+        let step = usize::try_from(rung).ok().and_then(|rung| policy.escalation.get(rung));
+        let (timer, step) = match (step, policy.escalation.last()) {
+            (Some(step), _) => (TimerName::Escalate(rung), step),
+            (None, Some(last)) => (TimerName::Unanswered, last),
+            (None, None) => {
+                self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded);
+                return;
             }
-            None => self.trace.note("escalation", None, Verdict::Passed, Reason::LadderEnded),
-        }
+        };
+        let due_at = self.rung_due(step);
+        self.trace.note(format!("escalation[{rung}]"), None, Verdict::Scheduled, None);
+        self.effects.push(Effect::SetTimer { timer, due_at });
     }
 
     fn rung_due(&self, step: &EscalationStep) -> Timestamp {
@@ -152,7 +172,7 @@ impl Decider<'_> {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
                 continue;
             }
-            let holding = mine().any(|offer| !offer.holds.is_empty() && !offer.lapsed);
+            let holding = self.state.holds_for(name) && !self.lapses(name);
             if !holding && let Some(reason) = self.full(target, snapshot.facts.one(name)) {
                 self.trace.note(path, Some(name), Verdict::Skipped, reason);
                 continue;
@@ -163,6 +183,15 @@ impl Decider<'_> {
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }
+    }
+
+    /// Whether this decision ends the offers of a target, so that they hold nothing any more.
+    fn lapses(&self, name: &str) -> bool {
+        self.effects.iter().any(|effect| match effect {
+            Effect::CancelOffers => true,
+            Effect::OfferLost { target } | Effect::Decline { target } => target == name,
+            _ => false,
+        })
     }
 
     fn remind(&mut self, rung: u32, step: &EscalationStep) {

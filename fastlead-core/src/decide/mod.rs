@@ -100,7 +100,10 @@ pub fn decide(
         Event::DeliveryEnded { target, channel_id, state, .. } => {
             decider.delivery_ended(target.as_deref(), *channel_id, *state);
         }
-        Event::TimerFired { timer } => decider.timer_fired(*timer),
+        Event::TimerFired { timer } => {
+            decider.effects.push(Effect::Fired { timer: *timer });
+            decider.timer_fired(*timer);
+        }
         Event::Responded { target, response, via } => decider.responded(target, *response, via),
         Event::Answered { target, bid } => decider.answered(target, *bid),
         Event::Reviewed { approved } => decider.reviewed(*approved),

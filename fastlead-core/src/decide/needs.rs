@@ -6,7 +6,7 @@ use super::counter::{CounterKey, PersonKey};
 use super::event::{Event, TimerName};
 use super::facts::{CapLevel, Facts, Needs, RuleQueue, Slot, TargetFacts};
 use super::period::Periods;
-use super::state::{LeadState, Offer};
+use super::state::LeadState;
 use super::{Subject, condition_input};
 use crate::message::Response;
 use crate::policy::{Cap, Fact, LadderAction, OffHours, Policy, RouteOverflow, RouteRule, Strategy, Target};
@@ -37,8 +37,7 @@ pub fn needs<'a>(
         Event::Captured(_) => Some(0),
         Event::Returned { .. } if policy.returns.as_ref().is_some_and(|returns| returns.resell) => Some(0),
         Event::Responded { response: Response::Accept, target, .. } => {
-            let holds = |offer: &Offer| offer.target == *target && !offer.lapsed && !offer.declined;
-            if !state.offers.iter().any(holds) {
+            if !state.holds_for(target) {
                 asker.project();
                 asker.target(target);
             }
@@ -174,6 +173,7 @@ impl<'a> Asker<'a> {
     fn rung(&mut self, rung: u32) {
         let rung = usize::try_from(rung).unwrap_or(usize::MAX);
         let Some(step) = self.policy.escalation.get(rung) else { return };
+        self.project();
         if step.action != LadderAction::Remind {
             for name in &step.targets {
                 self.target(name);
@@ -221,7 +221,7 @@ impl<'a> Asker<'a> {
 
     fn project(&mut self) {
         let policy = self.policy;
-        if policy.caps.is_empty() {
+        if policy.caps.is_empty() || !self.needs.shape.caps.is_empty() {
             return;
         }
         self.needs.shape.caps = vec![CapLevel::default(); policy.caps.len()];

@@ -1,6 +1,6 @@
 //! A target has answered.
 
-use super::{Address, Decider, Effect, Hold, HoldKind, LeadStatus, Reason, Verdict, Via};
+use super::{Address, Decider, Effect, Hold, LeadStatus, Reason, Verdict, Via};
 use crate::delivery::{Body, Purpose};
 use crate::message::{Content, InteractionReply, Locale, MessageClass, Recipient, Response};
 use crate::money::Money;
@@ -25,12 +25,22 @@ impl Decider<'_> {
                 self.decline(target);
                 words::Reply::Declined
             }
+            Response::Decline if !mine && self.is_offered(target) => {
+                self.trace.note("respond.decline", Some(target), Verdict::Chosen, Reason::Answered);
+                self.effects.push(Effect::Decline { target: target.to_owned() });
+                words::Reply::Declined
+            }
             Response::Decline => {
                 self.trace.note("respond.decline", Some(target), Verdict::Skipped, Reason::NotWaiting);
                 if mine { words::Reply::TakenByYou } else { words::Reply::TakenBefore }
             }
         };
         self.answer_press(via, words::reply(locale, reply));
+    }
+
+    /// Whether the target has an offer that is still open, although somebody has the lead.
+    fn is_offered(&self, name: &str) -> bool {
+        self.state.offers.iter().any(|offer| offer.target == name && offer.waits())
     }
 
     fn accept(&mut self, name: &str) -> words::Reply {
@@ -90,9 +100,7 @@ impl Decider<'_> {
     /// What a target must take anew whose offer holds nothing (any more); `None` where it holds or needs
     /// nothing.
     fn take_again(&mut self, name: &str, target: &Target) -> Result<Option<Vec<Hold>>, Reason> {
-        let held = |hold: &Hold| hold.kind != HoldKind::Share;
-        let offers = self.state.offers.iter().filter(|offer| offer.target == name);
-        if offers.flat_map(|offer| &offer.holds).any(held) {
+        if self.state.holds_for(name) {
             return Ok(None);
         }
         let facts = self.snapshot.facts.one(name);

@@ -42,6 +42,8 @@ enum Considered<'a> {
     Chosen(Vec<Chosen<'a>>),
     Asked(Vec<Candidate<'a>>),
     Full(Option<Timestamp>),
+    /// The whole project has no room, so that no other target has any either.
+    ProjectFull(Option<Timestamp>),
     Closed(Option<Timestamp>),
     Nobody,
 }
@@ -65,14 +67,17 @@ impl<'a> Decider<'a> {
                 }
                 Considered::Chosen(chosen) => return Plan::Offer { rule: number, chosen },
                 Considered::Asked(asked) => return Plan::Auction { rule: number, asked },
+                Considered::ProjectFull(until) => match &rule.overflow {
+                    RouteOverflow::Reject(code) => return self.refuse(index, code),
+                    RouteOverflow::Next => {}
+                    RouteOverflow::Queue | RouteOverflow::Target(_) => {
+                        return Plan::Wait { rule: number, until, behind: false };
+                    }
+                },
                 Considered::Full(until) => match &rule.overflow {
                     RouteOverflow::Queue => return Plan::Wait { rule: number, until, behind: false },
                     RouteOverflow::Next => {}
-                    RouteOverflow::Reject(code) => {
-                        let path = format!("{}.overflow", self.rule_path(index));
-                        self.trace.note(path, Some(code), Verdict::Refused, Reason::OverflowReject);
-                        return Plan::Reject { code };
-                    }
+                    RouteOverflow::Reject(code) => return self.refuse(index, code),
                     RouteOverflow::Target(name) => {
                         return match self.instead(index, "overflow", name) {
                             Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
@@ -99,6 +104,12 @@ impl<'a> Decider<'a> {
         Plan::Nobody
     }
 
+    fn refuse(&mut self, index: usize, code: &'a str) -> Plan<'a> {
+        let path = format!("{}.overflow", self.rule_path(index));
+        self.trace.note(path, Some(code), Verdict::Refused, Reason::OverflowReject);
+        Plan::Reject { code }
+    }
+
     /// Whether leads that came earlier wait for this rule, so that this one must not overtake them.
     fn others_wait(&self, number: u32, rule: &RouteRule) -> bool {
         let waits = |queue: &RuleQueue| queue.rule == number && queue.leads > 0;
@@ -113,16 +124,10 @@ impl<'a> Decider<'a> {
     }
 
     fn consider(&mut self, index: usize, rule: &'a RouteRule) -> Considered<'a> {
-        for (place, name) in rule.targets.iter().enumerate() {
-            if !self.policy.targets.contains_key(name) {
-                let path = format!("{}.targets[{place}]", self.rule_path(index));
-                self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
-            }
-        }
-        let mut candidates = self.candidates(rule);
+        let mut candidates = self.candidates(index, rule);
         if let Some((reason, until)) = self.project_full() {
             self.trace.note("caps", None, Verdict::Skipped, reason);
-            return Considered::Full(until);
+            return Considered::ProjectFull(until);
         }
         let window = self.window(rule);
         let number = u32::try_from(index).unwrap_or(u32::MAX);
@@ -287,7 +292,7 @@ impl<'a> Decider<'a> {
             let due_at = plus_seconds(self.now, seconds);
             self.effects.push(Effect::SetTimer { timer: TimerName::Group, due_at });
         }
-        self.first_rung();
+        self.next_rung_timer();
     }
 
     /// How many offers there are, those of this decision included.

@@ -252,6 +252,7 @@ impl LeadState {
                 self.timers.retain(|(name, _)| name != timer);
                 self.timers.push((*timer, *due_at));
             }
+            Effect::Fired { timer } => self.timers.retain(|(name, _)| name != timer),
             Effect::ClearTimers => self.timers.clear(),
             Effect::GiveUp => {
                 self.status = LeadStatus::Unanswered;
@@ -373,6 +374,12 @@ impl LeadState {
             .rev()
             .find_map(|offer| offer.rule)
             .or(self.auction.as_ref().map(|auction| auction.rule))
+    }
+
+    /// Whether an offer to the target holds a place, so that it need not take one anew.
+    pub(super) fn holds_for(&self, target: &str) -> bool {
+        let offers = self.offers.iter().filter(|offer| offer.target == target);
+        offers.flat_map(|offer| &offer.holds).any(|hold| !after_offer(hold))
     }
 
     /// Everything that it takes from counters.

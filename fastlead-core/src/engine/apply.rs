@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::content::LeadFacts;
+use super::counters::Provisional;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
 use crate::decide::{Decision, Event, LeadState, Subject};
@@ -35,7 +36,7 @@ impl Engine {
         event: Event,
         extras: impl Fn() -> Extras + Send + Sync,
     ) -> Result<Applied> {
-        let applied = self.apply_if(workspace, lead_id, event, extras, |_| true).await?;
+        let applied = self.apply_if(workspace, lead_id, event, extras, |_, _| true).await?;
         Ok(applied.unwrap_or(Applied::Before))
     }
 
@@ -47,7 +48,7 @@ impl Engine {
         lead_id: LeadId,
         event: Event,
         extras: impl Fn() -> Extras + Send + Sync,
-        wanted: impl Fn(&Decision) -> bool + Send + Sync,
+        wanted: impl Fn(&Decision, &Provisional) -> bool + Send + Sync,
     ) -> Result<Option<Applied>> {
         for _ in 0..MAX_DECISIONS {
             let Some(record) = self.inner.store.lead(workspace, lead_id).await? else {
@@ -68,7 +69,7 @@ impl Engine {
             };
             let (decision, mut provisional) =
                 self.decide_on(&policy, subject, &state, &snapshot, &event, now).await?;
-            if !wanted(&decision) {
+            if !wanted(&decision, &provisional) {
                 provisional.undo(&Refusal::Stale);
                 return Ok(None);
             }

@@ -59,20 +59,15 @@ impl Readings {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     counters: Mutex<Readings>,
+    /// How often somebody has got more room. Changes under the lock of `counters`.
+    pub(super) freed: AtomicU64,
     /// Taken while leads of the queue are looked after, so that the oldest comes first.
     pub(super) drain: tokio::sync::Mutex<()>,
     /// Whether somebody waits for that already.
     pub(super) drain_wanted: AtomicBool,
-    /// How often something became free that leads may wait for. Counted before anybody can see it free.
-    freed: AtomicU64,
 }
 
 impl Board {
-    /// How often something became free.
-    pub(super) fn freed(&self) -> u64 {
-        self.freed.load(Ordering::Acquire)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Readings> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -100,6 +95,10 @@ struct CounterChange {
 }
 
 impl CounterChange {
+    fn gives_room(&self) -> bool {
+        self.amount < 0 && self.key.is_room()
+    }
+
     fn reservation(&self, project: ProjectId) -> Reservation {
         Reservation::Counter {
             id: self.key.id(project),
@@ -146,9 +145,8 @@ pub(super) struct Provisional {
     changes: Vec<CounterChange>,
     /// Whether something is free afterwards that a lead may wait for.
     pub frees: bool,
-    /// Whether that is because this very decision gives something back. A lead of the queue that is looked
-    /// after frees nothing for the others: its own decision must not send the look back to the beginning.
-    releases: bool,
+    /// How often somebody had got more room before the decision was made.
+    pub freed: u64,
     /// For each change the reading that it was made to; `None` where the counter was not known.
     readings: Vec<Option<u64>>,
     project: ProjectId,
@@ -156,21 +154,18 @@ pub(super) struct Provisional {
 }
 
 impl Provisional {
-    fn new(project: ProjectId, effects: &[Effect], event: &Event) -> Self {
+    fn new(project: ProjectId, effects: &[Effect]) -> Self {
         let changes = changes(effects);
         let behind = |effect: &Effect| matches!(effect, Effect::Queue { behind: true, .. });
-        let gives_back = changes.iter().any(|change| change.amount < 0 && change.key.frees());
-        let frees = gives_back || effects.iter().any(behind);
-        let releases = gives_back && !matches!(event, Event::SlotFree);
-        Self { changes, frees, releases, readings: Vec::new(), project, board: None }
+        let frees = changes.iter().any(CounterChange::gives_room) || effects.iter().any(behind);
+        Self { changes, frees, freed: 0, readings: Vec::new(), project, board: None }
     }
 
     /// Makes the changes of what is known; what is not known stays so.
     fn apply(&mut self, board: &Board, counters: &mut Readings, now: Timestamp) {
+        let gives_room = self.changes.iter().any(CounterChange::gives_room);
+        self.freed = board.freed.fetch_add(u64::from(gives_room), Ordering::AcqRel);
         self.readings.clear();
-        if self.releases {
-            board.freed.fetch_add(1, Ordering::AcqRel);
-        }
         for change in &self.changes {
             let entry = counters.known.get_mut(&change.key);
             self.readings.push(entry.as_ref().map(|(number, _)| *number));
@@ -251,7 +246,7 @@ impl Engine {
         let wanted = needs(&policy.policy, subject, state, event, now);
         if wanted.is_empty() {
             let decision = ask(snapshot);
-            let mut provisional = Provisional::new(project, &decision.effects, event);
+            let mut provisional = Provisional::new(project, &decision.effects);
             if !provisional.changes.is_empty() {
                 // Something is given back or noted, for which nothing must be known.
                 let board = self.inner.boards.of(project);
@@ -269,7 +264,7 @@ impl Engine {
             let levels: Vec<Counter> = wanted.keys().iter().map(counter).collect();
             let facts = Arc::new(wanted.answer(levels));
             let decision = ask(&Snapshot { facts, ..snapshot.clone() });
-            let mut provisional = Provisional::new(project, &decision.effects, event);
+            let mut provisional = Provisional::new(project, &decision.effects);
             provisional.apply(&board, &mut counters, now);
             (decision, provisional)
         };

@@ -127,6 +127,11 @@ impl Directory {
         self.projects.get(&id)
     }
 
+    /// All projects.
+    pub fn projects(&self) -> impl Iterator<Item = &Arc<Project>> {
+        self.projects.values()
+    }
+
     /// The policy that decides on new leads of a project.
     pub fn current_policy(&self, project: ProjectId) -> Option<&Arc<ActivePolicy>> {
         self.current.get(&project)

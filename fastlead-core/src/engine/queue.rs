@@ -4,14 +4,18 @@ use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::apply::Applied;
+use super::counters::{Board, Provisional};
 use super::transition::Extras;
 use crate::decide::{Decision, Effect, Event};
 use crate::delivery::Scope;
 use crate::error::Result;
 use crate::id::LeadId;
+use crate::port::LeasedTimer;
 
 /// How many waiting leads are read at a time.
 const PAGE: u32 = 64;
+/// How often a waiting lead whose moment has come makes way for older ones.
+const ROUNDS: usize = 8;
 /// How many leads in a row may find no place before the rest is left to wait.
 const FRUITLESS: u32 = 256;
 
@@ -23,45 +27,90 @@ impl Engine {
             return;
         }
         let engine = self.clone();
-        self.inner.tasks.spawn(async move {
-            let _one_at_a_time = board.drain.lock().await;
-            // Whoever finds something free from now on must look again.
-            board.drain_wanted.store(false, Ordering::Release);
-            if let Err(error) = engine.drain(scope).await {
-                tracing::error!(project = %scope.project_id, %error, "waiting leads could not be looked after; their timers will");
-            }
-        });
+        self.inner.tasks.spawn(async move { engine.drain_in_order(scope).await });
     }
 
-    /// Offers waiting leads, oldest first.
-    async fn drain(&self, scope: Scope) -> Result<()> {
+    /// Looks after the queues of all projects: a process that has died may have left something free.
+    pub(super) fn look_after_all_queues(&self) {
+        for project in self.directory().projects() {
+            let scope = Scope { workspace_id: project.workspace_id, project_id: project.id };
+            self.look_after_queue(scope);
+        }
+    }
+
+    /// Offers the waiting leads of a project, oldest first, and one caller at a time.
+    pub(super) async fn drain_in_order(&self, scope: Scope) {
         let board = self.inner.boards.of(scope.project_id);
-        let mut freed = board.freed();
-        let mut after: Option<LeadId> = None;
-        let mut fruitless = 0;
-        loop {
-            let waiting = self.inner.store.waiting(scope, after, PAGE).await?;
-            let Some(last) = waiting.last().copied() else { return Ok(()) };
-            after = Some(last);
-            for lead in waiting {
-                // What has become free meanwhile belongs to the oldest, who was passed over while nothing was.
-                let wanted = |decision: &Decision| leaves_the_queue(decision) && board.freed() == freed;
-                let applied =
-                    self.apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted).await?;
-                fruitless = if matches!(applied, Some(Applied::Done(_))) { 0 } else { fruitless + 1 };
-                if board.freed() != freed {
-                    (freed, after, fruitless) = (board.freed(), None, 0);
-                    break;
+        let _one_at_a_time = board.drain.lock().await;
+        // Whoever finds something free from now on must look again.
+        board.drain_wanted.store(false, Ordering::Release);
+        if let Err(error) = self.drain(scope, &board).await {
+            tracing::error!(project = %scope.project_id, %error, "waiting leads could not be looked after; their timers will");
+        }
+    }
+
+    /// Offers waiting leads, oldest first. When somebody gets more room on the way, it begins anew: what is
+    /// free belongs to the oldest.
+    async fn drain(&self, scope: Scope, board: &Board) -> Result<()> {
+        'anew: loop {
+            let freed = board.freed.load(Ordering::Acquire);
+            let mut after: Option<LeadId> = None;
+            let mut fruitless = 0;
+            loop {
+                let waiting = self.inner.store.waiting(scope, after, PAGE).await?;
+                let Some(last) = waiting.last().copied() else { return Ok(()) };
+                for (index, lead) in waiting.into_iter().enumerate() {
+                    let oldest = after.is_none() && index == 0;
+                    // A lead that would only go on waiting has nothing to be written down.
+                    let wanted = |decision: &Decision, made: &Provisional| {
+                        (oldest || made.freed == freed) && leaves_the_queue(decision)
+                    };
+                    let applied = self
+                        .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted)
+                        .await?;
+                    if board.freed.load(Ordering::Acquire) != freed {
+                        continue 'anew;
+                    }
+                    fruitless = if matches!(applied, Some(Applied::Done(_))) { 0 } else { fruitless + 1 };
+                    if fruitless >= FRUITLESS {
+                        return Ok(());
+                    }
                 }
-                if fruitless >= FRUITLESS {
-                    return Ok(());
-                }
+                after = Some(last);
             }
         }
     }
+
+    /// The moment has come at which a waiting lead may be placed, or has waited long enough. What is free
+    /// goes to the oldest, whichever lead's moment it is.
+    pub(super) async fn queue_timer(&self, timer: LeasedTimer) -> Result<()> {
+        let event = || Event::TimerFired { timer: timer.name };
+        let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
+        let (workspace, lead) = (timer.scope.workspace_id, timer.lead_id);
+        for _ in 0..ROUNDS {
+            self.drain_in_order(timer.scope).await;
+            let in_turn = |decision: &Decision, _: &Provisional| !is_placed(decision);
+            if self.apply_if(workspace, lead, event(), extras, in_turn).await?.is_some() {
+                return Ok(());
+            }
+        }
+        self.apply(workspace, lead, event(), extras).await.map(drop)
+    }
 }
 
-/// A lead that would only go on waiting has nothing to be written down.
 fn leaves_the_queue(decision: &Decision) -> bool {
-    decision.effects.iter().any(|effect| matches!(effect, Effect::Offer { .. } | Effect::GiveUp))
+    let leaves = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Offer { .. } | Effect::Auction { .. } | Effect::Assign { .. } | Effect::GiveUp
+        )
+    };
+    decision.effects.iter().any(leaves)
+}
+
+/// Whether the route has found somebody.
+fn is_placed(decision: &Decision) -> bool {
+    let placed =
+        |effect: &Effect| matches!(effect, Effect::Offer { rule: Some(_), .. } | Effect::Auction { .. });
+    decision.effects.iter().any(placed)
 }

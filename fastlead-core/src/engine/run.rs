@@ -13,7 +13,7 @@ use super::Engine;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::Channel;
-use crate::decide::Event;
+use crate::decide::{Event, TimerName};
 use crate::error::Result;
 use crate::id::ChannelId;
 use crate::port::{ClaimRequest, LeasedTimer};
@@ -37,6 +37,7 @@ impl Engine {
     pub async fn run(&self, stop: CancellationToken) {
         self.inner.running.store(true, Ordering::Release);
         self.finish_pending_inbound().await;
+        self.look_after_all_queues();
         let mut pollers = HashMap::new();
         let mut generation = self.inner.generation.subscribe();
         self.start_pollers(&mut pollers);
@@ -180,6 +181,12 @@ impl Engine {
     }
 
     async fn fire(&self, timer: LeasedTimer) {
+        if timer.name == TimerName::Queue {
+            if let Err(error) = self.queue_timer(timer).await {
+                tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+            }
+            return;
+        }
         let event = Event::TimerFired { timer: timer.name };
         let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
         let applied = self.apply(timer.scope.workspace_id, timer.lead_id, event, extras).await;

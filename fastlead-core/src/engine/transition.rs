@@ -111,8 +111,9 @@ impl Engine {
                     transition.clear_timers = true;
                     transition.timers.clear();
                 }
-                // Counters are changed by the extras, the state by itself.
+                // Counters are changed by the extras, the state by itself; the extras name the timer that fired.
                 Effect::Accept
+                | Effect::Fired { .. }
                 | Effect::Reject { .. }
                 | Effect::Duplicate { .. }
                 | Effect::Offer { .. }

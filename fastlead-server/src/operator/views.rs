@@ -308,7 +308,7 @@ pub(crate) struct DeliveryView {
     lead_id: Option<LeadId>,
     /// The channel instance that carries it.
     channel_id: ChannelId,
-    /// `offer`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    /// `offer`, `ping`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
     purpose: String,
     /// The target that is offered the lead.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -349,7 +349,7 @@ impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
         let purpose = delivery.spec.purpose.as_str().to_owned();
         let target = match delivery.spec.purpose {
-            Purpose::Offer { target, .. } => Some(target),
+            Purpose::Offer { target, .. } | Purpose::Ping { target } => Some(target),
             _ => None,
         };
         let (template, event_type) = match delivery.spec.body {

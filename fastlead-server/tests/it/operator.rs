@@ -358,7 +358,7 @@ async fn a_lead_waits_is_closed_returned_and_reviewed() {
     let queued = server.get(&path(&second, ""), &admin).await.expect(200);
     assert_eq!(queued.body["state"]["status"], "queued");
     let explained = server.get(&path(&second, "/explain"), &admin).await.expect(200);
-    let sentences = explained.body["events"][0]["sentences"].to_string();
+    let sentences = explained.body["history"][0]["sentences"].to_string();
     assert!(
         sentences.contains("Not chosen: `sales`: they have as many open leads as they can"),
         "{sentences}"

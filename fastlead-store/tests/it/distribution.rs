@@ -174,6 +174,40 @@ async fn the_oldest_gets_the_place_that_is_free<S: Store + Catalog + Journal + A
     }
 }
 
+async fn a_queue_is_first_in_first_out_however_many_leave_at_once<
+    S: Store + Catalog + Journal + Addresses + Clone,
+>(
+    store: S,
+) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let route = json!({"strategy": "round_robin", "targets": ["a", "b"], "template": "t"});
+    let targets = json!({"a": {"capacity": 2}, "b": {"capacity": 1}});
+    let engine = engine(&store, &clock, &policy(targets, route)).await;
+    let workspace = workspace(&engine);
+    let mut changes = engine.changes();
+    let mut leads = Vec::new();
+    for number in 0..40 {
+        clock.advance(Duration::from_millis(1));
+        leads.push(capture(&engine, number).await);
+    }
+    let close = |lead: LeadId| {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.close(workspace, lead).await.unwrap() })
+    };
+    let mut closing: Vec<_> = leads[..3].iter().map(|lead| close(*lead)).collect();
+    let mut order = Vec::new();
+    while order.len() < 37 {
+        if let Change::Lead { lead_id, kind: "slot_free", .. } = within(changes.recv()).await.unwrap() {
+            order.push(lead_id);
+            closing.push(close(lead_id));
+        }
+    }
+    assert_eq!(order, leads[3..]);
+    for closed in closing {
+        within(closed).await.unwrap();
+    }
+}
+
 async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "waterfall", "targets": ["a"], "template": "t"});
@@ -332,6 +366,7 @@ on_every_store! {
     a_cap_of_twenty_is_twenty
     a_round_is_exact_under_concurrency
     the_oldest_gets_the_place_that_is_free
+    a_queue_is_first_in_first_out_however_many_leave_at_once
     nobody_overtakes_the_queue
     a_queue_is_worked_off_by_timers
     an_enricher_that_hangs_holds_up_nobody

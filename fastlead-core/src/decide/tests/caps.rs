@@ -124,3 +124,19 @@ fn a_buyer_gets_a_person_once_and_others_may() {
     let trace = serde_json::to_string(&world.last.as_ref().unwrap().trace).unwrap();
     assert!(!trace.contains("7900"), "{trace}");
 }
+
+#[test]
+fn where_the_project_has_no_room_no_other_target_has_any() {
+    let route =
+        json!({"strategy": "waterfall", "targets": ["a"], "template": "t", "overflow": {"target": "b"}});
+    let mut world =
+        World::new(json!({"a": {}, "b": {}}), route, json!({"caps": [{"per": "day", "limit": 1}]}));
+    world.lead();
+    let second = world.lead();
+    assert_eq!((world.status(second), world.offered(second)), ("queued", vec![]));
+    // By hand it cannot be taken either, until the day is over.
+    world.accept(second, "b");
+    assert_eq!(world.status(second), "queued");
+    world.advance(86_400);
+    assert_eq!(world.offered(second), ["a"]);
+}

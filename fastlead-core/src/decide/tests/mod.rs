@@ -2,6 +2,7 @@ mod auction;
 mod caps;
 mod hours;
 mod ladder;
+mod lives;
 mod returns;
 mod rotation;
 mod screen;

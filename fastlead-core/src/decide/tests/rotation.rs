@@ -114,9 +114,12 @@ fn a_waterfall_goes_down_with_time_and_ends_in_the_ladder() {
 fn a_lead_is_sold_to_as_many_as_the_limit_says() {
     let route = json!({"strategy": "broadcast", "targets": ["a", "b", "c", "x"], "template": "t",
         "sell_limit": 2, "exclusive": ["x"]});
-    let mut world = World::new(json!({"a": {}, "b": {}, "c": {}, "x": {}}), route.clone(), json!({}));
+    let mut world = World::new(json!({"a": {}, "b": {}, "c": {"capacity": 1}, "x": {}}), route, json!({}));
     let lead = world.lead();
     world.accept(lead, "b");
+    // Whoever does not want it gives its place back, although the lead is sold once already.
+    world.decline(lead, "c");
+    assert_eq!((world.counter("open:c"), world.status(lead)), (0, "accepted"));
     world.accept(lead, "x");
     assert_eq!(world.reasons("x"), [Reason::Exclusive]);
     world.accept(lead, "a");

@@ -222,8 +222,6 @@ impl World {
             }
             let Some((at, lead, timer)) = due else { break };
             self.now = self.now.max(at);
-            let timers = &mut self.leads[lead].1.timers;
-            timers.retain(|(name, moment)| (*name, *moment) != (timer, at));
             self.event(lead, Event::TimerFired { timer });
         }
         self.now = end;
