@@ -122,7 +122,9 @@ impl Bench {
     }
 
     async fn meanwhile(&mut self) {
-        for (deliveries, latency) in [(1, 0), (1, 50), (2, 0), (2, 50)] {
+        // Where everything is measured, the first is among the captures.
+        let measured = usize::from(self.options.only.is_none());
+        for (deliveries, latency) in [(1, 0), (1, 50), (2, 0), (2, 50)].into_iter().skip(measured) {
             self.throughput(CONNECTIONS, deliveries, latency).await;
         }
     }
@@ -151,10 +153,9 @@ impl Bench {
         let row = Row::new("  deliveries recorded meanwhile", rate, "/s").cpu(used, sends);
         self.report.add(at_latency(row.against("SQLite", alone.both()), latency));
         if (connections, deliveries, latency) == (CONNECTIONS, 1, 0) {
-            let mib = |kib: u64| kib as f64 / 1_024.0;
-            self.report.add(Row::new("  resident memory of the server, idle", mib(idle.resident), "MiB"));
-            self.report.add(Row::new("  resident memory, peak under this load", mib(memory.peak), "MiB"));
-            self.report.add(Row::new("  resident memory, afterwards", mib(memory.resident), "MiB"));
+            self.report.add(Row::memory("  resident memory of the server, idle", idle.resident));
+            self.report.add(Row::memory("  resident memory, peak under this load", memory.peak));
+            self.report.add(Row::memory("  resident memory, afterwards", memory.resident));
         }
     }
 
@@ -163,9 +164,9 @@ impl Bench {
         for (deliveries, latency) in [(1, 0), (1, 50), (2, 0), (2, 50)] {
             let alone = self.alone(deliveries).await;
             let folder = self.folder();
-            let base = Spec::new(Part::Server, folder.path());
-            let spec = Spec { deliveries, latency_millis: latency, paused: true, ..base };
+            let spec = Spec { deliveries, latency_millis: latency, ..Spec::new(Part::Server, folder.path()) };
             let mut process = Process::start(&spec);
+            process.ask(Command::Pause);
             let cpu = process.cpu();
             let leads = self.options.backlog / deliveries;
             let load = load::closed(process.address, CONNECTIONS, End::Count(leads)).await;
@@ -244,7 +245,7 @@ impl Bench {
 
         let new = folder.path().join("new");
         std::fs::create_dir(&new).unwrap();
-        let found = starts(&program, &new, Until::Healthy, true).await;
+        let (found, _) = starts(&program, &new, Until::Healthy, true).await;
         self.report
             .add(Row::latency("fastlead serve, no file, start to /healthz", &found).against("axum", bare));
         for leads in [0, self.options.leads] {
@@ -257,9 +258,10 @@ impl Bench {
             process.ask(Command::Drain { sends: leads });
             process.stop();
             file::must_hold(folder.path(), leads, leads).await;
-            let found = starts(&program, folder.path(), Until::Accepted, false).await;
+            let (found, memory) = starts(&program, folder.path(), Until::Accepted, false).await;
             let name = format!("fastlead serve, {leads} leads, start to first accepted");
             self.report.add(Row::latency(name, &found).against("axum", bare));
+            self.report.add(Row::memory("  resident memory then", memory.resident));
         }
     }
 
@@ -267,7 +269,7 @@ impl Bench {
         let program = self.program();
         let bytes = std::fs::metadata(&program).map_or(0, |data| data.len());
         assert!(bytes > 0, "{} is not built", program.display());
-        self.report.add(Row::new("size of the program, symbols stripped", bytes as f64 / 1_048_576.0, "MiB"));
+        self.report.add(Row::memory("size of the program, symbols stripped", bytes / 1_024));
     }
 
     fn program(&self) -> PathBuf {

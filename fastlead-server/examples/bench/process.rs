@@ -103,7 +103,8 @@ fn cpu(process: u32) -> Duration {
     Duration::from_millis(ticks * 1_000 / TICKS_PER_SECOND)
 }
 
-fn memory(process: u32) -> Memory {
+/// What a process holds.
+pub(crate) fn memory(process: u32) -> Memory {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let kib = |name: &str| {
         let line = status.lines().find_map(|line| line.strip_prefix(name));

@@ -34,8 +34,6 @@ pub(crate) struct Spec {
     pub(crate) latency_millis: u64,
     /// How many deliveries a lead makes: 1 tells the manager, 2 answers the visitor too.
     pub(crate) deliveries: u64,
-    /// Whether the sink is paused from the beginning.
-    pub(crate) paused: bool,
     /// Whether the sink keeps the moment of each send.
     pub(crate) moments: bool,
     /// Whether the file is told of a stored channel, so that the real program finds one when it is
@@ -51,7 +49,6 @@ impl Spec {
             folder: folder.into(),
             latency_millis: 0,
             deliveries: 1,
-            paused: false,
             moments: false,
             stored_channel: false,
         }

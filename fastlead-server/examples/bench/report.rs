@@ -33,6 +33,11 @@ impl Row {
         Self { name: name.into(), value, unit, ..Self::default() }
     }
 
+    /// So many KiB.
+    pub(crate) fn memory(name: impl Into<String>, kib: u64) -> Self {
+        Self::new(name, kib as f64 / 1_024.0, "MiB")
+    }
+
     /// The rate of a load with its latencies.
     pub(crate) fn load(name: impl Into<String>, load: &Load) -> Self {
         Self::new(name, load.rate(), "/s").spread(&load.latencies)

@@ -49,7 +49,7 @@ impl Running {
         app.store.put_source(source.clone()).await.unwrap();
         app.engine.put_source(source);
         let sink = Arc::new(Sink::new(Duration::from_millis(spec.latency_millis), spec.moments));
-        app.engine.attach(first.workspace_id, Arc::clone(&sink) as _, spec.paused).unwrap();
+        app.engine.attach(first.workspace_id, Arc::clone(&sink) as _, false).unwrap();
         let id = PolicyId::from_uuid(stable_uuid("policy", SOURCE));
         let now = app.engine.clock().now();
         let policy = policy(spec.deliveries);

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::load::Client;
+use crate::process::{Memory, memory};
 use crate::protocol::PASSWORD;
 
 /// How often each start is measured.
@@ -31,10 +32,16 @@ impl Drop for Program {
     }
 }
 
-/// From the start of `fastlead serve` in `folder` to the answer, five times. Shortest first. Each is killed
-/// afterwards. With `new` the file is removed before each start.
-pub(crate) async fn starts(program: &Path, folder: &Path, until: Until, new: bool) -> Vec<Duration> {
+/// From the start of `fastlead serve` in `folder` to the answer, five times, shortest first, and the
+/// memory that it holds then. Each is killed afterwards. With `new` the file is removed before each start.
+pub(crate) async fn starts(
+    program: &Path,
+    folder: &Path,
+    until: Until,
+    new: bool,
+) -> (Vec<Duration>, Memory) {
     let mut latencies = Vec::new();
+    let mut held = Memory::default();
     for number in 0..STARTS {
         if new {
             std::fs::remove_dir_all(folder).unwrap();
@@ -49,10 +56,11 @@ pub(crate) async fn starts(program: &Path, folder: &Path, until: Until, new: boo
             Until::Accepted => client.capture(9_999_999 - number).await,
         }
         latencies.push(begun.elapsed());
+        held = memory(running.0.id());
         drop(running);
     }
     latencies.sort_unstable();
-    latencies
+    (latencies, held)
 }
 
 fn serve(program: &Path, folder: &Path) -> (Program, SocketAddr) {
