@@ -22,6 +22,7 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::{Policy, PolicyRef, SourceFacts};
 use fastlead_core::port::{CommitOutcome, Guard, Reservation, Store, Transition};
+use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, plus};
 use fastlead_store::{SqliteOptions, SqliteStore};
 use futures_util::future::join_all;
@@ -32,7 +33,8 @@ const GROUP: u64 = 64;
 /// What the starter policy makes of a lead that nobody has seen before.
 fn transition(policy: &Policy, number: u64) -> Transition {
     let (now, ids) = (SystemClock.now(), &RandomIds);
-    let input = CaptureInput { phone: Some(format!("+7900{number:07}").into()), ..CaptureInput::default() };
+    let input =
+        CaptureInput { phone: Some(Pii::new(format!("+7900{number:07}"))), ..CaptureInput::default() };
     let capture = input.validate(&[], Locale::Ru, Received::at(now)).unwrap();
     let (workspace_id, project_id) = (WorkspaceId::from_uuid(Uuid::nil()), ProjectId::from_uuid(Uuid::nil()));
     let (lead_id, source_id) = (LeadId::generate(ids, now), SourceId::from_uuid(Uuid::nil()));
