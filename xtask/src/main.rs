@@ -20,7 +20,7 @@ usage: cargo xtask <command>
   setup     install what the tests need: a browser, Node packages, Rust components
   test      everything that CI checks: format, lints, tests, doc tests, examples, licences
   package   build the .crate file of every published crate, without uploading anything
-  bench     measure throughput and latency
+  bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
   help      this text
 ";
 

@@ -1,7 +1,7 @@
 //! What the engine keeps in memory of the installation: sources, policies, channels.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
@@ -84,6 +84,21 @@ impl ActiveChannel {
     /// Whether nothing is sent over it.
     pub fn is_paused(&self) -> bool {
         self.paused.load(Ordering::Acquire)
+    }
+
+    /// Sees to it that the next place that becomes free wakes the dispatcher. Answers how many are free by now:
+    /// whoever gave those back may not have known.
+    pub(super) fn wake_when_free(&self) -> usize {
+        self.backlog.store(true, Ordering::Release);
+        // Either we see the place that `is_free` sees, or it is seen after this store.
+        fence(Ordering::SeqCst);
+        self.permits.available_permits()
+    }
+
+    /// Whether there is room, after some was given back.
+    pub(super) fn is_free(&self) -> bool {
+        fence(Ordering::SeqCst);
+        self.permits.available_permits() > 0
     }
 
     /// How many deliveries are claimed where `free` can be worked on at once. More than that are taken in

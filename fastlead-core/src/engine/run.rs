@@ -101,11 +101,15 @@ impl Engine {
     /// The channels that have room, each with how many places are free.
     fn claimable(&self) -> Vec<(Arc<ActiveChannel>, u32)> {
         let room = |channel: &Arc<ActiveChannel>| {
-            let free = u32::try_from(channel.permits.available_permits()).unwrap_or(u32::MAX);
-            if channel.is_paused() || free == 0 {
+            if channel.is_paused() {
                 return None;
             }
-            Some((Arc::clone(channel), free))
+            let mut free = channel.permits.available_permits();
+            if free == 0 {
+                free = channel.wake_when_free();
+            }
+            let free = u32::try_from(free).unwrap_or(u32::MAX);
+            (free > 0).then(|| (Arc::clone(channel), free))
         };
         self.directory().channels().filter_map(room).collect()
     }
@@ -114,6 +118,7 @@ impl Engine {
     async fn claim_once(&self, now: Timestamp) -> Result<bool> {
         let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
             HashMap::new();
+        let mut more = false;
         for (channel, free) in self.claimable() {
             let mut permits = Vec::new();
             while u32::try_from(permits.len()).unwrap_or(u32::MAX) < free {
@@ -123,6 +128,7 @@ impl Engine {
                 }
             }
             if permits.is_empty() {
+                more |= channel.wake_when_free() > 0;
                 continue;
             }
             channel.backlog.store(false, Ordering::Release);
@@ -157,11 +163,10 @@ impl Engine {
                 engine.release(&channel, permit);
             });
         }
-        let mut more = more_timers;
+        more |= more_timers;
         for (id, (channel, _, limit)) in &taken {
             if counts.get(id).is_some_and(|count| count >= limit) {
-                channel.backlog.store(true, Ordering::Release);
-                more |= channel.permits.available_permits() > 0;
+                more |= channel.wake_when_free() > 0;
             }
         }
         drop(taken);
@@ -175,7 +180,9 @@ impl Engine {
     /// Gives room back, and wakes the dispatcher where work waits for it.
     pub(super) fn release(&self, channel: &ActiveChannel, permit: OwnedSemaphorePermit) {
         drop(permit);
-        if channel.backlog.swap(false, Ordering::AcqRel) {
+        // A place that somebody has waited for is taken already; the last of them wakes the dispatcher, which would
+        // find no room before.
+        if channel.is_free() && channel.backlog.swap(false, Ordering::AcqRel) {
             self.inner.wake.notify_one();
         }
     }

@@ -1,6 +1,7 @@
 //! Integration tests of the stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod backlog;
 mod broken_store;
 mod distribution;
 mod lease;
