@@ -1,5 +1,6 @@
 //! What two policies differ in: path, old value, new value.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -35,15 +36,18 @@ impl fmt::Display for PolicyChange {
 }
 
 impl Policy {
-    /// What changes from this policy to `new`, in the order of the document. Nothing where both say the same,
+    /// What changes from this policy to `new`, in the order of paths. Nothing where both say the same,
     /// however they are written.
     ///
     /// # Errors
     /// [`ErrorKind::Internal`] where a policy cannot be written as JSON.
     pub fn changes_to(&self, new: &Self) -> Result<Vec<PolicyChange>> {
-        let json = |policy: &Self| {
-            serde_json::to_value(policy)
-                .map_err(|_| Error::new(ErrorKind::Internal, "a policy cannot be written as JSON"))
+        let json = |policy: &Self| -> Result<Value> {
+            let mut document = serde_json::to_value(policy)
+                .map_err(|_| Error::new(ErrorKind::Internal, "a policy cannot be written as JSON"))?;
+            // The order must not depend on a feature that another crate may turn on.
+            document.sort_all_objects();
+            Ok(document)
         };
         let (old, new) = (json(self)?, json(new)?);
         let mut changes = Vec::new();
@@ -55,15 +59,13 @@ impl Policy {
 fn compare(path: String, old: &Value, new: &Value, changes: &mut Vec<PolicyChange>) {
     match (old, new) {
         (Value::Object(old), Value::Object(new)) => {
-            for (key, was) in old {
+            let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+            for key in keys {
                 let path = field(&path, key);
-                match new.get(key) {
-                    Some(is) => compare(path, was, is, changes),
-                    None => changes.push(PolicyChange { path, old: Some(was.clone()), new: None }),
+                match (old.get(key), new.get(key)) {
+                    (Some(was), Some(is)) => compare(path, was, is, changes),
+                    (was, is) => changes.push(PolicyChange { path, old: was.cloned(), new: is.cloned() }),
                 }
-            }
-            for (key, is) in new.iter().filter(|(key, _)| !old.contains_key(*key)) {
-                changes.push(PolicyChange { path: field(&path, key), old: None, new: Some(is.clone()) });
             }
         }
         (Value::Array(old), Value::Array(new)) => lists(&path, old, new, changes),

@@ -272,7 +272,8 @@ route:
         let fault = Document::parse("a: 1\nb: [1\nc: 2\n").unwrap_err();
         assert!(fault.line.is_some_and(|line| line >= 2), "{fault}");
         assert!(Document::parse("a: 1\na: 2\n").is_err(), "a name that stands twice");
-        let faults = Document::parse("targets: {}\nroute:\n  stragety: broadcast\n").unwrap().policy().unwrap_err();
+        let faults =
+            Document::parse("targets: {}\nroute:\n  stragety: broadcast\n").unwrap().policy().unwrap_err();
         assert_eq!(faults[0].line, Some(3), "{faults:?}");
     }
 }

@@ -77,9 +77,8 @@ pub fn run_folder(path: &Path) -> Result<Vec<CaseOutcome>, String> {
 
 /// Runs the cases of one file.
 pub fn run_cases(path: &Path) -> Vec<CaseOutcome> {
-    let whole = |failures: Vec<String>| {
-        vec![CaseOutcome { file: path.to_owned(), case: String::new(), failures }]
-    };
+    let whole =
+        |failures: Vec<String>| vec![CaseOutcome { file: path.to_owned(), case: String::new(), failures }];
     let (document, file) = match read(path) {
         Ok(read) => read,
         Err(fault) => return whole(vec![fault]),
@@ -106,8 +105,7 @@ pub fn run_cases(path: &Path) -> Vec<CaseOutcome> {
 fn read(path: &Path) -> Result<(Document, CaseFile), String> {
     let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
     let document = Document::parse(&text).map_err(|fault| fault.to_string())?;
-    let file: CaseFile =
-        serde_json::from_value(document.value.clone()).map_err(|error| error.to_string())?;
+    let file: CaseFile = serde_json::from_value(document.value.clone()).map_err(|error| error.to_string())?;
     if file.cases.is_empty() {
         return Err("cases: expected at least one case".to_owned());
     }
@@ -154,7 +152,9 @@ fn run_case(policy: &Arc<Policy>, document: &Document, index: usize, case: &Case
         let place = line.map_or_else(String::new, |line| format!("line {line}, "));
         match run.step(step) {
             Ok(differences) => {
-                failures.extend(differences.into_iter().map(|text| format!("{place}step {}: {text}", number + 1)));
+                failures.extend(
+                    differences.into_iter().map(|text| format!("{place}step {}: {text}", number + 1)),
+                );
             }
             Err(fault) => {
                 failures.push(format!("{place}step {}: {fault}", number + 1));
@@ -209,12 +209,15 @@ impl Run {
             (Some(_), Some(_)) => return Err("at, after: expected one of them".to_owned()),
             (Some(at), None) => moment(at, self.replay.policy())?,
             (None, Some(after)) if self.begun => {
-                let seconds = parse_duration(after)
-                    .ok_or_else(|| format!("after: expected a duration such as `90s` or `1h30m`, not `{after}`"))?;
+                let seconds = parse_duration(after).ok_or_else(|| {
+                    format!("after: expected a duration such as `90s` or `1h30m`, not `{after}`")
+                })?;
                 plus_seconds(self.replay.now(), seconds)
             }
             (None, None) if self.begun => return Ok(()),
-            (None, _) => return Err("at: the first step needs a moment, such as `2026-11-25 12:00`".to_owned()),
+            (None, _) => {
+                return Err("at: the first step needs a moment, such as `2026-11-25 12:00`".to_owned());
+            }
         };
         if self.begun && to < self.replay.now() {
             return Err(format!("at: {to} is before the step before, at {}", self.replay.now()));
@@ -227,9 +230,11 @@ impl Run {
     fn capture(&mut self, given: &Map<String, Value>) -> Result<CaptureVerdict, String> {
         let mut given = given.clone();
         let source = given.remove("source");
-        let source = source.as_ref().map_or(Some("site"), Value::as_str).ok_or("capture.source: expected a key")?;
+        let source =
+            source.as_ref().map_or(Some("site"), Value::as_str).ok_or("capture.source: expected a key")?;
         let times = given.remove("times");
-        let times = times.as_ref().map_or(Some(1), Value::as_u64).ok_or("capture.times: expected a number")?;
+        let times =
+            times.as_ref().map_or(Some(1), Value::as_u64).ok_or("capture.times: expected a number")?;
         let id = |kind: &str| stable_uuid(kind, "cases");
         let origin = Arc::new(Origin {
             workspace_id: WorkspaceId::from_uuid(id("workspace")),
@@ -248,8 +253,10 @@ impl Run {
             let input: CaptureInput = serde_json::from_value(Value::Object(given.clone()))
                 .map_err(|error| format!("capture: {error}"))?;
             let capture = input.validate(&[], Locale::Ru, Received::at(now)).map_err(|faults| {
-                let faults: Vec<String> =
-                    faults.iter().map(|fault| format!("capture.{}: {}", fault.field, fault.message)).collect();
+                let faults: Vec<String> = faults
+                    .iter()
+                    .map(|fault| format!("capture.{}: {}", fault.field, fault.message))
+                    .collect();
                 faults.join("; ")
             })?;
             let captured = self.replay.capture(LeadId::generate(&self.ids, now), &origin, capture);
@@ -261,7 +268,8 @@ impl Run {
 }
 
 fn events(step: &Step) -> Vec<Event> {
-    let answer = |target: &String, response| Event::Responded { target: target.clone(), response, via: Via::Api };
+    let answer =
+        |target: &String, response| Event::Responded { target: target.clone(), response, via: Via::Api };
     let mut events = Vec::new();
     events.extend(step.accept.as_ref().map(|target| answer(target, Response::Accept)));
     events.extend(step.decline.as_ref().map(|target| answer(target, Response::Decline)));
