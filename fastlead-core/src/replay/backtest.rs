@@ -55,7 +55,7 @@ impl PolicyAtWork {
         let books = Books {
             tally: Tally::default(),
             ruler: Ruler { hours: measure.hours.clone(), zone: measure.timezone },
-            answers: Answers::new(assumed),
+            answers: Answers::new(assumed, &policy),
         };
         let reference = PolicyRef { id: PolicyId::from_uuid(uuid::Uuid::nil()), version: 0 };
         Self { replay: Replay::new(policy, reference, books) }

@@ -175,7 +175,8 @@ pub struct Replay<O> {
 }
 
 impl<O: Observer> Replay<O> {
-    /// A policy that has not decided anything yet. Every channel that it names exists and is not paused.
+    /// A policy that has not decided anything yet. Every channel that it names exists, is not
+    /// paused, and brings back what the other side answers.
     pub fn new(policy: Arc<Policy>, reference: PolicyRef, observer: O) -> Self {
         let channel = |name: &str| {
             let id = ChannelId::from_uuid(stable_uuid("replayed channel", name));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fastlead_core::money::Money;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -36,6 +37,8 @@ pub(super) struct Step {
     pub(super) accept: Option<String>,
     /// A target declines.
     pub(super) decline: Option<String>,
+    /// What targets that were asked for a bid answer; `null` for no bid.
+    pub(super) bids: BTreeMap<String, Option<Money>>,
     /// The message to a target cannot be delivered.
     pub(super) lost: Option<String>,
     /// A buyer gives the lead back.

@@ -13,6 +13,7 @@ use fastlead_core::id::{
 };
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Response};
+use fastlead_core::money::Money;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::CaptureVerdict;
 use fastlead_core::replay::{Observer, Origin, Replay, Step as Decided};
@@ -271,6 +272,9 @@ fn events(step: &Step) -> Vec<Event> {
     let answer =
         |target: &String, response| Event::Responded { target: target.clone(), response, via: Via::Api };
     let mut events = Vec::new();
+    let bid =
+        |(target, bid): (&String, &Option<Money>)| Event::Answered { target: target.clone(), bid: *bid };
+    events.extend(step.bids.iter().map(bid));
     events.extend(step.accept.as_ref().map(|target| answer(target, Response::Accept)));
     events.extend(step.decline.as_ref().map(|target| answer(target, Response::Decline)));
     events.extend(step.lost.as_ref().map(|target| Event::DeliveryEnded {

@@ -72,6 +72,20 @@ fn sentence(effect: &Effect, channel: &dyn Fn(ChannelId) -> String) -> (String, 
                 format!("A message (`{purpose}`) over the channel `{name}`."),
             )
         }
+        Effect::Auction { asked, ends_at, .. } => (
+            format!("Цены спрашиваем до {ends_at}, получателей: {}.", asked.len()),
+            format!("Bids are asked for until {ends_at}, targets: {}.", asked.len()),
+        ),
+        Effect::Bid { bid } => match bid.bid {
+            Some(price) => (
+                format!("`{}` предлагает {} {}.", bid.target, price.minor, price.currency),
+                format!("`{}` bids {} {}.", bid.target, price.minor, price.currency),
+            ),
+            None => {
+                (format!("`{}` цены не предлагает.", bid.target), format!("`{}` makes no bid.", bid.target))
+            }
+        },
+        Effect::CloseAuction => both("Приём цен окончен.", "The time for bids is over."),
         Effect::CancelOffers => both("Прочие предложения отменены.", "Other offers are cancelled."),
         Effect::SetTimer { timer, due_at } => {
             let timer = timer_name(*timer);
@@ -106,6 +120,7 @@ pub(in crate::operator) fn timer_name(timer: TimerName) -> String {
         TimerName::Group => "group".to_owned(),
         TimerName::Queue => "queue".to_owned(),
         TimerName::Review => "review".to_owned(),
+        TimerName::AuctionEnds => "bids".to_owned(),
         _ => "other".to_owned(),
     }
 }
