@@ -108,10 +108,10 @@ fn past(count: u32) -> Vec<StoredCapture> {
     let start = from_millis(NOON);
     let stored = |number: u32| {
         let at = plus_seconds(start, 60 * u64::from(number));
-        let target = if number % 2 == 0 { "anna" } else { "oleg" };
+        let target = if number.is_multiple_of(2) { "anna" } else { "oleg" };
         let offer = json!({"target": target, "step": 0, "alive": 1, "declined": false});
         let sales =
-            if number % 2 == 0 { json!([{"target": "anna", "at": plus_seconds(at, 30)}]) } else { json!([]) };
+            if number.is_multiple_of(2) { json!([{"target": "anna", "at": plus_seconds(at, 30)}]) } else { json!([]) };
         let state = json!({"version": 1, "status": {"type": "open"}, "offers": [offer], "sales": sales});
         StoredCapture {
             id: crate::id::EventId::from_uuid(lead(number).as_uuid()),
@@ -199,7 +199,7 @@ fn the_books_of_counters_agree_with_what_leads_hold() {
     for number in 0..400_u32 {
         replay.advance(plus_seconds(start, 90 * u64::from(number)));
         replay.capture(lead(number), &origin(), capture(number % 97, start));
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             replay.event(lead(number), Event::Closed);
         }
         let mut held: HashMap<&CounterKey, i64> = HashMap::new();

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{Clinic, clinic, repository};
 use crate::program::run_for_code;
 
-/// What the page shows as output of commands, each block without its command.
-fn shown(page: &str, output: &str) -> bool {
-    page.contains(&format!("```text\n{output}```\n"))
+/// Whether both pages show this as the output of a command.
+fn shown(pages: &[String], output: &str) -> bool {
+    pages.iter().all(|page| page.contains(&format!("```text\n{output}```\n")))
 }
 
 #[tokio::test]
@@ -17,14 +17,15 @@ async fn a_file_goes_from_check_to_rollback() {
     let url = server.program.url.clone();
     let key = server.key.clone();
     let online = [("FASTLEAD_URL", url.as_str()), ("FASTLEAD_API_KEY", key.as_str())];
-    let page = std::fs::read_to_string(repository("docs/policies.md")).unwrap();
+    let page = ["docs/policies.md", "docs/ru/policies.md"]
+        .map(|name| std::fs::read_to_string(repository(name)).unwrap());
     let write = |text: &str| std::fs::write(folder.join("clinic.yaml"), text).unwrap();
     let (plan, apply) = (["policy", "plan", "clinic.yaml"], ["policy", "apply", "clinic.yaml"]);
 
     write(&clinic().replace("targets: [anna, oleg, marina]", "targets: [ana, oleg, marina]"));
     let (code, wrong) = run_for_code(&folder, &[], &["policy", "validate", "clinic.yaml"]).await;
     assert_eq!(code, 1, "{wrong}");
-    assert!(shown(&page, &wrong), "docs/policies.md does not show\n{wrong}");
+    assert!(shown(&page, &wrong), "a page does not show\n{wrong}");
     for arguments in [plan, apply] {
         let (code, text) = run_for_code(&folder, &online, &arguments).await;
         assert_eq!((code, &text), (1, &wrong));
@@ -54,7 +55,7 @@ async fn a_file_goes_from_check_to_rollback() {
     ));
     let (code, planned) = run_for_code(&folder, &online, &plan).await;
     assert_eq!(code, 2, "{planned}");
-    assert!(shown(&page, &planned), "docs/policies.md does not show\n{planned}");
+    assert!(shown(&page, &planned), "a page does not show\n{planned}");
     let (code, text) = run_for_code(&folder, &online, &apply).await;
     assert!(code == 0 && text.ends_with("project Main: published as version 2\n"), "{text}");
     let (code, text) = run_for_code(&folder, &online, &["policy", "diff", "1", "2"]).await;
@@ -79,7 +80,7 @@ async fn a_file_goes_from_check_to_rollback() {
 
     let (code, text) = run_for_code(&folder, &online, &["policy", "rollback", "1"]).await;
     assert_eq!((code, text.as_str()), (0, "project Main: version 3 says what version 1 said\n"));
-    assert!(shown(&page, &text), "docs/policies.md does not show\n{text}");
+    assert!(shown(&page, &text), "a page does not show\n{text}");
 
     // The same on the file of a stopped server.
     server.program.signal("TERM");

@@ -61,8 +61,7 @@ async fn a_dry_run_changes_nothing() {
     assert!(
         day["sentences"].as_array().unwrap().iter().any(|line| {
             let line = line.as_str().unwrap();
-            line.starts_with("The lead is not offered to `")
-                && line.ends_with("others come first by the strategy.")
+            line.starts_with("Not chosen: `") && line.ends_with("it is another one's turn.")
         }),
         "{day}"
     );
