@@ -8,6 +8,7 @@
 mod agenda;
 mod answers;
 mod backtest;
+mod ledger;
 mod report;
 mod tally;
 #[cfg(test)]
@@ -24,9 +25,10 @@ pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 
 use self::agenda::{Agenda, Due};
+use self::ledger::Ledger;
 use crate::decide::{
-    ChannelFacts, Counter, CounterKey, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject,
-    TimerName, UniqueKey, decide, needs,
+    ChannelFacts, Counter, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject, TimerName,
+    UniqueKey, decide, needs,
 };
 use crate::engine::stable_uuid;
 use crate::id::{ChannelId, LeadId, ProjectId, SourceId, WorkspaceId};
@@ -91,7 +93,7 @@ struct Mind {
     policy: Arc<Policy>,
     reference: PolicyRef,
     channels: Arc<BTreeMap<String, ChannelFacts>>,
-    counters: HashMap<CounterKey, Counter>,
+    ledger: Ledger,
     now: Timestamp,
 }
 
@@ -104,13 +106,11 @@ impl Mind {
         duplicate_of: Option<LeadId>,
     ) -> Decision {
         let wanted = needs(&self.policy, subject, state, event, self.now);
-        let level = |key: &CounterKey| {
-            self.counters.get(key).map(|have| have.clone().at(self.now)).unwrap_or_default()
-        };
         let facts = if wanted.is_empty() {
             Arc::default()
         } else {
-            let levels: Vec<Counter> = wanted.keys().iter().map(level).collect();
+            let levels: Vec<Counter> =
+                wanted.keys().iter().map(|key| self.ledger.level(key, self.now)).collect();
             Arc::new(wanted.answer(levels))
         };
         let snapshot = Snapshot { channels: Arc::clone(&self.channels), duplicate_of, facts };
@@ -134,18 +134,7 @@ impl Mind {
                 }
                 _ => continue,
             };
-            match self.counters.get_mut(key) {
-                // What is forgotten is not given back either.
-                Some(counter) if amount < 0 && counter.until.is_some_and(|until| until <= self.now) => {}
-                None if amount < 0 => {}
-                Some(counter) => {
-                    *counter = std::mem::take(counter).changed(amount, note, until, self.now);
-                }
-                None => {
-                    let counter = Counter::default().changed(amount, note, until, self.now);
-                    self.counters.insert(key.clone(), counter);
-                }
-            }
+            self.ledger.change(key, amount, note, until, self.now);
         }
         frees
     }
@@ -188,7 +177,7 @@ impl<O: Observer> Replay<O> {
                 policy,
                 reference,
                 channels: Arc::new(channels),
-                counters: HashMap::new(),
+                ledger: Ledger::default(),
                 now: epoch(),
             },
             unique: HashMap::new(),
@@ -419,6 +408,6 @@ impl<O: Observer> Replay<O> {
         let now = self.mind.now;
         self.swept_at = now;
         self.unique.retain(|_, (_, until)| *until > now);
-        self.mind.counters.retain(|_, counter| counter.until.is_none_or(|until| until > now));
+        self.mind.ledger.sweep(now);
     }
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::*;
+use crate::decide::CounterKey;
 use crate::id::PolicyId;
 use crate::lead::{CaptureInput, Received};
 use crate::message::Locale;
@@ -110,8 +111,11 @@ fn past(count: u32) -> Vec<StoredCapture> {
         let at = plus_seconds(start, 60 * u64::from(number));
         let target = if number.is_multiple_of(2) { "anna" } else { "oleg" };
         let offer = json!({"target": target, "step": 0, "alive": 1, "declined": false});
-        let sales =
-            if number.is_multiple_of(2) { json!([{"target": "anna", "at": plus_seconds(at, 30)}]) } else { json!([]) };
+        let sales = if number.is_multiple_of(2) {
+            json!([{"target": "anna", "at": plus_seconds(at, 30)}])
+        } else {
+            json!([])
+        };
         let state = json!({"version": 1, "status": {"type": "open"}, "offers": [offer], "sales": sales});
         StoredCapture {
             id: crate::id::EventId::from_uuid(lead(number).as_uuid()),
@@ -208,7 +212,7 @@ fn the_books_of_counters_agree_with_what_leads_hold() {
                 *held.entry(&hold.key).or_default() += hold.amount;
             }
         }
-        for (key, counter) in &replay.mind.counters {
+        for (key, counter) in &replay.mind.ledger.counters {
             if key.frees() {
                 assert_eq!(counter.value, held.get(key).copied().unwrap_or(0), "{key} after {number}");
             }
