@@ -14,6 +14,7 @@ pub mod money;
 pub mod policy;
 pub mod port;
 pub mod registry;
+pub mod replay;
 pub mod schedule;
 pub mod secret;
 pub mod template;

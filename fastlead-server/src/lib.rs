@@ -14,6 +14,7 @@ mod live;
 pub mod logs;
 pub mod openapi;
 mod operator;
+mod policies;
 pub mod problem;
 pub mod registration;
 mod retention;

@@ -2,4 +2,5 @@
 
 pub mod conformance;
 pub mod memory;
+pub mod policy;
 pub mod sim;

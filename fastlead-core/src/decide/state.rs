@@ -383,7 +383,7 @@ impl LeadState {
     }
 
     /// Everything that it takes from counters.
-    pub(super) fn all_holds(&self) -> impl Iterator<Item = &Hold> {
+    pub(crate) fn all_holds(&self) -> impl Iterator<Item = &Hold> {
         let offers = self.offers.iter().flat_map(|offer| &offer.holds);
         let sales = self.sales.iter().flat_map(|sale| &sale.holds);
         self.holds.iter().chain(offers).chain(sales)

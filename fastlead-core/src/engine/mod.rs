@@ -8,6 +8,7 @@ mod capture;
 mod content;
 mod counters;
 mod directory;
+mod dry_run;
 mod enrich;
 mod inbound;
 mod outcome;
@@ -27,6 +28,7 @@ use tokio_util::task::TaskTracker;
 pub use builder::{ChannelOpener, EngineBuilder, stable_uuid};
 pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 pub use directory::{ActiveChannel, ActivePolicy, Directory};
+pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
 
 use self::builder::lease_covers;

@@ -1,6 +1,7 @@
 //! What a project wants to happen to its leads, as versioned data.
 
 mod condition;
+mod diff;
 mod ladder;
 mod read;
 mod route;
@@ -9,7 +10,7 @@ mod screen;
 mod target;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +18,7 @@ pub use condition::{
     Comparison, Condition, ConditionError, ConditionInput, Fact, Field, FieldKind, History, Number,
     SourceFacts, Value,
 };
+pub use diff::PolicyChange;
 pub use ladder::{EscalationStep, LadderAction, LadderClock};
 pub use route::{OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
 pub use screen::{EnrichStep, Review, Score, ScoreBand, ScoreRule, Screening, Spam, SpamCheck};
@@ -296,6 +298,15 @@ impl Policy {
         let score = self.score.iter().flat_map(|score| &score.rules).map(|rule| &rule.when);
         let enrich = self.enrich.iter().filter_map(|step| step.when.as_ref());
         accept.chain(route).chain(review).chain(score).chain(enrich).any(|condition| condition.reads(fact))
+    }
+
+    /// The names of all channel instances that it names.
+    pub fn channel_names(&self) -> BTreeSet<&str> {
+        let destinations = self.targets.values().flat_map(|target| &target.destinations);
+        let destinations = destinations.map(|destination| destination.channel.as_str());
+        let replies = self.auto_reply.iter().map(|reply| reply.channel.as_str());
+        let webhooks = self.webhooks.iter().map(|webhook| webhook.channel.as_str());
+        destinations.chain(replies).chain(webhooks).collect()
     }
 
     /// The JSON Schema of a policy document, for editors.

@@ -66,6 +66,15 @@ pub trait Catalog: Debug + Send + Sync + 'static {
         project: ProjectId,
         limit: u32,
     ) -> Result<Vec<PolicyRecord>>;
+
+    /// Keeps a draft of a project's policy, instead of an older one.
+    async fn put_draft(&self, draft: PolicyDraft) -> Result<()>;
+
+    /// The draft of a project's policy.
+    async fn draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Option<PolicyDraft>>;
+
+    /// Throws the draft of a project's policy away. Answers whether there was one.
+    async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool>;
 }
 
 /// Everything at once.
@@ -237,4 +246,19 @@ pub struct PolicyRecord {
     pub policy: Arc<Policy>,
     /// When it was published.
     pub published_at: Timestamp,
+}
+
+/// A policy that somebody works on. It decides nothing, and may have faults.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PolicyDraft {
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// Its project.
+    pub project_id: ProjectId,
+    /// The document as it was saved.
+    pub document: serde_json::Value,
+    /// The version that was current when it was saved; `None` where there was none.
+    pub based_on: Option<u32>,
+    /// When it was saved.
+    pub saved_at: Timestamp,
 }

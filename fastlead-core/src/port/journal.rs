@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::decide::{Event, Trace};
+use crate::decide::{Event, LeadState, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
@@ -30,6 +30,17 @@ pub trait Journal: Debug + Send + Sync + 'static {
         lead: LeadId,
         page: PageRequest,
     ) -> Result<Page<StoredEvent>>;
+
+    /// What was captured for a project, repeated captures of one lead included, oldest first.
+    ///
+    /// # Behavior
+    /// * In the order of ids, which is that of moments to the millisecond.
+    async fn captures(
+        &self,
+        workspace: WorkspaceId,
+        filter: CaptureFilter,
+        page: PageRequest,
+    ) -> Result<Page<StoredCapture>>;
 
     /// Deliveries, newest first.
     async fn deliveries(
@@ -102,6 +113,34 @@ pub struct LeadFilter {
     pub source_id: Option<SourceId>,
     /// Only with this status: `open`, `accepted`, `rejected` or `unanswered`.
     pub status: Option<String>,
+}
+
+/// Which captures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CaptureFilter {
+    /// Of this project.
+    pub project_id: ProjectId,
+    /// From this moment on.
+    pub since: Timestamp,
+    /// Before this moment.
+    pub until: Timestamp,
+}
+
+/// A capture as it was stored, with what has become of its lead.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredCapture {
+    /// The id of the event.
+    pub id: EventId,
+    /// The lead that it made, or that it repeats.
+    pub lead_id: LeadId,
+    /// The source of that lead.
+    pub source_id: SourceId,
+    /// When it was decided upon.
+    pub at: Timestamp,
+    /// What was captured.
+    pub capture: Capture,
+    /// Where the lead stands now.
+    pub state: LeadState,
 }
 
 /// Which deliveries.

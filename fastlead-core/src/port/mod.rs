@@ -10,13 +10,13 @@ mod store;
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
 pub use addresses::{AddressBook, AddressKey, AddressMove, Addresses, Suppression, SuppressionScope};
 pub use catalog::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyRecord, Project,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use enricher::Enricher;
 pub use journal::{
-    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
+    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
 };
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,

@@ -82,6 +82,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// nothing.
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>>;
 
+    /// A lead that holds one of these keys at `now`: the holder of the first that is held.
+    async fn holder(&self, keys: Vec<UniqueKey>, now: Timestamp) -> Result<Option<LeadId>>;
+
     /// Leads of a project that wait in the queue, those with an id after `after`, oldest first.
     ///
     /// # Behavior

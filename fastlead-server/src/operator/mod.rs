@@ -31,7 +31,7 @@ use crate::app::App;
 use crate::problem::Problem;
 
 /// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
-static CATALOG: Mutex<()> = Mutex::const_new(());
+pub(crate) static CATALOG: Mutex<()> = Mutex::const_new(());
 
 /// What is sent again by hand is worth sending for another day.
 const RETRY_TTL_SECS: u64 = 86_400;
@@ -59,6 +59,16 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(policies::get_policy, policies::publish_policy))
         .routes(routes!(policies::validate_policy))
         .routes(routes!(policies::list_policies))
+        .routes(routes!(policies::versions::get_policy_version))
+        .routes(routes!(policies::versions::compare_policies))
+        .routes(routes!(policies::versions::roll_back_policy))
+        .routes(routes!(
+            policies::drafts::get_draft,
+            policies::drafts::save_draft,
+            policies::drafts::discard_draft
+        ))
+        .routes(routes!(policies::drafts::publish_draft))
+        .routes(routes!(policies::dry_run::dry_run_policy))
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::update_source))
         .routes(routes!(channels::list_channel_kinds))
@@ -101,6 +111,11 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         List<projects::ProjectView>,
         policies::ValidationView,
         List<policies::PolicyView>,
+        policies::drafts::DraftView,
+        policies::versions::ComparisonView,
+        policies::versions::RollbackInput,
+        policies::dry_run::DryRunInput,
+        policies::dry_run::DryRunView,
         sources::NewSourceInput,
         sources::SourceSettings,
         List<sources::SourceView>,

@@ -8,6 +8,7 @@ mod drain;
 mod keys;
 mod kill;
 mod operator;
+mod policy;
 mod program;
 mod registration;
 mod rendered;

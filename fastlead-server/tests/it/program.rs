@@ -83,13 +83,23 @@ fn command(folder: &Path, variables: &[(&str, &str)]) -> Command {
 
 /// Runs another command of the program to its end, and answers whether it succeeded and what it wrote.
 pub(crate) async fn run(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> (bool, String) {
+    let (code, text) = run_for_code(folder, variables, arguments).await;
+    (code == 0, text)
+}
+
+/// The same with the exit code, which is -1 where a signal has ended it.
+pub(crate) async fn run_for_code(
+    folder: &Path,
+    variables: &[(&str, &str)],
+    arguments: &[&str],
+) -> (i32, String) {
     let mut command = command(folder, variables);
     command.args(arguments);
     let output = tokio::task::spawn_blocking(move || command.output());
     let output = tokio::time::timeout(PATIENCE, output).await.expect("the command ends").unwrap().unwrap();
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    (output.status.success(), text)
+    (output.status.code().unwrap_or(-1), text)
 }
 
 impl Program {

@@ -7,7 +7,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, Project, Source, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Source,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -133,5 +134,18 @@ impl Catalog for MemoryStore {
         let data = self.lock();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         Ok(data.versions(workspace, project).into_iter().take(limit).cloned().collect())
+    }
+
+    async fn put_draft(&self, draft: PolicyDraft) -> Result<()> {
+        self.lock().drafts.insert((draft.workspace_id, draft.project_id), draft);
+        Ok(())
+    }
+
+    async fn draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Option<PolicyDraft>> {
+        Ok(self.lock().drafts.get(&(workspace, project)).cloned())
+    }
+
+    async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
+        Ok(self.lock().drafts.remove(&(workspace, project)).is_some())
     }
 }

@@ -1,12 +1,14 @@
 //! What people read and mend.
 
 use async_trait::async_trait;
+use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
+    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -75,6 +77,37 @@ impl Journal for MemoryStore {
         let after = request.after.map(|cursor| cursor.0);
         let events = events.into_iter().filter(|event| after.is_none_or(|after| event.id.as_uuid() > after));
         Ok(page(events, &request, |event| event.id.as_uuid()))
+    }
+
+    async fn captures(
+        &self,
+        workspace: WorkspaceId,
+        filter: CaptureFilter,
+        request: PageRequest,
+    ) -> Result<Page<StoredCapture>> {
+        let data = self.lock();
+        let after = request.after.map(|cursor| cursor.0);
+        let mut captures = Vec::new();
+        for (owner, stored) in data.events.values().flatten() {
+            let Event::Captured(capture) = &stored.event else { continue };
+            let wanted = *owner == workspace
+                && (filter.since..filter.until).contains(&stored.at)
+                && after.is_none_or(|after| stored.id.as_uuid() > after);
+            let lead = data.leads.get(&stored.lead_id);
+            let Some(lead) = lead.filter(|lead| wanted && lead.scope.project_id == filter.project_id) else {
+                continue;
+            };
+            captures.push(StoredCapture {
+                id: stored.id,
+                lead_id: lead.id,
+                source_id: lead.source_id,
+                at: stored.at,
+                capture: Capture::clone(capture),
+                state: lead.state.clone(),
+            });
+        }
+        captures.sort_unstable_by_key(|capture| capture.id);
+        Ok(page(captures.into_iter(), &request, |capture| capture.id.as_uuid()))
     }
 
     async fn deliveries(

@@ -18,8 +18,8 @@ use fastlead_core::id::{
     WorkspaceId,
 };
 use fastlead_core::port::{
-    AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyRecord, Project,
-    Source, StoredEvent, Suppression, UserRecord, Workspace,
+    AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyDraft,
+    PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -48,6 +48,7 @@ struct Data {
     sources: BTreeMap<SourceId, Source>,
     channels: BTreeMap<ChannelId, ChannelRecord>,
     policies: BTreeMap<(PolicyId, u32), PolicyRecord>,
+    drafts: HashMap<(WorkspaceId, ProjectId), PolicyDraft>,
     users: BTreeMap<UserId, UserRecord>,
     api_keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
     settings: HashMap<String, Vec<u8>>,

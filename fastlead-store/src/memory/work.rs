@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::{Counter, CounterId, LeadStatus};
+use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
@@ -161,6 +161,12 @@ impl Store for MemoryStore {
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
         let data = self.lock();
         Ok(ids.iter().map(|id| data.counters.get(id).cloned().unwrap_or_default().at(now)).collect())
+    }
+
+    async fn holder(&self, keys: Vec<UniqueKey>, now: Timestamp) -> Result<Option<LeadId>> {
+        let data = self.lock();
+        let held = keys.iter().filter_map(|key| data.unique.get(key));
+        Ok(held.filter(|(_, until)| *until > now).map(|(lead, _)| *lead).next())
     }
 
     async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {

@@ -7,8 +7,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, Project, SealedConfig, Source,
-    Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
+    Source, Workspace,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -288,5 +288,17 @@ impl Catalog for SqliteStore {
             .bind(limit);
         let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("read policies", &error))?;
         rows.iter().map(policy).collect()
+    }
+
+    async fn put_draft(&self, draft: PolicyDraft) -> Result<()> {
+        self.write_draft(draft).await
+    }
+
+    async fn draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Option<PolicyDraft>> {
+        self.read_draft(workspace, project).await
+    }
+
+    async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
+        self.delete_draft(workspace, project).await
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use fastlead_core::decide::{Counter, CounterId};
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::Scope;
 use fastlead_core::error::Result;
 use fastlead_core::id::LeadId;
@@ -16,6 +16,8 @@ use super::rows::{blob, integer, uuid};
 
 pub(super) const COUNTERS: &str = "SELECT c.key, c.value, c.note, c.last_at, c.until
   FROM json_each(?1) j CROSS JOIN counters c ON c.key = unhex(j.value)";
+
+pub(super) const HOLDER: &str = "SELECT lead_id FROM unique_keys WHERE key = ?1 AND until > ?2";
 
 pub(super) const WAITING: &str = "SELECT id FROM leads
   WHERE project_id = ?1 AND workspace_id = ?2 AND status = 'queued' AND id > ?3 ORDER BY id LIMIT ?4";
@@ -45,6 +47,21 @@ impl SqliteStore {
             found.insert(CounterId(uuid(row, 0)?.into_bytes()), counter(row, 1)?);
         }
         Ok(ids.iter().map(|id| found.get(id).cloned().unwrap_or_default().at(now)).collect())
+    }
+
+    pub(super) async fn read_holder(&self, keys: &[UniqueKey], now: Timestamp) -> Result<Option<LeadId>> {
+        for key in keys {
+            let row = sqlx::query(HOLDER)
+                .bind(key.0.to_vec())
+                .bind(now.timestamp_millis())
+                .fetch_optional(&self.readers)
+                .await
+                .map_err(|error| failed("read a unique key", &error))?;
+            if let Some(row) = row {
+                return uuid(&row, 0).map(|lead| Some(LeadId::from_uuid(lead)));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn read_waiting(

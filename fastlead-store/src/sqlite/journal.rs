@@ -6,8 +6,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary, Page,
-    PageRequest, Purged, QueueDepth, Recovered, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
+    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -193,6 +193,15 @@ impl Journal for SqliteStore {
         };
         let items = rows.iter().map(event).collect::<Result<Vec<_>>>()?;
         Ok(page(items, limit, |event| event.id.as_uuid()))
+    }
+
+    async fn captures(
+        &self,
+        workspace: WorkspaceId,
+        filter: CaptureFilter,
+        request: PageRequest,
+    ) -> Result<Page<StoredCapture>> {
+        self.read_captures(workspace, filter, request).await
     }
 
     async fn deliveries(

@@ -3,8 +3,10 @@
 
 mod accounts;
 mod addresses;
+mod captures;
 mod catalog;
 mod counters;
+mod drafts;
 mod fault;
 mod forget;
 mod group;
@@ -30,8 +32,12 @@ use fault::failed;
 use writer::Writer;
 
 /// The versions of the database, oldest first. A released one never changes.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("addresses.sql"), include_str!("counters.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("addresses.sql"),
+    include_str!("counters.sql"),
+    include_str!("drafts.sql"),
+];
 
 /// Where the database is and how it is opened.
 #[derive(Debug, Clone)]

@@ -7,7 +7,8 @@ use fastlead_core::time::epoch;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::addresses::SUPPRESSIONS;
-use super::counters::{COUNTERS, WAITING};
+use super::captures::CAPTURES;
+use super::counters::{COUNTERS, HOLDER, WAITING};
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
@@ -56,7 +57,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
         [
             BUSY,
             COUNTERS,
+            HOLDER,
             WAITING,
+            CAPTURES,
             CLAIM_TIMERS,
             LEADS,
             EVENTS,

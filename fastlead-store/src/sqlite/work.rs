@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::{Counter, CounterId, Event};
+use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
@@ -214,6 +214,10 @@ impl Store for SqliteStore {
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
         self.read_counters(&ids, now).await
+    }
+
+    async fn holder(&self, keys: Vec<UniqueKey>, now: Timestamp) -> Result<Option<LeadId>> {
+        self.read_holder(&keys, now).await
     }
 
     async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {

@@ -1,10 +1,13 @@
 //! Decisions in plain words, in Russian and English.
 
 mod claim;
+mod effect;
 mod why;
 
 use fastlead_core::decide::{Event, Reason, TimerName, Trace, TraceStep, Via};
 use fastlead_core::message::{Locale, Response};
+
+pub(super) use effect::effects;
 
 use claim::{Part, claim_en, claim_ru};
 use why::why;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::{Counter, CounterId};
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
@@ -55,6 +55,7 @@ flaws! {
     FindsOnEveryChannel
     SkipsBetweenPages
     RecoversTheAmbiguous
+    KeepsDrafts
     ResumesWhenPut
     ReplacesSettings
     KeepsRevokedKeys
@@ -213,6 +214,10 @@ impl Store for BrokenStore {
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
         self.inner.counters(ids, now).await
+    }
+
+    async fn holder(&self, keys: Vec<UniqueKey>, now: Timestamp) -> Result<Option<LeadId>> {
+        self.inner.holder(keys, now).await
     }
 
     async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {

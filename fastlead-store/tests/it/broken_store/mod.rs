@@ -93,9 +93,10 @@ caught! {
     a_channel_that_eats_the_limit: SharesTheLimit by a_backlog_holds_up_nobody_else;
     another_tenants_lead: ShowsEveryLead by another_workspace_sees_nothing;
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
-    a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped;
+    a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first;
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;
+    a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
     a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;
     a_store_that_forgets: ForgetsEverythingOnRestart by

@@ -8,10 +8,10 @@ use fastlead_core::id::{
 };
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, Catalog,
-    CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal, LeadFilter,
-    LeadSummary, Page, PageRequest, PolicyRecord, Project, Purged, QueueDepth, Recovered, Source,
-    StoredEvent, Suppression, UserRecord, Workspace,
+    Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal,
+    LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth,
+    Recovered, Source, StoredCapture, StoredEvent, Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -77,6 +77,21 @@ impl Catalog for BrokenStore {
     ) -> Result<Vec<PolicyRecord>> {
         self.inner.policies(workspace, project, limit).await
     }
+
+    async fn put_draft(&self, draft: PolicyDraft) -> Result<()> {
+        self.inner.put_draft(draft).await
+    }
+
+    async fn draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Option<PolicyDraft>> {
+        self.inner.draft(workspace, project).await
+    }
+
+    async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
+        if self.has(Flaw::KeepsDrafts) {
+            return Ok(self.inner.draft(workspace, project).await?.is_some());
+        }
+        self.inner.discard_draft(workspace, project).await
+    }
 }
 
 #[async_trait]
@@ -102,6 +117,20 @@ impl Journal for BrokenStore {
         page: PageRequest,
     ) -> Result<Page<StoredEvent>> {
         self.inner.events(workspace, lead, page).await
+    }
+
+    async fn captures(
+        &self,
+        workspace: WorkspaceId,
+        filter: CaptureFilter,
+        page: PageRequest,
+    ) -> Result<Page<StoredCapture>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.captures(workspace, filter, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
     }
 
     async fn deliveries(

@@ -33,6 +33,7 @@ mod addresses;
 mod catalog;
 mod counters;
 mod decisions;
+mod drafts;
 mod harness;
 mod idempotency;
 mod inbound;
@@ -77,6 +78,7 @@ pub mod checks {
         of_concurrent_settlements_one_passes, refusals_come_in_the_promised_order,
         timers_are_replaced_and_cleared,
     };
+    pub use super::drafts::{a_draft_is_kept_until_it_is_discarded, captures_are_listed_oldest_first};
     pub use super::idempotency::{
         a_key_repeats_its_answer_until_its_moment, a_repeated_request_is_recognised_first,
         answers_survive_a_restart, concurrent_requests_get_one_answer,
@@ -194,6 +196,8 @@ macro_rules! __for_each_store_check {
             putting_a_channel_keeps_its_status
             policies_have_versions
             concurrent_policies_get_versions_of_their_own
+            a_draft_is_kept_until_it_is_discarded
+            captures_are_listed_oldest_first
             users_read_back_and_logins_are_unique
             keys_are_found_until_revoked
             a_setting_is_set_once

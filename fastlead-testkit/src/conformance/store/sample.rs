@@ -283,8 +283,12 @@ pub(super) fn order_key(number: u8) -> OrderKey {
     OrderKey([number; 16])
 }
 
+pub(super) fn key(number: u8) -> UniqueKey {
+    UniqueKey([number; 16])
+}
+
 pub(super) fn unique(number: u8, until: Timestamp) -> Reservation {
-    Reservation::Unique { key: UniqueKey([number; 16]), until }
+    Reservation::Unique { key: key(number), until }
 }
 
 pub(super) fn counter_id(number: u8) -> CounterId {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastlead_core::port::{CommitOutcome, Refusal, Transition};
 
 use super::StoreHarness;
-use super::sample::{applied, at, begin, commit, refused, start, unique};
+use super::sample::{applied, at, begin, commit, key, refused, start, unique};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// A key belongs to the lead that took it until the reservation ends, and to nobody from then on.
@@ -18,7 +18,11 @@ pub async fn a_key_is_held_until_its_moment<H: StoreHarness>() -> Outcome {
     for now in [start(), at(59)] {
         let refusal = refused(&*store, take(now)).await?;
         ensure!(refusal == Refusal::Duplicate(first), "expected Duplicate({first}), got {refusal:?}");
+        let holder = store.holder(vec![key(9), key(1)], now).await?;
+        ensure!(holder == Some(first), "the holder at {now} is {holder:?}, not {first}");
     }
+    let holder = store.holder(vec![key(9), key(1)], at(60)).await?;
+    ensure!(holder.is_none(), "a key is held by {holder:?} at the moment when it is free again");
     applied(
         &*store,
         Transition { reservations: vec![unique(2, at(600))], ..tenant.capture(tenant.lead_id(), at(1)) },

@@ -1,5 +1,11 @@
 //! The command line.
 
+mod backtest;
+mod desk;
+mod explain;
+mod file;
+mod policy;
+
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +68,15 @@ enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Policies as files: check, compare, publish, test.
+    Policy {
+        #[command(subcommand)]
+        command: policy::PolicyCommand,
+    },
+    /// Replay the captures of the past with a new policy and with the one of before, and print what differs.
+    Backtest(backtest::Backtest),
+    /// Print everything that happened to a lead, and why.
+    Explain(explain::Explain),
     /// Print a JSON Schema: `policy`, `openapi`, or a channel kind such as `telegram`.
     Schema {
         /// Which one.
@@ -83,12 +98,31 @@ enum KeysCommand {
     Rotate,
 }
 
-/// Runs a command. Faults go to standard error, in one line.
+/// Why a command has failed.
+#[derive(Debug)]
+enum Fault {
+    /// For one reason.
+    Error(Error),
+    /// A file has faults: one line for each, with file and line, as a compiler writes them.
+    Lines(Vec<String>),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// Runs a command. Faults go to standard error, in one line each.
 pub async fn run(cli: Cli) -> ExitCode {
     match dispatch(cli).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Ok(code) => code,
+        Err(Fault::Error(error)) => {
             say_error(&format!("fastlead: {error}"));
+            ExitCode::FAILURE
+        }
+        Err(Fault::Lines(lines)) => {
+            lines.iter().for_each(|line| say_error(line));
             ExitCode::FAILURE
         }
     }
@@ -103,23 +137,26 @@ fn say_error(line: &str) {
     let _closed = writeln!(std::io::stderr(), "{line}");
 }
 
-async fn dispatch(cli: Cli) -> Result<()> {
+async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
     let config = cli.config.as_deref();
     match cli.command {
-        Command::Serve => serve(Settings::load(config)?).await,
-        Command::Demo { port, store } => demo::run(Settings::load(config)?, port, store).await,
+        Command::Serve => serve(Settings::load(config)?).await?,
+        Command::Demo { port, store } => demo::run(Settings::load(config)?, port, store).await?,
         Command::Migrate => {
             let settings = Settings::load(config)?;
             crate::server::open_store(&settings).await?;
             say(&format!("{} is at this version", settings.store.path.display()));
-            Ok(())
         }
-        Command::Check => check(Settings::load(config)?).await,
-        Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await,
-        Command::Keys { command } => keys(&Settings::load(config)?, &command).await,
-        Command::Schema { kind } => schema(&kind),
-        Command::Sim { kind } => demo::simulate(&kind).await,
+        Command::Check => check(Settings::load(config)?).await?,
+        Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await?,
+        Command::Keys { command } => keys(&Settings::load(config)?, &command).await?,
+        Command::Policy { command } => return policy::run(command, Settings::load(config)?).await,
+        Command::Backtest(command) => return backtest::run(command, Settings::load(config)?).await,
+        Command::Explain(command) => return Ok(explain::run(command, Settings::load(config)?).await?),
+        Command::Schema { kind } => schema(&kind)?,
+        Command::Sim { kind } => demo::simulate(&kind).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(settings: Settings) -> Result<()> {

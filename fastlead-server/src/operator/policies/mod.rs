@@ -1,5 +1,9 @@
 //! Policies: what happens to a project's leads.
 
+pub(super) mod drafts;
+pub(super) mod dry_run;
+pub(super) mod versions;
+
 use axum::Json;
 use axum::extract::State;
 use fastlead_core::id::{PolicyId, ProjectId};
@@ -9,11 +13,11 @@ use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::CATALOG;
 use super::input::{Document, Id, List, Query};
 use super::projects::own;
 use crate::app::App;
 use crate::auth::Operator;
+use crate::policies;
 use crate::problem::Problem;
 
 /// A published version of a policy.
@@ -56,8 +60,8 @@ pub(crate) async fn get_policy(
     Id(project): Id<ProjectId>,
 ) -> Result<Json<PolicyView>, Problem> {
     own(&app, &operator, project)?;
-    let newest = app.store.policies(operator.workspace_id, project, 1).await?.into_iter().next();
-    newest.map(|record| Json(record.into())).ok_or_else(|| Problem::not_found("a policy of this project"))
+    let current = policies::current(&app, operator.workspace_id, project).await?;
+    current.map(|record| Json(record.into())).ok_or_else(|| Problem::not_found("a policy of this project"))
 }
 
 /// Publish a policy. It decides on new leads from now on; older leads keep their version.
@@ -76,13 +80,7 @@ pub(crate) async fn publish_policy(
     operator.require_admin()?;
     own(&app, &operator, project)?;
     let policy = policy.map_err(Problem::policy)?;
-    let _order = CATALOG.lock().await;
-    faults(&app, &operator, &policy).map_err(Problem::policy)?;
-    let now = app.engine.clock().now();
-    let new_id = PolicyId::generate(&**app.engine.ids(), now);
-    let record = app.store.publish_policy(operator.workspace_id, project, new_id, policy, now).await?;
-    app.engine.activate_policy(&record)?;
-    tracing::info!(%project, version = record.reference.version, "policy published");
+    let record = policies::publish(&app, operator.workspace_id, project, policy).await?;
     Ok(Json(record.into()))
 }
 
@@ -110,13 +108,9 @@ pub(crate) async fn validate_policy(
     Document(policy): Document,
 ) -> Result<Json<ValidationView>, Problem> {
     own(&app, &operator, project)?;
-    let found = policy.and_then(|policy| faults(&app, &operator, &policy));
+    let found = policy.and_then(|policy| policies::check(&app, operator.workspace_id, &policy));
     let errors = found.err().unwrap_or_default();
     Ok(Json(ValidationView { valid: errors.is_empty(), errors }))
-}
-
-fn faults(app: &App, operator: &Operator, policy: &Policy) -> Result<(), Vec<PolicyFault>> {
-    policy.validate(&app.engine.directory().capabilities(operator.workspace_id), app.engine.clock().now())
 }
 
 /// The published versions of a project's policy, newest first.

@@ -1,0 +1,82 @@
+//! What happens when, and who looks on.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Origin;
+use crate::decide::{Decision, Event, LeadState, TimerName};
+use crate::id::LeadId;
+use crate::time::Timestamp;
+
+/// Looks at every decision of a replay, and says what follows from it in the world outside.
+pub trait Observer {
+    /// Something was decided. The answer is what happens to this lead later, each with its moment: an answer
+    /// of a target, the end of the work.
+    fn decided(&mut self, step: &Step<'_>) -> Vec<(Timestamp, Event)>;
+
+    /// Nothing is expected of a lead any more, and it is forgotten.
+    fn forgotten(&mut self, lead: LeadId);
+}
+
+/// Nobody looks on, and nobody answers.
+impl Observer for () {
+    fn decided(&mut self, _: &Step<'_>) -> Vec<(Timestamp, Event)> {
+        Vec::new()
+    }
+
+    fn forgotten(&mut self, _: LeadId) {}
+}
+
+/// A decision and what it was about.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The lead; for a repeated capture the one that it repeats.
+    pub lead_id: LeadId,
+    /// Where it came from.
+    pub origin: &'a Arc<Origin>,
+    /// When it was captured.
+    pub captured_at: Timestamp,
+    /// The moment of the decision.
+    pub at: Timestamp,
+    /// What happened.
+    pub event: &'a Event,
+    /// What was decided, and why.
+    pub decision: &'a Decision,
+    /// The state before.
+    pub before: &'a LeadState,
+    /// The state afterwards.
+    pub after: &'a LeadState,
+}
+
+/// What happens to a lead at a moment.
+#[derive(Debug)]
+pub(super) enum Due {
+    Timer(TimerName),
+    Event(Event),
+}
+
+/// What happens when: by moment, and at one moment in the order in which it was added.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    entries: BTreeMap<(Timestamp, u64), (LeadId, Due)>,
+    added: u64,
+}
+
+impl Agenda {
+    pub(super) fn add(&mut self, at: Timestamp, lead: LeadId, due: Due) {
+        self.added += 1;
+        self.entries.insert((at, self.added), (lead, due));
+    }
+
+    /// The moment of the first entry.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        self.entries.keys().next().map(|(at, _)| *at)
+    }
+
+    /// Takes the first entry out whose moment is not after `to`.
+    pub(super) fn take_due(&mut self, to: Timestamp) -> Option<(Timestamp, LeadId, Due)> {
+        let first = self.entries.first_entry().filter(|entry| entry.key().0 <= to)?;
+        let ((at, _), (lead, due)) = first.remove_entry();
+        Some((at, lead, due))
+    }
+}

@@ -1,0 +1,187 @@
+//! Two policies on the captures of the past.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::answers::{Answers, Assumptions};
+use super::tally::{Ruler, Tally};
+use super::{Observer, Origin, Replay, Step};
+use crate::decide::Event;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{LeadId, PolicyId, ProjectId, SourceId, WorkspaceId};
+use crate::lead::Capture;
+use crate::policy::{Policy, PolicyRef};
+use crate::port::{CaptureFilter, Journal, PageRequest, Source, StoredCapture};
+use crate::time::{Timestamp, plus_seconds};
+
+/// Captures that are read at a time.
+const PAGE: u32 = 500;
+/// Pages that are read ahead of the replays.
+const AHEAD: usize = 4;
+/// For how long after the last capture what is still under way is followed.
+const AFTERWARDS_SECS: u64 = 31 * 86_400;
+
+/// A policy at work in a backtest.
+#[derive(Debug)]
+pub struct PolicyAtWork {
+    replay: Replay<Books>,
+}
+
+/// Counts what happens, and says what targets answer.
+#[derive(Debug)]
+struct Books {
+    tally: Tally,
+    ruler: Ruler,
+    answers: Answers,
+}
+
+impl Observer for Books {
+    fn decided(&mut self, step: &Step<'_>) -> Vec<(Timestamp, Event)> {
+        self.tally.count(step, &self.ruler);
+        self.answers.to(step)
+    }
+
+    fn forgotten(&mut self, lead: LeadId) {
+        self.answers.forget(lead);
+    }
+}
+
+impl PolicyAtWork {
+    /// A policy that begins without any history. The time until the first offer is measured in the hours of
+    /// `measure`, which is the same policy for both sides of a comparison.
+    pub fn new(policy: Arc<Policy>, measure: &Policy, assumed: Assumptions) -> Self {
+        let books = Books {
+            tally: Tally::default(),
+            ruler: Ruler { hours: measure.hours.clone(), zone: measure.timezone },
+            answers: Answers::new(assumed, &policy),
+        };
+        let reference = PolicyRef { id: PolicyId::from_uuid(uuid::Uuid::nil()), version: 0 };
+        Self { replay: Replay::new(policy, reference, books) }
+    }
+
+    /// The next capture, not before the one before.
+    pub fn take(&mut self, stored: &StoredCapture, origin: &Arc<Origin>) {
+        self.replay.advance(stored.at);
+        let lead = LeadId::from_uuid(stored.id.as_uuid());
+        if lead == stored.lead_id {
+            self.replay.observer().answers.remember(lead, &stored.state);
+        }
+        let captured = self.replay.capture(lead, origin, Capture::clone(&stored.capture));
+        if captured.lead_id != lead {
+            self.replay.observer().answers.forget(lead);
+        }
+    }
+
+    /// How many leads are in memory.
+    pub fn in_memory(&self) -> usize {
+        self.replay.in_memory()
+    }
+
+    /// Lets what is under way come to its end, and answers what came of it all.
+    pub fn finish(mut self, until: Timestamp) -> Tally {
+        self.replay.settle(plus_seconds(until, AFTERWARDS_SECS));
+        let mut tally = self.replay.into_observer().tally;
+        tally.first_offer.finish();
+        tally
+    }
+}
+
+/// What is replayed.
+#[derive(Debug, Clone)]
+pub struct Backtest {
+    /// Whose captures.
+    pub workspace_id: WorkspaceId,
+    /// Of which project.
+    pub project_id: ProjectId,
+    /// From this moment on.
+    pub since: Timestamp,
+    /// Before this moment.
+    pub until: Timestamp,
+    /// What is assumed where the past does not say.
+    pub assumed: Assumptions,
+}
+
+impl Backtest {
+    /// Replays the captures with both policies and answers what came of it, `before` first. Reads only, and
+    /// keeps no more in memory than what is under way at one moment of the replay. The same captures and
+    /// policies give the same answer.
+    ///
+    /// `progress` hears how many captures were read so far.
+    ///
+    /// # Errors
+    /// Those of the journal.
+    pub async fn run(
+        &self,
+        journal: &dyn Journal,
+        sources: &[Source],
+        before: Arc<Policy>,
+        after: Arc<Policy>,
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<(Tally, Tally)> {
+        let origins = Arc::new(self.origins(sources));
+        let measure = Arc::clone(&after);
+        let start = |policy: Arc<Policy>| {
+            let (sender, pages) = mpsc::channel::<Arc<Vec<StoredCapture>>>(AHEAD);
+            let work = PolicyAtWork::new(policy, &measure, self.assumed);
+            let (this, origins) = (self.clone(), Arc::clone(&origins));
+            (sender, tokio::task::spawn_blocking(move || this.replay(work, pages, &origins)))
+        };
+        let (to_before, before) = start(before);
+        let (to_after, after) = start(after);
+        let filter = CaptureFilter { project_id: self.project_id, since: self.since, until: self.until };
+        let mut page = PageRequest { after: None, limit: PAGE };
+        let mut read = 0;
+        loop {
+            let found = journal.captures(self.workspace_id, filter, page.clone()).await?;
+            read += u64::try_from(found.items.len()).unwrap_or(0);
+            let captures = Arc::new(found.items);
+            // A replay that has ended early is found out below.
+            let _ended = to_before.send(Arc::clone(&captures)).await;
+            let _ended = to_after.send(captures).await;
+            progress(read);
+            page.after = found.next;
+            if page.after.is_none() {
+                break;
+            }
+        }
+        drop((to_before, to_after));
+        let ended = |_| Error::new(ErrorKind::Internal, "a replay has ended in a fault");
+        Ok((before.await.map_err(ended)?, after.await.map_err(ended)?))
+    }
+
+    fn replay(
+        &self,
+        mut work: PolicyAtWork,
+        mut pages: mpsc::Receiver<Arc<Vec<StoredCapture>>>,
+        origins: &HashMap<SourceId, Arc<Origin>>,
+    ) -> Tally {
+        let mut unknown: HashMap<SourceId, Arc<Origin>> = HashMap::new();
+        while let Some(page) = pages.blocking_recv() {
+            for stored in page.iter() {
+                let origin = origins.get(&stored.source_id).cloned().unwrap_or_else(|| {
+                    let gone = || Arc::new(self.origin(stored.source_id, "", ""));
+                    Arc::clone(unknown.entry(stored.source_id).or_insert_with(gone))
+                });
+                work.take(stored, &origin);
+            }
+        }
+        work.finish(self.until)
+    }
+
+    fn origins(&self, sources: &[Source]) -> HashMap<SourceId, Arc<Origin>> {
+        let mine = sources.iter().filter(|source| source.workspace_id == self.workspace_id);
+        mine.map(|source| (source.id, Arc::new(self.origin(source.id, &source.key, &source.name)))).collect()
+    }
+
+    fn origin(&self, source_id: SourceId, key: &str, name: &str) -> Origin {
+        Origin {
+            workspace_id: self.workspace_id,
+            project_id: self.project_id,
+            source_id,
+            key: key.to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! A policy at work on captures that are given to it, without a store, a clock or a channel.
+//!
+//! [`Replay`] decides as the engine does: counters, dedupe, timers and the queue are carried forward in
+//! memory, one event after the other. The same events in the same order give the same decisions, so it serves
+//! to try a policy on cases that are written down ([`Replay`] itself) and on what was captured before
+//! ([`Backtest`]).
+
+mod agenda;
+mod answers;
+mod backtest;
+mod ledger;
+mod report;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+pub use agenda::{Observer, Step};
+pub use answers::Assumptions;
+pub use backtest::{Backtest, PolicyAtWork};
+pub use report::{Family, Limit, Report, Row};
+pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
+
+use self::agenda::{Agenda, Due};
+use self::ledger::Ledger;
+use crate::decide::{
+    ChannelFacts, Counter, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject, TimerName,
+    UniqueKey, decide, needs,
+};
+use crate::engine::stable_uuid;
+use crate::id::{ChannelId, LeadId, ProjectId, SourceId, WorkspaceId};
+use crate::lead::Capture;
+use crate::policy::{Policy, PolicyRef, SourceFacts};
+use crate::port::CaptureVerdict;
+use crate::time::{Timestamp, epoch};
+
+/// How many waiting leads in a row may find no place before the rest is left to wait: as in the engine.
+const FRUITLESS: u32 = 256;
+/// What is over is swept out of memory once in so many seconds of the replay.
+const SWEEP_SECS: i64 = 3_600;
+
+/// Where captures come from: whose they are, and what policies may know of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The tenant.
+    pub workspace_id: WorkspaceId,
+    /// The project.
+    pub project_id: ProjectId,
+    /// The source.
+    pub source_id: SourceId,
+    /// Its public key.
+    pub key: String,
+    /// What people call it.
+    pub name: String,
+}
+
+/// A lead on its way.
+#[derive(Debug)]
+struct Life {
+    origin: Arc<Origin>,
+    capture: Arc<Capture>,
+    captured_at: Timestamp,
+    state: LeadState,
+    /// The timers that are set, as a store keeps them.
+    timers: Vec<(TimerName, Timestamp)>,
+    /// How many events are scheduled.
+    expected: u32,
+}
+
+impl Life {
+    fn subject(&self, lead_id: LeadId) -> Subject<'_> {
+        subject(&self.origin, lead_id, &self.capture)
+    }
+}
+
+fn subject<'a>(origin: &'a Origin, lead_id: LeadId, capture: &'a Capture) -> Subject<'a> {
+    Subject {
+        lead_id,
+        workspace_id: origin.workspace_id,
+        project_id: origin.project_id,
+        source_id: origin.source_id,
+        source: SourceFacts { key: &origin.key, name: &origin.name },
+        capture,
+    }
+}
+
+/// The policy, and what it counts.
+#[derive(Debug)]
+struct Mind {
+    policy: Arc<Policy>,
+    reference: PolicyRef,
+    channels: Arc<BTreeMap<String, ChannelFacts>>,
+    ledger: Ledger,
+    now: Timestamp,
+}
+
+impl Mind {
+    fn decide(
+        &self,
+        subject: Subject<'_>,
+        state: &LeadState,
+        event: &Event,
+        duplicate_of: Option<LeadId>,
+    ) -> Decision {
+        let wanted = needs(&self.policy, subject, state, event, self.now);
+        let facts = if wanted.is_empty() {
+            Arc::default()
+        } else {
+            let levels: Vec<Counter> =
+                wanted.keys().iter().map(|key| self.ledger.level(key, self.now)).collect();
+            Arc::new(wanted.answer(levels))
+        };
+        let snapshot = Snapshot { channels: Arc::clone(&self.channels), duplicate_of, facts };
+        decide(&self.policy, self.reference, subject, state, &snapshot, event, self.now)
+    }
+
+    /// Counts what a decision takes and gives back. Answers whether a lead may wait for that.
+    fn count(&mut self, effects: &[Effect]) -> bool {
+        let mut frees = false;
+        for effect in effects {
+            let (key, amount, note, until) = match effect {
+                Effect::Reserve { key, amount, until, .. } => (key, *amount, None, *until),
+                Effect::Release { key, amount } => {
+                    frees |= key.frees();
+                    (key, -*amount, None, None)
+                }
+                Effect::Note { key, name, until } => (key, 1, Some(name.as_str()), *until),
+                Effect::Queue { behind: true, .. } => {
+                    frees = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            self.ledger.change(key, amount, note, until, self.now);
+        }
+        frees
+    }
+}
+
+/// What became of a capture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Captured {
+    /// The lead; for a repeated capture the one that was there before.
+    pub lead_id: LeadId,
+    /// What was decided.
+    pub verdict: CaptureVerdict,
+}
+
+/// A policy at work.
+#[derive(Debug)]
+pub struct Replay<O> {
+    mind: Mind,
+    unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
+    leads: HashMap<LeadId, Life>,
+    waiting: BTreeSet<LeadId>,
+    agenda: Agenda,
+    drain_wanted: bool,
+    swept_at: Timestamp,
+    keeps: bool,
+    observer: O,
+}
+
+impl<O: Observer> Replay<O> {
+    /// A policy that has not decided anything yet. Every channel that it names exists, is not
+    /// paused, and brings back what the other side answers.
+    pub fn new(policy: Arc<Policy>, reference: PolicyRef, observer: O) -> Self {
+        let channel = |name: &str| {
+            let id = ChannelId::from_uuid(stable_uuid("replayed channel", name));
+            (name.to_owned(), ChannelFacts { id, paused: false, answers: true })
+        };
+        let channels = policy.channel_names().into_iter().map(channel).collect();
+        Self {
+            mind: Mind {
+                policy,
+                reference,
+                channels: Arc::new(channels),
+                ledger: Ledger::default(),
+                now: epoch(),
+            },
+            unique: HashMap::new(),
+            leads: HashMap::new(),
+            waiting: BTreeSet::new(),
+            agenda: Agenda::default(),
+            drain_wanted: false,
+            swept_at: epoch(),
+            keeps: false,
+            observer,
+        }
+    }
+
+    /// Leads are kept when nothing is expected of them any more, instead of being forgotten.
+    #[must_use]
+    pub const fn keeping_leads(mut self) -> Self {
+        self.keeps = true;
+        self
+    }
+
+    /// The policy.
+    pub fn policy(&self) -> &Policy {
+        &self.mind.policy
+    }
+
+    /// The moment that the replay has come to.
+    pub const fn now(&self) -> Timestamp {
+        self.mind.now
+    }
+
+    /// Whoever looks on.
+    pub const fn observer(&mut self) -> &mut O {
+        &mut self.observer
+    }
+
+    /// Gives up the replay for what was seen.
+    pub fn into_observer(self) -> O {
+        self.observer
+    }
+
+    /// How many leads are in memory.
+    pub fn in_memory(&self) -> usize {
+        self.leads.len()
+    }
+
+    /// Where a lead stands; `None` where it is unknown or forgotten.
+    pub fn state(&self, lead: LeadId) -> Option<&LeadState> {
+        self.leads.get(&lead).map(|life| &life.state)
+    }
+
+    /// The timers of a lead that are set.
+    pub fn timers(&self, lead: LeadId) -> &[(TimerName, Timestamp)] {
+        self.leads.get(&lead).map_or(&[], |life| &life.timers)
+    }
+
+    /// Moves on to a moment: timers fire and what is scheduled happens, in order. A moment that has passed
+    /// changes nothing.
+    pub fn advance(&mut self, to: Timestamp) {
+        while let Some((at, lead, due)) = self.agenda.take_due(to) {
+            self.mind.now = self.mind.now.max(at);
+            let Some(life) = self.leads.get_mut(&lead) else { continue };
+            match due {
+                Due::Timer(name) => {
+                    let Some(place) = life.timers.iter().position(|timer| *timer == (name, at)) else {
+                        continue;
+                    };
+                    life.timers.remove(place);
+                    self.event(lead, Event::TimerFired { timer: name });
+                }
+                Due::Event(event) => {
+                    life.expected -= 1;
+                    self.event(lead, event);
+                }
+            }
+        }
+        self.mind.now = self.mind.now.max(to);
+        if (self.mind.now - self.swept_at).num_seconds() >= SWEEP_SECS {
+            self.sweep();
+        }
+    }
+
+    /// Lets happen what is still expected, until `end` at the latest.
+    pub fn settle(&mut self, end: Timestamp) {
+        while let Some(at) = self.agenda.next().filter(|at| *at <= end) {
+            self.advance(at);
+        }
+    }
+
+    /// A capture comes in now.
+    pub fn capture(&mut self, lead_id: LeadId, origin: &Arc<Origin>, capture: Capture) -> Captured {
+        let capture = Arc::new(capture);
+        let event = Event::Captured(Box::new(Capture::clone(&capture)));
+        let fresh = LeadState::default();
+        let subject = subject(origin, lead_id, &capture);
+        let mut decision = self.mind.decide(subject, &fresh, &event, None);
+        if let Some(of) = self.holder(&decision, lead_id) {
+            decision = self.mind.decide(subject, &fresh, &event, Some(of));
+        }
+        let mut captured = Captured { lead_id, verdict: CaptureVerdict::Accepted };
+        for effect in &decision.effects {
+            match effect {
+                Effect::Reject { code } => captured.verdict = CaptureVerdict::Rejected { code: code.clone() },
+                Effect::Duplicate { of } => {
+                    captured = Captured { lead_id: *of, verdict: CaptureVerdict::Duplicate };
+                }
+                Effect::ReserveUnique { keys, until, .. } => {
+                    self.unique.extend(keys.iter().map(|key| (*key, (lead_id, *until))));
+                }
+                _ => {}
+            }
+        }
+        let life = Life {
+            origin: Arc::clone(origin),
+            capture,
+            captured_at: self.mind.now,
+            state: fresh,
+            timers: Vec::new(),
+            expected: 0,
+        };
+        if captured.verdict == CaptureVerdict::Duplicate {
+            let state = self.leads.get(&captured.lead_id).map_or(&life.state, |life| &life.state);
+            let step = Step {
+                lead_id: captured.lead_id,
+                origin,
+                captured_at: self.mind.now,
+                at: self.mind.now,
+                event: &event,
+                decision: &decision,
+                before: state,
+                after: state,
+            };
+            // What is answered of a repetition is not the lead's.
+            let _none = self.observer.decided(&step);
+        } else {
+            self.leads.insert(lead_id, life);
+            self.apply(lead_id, &event, &decision);
+            self.drain();
+        }
+        captured
+    }
+
+    /// Something happens to a lead now. Answers whether the lead is known.
+    pub fn event(&mut self, lead: LeadId, event: Event) -> bool {
+        let Some(life) = self.leads.get(&lead) else { return false };
+        let decision = self.mind.decide(life.subject(lead), &life.state, &event, None);
+        self.apply(lead, &event, &decision);
+        self.drain();
+        true
+    }
+
+    fn holder(&self, decision: &Decision, lead: LeadId) -> Option<LeadId> {
+        let keys = decision.effects.iter().find_map(|effect| match effect {
+            Effect::ReserveUnique { keys, .. } => Some(keys),
+            _ => None,
+        })?;
+        let held = keys.iter().filter_map(|key| self.unique.get(key));
+        let mut others = held.filter(|(holder, until)| *until > self.mind.now && *holder != lead);
+        others.next().map(|(holder, _)| *holder)
+    }
+
+    fn apply(&mut self, lead: LeadId, event: &Event, decision: &Decision) {
+        let now = self.mind.now;
+        self.drain_wanted |= self.mind.count(&decision.effects);
+        let Some(life) = self.leads.get_mut(&lead) else { return };
+        for effect in &decision.effects {
+            match effect {
+                Effect::SetTimer { timer, due_at } => {
+                    life.timers.retain(|(name, _)| name != timer);
+                    life.timers.push((*timer, *due_at));
+                    self.agenda.add(*due_at, lead, Due::Timer(*timer));
+                }
+                Effect::ClearTimers => life.timers.clear(),
+                _ => {}
+            }
+        }
+        let before = std::mem::take(&mut life.state);
+        life.state = before.clone().apply(&decision.effects);
+        let step = Step {
+            lead_id: lead,
+            origin: &life.origin,
+            captured_at: life.captured_at,
+            at: now,
+            event,
+            decision,
+            before: &before,
+            after: &life.state,
+        };
+        for (at, event) in self.observer.decided(&step) {
+            life.expected += 1;
+            self.agenda.add(at, lead, Due::Event(event));
+        }
+        let queued = life.state.status == LeadStatus::Queued;
+        if queued {
+            self.waiting.insert(lead);
+        } else if !self.waiting.is_empty() {
+            self.waiting.remove(&lead);
+        }
+        if !self.keeps && !queued && life.expected == 0 && life.timers.is_empty() {
+            self.leads.remove(&lead);
+            self.observer.forgotten(lead);
+        }
+    }
+
+    /// Offers waiting leads, oldest first, where something has become free.
+    fn drain(&mut self) {
+        while std::mem::take(&mut self.drain_wanted) {
+            let mut fruitless = 0;
+            let mut place = Bound::Unbounded;
+            while let Some(lead) = self.waiting.range((place, Bound::Unbounded)).next().copied() {
+                place = Bound::Excluded(lead);
+                let Some(life) = self.leads.get(&lead) else { continue };
+                let decision = self.mind.decide(life.subject(lead), &life.state, &Event::SlotFree, None);
+                let leaves = |effect: &Effect| matches!(effect, Effect::Offer { .. } | Effect::GiveUp);
+                if decision.effects.iter().any(leaves) {
+                    fruitless = 0;
+                    self.apply(lead, &Event::SlotFree, &decision);
+                } else {
+                    fruitless += 1;
+                    if fruitless >= FRUITLESS {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    fn sweep(&mut self) {
+        let now = self.mind.now;
+        self.swept_at = now;
+        self.unique.retain(|_, (_, until)| *until > now);
+        self.mind.ledger.sweep(now);
+    }
+}

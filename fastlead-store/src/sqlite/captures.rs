@@ -1,0 +1,65 @@
+//! What was captured, oldest first, for whoever replays it.
+
+use fastlead_core::decide::Event;
+use fastlead_core::error::Result;
+use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
+use fastlead_core::port::{CaptureFilter, Page, PageRequest, StoredCapture};
+use fastlead_core::time::Timestamp;
+
+use super::SqliteStore;
+use super::fault::{failed, unreadable};
+use super::journal::{limit, page};
+use super::rows::{blob, json, moment, uuid};
+
+/// Ids begin with the moment at which they were made, so the primary key finds the first one.
+pub(super) const CAPTURES: &str = "SELECT e.id, e.lead_id, l.source_id, e.at, e.event, l.state
+    FROM events e CROSS JOIN leads l ON l.id = e.lead_id
+    WHERE e.id > ?3 AND e.workspace_id = ?1 AND e.at >= ?4 AND e.at < ?5 AND e.id < ?6 AND l.project_id = ?2
+      AND substr(e.event, 1, 18) = '{\"type\":\"captured\"'
+    ORDER BY e.id LIMIT ?7";
+
+/// The least id that can be made at a moment.
+fn least_id(at: Timestamp) -> Vec<u8> {
+    let millis = u64::try_from(at.timestamp_millis()).unwrap_or(0).min((1 << 48) - 1).to_be_bytes();
+    let mut id = vec![0_u8; 16];
+    id[..6].copy_from_slice(&millis[2..]);
+    id
+}
+
+impl SqliteStore {
+    pub(super) async fn read_captures(
+        &self,
+        workspace: WorkspaceId,
+        filter: CaptureFilter,
+        request: PageRequest,
+    ) -> Result<Page<StoredCapture>> {
+        let limit = limit(&request);
+        let after = request.after.map_or_else(|| least_id(filter.since), |cursor| blob(cursor.0));
+        let rows = sqlx::query(CAPTURES)
+            .bind(blob(workspace.as_uuid()))
+            .bind(blob(filter.project_id.as_uuid()))
+            .bind(after)
+            .bind(filter.since.timestamp_millis())
+            .bind(filter.until.timestamp_millis())
+            .bind(least_id(filter.until))
+            .bind(limit + 1)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("list captures", &error))?;
+        let capture = |row| {
+            let Event::Captured(capture) = json(row, 4, "events.event")? else {
+                return Err(unreadable("a capture"));
+            };
+            Ok(StoredCapture {
+                id: EventId::from_uuid(uuid(row, 0)?),
+                lead_id: LeadId::from_uuid(uuid(row, 1)?),
+                source_id: SourceId::from_uuid(uuid(row, 2)?),
+                at: moment(row, 3)?,
+                capture: *capture,
+                state: json(row, 5, "leads.state")?,
+            })
+        };
+        let items = rows.iter().map(capture).collect::<Result<Vec<_>>>()?;
+        Ok(page(items, limit, |capture| capture.id.as_uuid()))
+    }
+}

@@ -1,0 +1,63 @@
+//! Drafts of policies.
+
+use fastlead_core::error::Result;
+use fastlead_core::id::{ProjectId, WorkspaceId};
+use fastlead_core::port::PolicyDraft;
+
+use super::SqliteStore;
+use super::fault::failed;
+use super::rows::{blob, json, to_json};
+
+impl SqliteStore {
+    pub(super) async fn write_draft(&self, draft: PolicyDraft) -> Result<()> {
+        let doc = to_json(&draft, "a draft")?;
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    // A project is of one workspace; a draft of another's stays out of its way.
+                    sqlx::query(
+                        "INSERT INTO policy_drafts (project_id, workspace_id, doc) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (project_id) DO UPDATE SET doc = excluded.doc WHERE workspace_id = excluded.workspace_id",
+                    )
+                    .bind(blob(draft.project_id.as_uuid()))
+                    .bind(blob(draft.workspace_id.as_uuid()))
+                    .bind(doc)
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("put draft", &error))
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn read_draft(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+    ) -> Result<Option<PolicyDraft>> {
+        let row = sqlx::query("SELECT doc FROM policy_drafts WHERE project_id = ?1 AND workspace_id = ?2")
+            .bind(blob(project.as_uuid()))
+            .bind(blob(workspace.as_uuid()))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| failed("read draft", &error))?;
+        row.as_ref().map(|row| json(row, 0, "policy_drafts.doc")).transpose()
+    }
+
+    pub(super) async fn delete_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query("DELETE FROM policy_drafts WHERE project_id = ?1 AND workspace_id = ?2")
+                        .bind(blob(project.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .execute(connection)
+                        .await
+                        .map(|done| done.rows_affected() > 0)
+                        .map_err(|error| failed("discard draft", &error))
+                })
+            })
+            .await
+    }
+}
