@@ -124,7 +124,7 @@ impl Mind {
             let (key, amount, note, until) = match effect {
                 Effect::Reserve { key, amount, until, .. } => (key, *amount, None, *until),
                 Effect::Release { key, amount } => {
-                    frees |= key.frees();
+                    frees |= key.is_room();
                     (key, -*amount, None, None)
                 }
                 Effect::Note { key, name, until } => (key, 1, Some(name.as_str()), *until),

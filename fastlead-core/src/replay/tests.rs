@@ -213,7 +213,7 @@ fn the_books_of_counters_agree_with_what_leads_hold() {
             }
         }
         for (key, counter) in &replay.mind.ledger.counters {
-            if key.frees() {
+            if key.is_room() {
                 assert_eq!(counter.value, held.get(key).copied().unwrap_or(0), "{key} after {number}");
             }
         }
