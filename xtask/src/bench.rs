@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: throughput and latency of the whole program, measured.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::metadata::workspace;
@@ -21,15 +22,19 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
             "== `sync` does not run here; what the build has written may be flushed during the measurement"
         );
     }
+    steps.run("measure", &mut measurement(options, &target, &toolchain()?))
+}
+
+/// The command that measures. `--save` is given the folder.
+fn measurement(options: &[&str], target: &Path, toolchain: &str) -> Command {
     let release = target.join("release");
-    let mut measure = Command::new(release.join("examples/bench"));
-    measure.args(options.iter().filter(|option| **option != "--save"));
+    let mut command = Command::new(release.join("examples/bench"));
+    command.args(options.iter().filter(|option| **option != "--save"));
     if options.contains(&"--save") {
-        measure.arg("--save").arg(target.join("bench"));
+        command.arg("--save").arg(target.join("bench"));
     }
-    measure.arg("--program").arg(release.join("fastlead"));
-    measure.arg("--toolchain").arg(toolchain()?);
-    steps.run("measure", &mut measure)
+    command.arg("--program").arg(release.join("fastlead")).args(["--toolchain", toolchain]);
+    command
 }
 
 /// Which compiler has built it.
@@ -39,4 +44,21 @@ fn toolchain() -> Outcome<String> {
         .output()
         .map_err(|error| Failure::new(format!("bench: rustc cannot be started: {error}")))?;
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_go_to_the_measurement_and_save_is_given_a_folder() {
+        let words = |options: &[&str]| -> Vec<String> {
+            let command = measurement(options, Path::new("t"), "rustc 1");
+            command.get_args().map(|word| word.to_string_lossy().into_owned()).collect()
+        };
+        let always = ["--program", "t/release/fastlead", "--toolchain", "rustc 1"];
+        assert_eq!(words(&["--seconds", "9"])[..2], ["--seconds", "9"]);
+        assert_eq!(words(&["--seconds", "9"])[2..], always);
+        assert_eq!(words(&["--save", "--only", "size"])[..4], ["--only", "size", "--save", "t/bench"]);
+    }
 }

@@ -29,6 +29,16 @@ pub(crate) fn available(program: &str, arguments: &[&str]) -> bool {
 pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments).current_dir(root());
+    // `cargo run` describes this package to us in the environment. Build scripts that ask for it (ring's) would take
+    // it for a change, and half of the dependencies would be compiled again each time.
+    for (name, _) in std::env::vars_os() {
+        let own = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") || name == "CARGO_BIN_NAME"
+        });
+        if own {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
@@ -181,6 +191,16 @@ mod tests {
         let missing = steps.run("missing", &mut Command::new("no-such-program")).unwrap_err().to_string();
         assert!(missing.contains("step `missing` could not run"), "{missing}");
         assert_eq!(steps.done.len(), 3);
+    }
+
+    #[test]
+    fn cargo_is_not_told_of_this_package() {
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some(), "the test runs under cargo");
+        let command = cargo(&["--version"]);
+        let removed =
+            |wanted: &str| command.get_envs().any(|(name, value)| name == wanted && value.is_none());
+        assert!(removed("CARGO_PKG_NAME") && removed("CARGO_MANIFEST_DIR"), "{command:?}");
+        assert!(!removed("PATH"));
     }
 
     #[test]
