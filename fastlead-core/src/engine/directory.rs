@@ -116,7 +116,8 @@ pub struct Directory {
     source_keys: HashMap<SourceId, String>,
     projects: HashMap<ProjectId, Arc<Project>>,
     current: HashMap<ProjectId, Arc<ActivePolicy>>,
-    channels: HashMap<ChannelId, Arc<ActiveChannel>>,
+    /// In one order, so that the same events make the same requests.
+    channels: BTreeMap<ChannelId, Arc<ActiveChannel>>,
     snapshots: HashMap<WorkspaceId, Arc<Snapshot>>,
 }
 

@@ -1,10 +1,11 @@
 //! Asks the enrichers of a policy, each within its budget, before a lead is decided upon.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Engine;
 use crate::lead::{Capture, Enrichment, EnrichmentOutcome};
 use crate::policy::{ConditionInput, EnrichStep, Policy, SourceFacts};
+use crate::time::plus;
 
 /// How many fields one step may add.
 const MOST_FIELDS: usize = 32;
@@ -16,9 +17,9 @@ impl Engine {
     /// nobody.
     pub(super) async fn enrich(&self, policy: &Policy, source: SourceFacts<'_>, capture: &mut Capture) {
         for step in &policy.enrich {
-            let begun = Instant::now();
+            let begun = self.now();
             let outcome = self.ask_enricher(step, policy, source, capture).await;
-            let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let millis = u64::try_from((self.now() - begun).num_milliseconds()).unwrap_or(0);
             capture.enrichment.push(Enrichment { name: step.name.clone(), outcome, millis });
         }
     }
@@ -44,14 +45,19 @@ impl Engine {
         let Some(enricher) = self.inner.enrichers.iter().find(|enricher| enricher.name() == step.name) else {
             return EnrichmentOutcome::Missing;
         };
-        let budget = Duration::from_millis(step.budget_ms);
-        match tokio::time::timeout(budget, enricher.enrich(capture)).await {
-            Err(_) => EnrichmentOutcome::TooLate,
-            Ok(Err(error)) => {
+        let end = plus(self.now(), Duration::from_millis(step.budget_ms));
+        let answer = tokio::select! {
+            biased;
+            answer = enricher.enrich(capture) => Some(answer),
+            () = self.inner.clock.sleep_until(end) => None,
+        };
+        match answer {
+            None => EnrichmentOutcome::TooLate,
+            Some(Err(error)) => {
                 tracing::warn!(enricher = %step.name, %error, "a lead is decided upon without what this enricher knows");
                 EnrichmentOutcome::Failed
             }
-            Ok(Ok(found)) => {
+            Some(Ok(found)) => {
                 for (key, value) in found.into_iter().take(MOST_FIELDS) {
                     let text: String = value.expose().chars().take(MOST_CHARS).collect();
                     capture.fields.insert(format!("{}.{key}", step.name), text.as_str().into());

@@ -1,6 +1,6 @@
 //! The workers: claim what is due, work on it, sleep until the next moment.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -56,6 +56,7 @@ impl Engine {
                     tracing::error!(%error, "work cannot be claimed; trying again");
                     let until = plus(self.now(), STORE_REST);
                     tokio::select! {
+                        biased;
                         () = self.inner.clock.sleep_until(until) => {}
                         () = stop.cancelled() => {}
                     }
@@ -91,6 +92,7 @@ impl Engine {
         let until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
         self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
         tokio::select! {
+            biased;
             () = self.inner.wake.notified() => {}
             () = self.inner.clock.sleep_until(until), if until < Timestamp::MAX_UTC => {}
             () = stop.cancelled() => {}
@@ -116,8 +118,8 @@ impl Engine {
 
     /// Claims and starts what is due. Answers whether there may be more at once.
     async fn claim_once(&self, now: Timestamp) -> Result<bool> {
-        let mut taken: HashMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
-            HashMap::new();
+        let mut taken: BTreeMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
+            BTreeMap::new();
         let mut more = false;
         for (channel, free) in self.claimable() {
             let mut permits = Vec::new();
