@@ -84,7 +84,7 @@ impl Engine {
             let decided = (next.clone(), decision);
             let extras = Extras { counters: provisional.reservations(), ..extras() };
             let prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
-            match self.inner.store.commit(prepared.transition).await? {
+            match self.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     provisional.keep();
                     if provisional.frees {

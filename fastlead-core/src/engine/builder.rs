@@ -178,6 +178,7 @@ impl EngineBuilder {
             running: AtomicBool::new(false),
             wake: Notify::new(),
             asleep_until: AtomicI64::new(i64::MAX),
+            inbound_left: AtomicBool::new(false),
             generation: watch::channel(0).0,
             changes: broadcast::channel(1_024).0,
             tasks: TaskTracker::new(),

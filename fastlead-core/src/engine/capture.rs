@@ -113,7 +113,7 @@ impl Engine {
                 ..Extras::default()
             };
             let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
-            let outcome = self.inner.store.commit(prepared.transition).await?;
+            let outcome = self.commit(prepared.transition).await?;
             if let CommitOutcome::Refused(refusal) = &outcome {
                 provisional.undo(refusal);
             }

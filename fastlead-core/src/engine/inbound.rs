@@ -1,6 +1,7 @@
 //! What providers bring back: receipts, pressed buttons, messages.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::apply::Applied;
@@ -75,7 +76,9 @@ impl Engine {
         let new = self.inner.store.record_inbound(channel.id, events, cursor, self.now()).await?;
         let ingested = Ingested { new: new.len(), repeated: count.saturating_sub(new.len()) };
         for record in new {
-            self.act_logged(&record).await;
+            if !self.act_logged(&record).await {
+                self.inner.wake.notify_one();
+            }
         }
         Ok(ingested)
     }
@@ -157,7 +160,8 @@ impl Engine {
                     }
                 }
                 Err(error) => {
-                    tracing::error!(%error, "left-over inbound events cannot be read");
+                    tracing::error!(%error, "left-over inbound events cannot be read; trying again");
+                    self.inner.inbound_left.store(true, Ordering::Release);
                     return;
                 }
             }
@@ -167,7 +171,8 @@ impl Engine {
     async fn act_logged(&self, record: &InboundRecord) -> bool {
         let acted = self.act(record).await;
         if let Err(error) = &acted {
-            tracing::error!(channel = %record.channel_id, %error, "inbound event could not be acted upon; it is kept");
+            tracing::error!(channel = %record.channel_id, %error, "inbound event could not be acted upon; it is tried again");
+            self.inner.inbound_left.store(true, Ordering::Release);
         }
         acted.is_ok()
     }

@@ -69,6 +69,8 @@ struct Inner {
     wake: Notify,
     /// The moment, in milliseconds, until which the dispatcher sleeps.
     asleep_until: AtomicI64,
+    /// Whether something that came in could not be acted upon and is tried again.
+    inbound_left: AtomicBool,
     /// Changes when channels come or go.
     generation: watch::Sender<u64>,
     /// Changes whenever something is decided or settled: what live views wait for.

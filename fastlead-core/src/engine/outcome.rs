@@ -144,6 +144,11 @@ fn failed(
     }
 }
 
+/// Nothing was begun; it is claimed again.
+pub(super) fn deferred(delivery: &Delivery, now: Timestamp) -> Outcome {
+    put_off(now, "deferred", delivery.parts_sent)
+}
+
 /// Comes back at `due_at`; no attempt counts.
 fn put_off(due_at: Timestamp, verdict: &'static str, parts_sent: u32) -> Outcome {
     let settled = Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent };
@@ -191,8 +196,9 @@ pub(super) enum Recovery {
     End(Outcome),
 }
 
-pub(super) fn after_crash(capabilities: &Capabilities) -> Recovery {
-    if capabilities.idempotent_send {
+/// `alive`: whether the message may still be sent.
+pub(super) fn after_crash(capabilities: &Capabilities, alive: bool) -> Recovery {
+    if capabilities.idempotent_send && alive {
         Recovery::SendAgain
     } else if capabilities.lookup {
         Recovery::Ask

@@ -29,6 +29,8 @@ const FRUITLESS_REST: Duration = Duration::from_millis(5);
 const POLL_WAIT: Duration = Duration::from_secs(25);
 /// How long polling rests after it has failed.
 const POLL_REST: Duration = Duration::from_secs(5);
+/// How long what came in rests where it could not be acted upon.
+const INBOUND_REST: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Works until `stop` is cancelled, then finishes what is under way and returns.
@@ -46,6 +48,9 @@ impl Engine {
             if generation.has_changed().unwrap_or(false) {
                 generation.mark_unchanged();
                 self.start_pollers(&mut pollers);
+            }
+            if self.inner.inbound_left.swap(false, Ordering::AcqRel) {
+                self.finish_pending_inbound().await;
             }
             self.inner.asleep_until.store(i64::MAX, Ordering::Release);
             let claimed_at = self.now();
@@ -89,7 +94,10 @@ impl Engine {
             }
             return fruitless + 1;
         }
-        let until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
+        let mut until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
+        if self.inner.inbound_left.load(Ordering::Acquire) {
+            until = until.min(plus(now, INBOUND_REST));
+        }
         self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
         tokio::select! {
             biased;

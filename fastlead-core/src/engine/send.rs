@@ -23,7 +23,7 @@ use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
 use crate::money::{Currency, Money};
 use crate::port::{SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
-use crate::time::{Timestamp, plus_seconds};
+use crate::time::{Timestamp, plus, plus_seconds};
 use crate::words;
 
 impl Engine {
@@ -37,6 +37,8 @@ impl Engine {
         let id = leased.delivery.id;
         if let Err(error) = self.try_work(leased, channel, lead).await {
             tracing::error!(delivery = %id, %error, "delivery could not be recorded; its lease will run out");
+            // Nobody knows when it is due now: the dispatcher looks when the place is given back.
+            channel.backlog.store(true, Ordering::Release);
         }
     }
 
@@ -51,9 +53,13 @@ impl Engine {
         let mut answer = None;
         let worked = match phase {
             Phase::Send if delivery.expires_at <= now => Some((outcome::expired(), None)),
+            // It has waited for a place for so long that its lease could run out while it is sent.
+            Phase::Send if plus(now, channel.channel.total_deadline()) > lease.until => {
+                Some((outcome::deferred(delivery, now), None))
+            }
             Phase::Send => self.send(delivery, *lease, channel, lead, &mut answer).await?,
             Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await?),
-            Phase::Recover => match outcome::after_crash(&channel.capabilities) {
+            Phase::Recover => match outcome::after_crash(&channel.capabilities, delivery.expires_at > now) {
                 Recovery::SendAgain => {
                     // The attempt that was cut off counts, and this is another one.
                     let again = Delivery { state: DeliveryState::Pending, ..delivery.clone() };

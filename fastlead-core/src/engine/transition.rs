@@ -9,9 +9,11 @@ use super::directory::{ActiveChannel, Directory};
 use super::{Engine, content::LeadFacts};
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
 use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
+use crate::error::Result;
 use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use crate::port::{
-    Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Settlement, Transition,
+    CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Settlement,
+    Transition,
 };
 use crate::time::{Timestamp, plus};
 
@@ -39,8 +41,22 @@ pub(super) struct Owner {
 /// A delivery that this process sends at once when the commit has succeeded.
 pub(super) struct Immediate {
     pub leased: LeasedDelivery,
-    pub channel: Arc<ActiveChannel>,
-    pub permit: OwnedSemaphorePermit,
+    pub place: Place,
+}
+
+/// Room for one send over a channel. However it is given back, whoever waits for room hears of it.
+pub(super) struct Place {
+    engine: Engine,
+    channel: Arc<ActiveChannel>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            self.engine.release(&self.channel, permit);
+        }
+    }
 }
 
 /// A transition and what to do once it is on disk.
@@ -143,6 +159,16 @@ impl Engine {
         Prepared { transition, immediate, wake_by }
     }
 
+    /// Commits a transition. Where the store has failed nobody knows whether there is new work, so the
+    /// dispatcher looks.
+    pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        let outcome = self.inner.store.commit(transition).await;
+        if outcome.is_err() {
+            self.wake();
+        }
+        outcome
+    }
+
     fn new_delivery(
         &self,
         scope: Scope,
@@ -183,7 +209,8 @@ impl Engine {
         // have to wait for a rate is said to have begun when its turn has come.
         new.begun = !channel.channel.is_rate_limited();
         let leased = LeasedDelivery { delivery: as_stored(&new), phase: Phase::Send, lease };
-        (new, Some(Immediate { leased, channel: Arc::clone(channel), permit }))
+        let place = Place { engine: self.clone(), channel: Arc::clone(channel), permit: Some(permit) };
+        (new, Some(Immediate { leased, place }))
     }
 
     pub(super) fn new_lease(&self, now: Timestamp) -> Lease {
@@ -192,13 +219,9 @@ impl Engine {
 
     /// Starts what was leased with a commit that has succeeded.
     pub(super) fn start(&self, immediate: Vec<Immediate>, lead: Option<&LeadFacts>) {
-        for Immediate { leased, channel, permit } in immediate {
-            let engine = self.clone();
+        for Immediate { leased, place } in immediate {
             let lead = lead.cloned();
-            self.inner.tasks.spawn(async move {
-                engine.work(leased, &channel, lead).await;
-                engine.release(&channel, permit);
-            });
+            self.inner.tasks.spawn(async move { place.engine.work(leased, &place.channel, lead).await });
         }
     }
 }
