@@ -97,6 +97,7 @@ impl Facts {
             && self.queues.is_empty()
             && self.owner.is_none()
             && self.earlier.is_none()
+            && self.today.is_none()
     }
 
     /// The levels of a target. `hint` is where it probably is, and moves on: facts come in the order in

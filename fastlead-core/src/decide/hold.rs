@@ -173,24 +173,29 @@ impl Decider<'_> {
         }
     }
 
-    /// Gives back what the lead held before this decision and does not hold after it. Said once, because
-    /// the state says what is held, and its version is what a commit goes by.
+    /// Gives back what the lead held before this decision, or has taken in it, and does not hold after it. Said
+    /// once, because the state says what is held, and its version is what a commit goes by.
     pub(super) fn release(&mut self) {
-        if self.state.all_holds().next().is_none() {
+        let taken = self.effects.iter().flat_map(|effect| match effect {
+            Effect::Offer { holds, .. } | Effect::Hold { holds } => holds.as_slice(),
+            Effect::Queue { hold: Some(hold), .. } => std::slice::from_ref(hold),
+            _ => &[],
+        });
+        let mut left: Vec<&Hold> = self.state.all_holds().chain(taken).collect();
+        if left.is_empty() {
             return;
         }
         let after = self.state.clone().apply(&self.effects);
-        let mut kept: Vec<&Hold> = after.all_holds().collect();
-        for hold in self.state.all_holds() {
-            match kept.iter().position(|other| *other == hold) {
-                Some(index) => {
-                    kept.swap_remove(index);
-                }
-                None => {
-                    self.effects.push(Effect::Release { key: hold.key.clone(), amount: hold.amount });
-                }
+        for hold in after.all_holds() {
+            if let Some(index) = left.iter().position(|other| *other == hold) {
+                left.swap_remove(index);
             }
         }
+        let released: Vec<Effect> = left
+            .into_iter()
+            .map(|hold| Effect::Release { key: hold.key.clone(), amount: hold.amount })
+            .collect();
+        self.effects.extend(released);
     }
 
     fn person(&self) -> Option<PersonKey> {

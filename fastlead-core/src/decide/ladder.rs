@@ -60,6 +60,11 @@ impl Decider<'_> {
 
     /// Nobody who was told can answer: the route's next, or else the ladder's.
     pub(super) fn find_another(&mut self) {
+        if self.state.status == LeadStatus::Unanswered {
+            // It can still be accepted, and is not handed out again.
+            self.trace.note("escalation", None, Verdict::Skipped, Reason::LadderEnded);
+            return;
+        }
         if !self.reroute() {
             self.climb_or_give_up();
         }
@@ -161,19 +166,22 @@ impl Decider<'_> {
             return;
         }
         let (policy, snapshot) = (self.policy, self.snapshot);
+        // What lapses or is lost in this very decision holds nothing for another offer.
+        let state = self.state.clone().apply(&self.effects);
         for (index, name) in step.targets.iter().enumerate() {
             let path = format!("escalation[{rung}].targets[{index}]");
             let Some(target) = policy.targets.get(name) else {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::TargetMissing);
                 continue;
             };
-            let mine = || self.state.offers.iter().filter(|offer| offer.target == *name);
-            if mine().any(|offer| offer.declined) {
+            if state.offers.iter().any(|offer| offer.target == *name && offer.declined) {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
                 continue;
             }
-            let holding = self.state.holds_for(name) && !self.lapses(name);
-            if !holding && let Some(reason) = self.full(target, snapshot.facts.one(name)) {
+            let holding = state.holds_for(name);
+            let facts = snapshot.facts.one(name);
+            let bought = (target.dedupe_secs.is_some() && facts.sold > 0).then_some(Reason::BoughtBefore);
+            if !holding && let Some(reason) = bought.or_else(|| self.full(target, facts)) {
                 self.trace.note(path, Some(name), Verdict::Skipped, reason);
                 continue;
             }
@@ -183,15 +191,6 @@ impl Decider<'_> {
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }
-    }
-
-    /// Whether this decision ends the offers of a target, so that they hold nothing any more.
-    fn lapses(&self, name: &str) -> bool {
-        self.effects.iter().any(|effect| match effect {
-            Effect::CancelOffers => true,
-            Effect::OfferLost { target } | Effect::Decline { target } => target == name,
-            _ => false,
-        })
     }
 
     fn remind(&mut self, rung: u32, step: &EscalationStep) {

@@ -55,8 +55,10 @@ pub fn needs<'a>(
     if let Some(from) = route_from {
         asker.history(i64::from(!matches!(event, Event::Captured(_))));
         asker.route(from);
-        if !matches!(event, Event::Captured(_)) {
-            asker.rung(state.next_rung());
+        // A lead that no rule has anybody for climbs at once, a new one too.
+        asker.rung(state.next_rung());
+        if let Event::TimerFired { timer: TimerName::Escalate(rung) } = event {
+            asker.rung(*rung);
         }
     }
     asker.needs

@@ -238,7 +238,8 @@ impl<'a> Decider<'a> {
         } else if sold {
             Some(Reason::BoughtBefore)
         } else {
-            self.full(target, facts)
+            let own = self.full(target, facts);
+            own.or_else(|| self.project_full().map(|(reason, _)| reason))
         };
         if let Some(reason) = out {
             self.trace.note(path, Some(name), Verdict::Skipped, reason);

@@ -234,16 +234,17 @@ impl LeadState {
                 let index = usize::try_from(*offer).unwrap_or(usize::MAX);
                 if let Some(offer) = self.offers.get_mut(index) {
                     offer.lapsed = true;
-                    offer.holds.retain(after_offer);
+                    self.end_offer(index);
                 }
             }
             Effect::OfferLost { target } => {
-                let lost =
-                    self.offers.iter_mut().rev().find(|offer| offer.target == *target && offer.alive > 0);
-                if let Some(offer) = lost {
+                let lost = self.offers.iter().rposition(|offer| offer.target == *target && offer.alive > 0);
+                if let Some((index, offer)) =
+                    lost.and_then(|index| Some((index, self.offers.get_mut(index)?)))
+                {
                     offer.alive -= 1;
                     if offer.alive == 0 {
-                        offer.holds.retain(after_offer);
+                        self.end_offer(index);
                     }
                 }
             }
@@ -326,12 +327,30 @@ impl LeadState {
             sale.returned = Some(reason.to_owned());
             sale.holds.retain(|hold| hold.kind == HoldKind::Person);
         }
+        // Nobody waits for an answer to the offers by which the target had it.
+        for offer in self.offers.iter_mut().filter(|offer| offer.target == target) {
+            offer.lapsed = true;
+            offer.holds.retain(after_offer);
+        }
         self.assigned_to = self.owners().last().map(str::to_owned);
         if self.assigned_to.is_none() {
             self.status = LeadStatus::Returned;
         }
         if last {
             self.holds.clear();
+        }
+    }
+
+    /// An offer has ended without acceptance. What it holds goes on to another offer by which its target can
+    /// still answer, or is held no more.
+    fn end_offer(&mut self, index: usize) {
+        let Some(offer) = self.offers.get_mut(index) else { return };
+        let target = offer.target.clone();
+        let (kept, left): (Vec<Hold>, Vec<Hold>) =
+            std::mem::take(&mut offer.holds).into_iter().partition(after_offer);
+        offer.holds = kept;
+        if let Some(other) = self.offers.iter_mut().find(|offer| offer.target == target && offer.waits()) {
+            other.holds.extend(left);
         }
     }
 

@@ -1,5 +1,6 @@
 mod auction;
 mod caps;
+mod found;
 mod hours;
 mod ladder;
 mod lives;
