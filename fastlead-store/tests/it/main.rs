@@ -6,5 +6,6 @@ mod broken_store;
 mod distribution;
 mod lease;
 mod memory;
+mod simulation;
 mod sqlite;
 mod story;

@@ -18,7 +18,7 @@ use fastlead_store::MemoryStore;
 macro_rules! flaws {
     ($($name:ident)*) => {
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(super) enum Flaw { $($name),* }
+        pub(crate) enum Flaw { $($name),* }
 
         impl Flaw {
             /// By number.
@@ -60,10 +60,12 @@ flaws! {
     ReplacesSettings
     KeepsRevokedKeys
     ForgetsEverythingOnRestart
+    ForgetsTimers
+    TracesByChance
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct BrokenStore {
+pub(crate) struct BrokenStore {
     pub(super) inner: MemoryStore,
     pub(super) flaw: Flaw,
     pub(super) seen: Arc<Mutex<Seen>>,
@@ -75,13 +77,14 @@ pub(super) struct Seen {
     tokens: HashMap<DeliveryId, LeaseToken>,
     owners: HashMap<LeadId, WorkspaceId>,
     last_claimed: Option<LeasedDelivery>,
+    commits: u64,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
 }
 
 impl BrokenStore {
-    pub(super) fn new(flaw: Flaw) -> Self {
+    pub(crate) fn new(flaw: Flaw) -> Self {
         Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
     }
 
@@ -140,6 +143,15 @@ impl Store for BrokenStore {
             Flaw::ForgetsIdempotencyKeys => transition.idempotency = None,
             Flaw::LosesDeliveries => drop(transition.deliveries.pop()),
             Flaw::FiresTimersAgain => transition.fired = None,
+            Flaw::ForgetsTimers => drop(transition.timers.pop()),
+            Flaw::TracesByChance => {
+                // As if the decision had looked at something that is not among its arguments.
+                let mut seen = self.seen.lock().unwrap();
+                seen.commits += 1;
+                if seen.commits.is_multiple_of(3) {
+                    drop(transition.trace.steps.pop());
+                }
+            }
             Flaw::ActsTwice => transition.inbound = None,
             Flaw::DropsReceipts => transition.receipt = None,
             Flaw::SettlesBeforeDeciding => {

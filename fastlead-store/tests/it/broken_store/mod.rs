@@ -9,7 +9,7 @@ use fastlead_core::async_trait;
 use fastlead_testkit::conformance::bounded;
 use fastlead_testkit::conformance::store::{FullStore, StoreHarness, checks, run_every_check};
 
-use flaw::{BrokenStore, Flaw};
+pub(crate) use flaw::{BrokenStore, Flaw};
 
 struct Broken<const FLAW: u8>(BrokenStore);
 

@@ -1,0 +1,114 @@
+//! Seeds that CI plays, and proof that the simulation can fail.
+
+use std::sync::Arc;
+
+use fastlead_core::policy::Policy;
+use fastlead_store::MemoryStore;
+use fastlead_testkit::conformance::store::FullStore;
+use fastlead_testkit::simulation::{Failure, Report, Simulation};
+
+use crate::broken_store::{BrokenStore, Flaw};
+
+fn play(seed: u64) -> Result<Report, Failure> {
+    Simulation::new(seed).run(Arc::new(MemoryStore::new()))
+}
+
+/// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
+fn hold(seeds: std::ops::Range<u64>) {
+    let (mut leads, mut crashes) = (0, 0);
+    for seed in seeds {
+        let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        leads += report.leads;
+        crashes += report.crashes;
+    }
+    assert!(leads > 1_000 && crashes > 50, "{leads} leads, {crashes} crashes");
+}
+
+#[test]
+fn seeds_hold() {
+    hold(1..201);
+}
+
+#[test]
+fn more_seeds_hold() {
+    hold(201..401);
+}
+
+/// The seed that somebody has named in `SIM_SEED`, or any.
+#[test]
+fn the_named_seed_holds() {
+    let seed = std::env::var("SIM_SEED").map_or(17, |seed| seed.parse().expect("SIM_SEED is a number"));
+    if let Err(failure) = play(seed) {
+        panic!("{failure}");
+    }
+}
+
+#[test]
+fn a_shorter_history_begins_as_the_longer_one_does() {
+    let visits = |visits| Simulation::new(5).visits(visits).run(Arc::new(MemoryStore::new())).expect("holds");
+    assert!(visits(2).leads <= 2);
+    assert_eq!(visits(9), visits(9));
+    let cut = Simulation::new(5).until_step(7).run(Arc::new(MemoryStore::new())).expect("holds");
+    assert_eq!(cut.steps, 7);
+}
+
+#[test]
+fn a_policy_that_is_given_leads() {
+    let policy = Policy::starter("bot", fastlead_core::message::Recipient::Chat("790000000".into()));
+    for seed in 1..20 {
+        let played = Simulation::new(seed).policy(policy.clone()).run(Arc::new(MemoryStore::new()));
+        let report = played.unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(report.deliveries > 0, "{report:?}");
+    }
+}
+
+#[test]
+fn a_seed_goes_the_same_way_again() {
+    for seed in [3, 17, 44] {
+        let (first, again) = (play(seed).expect("holds"), play(seed).expect("holds"));
+        assert_eq!(first, again);
+        assert_ne!(first.hash, play(seed + 1).expect("holds").hash);
+    }
+}
+
+/// Plays seeds on a store with one flaw until it is caught.
+fn caught(flaw: Flaw) -> Failure {
+    let store = || Arc::new(BrokenStore::new(flaw)) as Arc<dyn FullStore>;
+    let failure = (1..400).find_map(|seed| Simulation::new(seed).run(store()).err());
+    let failure = failure.unwrap_or_else(|| panic!("{flaw:?} was not caught"));
+    // What was found is found again, at the same step.
+    let again = Simulation::new(failure.seed).run(store()).expect_err("it was caught before");
+    assert_eq!((again.step, &again.what), (failure.step, &failure.what));
+    failure
+}
+
+macro_rules! flaws {
+    ($($name:ident: $flaw:ident as $words:literal;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                let failure = caught(Flaw::$flaw);
+                let words: &[&str] = &[$words];
+                assert!(words.iter().any(|words| failure.what.contains(words)), "{failure}");
+            }
+        )*
+    };
+}
+
+flaws! {
+    a_cap_that_lets_through_is_caught: ForgetsLimits as "limit";
+    a_counter_that_only_grows_is_caught: KeepsWhatIsGivenBack as "counter";
+    a_forgotten_timer_is_caught: ForgetsTimers as "nobody took it";
+    a_timer_that_fires_again_is_caught: FiresTimersAgain as "claimed";
+    a_duplicate_that_passes_is_caught: ForgetsUniqueKeys as "duplicate";
+    a_forgotten_idempotency_key_is_caught: ForgetsIdempotencyKeys as "key";
+    a_lost_delivery_is_caught: LosesDeliveries as "";
+    work_leased_to_two_is_caught: LeasesTwice as "";
+    a_forgotten_order_is_caught: ForgetsOrder as "older";
+    a_decision_at_any_version_is_caught: SkipsTheVersion as "Version";
+    an_event_acted_upon_twice_is_caught: ActsTwice as "acted upon";
+    a_repeated_event_is_caught: RepeatsEvents as "second time";
+    an_attempt_that_leaves_no_mark_is_caught: BeginsNothing as "";
+    a_decision_by_chance_is_caught: TracesByChance as "made again";
+    a_lead_that_is_forgotten_in_the_queue_is_caught: ForgetsWhoWaits as "wait";
+}

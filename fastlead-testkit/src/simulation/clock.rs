@@ -1,0 +1,80 @@
+//! A clock that moves when nothing else does.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fastlead_core::async_trait;
+use fastlead_core::time::{Clock, Timestamp};
+use tokio::sync::oneshot;
+
+/// Unlike a manual clock it knows who waits for which moment, so that time can go from one of them to
+/// the next.
+#[derive(Debug)]
+pub(super) struct SimClock {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    now: Timestamp,
+    next: u64,
+    sleepers: BTreeMap<(Timestamp, u64), oneshot::Sender<()>>,
+}
+
+impl SimClock {
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self { state: Mutex::new(State { now, next: 0, sleepers: BTreeMap::new() }) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next moment that somebody waits for.
+    pub(super) fn next(&self) -> Option<Timestamp> {
+        let mut state = self.lock();
+        while let Some(first) = state.sleepers.first_entry() {
+            if !first.get().is_closed() {
+                return Some(first.key().0);
+            }
+            first.remove();
+        }
+        None
+    }
+
+    /// Goes on to `moment`, and wakes those who waited for it in the order in which they lay down.
+    pub(super) fn advance(&self, moment: Timestamp) {
+        let mut state = self.lock();
+        state.now = state.now.max(moment);
+        while let Some(first) = state.sleepers.first_entry() {
+            if first.key().0 > moment {
+                break;
+            }
+            // An error means that nobody waits any more.
+            let _gone = first.remove().send(());
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        self.lock().now
+    }
+
+    async fn sleep_until(&self, moment: Timestamp) {
+        let woken = {
+            let mut state = self.lock();
+            if moment <= state.now {
+                return;
+            }
+            let (sender, receiver) = oneshot::channel();
+            let number = state.next;
+            state.next += 1;
+            state.sleepers.insert((moment, number), sender);
+            receiver
+        };
+        // The clock outlives everybody who sleeps by it.
+        let _woken = woken.await;
+    }
+}

@@ -1,0 +1,187 @@
+//! A whole installation, simulated from one seed: the real engine on a virtual clock, with people,
+//! channels and a store that are slow, silent and flaky, and a process that dies in the middle.
+//!
+//! What happens depends on the seed alone. What must hold is checked at every call of the store and
+//! after every step, and once more when everything has come to rest; `docs/simulation.md` lists it.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use fastlead_testkit::conformance::store::FullStore;
+//! use fastlead_testkit::simulation::Simulation;
+//!
+//! # fn acme_store() -> Arc<dyn FullStore> { unimplemented!("the doctest only compiles") }
+//! let report = Simulation::new(17).run(acme_store()).expect("nothing is broken");
+//! println!("{} leads in {} steps", report.leads, report.steps);
+//! ```
+
+mod chance;
+mod clock;
+mod drive;
+mod journal;
+mod model;
+mod people;
+mod policy;
+mod provider;
+mod rest;
+mod setting;
+mod watch;
+mod watch_catalog;
+mod world;
+
+use std::fmt;
+use std::sync::Arc;
+
+use fastlead_core::policy::Policy;
+
+use self::setting::Setting;
+use self::world::World;
+use crate::conformance::store::FullStore;
+
+/// How many lines of the journal a failure shows.
+const SHOWN: usize = 40;
+
+/// One simulation. The same settings on an empty store go the same way, step by step.
+#[derive(Debug, Clone)]
+pub struct Simulation {
+    seed: u64,
+    visits: Option<usize>,
+    last_step: Option<u64>,
+    policy: Option<Policy>,
+    shown: usize,
+}
+
+/// What a simulation that went well has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// How many moments there were at which something happened.
+    pub steps: u64,
+    /// How many leads there are.
+    pub leads: u64,
+    /// How many decisions were made, and made again.
+    pub decisions: u64,
+    /// How many deliveries there are.
+    pub deliveries: u64,
+    /// How many times the process died.
+    pub crashes: u64,
+    /// Two runs went the same way if and only if this is equal.
+    pub hash: u64,
+}
+
+/// Something that must hold did not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The seed.
+    pub seed: u64,
+    /// How many visits there were.
+    pub visits: usize,
+    /// At which step.
+    pub step: u64,
+    /// What does not hold.
+    pub what: String,
+    /// The last lines of the journal.
+    pub journal: Vec<String>,
+}
+
+impl std::error::Error for Failure {}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { seed, visits, step, what, journal } = self;
+        writeln!(f, "seed {seed} with {visits} visits, step {step}: {what}")?;
+        for line in journal {
+            writeln!(f, "  {line}")?;
+        }
+        writeln!(f, "again: cargo xtask simulate --seed {seed} --visits {visits}")?;
+        write!(f, "or:    SIM_SEED={seed} cargo test -p fastlead-store --test it simulation")
+    }
+}
+
+impl Simulation {
+    /// What this seed makes.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, visits: None, last_step: None, policy: None, shown: SHOWN }
+    }
+
+    /// With so many visits instead of those that the seed makes: the first of them stay as they are.
+    #[must_use]
+    pub const fn visits(mut self, visits: usize) -> Self {
+        self.visits = Some(visits);
+        self
+    }
+
+    /// Ends after this step, from 1. What must hold only at rest is not checked then.
+    #[must_use]
+    pub const fn until_step(mut self, step: u64) -> Self {
+        self.last_step = Some(step);
+        self
+    }
+
+    /// By this policy instead of one that the seed makes. Its sources are called `site` and `partner`.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = Some(policy);
+        self
+    }
+
+    /// Shows so many lines of the journal where something does not hold. Default 40.
+    #[must_use]
+    pub const fn show(mut self, lines: usize) -> Self {
+        self.shown = lines;
+        self
+    }
+
+    /// Plays it on an empty store in memory, which answers every call at once.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
+        let setting = match Setting::new(self.seed, self.visits, self.policy.as_ref()) {
+            Ok(setting) => setting,
+            Err(error) => {
+                let what = format!("the seed makes a policy that cannot be read: {error}");
+                let visits = self.visits.unwrap_or(0);
+                return Err(Failure { seed: self.seed, visits, step: 0, what, journal: Vec::new() });
+            }
+        };
+        let (visits, crashes) = (setting.visits.len(), setting.crashes.len() as u64);
+        let world = Arc::new(World::new(setting, self.shown));
+        drive::play(&world, &store, self.last_step);
+        if world.fault().is_none() && self.last_step.is_none() {
+            rest::check(&world, &*store);
+        }
+        let fault = world.fault();
+        let journal = world.journal();
+        if let Some(what) = fault {
+            let (step, journal) = (journal.step(), journal.recent());
+            return Err(Failure { seed: self.seed, visits, step, what, journal });
+        }
+        let model = world.model();
+        Ok(Report {
+            seed: self.seed,
+            steps: journal.step(),
+            leads: model.leads.len() as u64,
+            decisions: model.decisions,
+            deliveries: model.deliveries.len() as u64,
+            crashes,
+            hash: journal.hash(),
+        })
+    }
+
+    /// The policies that lead: the first from the start, others are published while leads are under way.
+    ///
+    /// # Errors
+    /// Where the seed makes one that cannot be read.
+    pub fn policies(&self) -> Result<Vec<Policy>, serde_json::Error> {
+        Setting::new(self.seed, self.visits, self.policy.as_ref()).map(|setting| setting.policies)
+    }
+
+    /// Looks for the smallest number of visits with which `failure` still happens in some way, on a fresh
+    /// store each time.
+    pub fn shrink(&self, failure: Failure, store: impl Fn() -> Arc<dyn FullStore>) -> Failure {
+        let smaller = (1..failure.visits).find_map(|visits| self.clone().visits(visits).run(store()).err());
+        smaller.unwrap_or(failure)
+    }
+}

@@ -1,0 +1,114 @@
+//! What must hold, checked at every operation of the store against a second account of everything.
+//!
+//! The account is kept from what the engine asks and the store answers. Decisions are made again from
+//! the events, and counters are the fold of their effects; nothing is taken from the store on trust.
+
+mod again;
+mod counters;
+mod deliveries;
+mod leads;
+mod rest;
+mod takes;
+mod timers;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use fastlead_core::decide::{Counter, CounterId, CounterKey, UniqueKey};
+use fastlead_core::delivery::OrderKey;
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, SourceId, TimerId};
+use fastlead_core::policy::{Policy, PolicyRef};
+use fastlead_core::port::{
+    ChannelRecord, ChannelStatus, IdempotencyRecord, InboundRef, PolicyRecord, Source,
+};
+use fastlead_core::time::Timestamp;
+
+pub(super) use again::{Replayed, decide_again};
+pub(super) use deliveries::Carried;
+pub(super) use leads::Lead;
+
+/// What is wrong, in words.
+pub(super) type Checked = Result<(), String>;
+
+/// The second account.
+#[derive(Debug, Default)]
+pub(super) struct Model {
+    pub policies: HashMap<PolicyRef, Arc<Policy>>,
+    pub sources: HashMap<SourceId, Source>,
+    pub channels: BTreeMap<String, ChannelId>,
+    paused: BTreeSet<ChannelId>,
+    /// Since when what was held back can go on: by channel, and by key of order.
+    resumed_at: HashMap<ChannelId, Timestamp>,
+    freed_at: HashMap<OrderKey, Timestamp>,
+    pub leads: BTreeMap<LeadId, Lead>,
+    pub counters: BTreeMap<CounterKey, Counter>,
+    keys: HashMap<CounterId, CounterKey>,
+    /// How often each lead was refused for a full counter since its last decision.
+    refusals: HashMap<LeadId, u32>,
+    /// When each counter of a period ends.
+    ends: BTreeMap<CounterKey, Timestamp>,
+    /// The sum of what all leads hold.
+    held: BTreeMap<CounterKey, i64>,
+    takes: takes::Takes,
+    unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
+    idempotency: HashMap<(SourceId, [u8; 16]), IdempotencyRecord>,
+    timers: BTreeMap<TimerId, timers::Timer>,
+    pub deliveries: BTreeMap<DeliveryId, Carried>,
+    /// Whether each inbound event was acted upon.
+    inbound: HashMap<InboundRef, bool>,
+    /// How many decisions were made again.
+    pub decisions: u64,
+    /// Since when the engine works.
+    pub up_since: Option<Timestamp>,
+}
+
+impl Model {
+    pub(super) fn knows_policy(&mut self, record: &PolicyRecord) {
+        self.policies.insert(record.reference, Arc::clone(&record.policy));
+    }
+
+    pub(super) fn knows_source(&mut self, source: &Source) {
+        self.sources.insert(source.id, source.clone());
+    }
+
+    pub(super) fn knows_channel(&mut self, record: &ChannelRecord) {
+        self.channels.insert(record.name.clone(), record.id);
+    }
+
+    /// Answers whether the channel was working before and is paused now.
+    pub(super) fn has_status(&mut self, channel: ChannelId, status: &ChannelStatus, now: Timestamp) -> bool {
+        if status.is_paused() {
+            self.paused.insert(channel)
+        } else {
+            self.paused.remove(&channel);
+            self.resumed_at.insert(channel, now);
+            false
+        }
+    }
+
+    /// An inbound event was recorded as new.
+    pub(super) fn recorded(&mut self, inbound: InboundRef) -> Checked {
+        match self.inbound.insert(inbound.clone(), false) {
+            None => Ok(()),
+            Some(_) => Err(format!("`{}` is called new for the second time", inbound.provider_event_id)),
+        }
+    }
+
+    /// An inbound event was acted upon.
+    pub(super) fn finished(&mut self, inbound: &InboundRef) -> Checked {
+        match self.inbound.get_mut(inbound) {
+            Some(done) => {
+                *done = true;
+                Ok(())
+            }
+            None => Err(format!("`{}` was never recorded", inbound.provider_event_id)),
+        }
+    }
+
+    /// Nothing that is due is left lying.
+    pub(super) fn nothing_is_forgotten(&self, now: Timestamp) -> Checked {
+        let Some(up_since) = self.up_since else { return Ok(()) };
+        self.no_timer_is_forgotten(now, up_since)?;
+        self.no_delivery_is_forgotten(now, up_since)
+    }
+}

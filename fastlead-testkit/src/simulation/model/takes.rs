@@ -1,0 +1,135 @@
+//! Caps and capacity, counted from the offers and sales themselves instead of from counters.
+
+use std::collections::BTreeMap;
+
+use fastlead_core::decide::{Effect, LeadState, LeadStatus};
+use fastlead_core::policy::Policy;
+use fastlead_core::schedule::Period;
+use fastlead_core::time::Timestamp;
+
+use super::Lead;
+
+/// How many leads, and for how much money, each target has or is offered, in each of its periods.
+#[derive(Debug, Default)]
+pub(super) struct Takes(BTreeMap<(String, String), Level>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Level {
+    leads: i64,
+    money: i64,
+}
+
+/// One lead in one period of one target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in super::super) struct Take {
+    /// The target, and what is counted.
+    pub(super) place: (String, String),
+    price: i64,
+    leads_limit: Option<i64>,
+    money_limit: Option<i64>,
+}
+
+/// Since when a target has the lead or is offered it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) struct Since {
+    at: Timestamp,
+    /// It was given without being asked, which caps do not stop.
+    forced: bool,
+}
+
+/// Who has the lead or may accept it, after `effects` of a decision at `at`.
+pub(super) fn taken(
+    before: &BTreeMap<String, Since>,
+    after: &LeadState,
+    effects: &[Effect],
+    at: Timestamp,
+) -> BTreeMap<String, Since> {
+    let forced = |name: &str| {
+        let assigned =
+            effects.iter().any(|effect| matches!(effect, Effect::Assign { target, .. } if target == name));
+        let unasked =
+            |effect: &Effect| matches!(effect, Effect::Offer { target, rule: None, .. } if target == name);
+        assigned && effects.iter().any(unasked)
+    };
+    let anew = |name: &str| {
+        let takes = |effect: &Effect| matches!(effect, Effect::Offer { target, holds, .. } if target == name && !holds.is_empty());
+        effects.iter().any(takes)
+    };
+    let waiting = after.offers.iter().filter(|offer| offer.waits()).map(|offer| offer.target.as_str());
+    let mut taken = BTreeMap::new();
+    for name in waiting.chain(after.owners()) {
+        let since = match before.get(name) {
+            Some(since) if !anew(name) => *since,
+            _ => Since { at, forced: forced(name) },
+        };
+        taken.insert(name.to_owned(), since);
+    }
+    taken
+}
+
+impl Lead {
+    /// What the lead takes by `policy`.
+    pub(super) fn takes(&self, policy: &Policy, source: &str) -> Vec<Take> {
+        let mut takes = Vec::new();
+        for (name, since) in self.taken.iter().filter(|(_, since)| !since.forced) {
+            let Some(target) = policy.targets.get(name) else { continue };
+            let mut take = |what: String, price, leads_limit: Option<u32>, money_limit| {
+                let place = (name.clone(), what);
+                takes.push(Take { place, price, leads_limit: leads_limit.map(i64::from), money_limit });
+            };
+            if target.capacity.is_some() && self.state.status != LeadStatus::Closed {
+                take("open".to_owned(), 0, target.capacity, None);
+            }
+            let zone = target.timezone.unwrap_or(policy.timezone);
+            let price = target.price.map_or(0, |price| price.minor);
+            for cap in target.caps.iter().filter(|cap| cap.concerns(source)) {
+                let period = Period::of(cap.per, since.at, zone).key;
+                let what = format!("{} {:?} {period}", cap.per.as_str(), cap.source);
+                take(what, price, cap.limit, cap.money);
+            }
+        }
+        takes
+    }
+}
+
+impl Takes {
+    /// Counts `after` instead of `before`.
+    ///
+    /// # Errors
+    /// The place that is too full, and what is wrong.
+    pub(super) fn change(
+        &mut self,
+        before: &[Take],
+        after: &[Take],
+    ) -> Result<(), ((String, String), String)> {
+        for take in before {
+            let level = self.0.entry(take.place.clone()).or_default();
+            level.leads -= 1;
+            level.money -= take.price;
+        }
+        for take in after {
+            let level = self.0.entry(take.place.clone()).or_default();
+            level.leads += 1;
+            level.money += take.price;
+        }
+        for take in after.iter().filter(|take| !before.contains(take)) {
+            let level = self.0.get(&take.place).copied().unwrap_or_default();
+            let (target, what) = &take.place;
+            if let Some(limit) = take.leads_limit.filter(|limit| level.leads > *limit) {
+                let told = format!(
+                    "{target} has or is offered {} leads ({what}), and its limit is {limit}",
+                    level.leads
+                );
+                return Err((take.place.clone(), told));
+            }
+            if let Some(limit) = take.money_limit.filter(|limit| take.price > 0 && level.money > *limit) {
+                let told = format!(
+                    "{target} has or is offered leads for {} ({what}), and its limit is {limit}",
+                    level.money
+                );
+                return Err((take.place.clone(), told));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! What a seed makes: the policies, the channels and their habits, the people, and what goes wrong.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fastlead_core::channel::{Capabilities, Rate};
+use fastlead_core::message::RecipientKind;
+use fastlead_core::policy::Policy;
+use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
+
+use super::chance::Chance;
+use super::policy;
+
+/// Everything that is fixed before the first step.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub seed: u64,
+    pub start: Timestamp,
+    /// Later ones are published while leads are under way.
+    pub policies: Vec<Policy>,
+    pub lines: Vec<Line>,
+    pub visits: Vec<Arc<Visit>>,
+    /// How many of a hundred calls of the store fail.
+    pub store_trouble: u64,
+    /// After how many seconds the process dies.
+    pub crashes: Vec<u64>,
+    /// After how many seconds the next policy is published.
+    pub published: Vec<u64>,
+    pub people: Habits,
+}
+
+/// How those answer who are offered leads, in percent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Habits {
+    pub accept: u64,
+    pub decline: u64,
+    /// Of those who answer: hours later.
+    pub late: u64,
+    /// Of those who answer: twice, and not always the same.
+    pub twice: u64,
+    /// Of those who have a lead: give it back.
+    pub give_back: u64,
+    pub close: u64,
+}
+
+/// A channel and what it is known for.
+#[derive(Debug, Clone)]
+pub(super) struct Line {
+    pub name: String,
+    pub capabilities: Capabilities,
+    /// How many of a hundred requests meet some trouble.
+    pub trouble: u64,
+    /// How many of a hundred troubles are the account's.
+    pub account_trouble: u64,
+    /// How many of a hundred answers come late.
+    pub slow: u64,
+}
+
+/// Somebody leaves a contact.
+#[derive(Debug)]
+pub(super) struct Visit {
+    pub number: usize,
+    /// After how many milliseconds.
+    pub after_millis: u64,
+    pub source: &'static str,
+    pub person: u64,
+    pub email: bool,
+    pub city: &'static str,
+    /// The caller's idempotency key, and the request that it came with.
+    pub key: Option<(String, String)>,
+}
+
+/// Around the days on which clocks are moved, at the end of a year, and on a day like any other.
+const STARTS: [i64; 6] =
+    [1_774_591_200, 1_792_735_200, 1_793_340_000, 1_798_632_000, 1_781_049_600, 1_772_222_400];
+
+impl Setting {
+    /// What `seed` makes, with `leads` visits where that is given, and by `policy` where that is given.
+    pub(super) fn new(
+        seed: u64,
+        leads: Option<usize>,
+        given: Option<&Policy>,
+    ) -> Result<Self, serde_json::Error> {
+        let mut chance = Chance::new(seed, "setting");
+        let start = plus_seconds(
+            from_millis(chance.pick(STARTS) * 1_000),
+            chance.below(86_400) + chance.below(3) * 500,
+        );
+        let policies = match given {
+            Some(policy) => vec![policy.clone()],
+            None if chance.percent(20) => vec![policy::policy(seed, 1)?, policy::policy(seed, 2)?],
+            None => vec![policy::policy(seed, 1)?],
+        };
+        let calm = chance.percent(25);
+        let lines = channel_names(&policies).into_iter().map(|name| line(seed, name, calm)).collect();
+        // Drawn in any case, so that what follows does not depend on it.
+        let usual = usize::try_from(chance.between(4, 40)).unwrap_or(4);
+        let count = leads.unwrap_or(usual);
+        let visits = visits(seed, count);
+        let span = visits.last().map_or(0, |visit| visit.after_millis / 1_000) + 3_600;
+        let store_trouble = if calm { 0 } else { chance.pick([0, 0, 1, 4]) };
+        let deaths = if calm { 0 } else { chance.pick([0, 0, 1, 3, 6]) };
+        let crashes = (0..deaths).map(|_| chance.below(span)).collect();
+        let published = (1..policies.len()).map(|_| chance.below(span)).collect();
+        let accept = chance.pick([10, 40, 80]);
+        let people = Habits {
+            accept,
+            decline: chance.pick([0, 10, 20]),
+            late: chance.pick([0, 10, 50]),
+            twice: chance.pick([0, 10, 30]),
+            give_back: chance.pick([0, 20, 60]),
+            close: chance.pick([0, 40, 90]),
+        };
+        Ok(Self { seed, start, policies, lines, visits, store_trouble, crashes, published, people })
+    }
+}
+
+/// The names of the channels that these policies speak over.
+fn channel_names(policies: &[Policy]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for policy in policies {
+        let targets = policy.targets.values().flat_map(|target| &target.destinations);
+        names.extend(targets.map(|destination| destination.channel.clone()));
+        names.extend(policy.auto_reply.iter().map(|reply| reply.channel.clone()));
+        names.extend(policy.webhooks.iter().map(|webhook| webhook.channel.clone()));
+    }
+    names
+}
+
+fn line(seed: u64, name: String, calm: bool) -> Line {
+    let mut chance = Chance::new(seed, &format!("channel {name}"));
+    let mut able = Capabilities::default();
+    able.recipients =
+        vec![RecipientKind::Phone, RecipientKind::Email, RecipientKind::Chat, RecipientKind::Endpoint];
+    able.text = true;
+    able.events = true;
+    able.buttons = true;
+    able.interaction_replies = true;
+    able.inbound = true;
+    able.receipts = chance.percent(60);
+    able.idempotent_send = chance.percent(40);
+    able.lookup = chance.percent(40);
+    able.max_in_flight = chance.pick([1, 2, 8]);
+    if chance.percent(20) {
+        able.account_rate = Some(Rate::per_second(chance.pick([1, 5])));
+    }
+    let trouble = if calm { 0 } else { chance.pick([0, 5, 25, 70]) };
+    Line {
+        name,
+        capabilities: able,
+        trouble,
+        account_trouble: chance.pick([0, 3, 10]),
+        slow: if calm { 0 } else { chance.pick([0, 10, 50]) },
+    }
+}
+
+fn visits(seed: u64, count: usize) -> Vec<Arc<Visit>> {
+    let mut chance = Chance::new(seed, "visits");
+    let people = chance.between(2, 14);
+    let pace = chance.pick([30_000, 600_000, 4_000_000, 15_000_000]);
+    let mut after_millis = 0;
+    let mut keys: Vec<(String, String)> = Vec::new();
+    let mut visits = Vec::with_capacity(count);
+    for number in 0..count {
+        // Now and then several come at the same moment.
+        after_millis += if chance.percent(25) { 0 } else { chance.below(pace) };
+        let earlier = usize::try_from(chance.below(keys.len() as u64)).unwrap_or(0);
+        let key = match (chance.below(10), keys.get(earlier)) {
+            (0..=2, _) => None,
+            (3..=4, Some(used)) => Some(used.clone()),
+            (5, Some((key, _))) => Some((key.clone(), format!("another {number}"))),
+            _ => Some((format!("key-{number}"), format!("request {number}"))),
+        };
+        keys.extend(key.clone());
+        visits.push(Arc::new(Visit {
+            number,
+            after_millis,
+            source: chance.pick(policy::SOURCES),
+            person: chance.below(people),
+            email: chance.percent(40),
+            city: chance.pick(policy::CITIES),
+            key,
+        }));
+    }
+    visits
+}

@@ -1,0 +1,303 @@
+//! Stands between the engine and the store: lets it wait, fail and be cut off at every call, and checks
+//! what both say against the second account.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
+use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::port::{
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
+    Receipt, Refusal, SettleOutcome, Settlement, Store, Transition,
+};
+use fastlead_core::time::{Clock, Timestamp};
+use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
+use futures_util::FutureExt;
+
+use super::chance::Chance;
+use super::people;
+use super::world::World;
+use crate::conformance::store::FullStore;
+
+/// A store that is watched.
+#[derive(Debug, Clone)]
+pub(super) struct Watch {
+    pub store: Arc<dyn FullStore>,
+    pub world: Arc<World>,
+    chance: Arc<Mutex<Chance>>,
+}
+
+impl Watch {
+    pub(super) fn new(store: Arc<dyn FullStore>, world: &Arc<World>) -> Self {
+        let chance = Arc::new(Mutex::new(Chance::new(world.setting.seed, "store")));
+        Self { store, world: Arc::clone(world), chance }
+    }
+
+    fn draw(&self, below: u64) -> u64 {
+        self.chance.lock().unwrap_or_else(PoisonError::into_inner).below(below)
+    }
+
+    /// Lets others go on for a while: here the process may die. Where something is broken, nobody goes on.
+    async fn turn(&self) {
+        if self.world.is_stopped() {
+            std::future::pending::<()>().await;
+        }
+        for _ in 0..self.draw(3) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Fails now and then, before or after the work was done.
+    fn trouble(&self, retry: RetryHint, operation: &'static str) -> Result<()> {
+        if self.draw(100) >= self.world.setting.store_trouble {
+            return Ok(());
+        }
+        self.world.note(format_args!("the store fails in {operation}"));
+        Err(Error::new(ErrorKind::Storage, "as the simulation has it")
+            .with_retry(retry)
+            .with_operation(operation))
+    }
+
+    /// The answer of a store that answers at once, as one step.
+    pub(super) fn at_once<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
+        match call.now_or_never() {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => {
+                self.world.broken(format!("the store fails by itself: {error}"));
+                Err(error)
+            }
+            None => {
+                self.world
+                    .broken("the store does not answer at once: only stores in memory can be simulated");
+                Err(Error::new(ErrorKind::Storage, "the store does not answer at once"))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Watch {
+    async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "commit")?;
+        let outcome = self.at_once(self.store.commit(transition.clone()))?;
+        let (lead, kind) = (transition.lead_id, transition.event.kind());
+        match &outcome {
+            CommitOutcome::Applied => {
+                let status = transition.state.status.as_str();
+                self.world.note(format_args!("{lead} {kind} -> {status}{}", Told(&transition)));
+            }
+            CommitOutcome::Refused(refusal) => {
+                let refused = match refusal {
+                    Refusal::CapFull { id, counter } => {
+                        let model = self.world.model();
+                        let key = model.key(*id).map(ToString::to_string);
+                        format!("`{}` is full at {}", key.unwrap_or_default(), counter.value)
+                    }
+                    other => format!("{other:?}"),
+                };
+                self.world.note(format_args!("{lead} {kind} refused: {refused}"));
+            }
+        }
+        let checked = self.world.model().committed(&transition, &outcome);
+        self.world.check(checked);
+        if outcome == CommitOutcome::Applied {
+            people::heard(&self.world, &transition);
+        }
+        self.trouble(RetryHint::UNKNOWN, "commit")?;
+        self.turn().await;
+        Ok(outcome)
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "settle")?;
+        let outcome = self.at_once(self.store.settle(settlement.clone()))?;
+        self.world
+            .note(format_args!("settle {}: {:?} {outcome:?}", settlement.delivery_id, settlement.outcome));
+        if outcome == SettleOutcome::Settled {
+            let checked = self.world.model().settled(&settlement);
+            self.world.check(checked);
+        }
+        self.trouble(RetryHint::UNKNOWN, "settle")?;
+        self.turn().await;
+        Ok(outcome)
+    }
+
+    async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "begin")?;
+        let outcome = self.at_once(self.store.begin(beginning))?;
+        if outcome == BeginOutcome::Begun {
+            let checked = self.world.model().begun(&beginning);
+            self.world.check(checked);
+        }
+        self.trouble(RetryHint::UNKNOWN, "begin")?;
+        self.turn().await;
+        Ok(outcome)
+    }
+
+    async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "enqueue")?;
+        self.at_once(self.store.enqueue(deliveries.clone()))?;
+        for delivery in &deliveries {
+            let checked = self.world.model().added(delivery);
+            self.world.check(checked);
+        }
+        self.turn().await;
+        Ok(())
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "claim")?;
+        let (now, lease) = (request.now, request.lease);
+        let claimed = self.at_once(self.store.claim(request))?;
+        for leased in &claimed.deliveries {
+            self.world.note(format_args!("claim {} for {:?}", leased.delivery.id, leased.phase));
+            let checked = self.world.model().leased(leased, now);
+            self.world.check(checked);
+        }
+        for leased in &claimed.timers {
+            self.world.note(format_args!("claim {:?} of {}", leased.name, leased.lead_id));
+            let checked = self.world.model().timer_leased(leased, lease, now);
+            self.world.check(checked);
+        }
+        self.trouble(RetryHint::UNKNOWN, "claim")?;
+        self.turn().await;
+        Ok(claimed)
+    }
+
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+        self.at_once(self.store.next_due(now, channels))
+    }
+
+    async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "counters")?;
+        let said = self.at_once(self.store.counters(ids.clone(), now))?;
+        let checked = self.world.model().counters_fit(&ids, &said, now);
+        self.world.check(checked);
+        self.turn().await;
+        Ok(said)
+    }
+
+    async fn holder(&self, keys: Vec<UniqueKey>, now: Timestamp) -> Result<Option<LeadId>> {
+        self.turn().await;
+        self.at_once(self.store.holder(keys, now))
+    }
+
+    async fn waiting(&self, scope: Scope, after: Option<LeadId>, limit: u32) -> Result<Vec<LeadId>> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "waiting")?;
+        let waiting = self.at_once(self.store.waiting(scope, after, limit))?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let right: Vec<LeadId> = {
+            let model = self.world.model();
+            let queued = model.leads.iter().filter(|(id, lead)| {
+                lead.scope == scope && lead.state.status == LeadStatus::Queued && Some(**id) > after
+            });
+            queued.map(|(id, _)| *id).take(limit).collect()
+        };
+        if waiting != right {
+            self.world.broken(format!("{waiting:?} are said to wait, and {right:?} do"));
+        }
+        self.turn().await;
+        Ok(waiting)
+    }
+
+    async fn lead(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<LeadRecord>> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "lead")?;
+        self.at_once(self.store.lead(workspace, lead))
+    }
+
+    async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
+        self.at_once(self.store.delivery(workspace, delivery))
+    }
+
+    async fn find_delivery(
+        &self,
+        channel: ChannelId,
+        message: &MessageReference,
+    ) -> Result<Option<Delivery>> {
+        self.turn().await;
+        self.at_once(self.store.find_delivery(channel, message))
+    }
+
+    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "record receipt")?;
+        let answer = self.at_once(self.store.record_receipt(receipt.clone()))?;
+        let checked = self.world.model().told(&receipt, answer.1, self.now());
+        self.world.check(checked);
+        self.turn().await;
+        Ok(answer)
+    }
+
+    async fn record_inbound(
+        &self,
+        channel: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<String>,
+        now: Timestamp,
+    ) -> Result<Vec<InboundRecord>> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "record inbound")?;
+        let new = self.at_once(self.store.record_inbound(channel, events, cursor, now))?;
+        for record in &new {
+            let checked = self.world.model().recorded(record.reference());
+            self.world.check(checked);
+        }
+        self.turn().await;
+        Ok(new)
+    }
+
+    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
+        self.turn().await;
+        self.at_once(self.store.pending_inbound(limit))
+    }
+
+    async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "finish inbound")?;
+        self.at_once(self.store.finish_inbound(inbound.clone()))?;
+        let checked = self.world.model().finished(&inbound);
+        self.world.check(checked);
+        self.turn().await;
+        Ok(())
+    }
+
+    async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        self.at_once(self.store.poll_cursor(channel))
+    }
+}
+
+impl Watch {
+    pub(super) fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+}
+
+/// Who was offered a lead, and how much work a decision makes.
+struct Told<'a>(&'a Transition);
+
+impl std::fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for offer in &self.0.state.offers {
+            let how = match offer {
+                offer if offer.declined => "declined",
+                offer if offer.lapsed => "lapsed",
+                offer if offer.alive == 0 => "lost",
+                _ => "waits",
+            };
+            write!(f, ", {} {how}", offer.target)?;
+        }
+        match (self.0.deliveries.len(), self.0.timers.len()) {
+            (0, 0) => Ok(()),
+            (deliveries, timers) => write!(f, "; {deliveries} deliveries, {timers} timers"),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The other two ports of a watched store.
+
+use fastlead_core::id::{ChannelId, PolicyId, ProjectId, SuppressionId, WorkspaceId};
+use fastlead_core::policy::{Policy, PolicyRef};
+use fastlead_core::port::{
+    AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Source, Suppression, Workspace,
+};
+use fastlead_core::time::Timestamp;
+use fastlead_core::{Result, async_trait};
+
+use super::people;
+use super::watch::Watch;
+
+#[async_trait]
+impl Catalog for Watch {
+    async fn load(&self) -> Result<CatalogSnapshot> {
+        self.at_once(self.store.load())
+    }
+
+    async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
+        self.at_once(self.store.put_workspace(workspace))
+    }
+
+    async fn put_project(&self, project: Project) -> Result<()> {
+        self.at_once(self.store.put_project(project))
+    }
+
+    async fn put_source(&self, source: Source) -> Result<()> {
+        self.world.model().knows_source(&source);
+        self.at_once(self.store.put_source(source))
+    }
+
+    async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {
+        self.world.model().knows_channel(&channel);
+        self.at_once(self.store.put_channel(channel))
+    }
+
+    async fn set_channel_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool> {
+        let newly_paused = self.world.model().has_status(channel, &status, self.now());
+        self.world.note(format_args!("{channel} paused: {}", status.is_paused()));
+        if newly_paused {
+            people::account_at_fault(&self.world, channel);
+        }
+        self.at_once(self.store.set_channel_status(workspace, channel, status))
+    }
+
+    async fn publish_policy(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        new_id: PolicyId,
+        policy: Policy,
+        at: Timestamp,
+    ) -> Result<PolicyRecord> {
+        let record = self.at_once(self.store.publish_policy(workspace, project, new_id, policy, at))?;
+        self.world.model().knows_policy(&record);
+        Ok(record)
+    }
+
+    async fn policy(&self, reference: PolicyRef) -> Result<Option<PolicyRecord>> {
+        self.at_once(self.store.policy(reference))
+    }
+
+    async fn policies(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        limit: u32,
+    ) -> Result<Vec<PolicyRecord>> {
+        self.at_once(self.store.policies(workspace, project, limit))
+    }
+
+    async fn put_draft(&self, draft: PolicyDraft) -> Result<()> {
+        self.at_once(self.store.put_draft(draft))
+    }
+
+    async fn draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<Option<PolicyDraft>> {
+        self.at_once(self.store.draft(workspace, project))
+    }
+
+    async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
+        self.at_once(self.store.discard_draft(workspace, project))
+    }
+}
+
+#[async_trait]
+impl Addresses for Watch {
+    async fn address_book(&self) -> Result<AddressBook> {
+        self.at_once(self.store.address_book())
+    }
+
+    async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
+        self.at_once(self.store.suppress(suppression))
+    }
+
+    async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
+        self.at_once(self.store.lift(workspace, address))
+    }
+
+    async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
+        self.at_once(self.store.suppression(workspace, id))
+    }
+
+    async fn suppressions(&self, workspace: WorkspaceId, page: PageRequest) -> Result<Page<Suppression>> {
+        self.at_once(self.store.suppressions(workspace, page))
+    }
+
+    async fn move_address(&self, moved: AddressMove) -> Result<()> {
+        self.at_once(self.store.move_address(moved))
+    }
+}
