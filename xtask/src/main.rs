@@ -8,6 +8,7 @@ mod bench;
 mod metadata;
 mod package;
 mod setup;
+mod simulate;
 mod steps;
 mod test;
 
@@ -21,6 +22,7 @@ usage: cargo xtask <command>
   test      everything that CI checks: format, lints, tests, doc tests, examples, licences
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
+  simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --policy
   help      this text
 ";
 
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["package"] => package::run(),
         ["bench", options @ ..] => bench::run(options),
+        ["simulate", options @ ..] => simulate::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

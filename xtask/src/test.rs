@@ -51,6 +51,20 @@ fn check(steps: &mut Steps) -> Outcome {
         "doc tests",
         &mut cargo(&["test", "--workspace", "--locked", "--doc", "--no-fail-fast", "--color", "never"]),
     )?;
+    // Seeds that nobody has played before; the first one is printed.
+    let simulate = [
+        "run",
+        "--quiet",
+        "--locked",
+        "--package",
+        "fastlead-store",
+        "--example",
+        "simulate",
+        "--",
+        "--seeds",
+        "200",
+    ];
+    steps.run("simulation", &mut cargo(&simulate))?;
     examples(steps)?;
     licences(steps)
 }
