@@ -84,9 +84,14 @@ impl Engine {
             let decided = (next.clone(), decision);
             let extras = Extras { counters: provisional.reservations(), ..extras() };
             let prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
+            let frees_order = policy.policy.delivery.ordered && prepared.transition.cancel_offers;
             match self.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {
                     provisional.keep();
+                    if frees_order {
+                        // Messages that stood behind the cancelled ones need not wait any more.
+                        self.wake();
+                    }
                     if provisional.frees {
                         self.look_after_queue(scope);
                     }

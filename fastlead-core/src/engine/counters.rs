@@ -161,10 +161,14 @@ impl Provisional {
         Self { changes, frees, freed: 0, readings: Vec::new(), project, board: None }
     }
 
+    /// Whether the decision itself gives room. [`Board::freed`] has counted that, even if it is undone.
+    pub(super) fn gives_room(&self) -> bool {
+        self.changes.iter().any(CounterChange::gives_room)
+    }
+
     /// Makes the changes of what is known; what is not known stays so.
     fn apply(&mut self, board: &Board, counters: &mut Readings, now: Timestamp) {
-        let gives_room = self.changes.iter().any(CounterChange::gives_room);
-        self.freed = board.freed.fetch_add(u64::from(gives_room), Ordering::AcqRel);
+        self.freed = board.freed.fetch_add(u64::from(self.gives_room()), Ordering::AcqRel);
         self.readings.clear();
         for change in &self.changes {
             let entry = counters.known.get_mut(&change.key);

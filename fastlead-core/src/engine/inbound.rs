@@ -309,6 +309,10 @@ impl Engine {
                 false
             }
         };
+        if delivery.order_key.is_some() {
+            // The next one to the same recipient need not wait any more.
+            self.wake();
+        }
         self.announce(super::Change::Delivery {
             workspace_id: delivery.scope.workspace_id,
             delivery_id: delivery.id,

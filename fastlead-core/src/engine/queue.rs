@@ -1,6 +1,6 @@
 //! Leads that wait: the oldest gets the place that is free again.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Engine;
 use super::apply::Applied;
@@ -53,7 +53,7 @@ impl Engine {
     /// free belongs to the oldest.
     async fn drain(&self, scope: Scope, board: &Board) -> Result<()> {
         'anew: loop {
-            let freed = board.freed.load(Ordering::Acquire);
+            let freed = AtomicU64::new(board.freed.load(Ordering::Acquire));
             let mut after: Option<LeadId> = None;
             let mut fruitless = 0;
             loop {
@@ -63,12 +63,18 @@ impl Engine {
                     let oldest = after.is_none() && index == 0;
                     // A lead that would only go on waiting has nothing to be written down.
                     let wanted = |decision: &Decision, made: &Provisional| {
-                        (oldest || made.freed == freed) && leaves_the_queue(decision)
+                        let wanted = (oldest || made.freed == freed.load(Ordering::Acquire))
+                            && leaves_the_queue(decision);
+                        if !wanted {
+                            // What would have become free and is not is no reason to begin anew.
+                            freed.fetch_add(u64::from(made.gives_room()), Ordering::AcqRel);
+                        }
+                        wanted
                     };
                     let applied = self
                         .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted)
                         .await?;
-                    if board.freed.load(Ordering::Acquire) != freed {
+                    if board.freed.load(Ordering::Acquire) != freed.load(Ordering::Acquire) {
                         continue 'anew;
                     }
                     fruitless = if matches!(applied, Some(Applied::Done(_))) { 0 } else { fruitless + 1 };

@@ -275,6 +275,10 @@ impl Engine {
                 channel.backlog.store(true, Ordering::Release);
                 self.wake_by(*moment);
             }
+            // The next one to the same recipient need not wait any more.
+            Settled::Ended { .. } if delivery.order_key.is_some() => {
+                channel.backlog.store(true, Ordering::Release);
+            }
             Settled::Ended { .. } => {}
         }
         metrics::counter!("fastlead_deliveries_total", "verdict" => outcome.verdict).increment(1);
