@@ -34,6 +34,15 @@ fn more_seeds_hold() {
     hold(201..401);
 }
 
+/// What has once failed: messages that stood behind others and were not woken for, and a queue that went
+/// round in circles over what would have become free.
+#[test]
+fn seeds_that_have_failed_hold() {
+    for seed in [1_795_650_634_357, 1_795_650_644_235, 1_795_650_638_916] {
+        play(seed).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 /// The seed that somebody has named in `SIM_SEED`, or any.
 #[test]
 #[allow(clippy::disallowed_methods, reason = "whoever plays a seed again names it on the command line")]

@@ -16,7 +16,7 @@ use fastlead_core::time::{Timestamp, plus_seconds};
 use super::{Checked, Model};
 
 /// How late due work may be taken, in seconds: a busy channel has few places, each for half a minute.
-const LATE_SECS: i64 = 14_400;
+const LATE_SECS: i64 = 3_600;
 /// How long after its lifetime a message may still go out, in seconds: the longest send.
 const GRACE_SECS: u64 = 40;
 

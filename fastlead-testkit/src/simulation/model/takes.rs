@@ -85,7 +85,13 @@ impl Lead {
             for cap in target.caps.iter().filter(|cap| cap.concerns(source)) {
                 let period = Period::of(cap.per, since.at, zone).key;
                 let what = format!("{} {:?} {period}", cap.per.as_str(), cap.source);
-                take(what, price, cap.limit, cap.money);
+                // Leads and money are counted by themselves: a cap counts from the version on that has it.
+                if cap.limit.is_some() {
+                    take(format!("{what}, leads"), 0, cap.limit, None);
+                }
+                if cap.money.is_some() {
+                    take(format!("{what}, money"), price, None, cap.money);
+                }
             }
         }
         takes
