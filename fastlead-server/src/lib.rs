@@ -14,6 +14,7 @@ mod live;
 pub mod logs;
 pub mod openapi;
 mod operator;
+mod pages;
 mod policies;
 pub mod problem;
 pub mod registration;
@@ -27,5 +28,6 @@ mod touch;
 pub mod cli;
 pub mod demo;
 
+pub use pages::refuse_huge_pages;
 pub use server::{Server, ServerBuilder};
 pub use settings::Settings;

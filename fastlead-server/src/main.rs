@@ -9,6 +9,11 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn run() -> ExitCode {
     fastlead_server::cli::run(fastlead_server::cli::Cli::parse()).await
+}
+
+fn main() -> ExitCode {
+    fastlead_server::refuse_huge_pages();
+    run()
 }

@@ -1,15 +1,16 @@
 //! The counters of a replay.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::decide::{Counter, CounterKey};
 use crate::time::{Timestamp, from_millis};
 
-/// Every counter that says something. What is remembered of people, of whom there are many, is kept small.
+/// Every counter that says something. What is remembered of people, of whom there are many, is kept small: a tree,
+/// because a hash table has twice as many places as entries right after it has grown.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     pub(super) counters: HashMap<CounterKey, Counter>,
-    people: HashMap<Person, Known>,
+    people: BTreeMap<Person, Known>,
     /// The names that were noted of people: those of targets, so there are few.
     names: Vec<String>,
 }
@@ -21,10 +22,33 @@ type Person = (u8, [u8; 16]);
 #[derive(Debug, Clone, Copy)]
 struct Known {
     value: i64,
-    /// The place of the name that was noted.
-    note: Option<u32>,
-    last_at: Option<i64>,
-    until: Option<i64>,
+    last_at: Moment,
+    until: Moment,
+    /// The place of the name that was noted, counted from one; zero where there is none.
+    note: u32,
+}
+
+/// Milliseconds since 1970, or none, in eight bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Moment(i64);
+
+impl Moment {
+    const NONE: i64 = i64::MIN;
+
+    pub(super) fn at(self) -> Option<Timestamp> {
+        (self.0 != Self::NONE).then(|| from_millis(self.0))
+    }
+
+    /// Whether it is there and not after `now`.
+    pub(super) fn is_over(self, now: Timestamp) -> bool {
+        self.0 != Self::NONE && self.0 <= now.timestamp_millis()
+    }
+}
+
+impl From<Option<Timestamp>> for Moment {
+    fn from(at: Option<Timestamp>) -> Self {
+        Self(at.map_or(Self::NONE, |at| at.timestamp_millis()))
+    }
 }
 
 fn person(key: &CounterKey) -> Option<Person> {
@@ -81,31 +105,29 @@ impl Ledger {
 
     /// Forgets what says nothing any more.
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        let millis = now.timestamp_millis();
         self.counters.retain(|_, counter| counter.until.is_none_or(|until| until > now));
-        self.people.retain(|_, known| known.until.is_none_or(|until| until > millis));
+        self.people.retain(|_, known| !known.until.is_over(now));
     }
 
     fn counter(&self, known: Known) -> Counter {
-        let name = |place: u32| usize::try_from(place).ok().and_then(|place| self.names.get(place)).cloned();
+        let place = usize::try_from(known.note).ok().and_then(|note| note.checked_sub(1));
         Counter {
             value: known.value,
-            note: known.note.and_then(name),
-            last_at: known.last_at.map(from_millis),
-            until: known.until.map(from_millis),
+            note: place.and_then(|place| self.names.get(place)).cloned(),
+            last_at: known.last_at.at(),
+            until: known.until.at(),
         }
     }
 
     fn known(&mut self, counter: &Counter) -> Known {
-        let note = counter.note.as_ref().map(|name| {
+        let note = counter.note.as_ref().map_or(0, |name| {
             let place = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
                 self.names.push(name.clone());
                 self.names.len() - 1
             });
-            u32::try_from(place).unwrap_or(u32::MAX)
+            u32::try_from(place + 1).unwrap_or(0)
         });
-        let millis = |at: Option<Timestamp>| at.map(|at| at.timestamp_millis());
-        Known { value: counter.value, note, last_at: millis(counter.last_at), until: millis(counter.until) }
+        Known { value: counter.value, last_at: counter.last_at.into(), until: counter.until.into(), note }
     }
 }
 

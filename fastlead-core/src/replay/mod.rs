@@ -25,7 +25,7 @@ pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 
 use self::agenda::{Agenda, Due};
-use self::ledger::Ledger;
+use self::ledger::{Ledger, Moment};
 use crate::decide::{
     ChannelFacts, Counter, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject, TimerName,
     UniqueKey, decide, needs,
@@ -153,7 +153,8 @@ pub struct Captured {
 #[derive(Debug)]
 pub struct Replay<O> {
     mind: Mind,
-    unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
+    /// Whom a key belongs to, and until when: of as many leads as there are in the windows of the policy.
+    unique: BTreeMap<UniqueKey, (LeadId, Moment)>,
     leads: HashMap<LeadId, Life>,
     waiting: BTreeSet<LeadId>,
     agenda: Agenda,
@@ -180,7 +181,7 @@ impl<O: Observer> Replay<O> {
                 ledger: Ledger::default(),
                 now: epoch(),
             },
-            unique: HashMap::new(),
+            unique: BTreeMap::new(),
             leads: HashMap::new(),
             waiting: BTreeSet::new(),
             agenda: Agenda::default(),
@@ -284,7 +285,8 @@ impl<O: Observer> Replay<O> {
                     captured = Captured { lead_id: *of, verdict: CaptureVerdict::Duplicate };
                 }
                 Effect::ReserveUnique { keys, until, .. } => {
-                    self.unique.extend(keys.iter().map(|key| (*key, (lead_id, *until))));
+                    let until = Moment::from(Some(*until));
+                    self.unique.extend(keys.iter().map(|key| (*key, (lead_id, until))));
                 }
                 _ => {}
             }
@@ -334,7 +336,7 @@ impl<O: Observer> Replay<O> {
             _ => None,
         })?;
         let held = keys.iter().filter_map(|key| self.unique.get(key));
-        let mut others = held.filter(|(holder, until)| *until > self.mind.now && *holder != lead);
+        let mut others = held.filter(|(holder, until)| !until.is_over(self.mind.now) && *holder != lead);
         others.next().map(|(holder, _)| *holder)
     }
 
@@ -407,7 +409,7 @@ impl<O: Observer> Replay<O> {
     fn sweep(&mut self) {
         let now = self.mind.now;
         self.swept_at = now;
-        self.unique.retain(|_, (_, until)| *until > now);
+        self.unique.retain(|_, (_, until)| !until.is_over(now));
         self.mind.ledger.sweep(now);
     }
 }

@@ -64,8 +64,13 @@ struct Options {
     child: Option<String>,
 }
 
+fn main() {
+    fastlead_server::refuse_huge_pages();
+    measure();
+}
+
 #[tokio::main]
-async fn main() {
+async fn measure() {
     let options = Options::parse();
     if let Some(spec) = &options.child {
         let spec: Spec = serde_json::from_str(spec).expect("the parent writes what the child reads");

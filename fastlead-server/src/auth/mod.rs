@@ -41,12 +41,12 @@ impl Authenticator {
     /// Reads the signing key, which is made at the first start.
     ///
     /// # Errors
-    /// Those of the store; [`ErrorKind::Internal`] where no password can be hashed.
+    /// Those of the store; [`ErrorKind::Internal`] where the key cannot be used.
     pub async fn load(store: Arc<dyn Backend>, settings: &Settings) -> Result<Self> {
         let key = store.init_setting(SIGNING_KEY, rand::random::<[u8; 32]>().to_vec()).await?;
         Ok(Self {
             tokens: Tokens::new(&key, settings.auth.token_ttl_secs)?,
-            passwords: Passwords::new().await?,
+            passwords: Passwords::new(),
             attempts: Attempts::default(),
             store,
         })

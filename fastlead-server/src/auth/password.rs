@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use fastlead_core::secret::Secret;
 use fastlead_core::{Error, ErrorKind, Result};
 use tokio::sync::Semaphore;
@@ -46,9 +48,8 @@ pub(crate) async fn hash_password(password: &str) -> Result<Secret<String>> {
 }
 
 impl Passwords {
-    pub(super) async fn new() -> Result<Self> {
-        let nobody = hash_password(&hex::encode(rand::random::<[u8; 16]>())).await?;
-        Ok(Self { nobody, room: Arc::new(Semaphore::new(AT_ONCE)) })
+    pub(super) fn new() -> Self {
+        Self { nobody: nobody(), room: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Whether the password is the one of `hash`; `false` where there is no hash, after the same work.
@@ -77,6 +78,15 @@ impl Passwords {
     }
 }
 
+/// A hash at the usual costs that no password is known to have. It is random, not made: making one would cost
+/// every start 19 MiB.
+fn nobody() -> Secret<String> {
+    let salt = STANDARD_NO_PAD.encode(rand::random::<[u8; 16]>());
+    let output = STANDARD_NO_PAD.encode(rand::random::<[u8; Params::DEFAULT_OUTPUT_LEN]>());
+    let (memory, passes, lanes) = (Params::DEFAULT_M_COST, Params::DEFAULT_T_COST, Params::DEFAULT_P_COST);
+    Secret::new(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${output}"))
+}
+
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(|_| internal("hashing was interrupted"))?
 }
@@ -91,12 +101,24 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_password_itself_verifies() {
-        let passwords = Passwords::new().await.unwrap();
+        let passwords = Passwords::new();
         let hash = hash_password("correct horse").await.unwrap();
         assert!(hash.expose().starts_with("$argon2id$"));
         assert!(passwords.verify(Secret::from("correct horse"), Some(hash.clone())).await.unwrap());
         assert!(!passwords.verify(Secret::from("correct hors"), Some(hash)).await.unwrap());
         assert!(!passwords.verify(Secret::from("correct horse"), None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_login_costs_what_a_known_one_costs() {
+        let costs = |hash: &Secret<String>| {
+            let hash = PasswordHash::new(hash.expose()).unwrap();
+            let output = hash.hash.map(|output| output.len());
+            (hash.algorithm.to_string(), hash.version, hash.params.to_string(), output)
+        };
+        let made = hash_password("correct horse").await.unwrap();
+        assert_eq!(costs(&nobody()), costs(&made));
+        assert_ne!(nobody().expose(), nobody().expose());
     }
 
     #[tokio::test]
