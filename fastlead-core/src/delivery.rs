@@ -40,6 +40,8 @@ pub enum Purpose {
     },
     /// Answers the visitor.
     AutoReply,
+    /// Asks the visitor to confirm.
+    Confirmation,
     /// Tells a program of an event.
     Webhook,
     /// Answers a pressed button.
@@ -51,12 +53,13 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Stable name: `offer`, `ping`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    /// Stable name: `offer`, `ping`, `auto_reply`, `confirmation`, `webhook`, `interaction_reply`, `notice` or `manual`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Offer { .. } => "offer",
             Self::Ping { .. } => "ping",
             Self::AutoReply => "auto_reply",
+            Self::Confirmation => "confirmation",
             Self::Webhook => "webhook",
             Self::InteractionReply => "interaction_reply",
             Self::Notice => "notice",

@@ -2,13 +2,14 @@
 
 use sha2::{Digest, Sha256};
 
+use super::confirm::{Asked, recipient};
 use super::route::Plan;
 use super::{Address, Decider, Effect, Reason, UniqueKey, Verdict};
 use crate::delivery::{Body, Purpose};
 use crate::lead::{Capture, ConsentPurpose};
-use crate::message::{MessageClass, Recipient};
-use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, ReplyTo, Screening};
-use crate::time::plus_seconds;
+use crate::message::MessageClass;
+use crate::policy::{Dedupe, DedupeMatch, DedupeScope, LeadEventType, Screening};
+use crate::time::{Timestamp, plus_seconds};
 
 impl<'a> Decider<'a> {
     pub(super) fn captured(&mut self, capture: &Capture) {
@@ -33,16 +34,33 @@ impl<'a> Decider<'a> {
         self.count_today();
         let unique = self.unique(capture);
         match self.screened(capture) {
-            Screening::Accept => {
+            Screening::Accept => self.take_new(capture, unique),
+            kept => self.keep_back(kept, unique),
+        }
+    }
+
+    /// Hands a new lead out, unless the visitor has to confirm before.
+    fn take_new(&mut self, capture: &Capture, unique: Option<Effect>) {
+        match self.ask_to_confirm(capture) {
+            Asked::Waits(until) => self.count_in(unique.map(|unique| shorter(unique, until)), false),
+            Asked::Nobody(Screening::Accept) | Asked::No => {
                 let plan = self.plan(0);
                 self.count_in(unique, matches!(plan, Plan::Reject { .. }));
                 self.hand_out(plan);
             }
-            Screening::Review => {
-                self.count_in(unique, false);
-                self.hold_for_review();
+            Asked::Nobody(then) => {
+                let then = then.clone();
+                self.keep_back(then, unique);
             }
-            Screening::Reject(code) => self.effects.push(Effect::Reject { code }),
+        }
+    }
+
+    fn keep_back(&mut self, screening: Screening, unique: Option<Effect>) {
+        if let Screening::Reject(code) = screening {
+            self.effects.push(Effect::Reject { code });
+        } else {
+            self.count_in(unique, false);
+            self.hold_for_review();
         }
     }
 
@@ -69,13 +87,13 @@ impl<'a> Decider<'a> {
         let capture = self.subject.capture;
         let placed = self.carry_out(plan);
         self.announce(LeadEventType::Created);
-        self.auto_reply(capture);
+        self.auto_reply(capture, |_| true);
         if !placed {
             self.climb_or_give_up();
         }
     }
 
-    fn unique(&mut self, capture: &Capture) -> Option<Effect> {
+    pub(super) fn unique(&mut self, capture: &Capture) -> Option<Effect> {
         let dedupe = self.policy.dedupe.as_ref()?;
         let keys = self.dedupe_keys(dedupe, capture);
         if keys.is_empty() {
@@ -124,14 +142,15 @@ impl<'a> Decider<'a> {
         }
     }
 
-    fn auto_reply(&mut self, capture: &Capture) {
+    /// Answers the visitor with the replies of the classes that are `wanted` now.
+    pub(super) fn auto_reply(&mut self, capture: &Capture, wanted: impl Fn(MessageClass) -> bool) {
+        let unconfirmed = self.is_unconfirmed();
         for (index, reply) in self.policy.auto_reply.iter().enumerate() {
+            if !wanted(reply.class) {
+                continue;
+            }
             let rule = format!("auto_reply[{index}]");
-            let recipient = match reply.to {
-                ReplyTo::Phone => capture.contact.phone.clone().map(Recipient::Phone).ok_or(Reason::NoPhone),
-                ReplyTo::Email => capture.contact.email.clone().map(Recipient::Email).ok_or(Reason::NoEmail),
-            };
-            let recipient = match recipient {
+            let recipient = match recipient(reply.to, capture) {
                 Ok(recipient) => recipient,
                 Err(reason) => {
                     self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, reason);
@@ -142,11 +161,25 @@ impl<'a> Decider<'a> {
                 self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, Reason::NoAdvertisingConsent);
                 continue;
             }
+            if reply.class == MessageClass::Advertising && unconfirmed {
+                self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, Reason::Unconfirmed);
+                continue;
+            }
             let body =
                 Body::Template { name: reply.template.clone(), locale: capture.locale, offer_buttons: false };
             let address = Address { rule: &rule, channel: &reply.channel, recipient, retry: None };
             self.deliver(address, Purpose::AutoReply, body, reply.class, reply.ttl_secs);
         }
+    }
+}
+
+/// A lead that is not confirmed keeps others away for as long as it may be confirmed, and no longer.
+fn shorter(unique: Effect, until: Timestamp) -> Effect {
+    match unique {
+        Effect::ReserveUnique { scope, keys, until: window } => {
+            Effect::ReserveUnique { scope, keys, until: window.min(until) }
+        }
+        other => other,
     }
 }
 

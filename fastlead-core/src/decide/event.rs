@@ -1,5 +1,7 @@
 //! What happens to a lead, and what shall happen because of it.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::auction::Bid;
@@ -11,6 +13,7 @@ use crate::lead::Capture;
 use crate::message::Response;
 use crate::money::Money;
 use crate::policy::{DedupeScope, LeadEventType};
+use crate::secret::Pii;
 use crate::time::Timestamp;
 
 /// Something that happened to a lead. Kept for ever, in the order it was decided upon.
@@ -59,6 +62,15 @@ pub enum Event {
         /// Whether it is handed out.
         approved: bool,
     },
+    /// The visitor has confirmed that they want this.
+    Confirmed {
+        /// From which address, as evidence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ip: Option<Pii<IpAddr>>,
+        /// With which client, as evidence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user_agent: Option<Pii<String>>,
+    },
     /// Somebody may have room again for a lead that waits in the queue.
     SlotFree,
     /// A buyer gives the lead back.
@@ -82,6 +94,7 @@ impl Event {
             Self::Responded { .. } => "responded",
             Self::Answered { .. } => "answered",
             Self::Reviewed { .. } => "reviewed",
+            Self::Confirmed { .. } => "confirmed",
             Self::SlotFree => "slot_free",
             Self::Returned { .. } => "returned",
             Self::Closed => "closed",
@@ -100,7 +113,7 @@ pub enum Via {
         /// The provider's id of the press, to answer it.
         interaction_id: String,
         /// Where the answer to the press goes.
-        chat: crate::secret::Pii<String>,
+        chat: Pii<String>,
         /// The message that the button was under, where the provider says it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<crate::message::PressedMessage>,
@@ -128,6 +141,8 @@ pub enum TimerName {
     Queue,
     /// The time in which somebody must have looked at the lead.
     Review,
+    /// The time in which the visitor must have confirmed.
+    Confirm,
     /// The time for bids.
     AuctionEnds,
 }
@@ -244,6 +259,18 @@ pub enum Effect {
     CloseAuction,
     /// The lead is kept for a person to look at.
     Review,
+    /// The visitor is asked to confirm.
+    AskToConfirm {
+        /// Before which moment.
+        until: Timestamp,
+        /// Whether the lead waits for it.
+        waits: bool,
+    },
+    /// The visitor has confirmed.
+    Confirm {
+        /// When.
+        at: Timestamp,
+    },
     /// The lead is given points.
     Score {
         /// How many.

@@ -18,6 +18,10 @@ impl Decider<'_> {
                 self.review_ended();
                 return;
             }
+            TimerName::Confirm => {
+                self.confirm_ended();
+                return;
+            }
             TimerName::AuctionEnds => {
                 self.auction_ended();
                 return;
@@ -34,7 +38,7 @@ impl Decider<'_> {
             TimerName::Offer(number) => self.offer_timed_out(number),
             TimerName::Group => self.group_timed_out(),
             TimerName::Queue => self.try_queued(),
-            TimerName::Review | TimerName::AuctionEnds => {}
+            TimerName::Review | TimerName::Confirm | TimerName::AuctionEnds => {}
         }
     }
 

@@ -3,6 +3,7 @@
 mod auction;
 mod candidate;
 mod capture;
+mod confirm;
 mod counter;
 mod ends;
 mod event;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use auction::{Auction, Bid};
+pub use confirm::Confirmation;
 pub use counter::{Counter, CounterId, CounterKey};
 pub use event::{Deliver, Effect, Event, TimerName, UniqueKey, Via};
 pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
@@ -107,6 +109,7 @@ pub fn decide(
         Event::Responded { target, response, via } => decider.responded(target, *response, via),
         Event::Answered { target, bid } => decider.answered(target, *bid),
         Event::Reviewed { approved } => decider.reviewed(*approved),
+        Event::Confirmed { .. } => decider.confirmed(),
         Event::SlotFree => decider.try_queued(),
         Event::Returned { target, reason } => decider.returned(target, reason),
         Event::Closed => decider.closed(),

@@ -6,7 +6,7 @@ use super::counter::{CounterKey, PersonKey};
 use super::event::{Event, TimerName};
 use super::facts::{CapLevel, Facts, Needs, RuleQueue, Slot, TargetFacts};
 use super::period::Periods;
-use super::state::LeadState;
+use super::state::{LeadState, LeadStatus};
 use super::{Subject, condition_input};
 use crate::message::Response;
 use crate::policy::{Cap, Fact, LadderAction, OffHours, Policy, RouteOverflow, RouteRule, Strategy, Target};
@@ -45,6 +45,9 @@ pub fn needs<'a>(
         }
         Event::Answered { .. } | Event::TimerFired { timer: TimerName::AuctionEnds } => state.rule(),
         Event::Reviewed { approved: true } | Event::TimerFired { timer: TimerName::Review } => Some(0),
+        Event::Confirmed { .. } | Event::TimerFired { timer: TimerName::Confirm } => {
+            (state.status == LeadStatus::Unconfirmed).then_some(0)
+        }
         _ if !state.waits() => None,
         Event::SlotFree | Event::TimerFired { timer: TimerName::Queue } => Some(state.rule().unwrap_or(0)),
         Event::Responded { response: Response::Decline, .. }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::auction::Auction;
+use super::confirm::Confirmation;
 use super::counter::CounterKey;
 use super::{Effect, TimerName};
 use crate::money::Money;
@@ -36,6 +37,9 @@ pub struct LeadState {
     /// Bids that are or were waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auction: Option<Auction>,
+    /// What the visitor was asked to confirm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirmation: Option<Confirmation>,
     /// Its score, where the policy has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<LeadScore>,
@@ -71,6 +75,8 @@ pub enum LeadStatus {
     New,
     /// A person looks at it before it is handed out.
     Review,
+    /// The visitor has not confirmed yet.
+    Unconfirmed,
     /// Bids for it are waited for.
     Auction,
     /// It waits for somebody to accept it.
@@ -93,11 +99,12 @@ pub enum LeadStatus {
 }
 
 impl LeadStatus {
-    /// `new`, `review`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
+    /// `new`, `review`, `unconfirmed`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::New => "new",
             Self::Review => "review",
+            Self::Unconfirmed => "unconfirmed",
             Self::Auction => "auction",
             Self::Open => "open",
             Self::Queued => "queued",
@@ -289,6 +296,17 @@ impl LeadState {
                 }
             }
             Effect::Review => self.status = LeadStatus::Review,
+            Effect::AskToConfirm { until, waits } => {
+                self.confirmation = Some(Confirmation { until: *until, at: None });
+                if *waits {
+                    self.status = LeadStatus::Unconfirmed;
+                }
+            }
+            Effect::Confirm { at } => {
+                if let Some(confirmation) = &mut self.confirmation {
+                    confirmation.at = Some(*at);
+                }
+            }
             Effect::Score { points, at } => self.score = Some(LeadScore { points: *points, at: *at }),
             Effect::Tag { tag } => self.tags.push(tag.clone()),
             Effect::Hold { holds } => self.holds.extend(holds.iter().cloned()),

@@ -71,6 +71,8 @@ pub enum Reason {
     NoEmail,
     /// The person has not agreed to advertising.
     NoAdvertisingConsent,
+    /// The visitor has not confirmed yet.
+    Unconfirmed,
     /// The channel instance does not exist any more.
     ChannelMissing,
     /// The channel is paused: the message waits for it, within its lifetime.

@@ -19,8 +19,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::Policy;
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, Enricher, FormSettings, Project, SealedConfig, Source,
-    SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, Project,
+    SealedConfig, Source, SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -46,6 +46,7 @@ pub struct EngineBuilder {
     lease: Duration,
     channels: Vec<Arc<dyn Channel>>,
     enrichers: Vec<Arc<dyn Enricher>>,
+    links: Option<Arc<dyn ConfirmLinks>>,
     policy: Option<(String, Policy)>,
     sources: Vec<String>,
 }
@@ -84,6 +85,7 @@ impl EngineBuilder {
             lease: Duration::from_secs(120),
             channels: Vec::new(),
             enrichers: Vec::new(),
+            links: None,
             policy: None,
             sources: Vec::new(),
         }
@@ -139,6 +141,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Where visitors confirm leads, for policies with `confirm`.
+    #[must_use]
+    pub fn confirm_links(mut self, links: Arc<dyn ConfirmLinks>) -> Self {
+        self.links = Some(links);
+        self
+    }
+
     /// The embedded project and its policy, published when the engine is built.
     #[must_use]
     pub fn project(mut self, name: &str, policy: Policy) -> Self {
@@ -174,6 +183,7 @@ impl EngineBuilder {
             book: RwLock::default(),
             boards: super::counters::Boards::default(),
             enrichers: self.enrichers,
+            links: self.links,
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
             wake: Notify::new(),

@@ -10,6 +10,7 @@ use crate::id::{LeadId, ProjectId, SourceId};
 use crate::lead::Capture;
 use crate::message::url_text::HttpUrl;
 use crate::message::{Button, ButtonAction, Content, EventPayload, Locale, Response, Text};
+use crate::port::ConfirmLinks;
 use crate::secret::Pii;
 use crate::time::Timestamp;
 use crate::words;
@@ -34,6 +35,12 @@ struct Context<'a> {
     project: Named<'a>,
     source: Named<'a>,
     offer: OfferContext<'a>,
+    confirm: ConfirmContext,
+}
+
+#[derive(Serialize)]
+struct ConfirmContext {
+    url: Option<HttpUrl>,
 }
 
 #[derive(Serialize)]
@@ -101,6 +108,7 @@ pub(super) fn contents(
     lead: Option<&LeadFacts>,
     policy: Option<&ActivePolicy>,
     directory: &Directory,
+    links: Option<&dyn ConfirmLinks>,
     capabilities: &Capabilities,
 ) -> Result<Vec<Content>> {
     let missing = |what: &str| {
@@ -161,6 +169,7 @@ pub(super) fn contents(
                 project: Named { name: project },
                 source: Named { name: directory.source_name(lead.source_id) },
                 offer: OfferContext { step, target },
+                confirm: ConfirmContext { url: confirm_url(delivery, lead.id, links)? },
             };
             let mut text = policy.templates.render(name, *locale, &context)?;
             text.buttons = buttons(*locale, *offer_buttons && capabilities.buttons, lead.id, policy);
@@ -169,6 +178,22 @@ pub(super) fn contents(
     };
     let parts = crate::text::fit(&text, capabilities.text_max, delivery.spec.overflow, MAX_PARTS)?;
     parts.into_iter().map(|part: Text| supported(Content::Text(part), capabilities)).collect()
+}
+
+/// Where the visitor confirms, in the message that asks for it.
+fn confirm_url(
+    delivery: &Delivery,
+    lead: LeadId,
+    links: Option<&dyn ConfirmLinks>,
+) -> Result<Option<HttpUrl>> {
+    if delivery.spec.purpose != Purpose::Confirmation {
+        return Ok(None);
+    }
+    let links = links.ok_or_else(|| {
+        let message = "the policy asks visitors to confirm, and the engine was built without `confirm_links`";
+        Error::new(ErrorKind::Config, message).with_operation("render")
+    })?;
+    Ok(Some(links.confirm(delivery.scope.workspace_id, lead)))
 }
 
 fn supported(content: Content, capabilities: &Capabilities) -> Result<Content> {

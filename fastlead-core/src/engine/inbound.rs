@@ -1,5 +1,6 @@
 //! What providers bring back: receipts, pressed buttons, messages.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -16,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, LeadId, WorkspaceId};
 use crate::message::Response;
 use crate::port::{InboundRecord, Receipt};
+use crate::secret::Pii;
 use crate::webhook::{WebhookReply, WebhookRequest};
 
 /// What a batch of inbound events came to.
@@ -136,6 +138,21 @@ impl Engine {
         approved: bool,
     ) -> Result<ResponseOutcome> {
         self.told(workspace, lead, Event::Reviewed { approved }).await
+    }
+
+    /// The visitor has confirmed a lead: by the link of [`ConfirmLinks`](crate::port::ConfirmLinks), or in the words
+    /// of somebody who has spoken to them. `ip` and `user_agent` are kept as evidence.
+    ///
+    /// # Errors
+    /// Where the decision could not be stored.
+    pub async fn confirm(
+        &self,
+        workspace: WorkspaceId,
+        lead: LeadId,
+        ip: Option<Pii<IpAddr>>,
+        user_agent: Option<Pii<String>>,
+    ) -> Result<ResponseOutcome> {
+        self.told(workspace, lead, Event::Confirmed { ip, user_agent }).await
     }
 
     async fn told(&self, workspace: WorkspaceId, lead: LeadId, event: Event) -> Result<ResponseOutcome> {
@@ -279,7 +296,7 @@ impl Engine {
         let decides = match (&delivery.spec.purpose, delivery.lead_id) {
             _ if !state.is_failure() => None,
             (Purpose::Offer { target, .. }, Some(lead)) => Some((lead, Some(target.clone()))),
-            (Purpose::AutoReply | Purpose::Webhook, Some(lead)) => Some((lead, None)),
+            (Purpose::AutoReply | Purpose::Confirmation | Purpose::Webhook, Some(lead)) => Some((lead, None)),
             _ => None,
         };
         let finished = match decides {

@@ -38,7 +38,8 @@ use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{
-    AddressBook, Addresses, Catalog, ChannelStatus, Enricher, PolicyRecord, Project, Source, Store,
+    AddressBook, Addresses, Catalog, ChannelStatus, ConfirmLinks, Enricher, PolicyRecord, Project, Source,
+    Store,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -62,6 +63,7 @@ struct Inner {
     book: RwLock<Arc<AddressBook>>,
     boards: counters::Boards,
     enrichers: Vec<Arc<dyn Enricher>>,
+    links: Option<Arc<dyn ConfirmLinks>>,
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,

@@ -189,7 +189,14 @@ impl Engine {
             _ => None,
         };
         let directory = self.directory();
-        let parts = contents(delivery, lead.as_ref(), policy.as_deref(), &directory, &channel.capabilities);
+        let parts = contents(
+            delivery,
+            lead.as_ref(),
+            policy.as_deref(),
+            &directory,
+            self.inner.links.as_deref(),
+            &channel.capabilities,
+        );
         Ok(parts.and_then(|parts| {
             let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
             let index = delivery.parts_sent.min(count.saturating_sub(1));
@@ -394,7 +401,7 @@ fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_jso
             Some(Event::Answered { target: target.clone(), bid })
         }
         (
-            purpose @ (Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Webhook),
+            purpose @ (Purpose::Offer { .. } | Purpose::AutoReply | Purpose::Confirmation | Purpose::Webhook),
             Some((state, reason)),
         ) => {
             let target = match purpose {

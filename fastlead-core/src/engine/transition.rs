@@ -147,6 +147,8 @@ impl Engine {
                 | Effect::Bid { .. }
                 | Effect::CloseAuction
                 | Effect::Review
+                | Effect::AskToConfirm { .. }
+                | Effect::Confirm { .. }
                 | Effect::Score { .. }
                 | Effect::Tag { .. }
                 | Effect::Climb { .. }

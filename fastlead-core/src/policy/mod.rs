@@ -1,6 +1,7 @@
 //! What a project wants to happen to its leads, as versioned data.
 
 mod condition;
+mod confirm;
 mod diff;
 mod ladder;
 mod read;
@@ -18,6 +19,7 @@ pub use condition::{
     Comparison, Condition, ConditionError, ConditionInput, Fact, Field, FieldKind, History, Number,
     SourceFacts, Value,
 };
+pub use confirm::{Confirm, ConfirmBy, HandOut};
 pub use diff::PolicyChange;
 pub use ladder::{EscalationStep, LadderAction, LadderClock};
 pub use route::{OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
@@ -78,6 +80,9 @@ pub struct Policy {
     /// Leads that a person looks at before they are handed out. Absent: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// Leads whose visitor is asked to confirm (double opt-in). Absent: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Confirm>,
     /// Whether and when a buyer can give a lead back. Absent: never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returns: Option<Returns>,
@@ -295,9 +300,16 @@ impl Policy {
         let accept = self.accept.iter().map(|rule| &rule.reject_if);
         let route = self.route.rules.iter().filter_map(|rule| rule.when.as_ref());
         let review = self.review.iter().filter_map(|review| review.when.as_ref());
+        let confirm = self.confirm.iter().filter_map(|confirm| confirm.when.as_ref());
         let score = self.score.iter().flat_map(|score| &score.rules).map(|rule| &rule.when);
         let enrich = self.enrich.iter().filter_map(|step| step.when.as_ref());
-        accept.chain(route).chain(review).chain(score).chain(enrich).any(|condition| condition.reads(fact))
+        accept
+            .chain(route)
+            .chain(review)
+            .chain(confirm)
+            .chain(score)
+            .chain(enrich)
+            .any(|condition| condition.reads(fact))
     }
 
     /// The names of all channel instances that it names.
@@ -305,8 +317,9 @@ impl Policy {
         let destinations = self.targets.values().flat_map(|target| &target.destinations);
         let destinations = destinations.map(|destination| destination.channel.as_str());
         let replies = self.auto_reply.iter().map(|reply| reply.channel.as_str());
+        let confirm = self.confirm.iter().flat_map(|confirm| &confirm.ask).map(|by| by.channel.as_str());
         let webhooks = self.webhooks.iter().map(|webhook| webhook.channel.as_str());
-        destinations.chain(replies).chain(webhooks).collect()
+        destinations.chain(replies).chain(confirm).chain(webhooks).collect()
     }
 
     /// The JSON Schema of a policy document, for editors.

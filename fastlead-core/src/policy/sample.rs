@@ -52,6 +52,7 @@ impl Policy {
             spam: None,
             score: None,
             review: None,
+            confirm: None,
             targets: BTreeMap::from([(
                 "manager".to_owned(),
                 Target {

@@ -5,6 +5,7 @@ mod addresses;
 mod catalog;
 mod enricher;
 mod journal;
+mod links;
 mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
@@ -18,6 +19,7 @@ pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
     Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
 };
+pub use links::ConfirmLinks;
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,
     IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Receipt, Refusal,

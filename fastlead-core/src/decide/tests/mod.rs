@@ -1,5 +1,6 @@
 mod auction;
 mod caps;
+mod confirm;
 mod found;
 mod hours;
 mod ladder;

@@ -78,7 +78,7 @@ impl World {
         self.taken_in(capture)
     }
 
-    fn taken_in(&mut self, capture: Capture) -> usize {
+    pub(super) fn taken_in(&mut self, capture: Capture) -> usize {
         self.leads.push((capture.clone(), LeadState::default()));
         let lead = self.leads.len() - 1;
         self.event(lead, Event::Captured(Box::new(capture)));

@@ -1,5 +1,6 @@
 //! What is wrong with a policy, with the path of each fault and the nearest valid name.
 
+mod confirm;
 mod route;
 mod screen;
 mod target;
@@ -52,6 +53,7 @@ pub const fn known_variables() -> &'static [&'static str] {
         "source.name",
         "offer.step",
         "offer.target",
+        "confirm.url",
     ]
 }
 
@@ -77,6 +79,7 @@ impl Policy {
         check.targets();
         check.distribution();
         check.screen();
+        check.confirm();
         check.route();
         check.ladder();
         check.replies();
@@ -158,16 +161,19 @@ impl<'a> Check<'a> {
         for (index, reply) in self.policy.auto_reply.iter().enumerate() {
             let path = format!("auto_reply[{index}]");
             self.template_name(&format!("{path}.template"), &reply.template);
-            let kind = match reply.to {
-                ReplyTo::Phone => RecipientKind::Phone,
-                ReplyTo::Email => RecipientKind::Email,
-            };
-            let Some(capabilities) = self.channel(&format!("{path}.channel"), &reply.channel) else {
-                continue;
-            };
-            if !capabilities.recipients.contains(&kind) {
-                self.wrong_recipient(&format!("{path}.to"), &reply.channel, kind);
-            }
+            self.reaches(&path, &reply.channel, reply.to);
+        }
+    }
+
+    /// Whether a channel sends to this address of a visitor.
+    fn reaches(&mut self, path: &str, channel: &str, to: ReplyTo) {
+        let kind = match to {
+            ReplyTo::Phone => RecipientKind::Phone,
+            ReplyTo::Email => RecipientKind::Email,
+        };
+        let Some(capabilities) = self.channel(&format!("{path}.channel"), channel) else { return };
+        if !capabilities.recipients.contains(&kind) {
+            self.wrong_recipient(&format!("{path}.to"), channel, kind);
         }
     }
 

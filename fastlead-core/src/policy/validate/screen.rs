@@ -89,7 +89,7 @@ impl Check<'_> {
         self.target_names("review.tell", &review.tell);
     }
 
-    fn screening(&mut self, path: &str, screening: &Screening) {
+    pub(super) fn screening(&mut self, path: &str, screening: &Screening) {
         match screening {
             Screening::Reject(code) => self.code(&format!("{path}.reject"), code),
             Screening::Review if self.policy.review.is_none() => {

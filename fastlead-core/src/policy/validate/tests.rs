@@ -138,6 +138,17 @@ fn faults_say_where_what_and_what_was_expected() {
             "score.rules[0].when: the score is not known while the score is added up",
         ),
         ("/route/when", json!("score > 1"), "route.when: asks for the score, and the policy has no `score`"),
+        ("/confirm", json!({"ask": []}), "confirm.ask: expected 1 to 8 ways to ask"),
+        (
+            "/confirm",
+            json!({"ask": [{"channel": "x", "to": "email", "template": "t"}]}),
+            "templates.t.ru: asks the visitor to confirm and does not show `{{ confirm.url }}`",
+        ),
+        (
+            "/templates/t/ru",
+            json!({"plain": "{{ confirm.url }}"}),
+            "templates.t.ru: shows `confirm.url`, which only messages have that ask to confirm; name it in `confirm.ask`",
+        ),
         (
             "/review",
             json!({"sla_secs": 60, "then": "review"}),

@@ -62,6 +62,11 @@ fn sentence(effect: &Effect, channel: &dyn Fn(ChannelId) -> String) -> (String, 
         }
         Effect::Queue { .. } => both("Лид ждёт в очереди.", "The lead waits in the queue."),
         Effect::Review => both("Заявку проверит человек.", "A person looks at the lead."),
+        Effect::AskToConfirm { until, .. } => (
+            format!("Посетителя просим подтвердить заявку до {until}."),
+            format!("The visitor is asked to confirm before {until}."),
+        ),
+        Effect::Confirm { .. } => both("Посетитель подтвердил заявку.", "The visitor has confirmed."),
         Effect::Score { points, .. } => (format!("Баллы: {points}."), format!("Points: {points}.")),
         Effect::Tag { tag } => (format!("Метка `{tag}`."), format!("Tag `{tag}`.")),
         Effect::Climb { rung } => (format!("Ступень {}.", rung + 1), format!("Step {}.", rung + 1)),
@@ -120,6 +125,7 @@ pub(in crate::operator) fn timer_name(timer: TimerName) -> String {
         TimerName::Group => "group".to_owned(),
         TimerName::Queue => "queue".to_owned(),
         TimerName::Review => "review".to_owned(),
+        TimerName::Confirm => "confirm".to_owned(),
         TimerName::AuctionEnds => "bids".to_owned(),
         _ => "other".to_owned(),
     }

@@ -58,6 +58,12 @@ fn happened(event: &Event, locale: Locale) -> String {
         Event::Answered { target, bid: None } => {
             say(format!("`{target}` цены не предлагает."), format!("`{target}` makes no bid."))
         }
+        Event::TimerFired { timer: TimerName::Confirm } => {
+            say("Истекло время на подтверждение.".to_owned(), "The time to confirm ran out.".to_owned())
+        }
+        Event::Confirmed { .. } => {
+            say("Посетитель подтверждает заявку.".to_owned(), "The visitor confirms.".to_owned())
+        }
         Event::Reviewed { approved: true } => {
             say("Проверка пройдена.".to_owned(), "The lead was approved in review.".to_owned())
         }

@@ -18,6 +18,7 @@ pub(super) const fn why(reason: Reason, locale: Locale) -> &'static str {
         Reason::NoAdvertisingConsent => {
             ("нет согласия на рекламу", "the person has not agreed to advertising")
         }
+        Reason::Unconfirmed => ("посетитель ещё не подтвердил заявку", "the visitor has not confirmed yet"),
         Reason::ChannelMissing => ("такого канала нет", "there is no such channel"),
         Reason::ChannelPaused => ("канал на паузе", "the channel is paused"),
         Reason::SameChannel => {
