@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::channels::Channels;
+use crate::confirm::Links;
 use crate::limits::CaptureLimits;
 use crate::registration::Registrar;
 use crate::seal::Keyring;
@@ -41,6 +42,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Renders `/metrics`.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Makes the links by which visitors confirm leads.
+    pub(crate) links: Arc<Links>,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
     /// Cancelled when the server begins to stop: it is not ready any more, and streams end.

@@ -125,12 +125,13 @@ static EN: Words = Words {
     other_lang_name: "Русский",
 };
 
-fn locale(query: Option<&str>, headers: &HeaderMap, source: &Source) -> Locale {
+/// The language that was asked for, the browser's, or else `default`.
+pub(crate) fn locale(query: &PageQuery, headers: &HeaderMap, default: Locale) -> Locale {
     let accepted = || {
         let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
         header.split(',').find_map(|tag| Locale::from_tag(tag.split(';').next().unwrap_or_default().trim()))
     };
-    query.and_then(Locale::from_tag).or_else(accepted).unwrap_or(source.locale)
+    query.lang.as_deref().and_then(Locale::from_tag).or_else(accepted).unwrap_or(default)
 }
 
 fn source(app: &App, key: &str) -> Result<Arc<Source>, Problem> {
@@ -170,10 +171,15 @@ fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
 }
 
 fn render(page: &Page<'_>, status: StatusCode) -> Response {
+    html(PAGE, page, status)
+}
+
+/// A page for visitors, filled with `values`. Nobody may keep it or frame it.
+pub(crate) fn html(template: &str, values: &impl Serialize, status: StatusCode) -> Response {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    let html = environment.render_str(PAGE, Serde(page));
+    let html = environment.render_str(template, Serde(values));
     match html {
         Ok(html) => {
             let mut response = (status, Html(html)).into_response();
@@ -187,7 +193,7 @@ fn render(page: &Page<'_>, status: StatusCode) -> Response {
             response
         }
         Err(error) => {
-            tracing::error!(line = error.line(), kind = %error.kind(), "the form page does not render");
+            tracing::error!(line = error.line(), kind = %error.kind(), "a page for visitors does not render");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the page could not be made")
                 .into_response()
         }
@@ -207,7 +213,7 @@ pub(crate) async fn show(
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
-    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let locale = locale(&query, &headers, source.locale);
     let now = app.engine.clock().now();
     let mut page = page(&source, locale, now.timestamp_millis());
     let (visit, carried) = visit(parameters);
@@ -245,7 +251,7 @@ pub(crate) async fn submit(
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
-    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let locale = locale(&query, &headers, source.locale);
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
@@ -305,7 +311,7 @@ pub(crate) async fn document(
     let Some(document) = source.consents.iter().find(|document| document.purpose.as_str() == purpose) else {
         return Problem::not_found("this document").into_response();
     };
-    let locale = locale(query.lang.as_deref(), &headers, &source);
+    let locale = locale(&query, &headers, source.locale);
     let mut page = page(&source, locale, 0);
     page.document = Some((&document.label, &document.text));
     render(&page, StatusCode::OK)

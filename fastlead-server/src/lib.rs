@@ -6,6 +6,7 @@ pub mod bootstrap;
 mod capture;
 pub mod channels;
 mod client;
+mod confirm;
 mod form;
 mod health;
 pub mod keys;

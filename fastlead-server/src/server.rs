@@ -18,6 +18,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::app::{App, Backend};
 use crate::auth::Authenticator;
 use crate::channels::Channels;
+use crate::confirm::{self, Links};
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
@@ -168,12 +169,6 @@ impl ServerBuilder {
         let registry = Arc::new(self.registry.build()?);
         let channels =
             Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring), &settings.channels)?);
-        let engine =
-            Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
-                .opener(Arc::clone(&channels) as _)
-                .lease(Duration::from_secs(settings.engine.lease_secs))
-                .build()
-                .await?;
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
         })?;
@@ -182,6 +177,14 @@ impl ServerBuilder {
             "" => format!("http://{address}"),
             url => url.to_owned(),
         };
+        let links = Arc::new(Links::load(&*store, &public_url).await?);
+        let engine =
+            Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
+                .opener(Arc::clone(&channels) as _)
+                .confirm_links(Arc::clone(&links) as _)
+                .lease(Duration::from_secs(settings.engine.lease_secs))
+                .build()
+                .await?;
         let auth = Arc::new(Authenticator::load(Arc::clone(&store), &settings).await?);
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
@@ -200,6 +203,7 @@ impl ServerBuilder {
             limits: Arc::new(CaptureLimits::default()),
             settings,
             metrics: handle,
+            links,
             public_url: public_url.into(),
             stopping: CancellationToken::new(),
             registrar: Arc::default(),
@@ -219,6 +223,7 @@ fn router(limit: usize) -> Router<App> {
         .route("/f/form.css", get(form::style))
         .route("/f/{source_key}", get(form::show).post(form::submit))
         .route("/f/{source_key}/documents/{purpose}", get(form::document))
+        .route("/c/{token}", get(confirm::show).post(confirm::confirm))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))

@@ -15,7 +15,8 @@ use crate::time::{Timestamp, plus_seconds};
 /// What is assumed where the past does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Assumptions {
-    /// After how many seconds a target accepts an offer that it did not have then.
+    /// After how many seconds a target accepts an offer that it did not have then, and a visitor confirms who was
+    /// not asked to then.
     pub answer_secs: u64,
     /// After how many seconds the work on an accepted lead is done.
     pub close_secs: u64,
@@ -35,6 +36,8 @@ struct Past {
     declined: Vec<String>,
     /// Of each target that was asked for a bid: what it bid.
     bids: Vec<(String, Option<Money>)>,
+    /// Whether the visitor was asked to confirm and did not.
+    unconfirmed: bool,
 }
 
 /// What targets answer.
@@ -55,7 +58,8 @@ impl Answers {
     /// Remembers what targets did with a lead, for as long as it is on its way.
     pub(super) fn remember(&mut self, lead: LeadId, state: &LeadState) {
         let sold = |target: &str| state.sales.iter().find(|sale| sale.target == target).map(|sale| sale.at);
-        let mut past = Past { offered: Vec::new(), declined: Vec::new(), bids: Vec::new() };
+        let unconfirmed = state.confirmation.is_some_and(|asked| asked.at.is_none());
+        let mut past = Past { offered: Vec::new(), declined: Vec::new(), bids: Vec::new(), unconfirmed };
         for offer in &state.offers {
             past.offered.push((offer.target.clone(), sold(&offer.target)));
             if offer.declined {
@@ -67,7 +71,7 @@ impl Answers {
                 |name: &String| auction.bids.iter().find(|bid| bid.target == *name).and_then(|bid| bid.bid);
             past.bids = auction.asked.iter().map(|name| (name.clone(), bid(name))).collect();
         }
-        if !past.offered.is_empty() || !past.bids.is_empty() {
+        if !past.offered.is_empty() || !past.bids.is_empty() || past.unconfirmed {
             self.past.insert(lead, past);
         }
     }
@@ -87,6 +91,12 @@ impl Answers {
                 }
                 Effect::Auction { asked, .. } => {
                     events.extend(asked.iter().map(|target| self.bid(step.lead_id, target, step.at)));
+                }
+                Effect::AskToConfirm { .. }
+                    if !self.past.get(&step.lead_id).is_some_and(|past| past.unconfirmed) =>
+                {
+                    let at = plus_seconds(step.at, self.assumed.answer_secs);
+                    events.push((at, Event::Confirmed { ip: None, user_agent: None }));
                 }
                 Effect::Assign { at, .. } if !closes => {
                     closes = true;

@@ -58,6 +58,26 @@ pub(crate) async fn review_lead(
     Ok(Json(state.into()))
 }
 
+/// Say that the visitor has confirmed the lead, in your own words or on a page of your own.
+#[utoipa::path(
+    post, path = "/v1/leads/{id}/confirm", tag = "leads",
+    params(("id" = String, Path, description = "The lead's id")),
+    responses((status = 200, description = "Where the lead stands then", body = ref("#/components/schemas/LeadState"))),
+)]
+pub(crate) async fn confirm_lead(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<LeadId>,
+) -> Result<Json<LeadStateView>, Problem> {
+    let state = decided(app.engine.confirm(operator.workspace_id, id, None, None).await?)?;
+    let problem = |detail: &str| Problem::new(StatusCode::CONFLICT, "not_confirmed", detail.to_owned());
+    match state.confirmation {
+        Some(confirmation) if confirmation.at.is_some() => Ok(Json(state.into())),
+        Some(_) => Err(problem("the time in which the visitor could confirm is over")),
+        None => Err(problem("the visitor was not asked to confirm this lead")),
+    }
+}
+
 /// Say that the work on a lead is done: whoever has it has room for another.
 #[utoipa::path(
     post, path = "/v1/leads/{id}/close", tag = "leads",

@@ -84,6 +84,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(leads::explain_lead))
         .routes(routes!(leads::respond_to_lead))
         .routes(routes!(lead_work::review_lead))
+        .routes(routes!(lead_work::confirm_lead))
         .routes(routes!(lead_work::close_lead))
         .routes(routes!(lead_work::return_lead))
         .routes(routes!(deliveries::list_deliveries))

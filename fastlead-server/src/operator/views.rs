@@ -90,7 +90,7 @@ impl From<LeadRecord> for LeadView {
 pub(crate) struct LeadStateView {
     /// How many decisions have changed it.
     version: u64,
-    /// `review`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
+    /// `review`, `unconfirmed`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     status: String,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +102,9 @@ pub(crate) struct LeadStateView {
     /// Since when it waits in the queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     queued_at: Option<Timestamp>,
+    /// Before when the visitor must confirm, and when they have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmation: Option<ConfirmationView>,
     /// The points that it was given when it came in.
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<i64>,
@@ -111,6 +114,16 @@ pub(crate) struct LeadStateView {
     offers: Vec<OfferView>,
     /// What comes if nobody answers.
     timers: Vec<TimerView>,
+}
+
+/// What the visitor was asked to confirm.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Confirmation")]
+pub(crate) struct ConfirmationView {
+    /// Before this moment it counts.
+    until: Timestamp,
+    /// When the visitor has confirmed.
+    confirmed_at: Option<Timestamp>,
 }
 
 /// A lead offered to a target.
@@ -185,6 +198,7 @@ impl From<LeadState> for LeadStateView {
                 TimerName::Group => ("group", None),
                 TimerName::Queue => ("queue", None),
                 TimerName::Review => ("review", None),
+                TimerName::Confirm => ("confirm", None),
                 TimerName::AuctionEnds => ("auction_ends", None),
                 _ => ("other", None),
             };
@@ -197,6 +211,9 @@ impl From<LeadState> for LeadStateView {
             assigned_to: state.assigned_to,
             sales: state.sales.into_iter().map(sale).collect(),
             queued_at: state.queued_at,
+            confirmation: state
+                .confirmation
+                .map(|asked| ConfirmationView { until: asked.until, confirmed_at: asked.at }),
             score: state.score.map(|score| score.points),
             tags: state.tags,
             offers: state.offers.into_iter().map(offer).collect(),

@@ -3,6 +3,7 @@
 
 mod browser;
 mod capture;
+mod confirm;
 mod desk;
 mod drain;
 mod keys;

@@ -46,6 +46,8 @@ pub(super) struct Step {
     pub(super) give_back: Option<GivenBack>,
     /// A person has looked at the lead: whether it is handed out.
     pub(super) review: Option<bool>,
+    /// The visitor confirms.
+    pub(super) confirm: bool,
     /// The work on the lead is done.
     pub(super) close: bool,
     /// Which lead, from 1 in the order of capture. Default: the last.

@@ -102,6 +102,7 @@ fn timer_name(name: TimerName) -> String {
         TimerName::Group => "group".to_owned(),
         TimerName::Queue => "queue".to_owned(),
         TimerName::Review => "review".to_owned(),
+        TimerName::Confirm => "confirm".to_owned(),
         TimerName::AuctionEnds => "bids".to_owned(),
         other => format!("{other:?}").to_lowercase(),
     }

@@ -290,6 +290,7 @@ fn events(step: &Step) -> Vec<Event> {
             .map(|given| Event::Returned { target: given.target.clone(), reason: given.reason.clone() }),
     );
     events.extend(step.review.map(|approved| Event::Reviewed { approved }));
+    events.extend(step.confirm.then_some(Event::Confirmed { ip: None, user_agent: None }));
     events.extend(step.close.then_some(Event::Closed));
     events
 }

@@ -23,6 +23,8 @@ pub(super) enum Part {
     Band,
     Spam,
     Review,
+    Asking,
+    Confirm,
     Enrich,
     Remind,
     Auction,
@@ -54,6 +56,8 @@ impl Part {
             "spam" => Self::Spam,
             _ if rule.starts_with("review.tell") => Self::Alert,
             "review" => Self::Review,
+            "confirm" if rule.contains(".ask[") => Self::Asking,
+            "confirm" => Self::Confirm,
             "enrich" => Self::Enrich,
             "auction" => Self::Auction,
             "returns" => Self::Returns,
@@ -136,6 +140,15 @@ pub(super) fn claim_en(step: &TraceStep) -> String {
         (Part::Review, Verdict::Passed) => "The lead is let through".to_owned(),
         (Part::Review, Verdict::Refused) => "The lead is refused after review".to_owned(),
         (Part::Review, _) => "There is nothing to review".to_owned(),
+        (Part::Asking, Verdict::Chosen) => {
+            format!("The visitor is asked to confirm over the channel `{subject}`")
+        }
+        (Part::Asking, _) => format!("The visitor is not asked over the channel `{subject}`"),
+        (Part::Confirm, Verdict::Scheduled) => "The lead waits for the visitor to confirm".to_owned(),
+        (Part::Confirm, Verdict::Chosen) => "The lead is kept for review".to_owned(),
+        (Part::Confirm, Verdict::Passed) => "The lead goes on".to_owned(),
+        (Part::Confirm, Verdict::Refused) => "The lead was not confirmed".to_owned(),
+        (Part::Confirm, _) => "There is nothing to confirm".to_owned(),
         (Part::Enrich, Verdict::Passed) => format!("`{subject}` was asked and has answered"),
         (Part::Enrich, _) => format!("Nothing from `{subject}`"),
         (Part::Remind, Verdict::Chosen) => format!("`{subject}` is reminded"),
@@ -221,6 +234,15 @@ pub(super) fn claim_ru(step: &TraceStep) -> String {
         (Part::Review, Verdict::Passed) => "Лид пропущен дальше".to_owned(),
         (Part::Review, Verdict::Refused) => "После проверки лид отклонён".to_owned(),
         (Part::Review, _) => "Проверять нечего".to_owned(),
+        (Part::Asking, Verdict::Chosen) => {
+            format!("Посетителя просим подтвердить заявку по каналу `{subject}`")
+        }
+        (Part::Asking, _) => format!("По каналу `{subject}` подтверждения не просим"),
+        (Part::Confirm, Verdict::Scheduled) => "Лид ждёт подтверждения посетителя".to_owned(),
+        (Part::Confirm, Verdict::Chosen) => "Лид отложен на проверку".to_owned(),
+        (Part::Confirm, Verdict::Passed) => "Лид идёт дальше".to_owned(),
+        (Part::Confirm, Verdict::Refused) => "Заявка не подтверждена".to_owned(),
+        (Part::Confirm, _) => "Подтверждать нечего".to_owned(),
         (Part::Enrich, Verdict::Passed) => format!("`{subject}` спрошен и ответил"),
         (Part::Enrich, _) => format!("От `{subject}` ничего нет"),
         (Part::Remind, Verdict::Chosen) => format!("`{subject}` получает напоминание"),
