@@ -25,11 +25,20 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Creates or replaces a project.
     async fn put_project(&self, project: Project) -> Result<()>;
 
-    /// Creates or replaces a source.
+    /// Creates or replaces a source. Its consent documents are kept for good, whatever becomes of the source.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Conflict`] where another source has the same key.
     async fn put_source(&self, source: Source) -> Result<()>;
+
+    /// Every document of this name and version that a source of the workspace has or had, oldest first: what
+    /// people have agreed to. Where there are several, the hash of a consent's text says which.
+    async fn consent_documents(
+        &self,
+        workspace: WorkspaceId,
+        document_id: &str,
+        version: &str,
+    ) -> Result<Vec<ConsentDocument>>;
 
     /// Creates or replaces a channel instance; its status is left alone when it exists.
     ///

@@ -253,6 +253,6 @@ pub(crate) async fn respond_to_lead(
     }
 }
 
-async fn stored(app: &App, operator: &Operator, id: LeadId) -> Result<LeadRecord, Problem> {
+pub(super) async fn stored(app: &App, operator: &Operator, id: LeadId) -> Result<LeadRecord, Problem> {
     app.store.lead(operator.workspace_id, id).await?.ok_or_else(|| Problem::not_found("this lead"))
 }

@@ -2,6 +2,7 @@
 
 mod channel_work;
 mod channels;
+mod consents;
 mod deliveries;
 mod explain;
 mod input;
@@ -82,6 +83,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(leads::list_leads))
         .routes(routes!(leads::get_lead))
         .routes(routes!(leads::explain_lead))
+        .routes(routes!(consents::consent_evidence))
         .routes(routes!(leads::respond_to_lead))
         .routes(routes!(lead_work::review_lead))
         .routes(routes!(lead_work::confirm_lead))
@@ -132,6 +134,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         List<views::LeadSummaryView>,
         views::LeadView,
         leads::ExplanationView,
+        consents::EvidenceView,
         leads::RespondInput,
         lead_work::ReviewInput,
         lead_work::ReturnInput,

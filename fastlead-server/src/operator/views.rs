@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use fastlead_core::RetryHint;
-use fastlead_core::decide::{LeadState, LeadStatus, TimerName};
+use fastlead_core::decide::{Confirmation, LeadState, LeadStatus, TimerName};
 use fastlead_core::delivery::{Attempt, AttemptOperation, Body, Delivery, DeliveryState, Purpose};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, ProjectId, SourceId};
 use fastlead_core::lead::{Attribution, Capture, Consent, ConsentPurpose};
@@ -126,6 +126,12 @@ pub(crate) struct ConfirmationView {
     confirmed_at: Option<Timestamp>,
 }
 
+impl From<Confirmation> for ConfirmationView {
+    fn from(asked: Confirmation) -> Self {
+        Self { until: asked.until, confirmed_at: asked.at }
+    }
+}
+
 /// A lead offered to a target.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Offer")]
@@ -211,9 +217,7 @@ impl From<LeadState> for LeadStateView {
             assigned_to: state.assigned_to,
             sales: state.sales.into_iter().map(sale).collect(),
             queued_at: state.queued_at,
-            confirmation: state
-                .confirmation
-                .map(|asked| ConfirmationView { until: asked.until, confirmed_at: asked.at }),
+            confirmation: state.confirmation.map(ConfirmationView::from),
             score: state.score.map(|score| score.points),
             tags: state.tags,
             offers: state.offers.into_iter().map(offer).collect(),

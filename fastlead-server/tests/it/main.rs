@@ -4,6 +4,7 @@
 mod browser;
 mod capture;
 mod confirm;
+mod consents;
 mod desk;
 mod drain;
 mod keys;

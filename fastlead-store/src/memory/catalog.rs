@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Source,
@@ -55,8 +56,27 @@ impl Catalog for MemoryStore {
             return Err(Error::new(ErrorKind::Conflict, "key: another source has this key")
                 .with_operation("put source"));
         }
+        for document in &source.consents {
+            let kept = data.documents.entry(source.workspace_id).or_default();
+            if !kept.contains(document) {
+                kept.push(document.clone());
+            }
+        }
         data.sources.insert(source.id, source);
         Ok(())
+    }
+
+    async fn consent_documents(
+        &self,
+        workspace: WorkspaceId,
+        document_id: &str,
+        version: &str,
+    ) -> Result<Vec<ConsentDocument>> {
+        let data = self.lock();
+        let kept = data.documents.get(&workspace).into_iter().flatten();
+        let named =
+            kept.filter(|document| document.document_id == document_id && document.version == version);
+        Ok(named.cloned().collect())
     }
 
     async fn put_channel(&self, mut channel: ChannelRecord) -> Result<()> {

@@ -17,6 +17,7 @@ use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, EventId, LeadId, PolicyId, ProjectId, SourceId, TimerId, UserId,
     WorkspaceId,
 };
+use fastlead_core::lead::ConsentDocument;
 use fastlead_core::port::{
     AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyDraft,
     PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
@@ -37,6 +38,7 @@ struct Data {
     event_ids: std::collections::HashSet<EventId>,
     deliveries: BTreeMap<DeliveryId, Row>,
     timers: BTreeMap<TimerId, Timer>,
+    documents: HashMap<WorkspaceId, Vec<ConsentDocument>>,
     unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
     counters: HashMap<CounterId, Counter>,
     idempotency: HashMap<(SourceId, [u8; 16]), Used>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
@@ -15,6 +16,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::SqliteStore;
+use super::documents;
 use super::fault::failed;
 use super::rows::{blob, count, json, moment, text, to_json, uuid};
 
@@ -137,14 +139,23 @@ impl Catalog for SqliteStore {
                     .bind(blob(source.id.as_uuid()))
                     .bind(blob(source.workspace_id.as_uuid()))
                     .bind(source.key)
-                    .bind(doc)
-                    .execute(connection)
+                    .bind(doc.as_str())
+                    .execute(&mut *connection)
                     .await
-                    .map(drop)
-                    .map_err(|error| conflict("put source", "key: another source has this key", &error))
+                    .map_err(|error| conflict("put source", "key: another source has this key", &error))?;
+                    documents::keep(connection, source.workspace_id, &doc).await
                 })
             })
             .await
+    }
+
+    async fn consent_documents(
+        &self,
+        workspace: WorkspaceId,
+        document_id: &str,
+        version: &str,
+    ) -> Result<Vec<ConsentDocument>> {
+        self.read_documents(workspace, document_id, version).await
     }
 
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {

@@ -6,6 +6,7 @@ mod addresses;
 mod captures;
 mod catalog;
 mod counters;
+mod documents;
 mod drafts;
 mod fault;
 mod forget;
@@ -37,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("addresses.sql"),
     include_str!("counters.sql"),
     include_str!("drafts.sql"),
+    include_str!("documents.sql"),
 ];
 
 /// Where the database is and how it is opened.

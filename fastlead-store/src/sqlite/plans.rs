@@ -9,6 +9,7 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use super::addresses::SUPPRESSIONS;
 use super::captures::CAPTURES;
 use super::counters::{COUNTERS, HOLDER, WAITING};
+use super::documents::NAMED;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
@@ -68,6 +69,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
             PURGE_DELIVERIES,
             PURGE_ATTEMPTS,
             PURGE_INBOUND,
+            NAMED,
         ]
         .map(str::to_owned),
     );

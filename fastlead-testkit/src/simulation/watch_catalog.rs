@@ -1,6 +1,7 @@
 //! The other two ports of a watched store.
 
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, SuppressionId, WorkspaceId};
+use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
@@ -29,6 +30,15 @@ impl Catalog for Watch {
     async fn put_source(&self, source: Source) -> Result<()> {
         self.world.model().knows_source(&source);
         self.at_once(self.store.put_source(source))
+    }
+
+    async fn consent_documents(
+        &self,
+        workspace: WorkspaceId,
+        document_id: &str,
+        version: &str,
+    ) -> Result<Vec<ConsentDocument>> {
+        self.at_once(self.store.consent_documents(workspace, document_id, version))
     }
 
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {

@@ -56,6 +56,7 @@ flaws! {
     SkipsBetweenPages
     RecoversTheAmbiguous
     KeepsDrafts
+    ForgetsDocuments
     ResumesWhenPut
     ReplacesSettings
     KeepsRevokedKeys

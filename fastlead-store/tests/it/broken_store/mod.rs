@@ -95,6 +95,7 @@ caught! {
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first;
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
+    the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;
     a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;

@@ -6,6 +6,7 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SuppressionId, UserId, WorkspaceId,
 };
+use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
@@ -33,6 +34,20 @@ impl Catalog for BrokenStore {
 
     async fn put_source(&self, source: Source) -> Result<()> {
         self.inner.put_source(source).await
+    }
+
+    async fn consent_documents(
+        &self,
+        workspace: WorkspaceId,
+        document_id: &str,
+        version: &str,
+    ) -> Result<Vec<ConsentDocument>> {
+        let mut found = self.inner.consent_documents(workspace, document_id, version).await?;
+        if self.has(Flaw::ForgetsDocuments) {
+            let sources = self.inner.load().await?.sources;
+            found.retain(|document| sources.iter().any(|source| source.consents.contains(document)));
+        }
+        Ok(found)
     }
 
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {

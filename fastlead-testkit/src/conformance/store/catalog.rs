@@ -7,7 +7,9 @@ use fastlead_core::id::{ChannelId, PolicyId, SourceId};
 use fastlead_core::lead::{ConsentDocument, ConsentPurpose};
 use fastlead_core::message::Locale;
 use fastlead_core::policy::PolicyRef;
-use fastlead_core::port::{CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, SealedConfig};
+use fastlead_core::port::{
+    CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, SealedConfig, Source,
+};
 
 use super::StoreHarness;
 use super::sample::{Tenant, at, begin, policy, start};
@@ -76,6 +78,40 @@ pub async fn the_catalog_reads_back<H: StoreHarness>() -> Outcome {
         channel(&loaded, tenant.channel)
     );
     ensure!(loaded.policies.is_empty(), "a project without a policy has one: {:?}", loaded.policies);
+    Ok(Verdict::Held)
+}
+
+/// What people have agreed to is kept when the source asks with another text, or not any more.
+pub async fn consent_documents_are_kept<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let other = Tenant::new(&*store, Arc::clone(&tenant.ids)).await?;
+    let document = |version: &str, text: &str| ConsentDocument {
+        purpose: ConsentPurpose::PersonalData,
+        document_id: "pd".to_owned(),
+        version: version.to_owned(),
+        label: "Согласие".to_owned(),
+        text: text.to_owned(),
+        required: true,
+    };
+    let (first, second, third) =
+        (document("1", "Текст"), document("1", "Другой текст"), document("2", "Новый"));
+    for consents in
+        [vec![first.clone()], vec![first.clone()], vec![second.clone(), third.clone()], Vec::new()]
+    {
+        let source = Source { consents, ..tenant.source_record(tenant.source) };
+        store.put_source(source).await?;
+    }
+    let workspace = tenant.scope.workspace_id;
+    let kept = store.consent_documents(workspace, "pd", "1").await?;
+    ensure!(kept == [first, second], "documents of version 1: {kept:?}");
+    let kept = store.consent_documents(workspace, "pd", "2").await?;
+    ensure!(kept == [third], "documents of version 2: {kept:?}");
+    for (workspace, name, version) in
+        [(other.scope.workspace_id, "pd", "1"), (workspace, "ads", "1"), (workspace, "pd", "3")]
+    {
+        let kept = store.consent_documents(workspace, name, version).await?;
+        ensure!(kept.is_empty(), "{workspace} has `{name}` {version}: {kept:?}");
+    }
     Ok(Verdict::Held)
 }
 

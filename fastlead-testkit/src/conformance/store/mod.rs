@@ -65,8 +65,8 @@ pub mod checks {
         suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
-        concurrent_policies_get_versions_of_their_own, names_and_keys_are_unique, policies_have_versions,
-        putting_a_channel_keeps_its_status, the_catalog_reads_back,
+        concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
+        policies_have_versions, putting_a_channel_keeps_its_status, the_catalog_reads_back,
     };
     pub use super::counters::{
         a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
@@ -193,6 +193,7 @@ macro_rules! __for_each_store_check {
             another_workspace_changes_nothing
             the_catalog_reads_back
             names_and_keys_are_unique
+            consent_documents_are_kept
             putting_a_channel_keeps_its_status
             policies_have_versions
             concurrent_policies_get_versions_of_their_own
