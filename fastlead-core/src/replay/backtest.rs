@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, Assumptions};
 use super::tally::{Ruler, Tally};
@@ -88,6 +89,17 @@ impl PolicyAtWork {
     }
 }
 
+/// What came of a backtest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// With the policy of before.
+    pub before: Tally,
+    /// With the new policy.
+    pub after: Tally,
+    /// Where there was no more room: the moment of the first capture that was left out.
+    pub cut_at: Option<Timestamp>,
+}
+
 /// What is replayed.
 #[derive(Debug, Clone)]
 pub struct Backtest {
@@ -120,35 +132,64 @@ impl Backtest {
         after: Arc<Policy>,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<(Tally, Tally)> {
+        let room = |read| {
+            progress(read);
+            u64::MAX
+        };
+        let replayed = self.run_within(journal, sources, before, after, room).await?;
+        Ok((replayed.before, replayed.after))
+    }
+
+    /// As [`Self::run`], for as long as there is room: `room` hears how many captures were replayed so far and
+    /// answers how many more may be. Both policies get the same captures, the oldest. Where the future is
+    /// dropped, the replays end.
+    ///
+    /// # Errors
+    /// Those of the journal.
+    pub async fn run_within(
+        &self,
+        journal: &dyn Journal,
+        sources: &[Source],
+        before: Arc<Policy>,
+        after: Arc<Policy>,
+        mut room: impl FnMut(u64) -> u64 + Send,
+    ) -> Result<Replayed> {
         let origins = Arc::new(self.origins(sources));
         let measure = Arc::clone(&after);
+        let given_up = CancellationToken::new();
+        let _given_up_on_drop = given_up.clone().drop_guard();
         let start = |policy: Arc<Policy>| {
             let (sender, pages) = mpsc::channel::<Arc<Vec<StoredCapture>>>(AHEAD);
             let work = PolicyAtWork::new(policy, &measure, self.assumed);
-            let (this, origins) = (self.clone(), Arc::clone(&origins));
-            (sender, tokio::task::spawn_blocking(move || this.replay(work, pages, &origins)))
+            let (this, origins, given_up) = (self.clone(), Arc::clone(&origins), given_up.clone());
+            (sender, tokio::task::spawn_blocking(move || this.replay(work, pages, &origins, &given_up)))
         };
         let (to_before, before) = start(before);
         let (to_after, after) = start(after);
         let filter = CaptureFilter { project_id: self.project_id, since: self.since, until: self.until };
         let mut page = PageRequest { after: None, limit: PAGE };
-        let mut read = 0;
+        let (mut read, mut left) = (0, room(0));
+        let mut cut_at = None;
         loop {
-            let found = journal.captures(self.workspace_id, filter, page.clone()).await?;
+            let mut found = journal.captures(self.workspace_id, filter, page.clone()).await?;
+            let fits = usize::try_from(left).unwrap_or(usize::MAX);
+            cut_at = found.items.get(fits).map(|capture| capture.at).or(cut_at);
+            found.items.truncate(fits);
             read += u64::try_from(found.items.len()).unwrap_or(0);
             let captures = Arc::new(found.items);
             // A replay that has ended early is found out below.
             let _ended = to_before.send(Arc::clone(&captures)).await;
             let _ended = to_after.send(captures).await;
-            progress(read);
+            left = room(read);
             page.after = found.next;
-            if page.after.is_none() {
+            if page.after.is_none() || cut_at.is_some() {
                 break;
             }
         }
         drop((to_before, to_after));
         let ended = |_| Error::new(ErrorKind::Internal, "a replay has ended in a fault");
-        Ok((before.await.map_err(ended)?, after.await.map_err(ended)?))
+        let (before, after) = (before.await.map_err(ended)?, after.await.map_err(ended)?);
+        Ok(Replayed { before, after, cut_at })
     }
 
     fn replay(
@@ -156,16 +197,23 @@ impl Backtest {
         mut work: PolicyAtWork,
         mut pages: mpsc::Receiver<Arc<Vec<StoredCapture>>>,
         origins: &HashMap<SourceId, Arc<Origin>>,
+        given_up: &CancellationToken,
     ) -> Tally {
         let mut unknown: HashMap<SourceId, Arc<Origin>> = HashMap::new();
         while let Some(page) = pages.blocking_recv() {
             for stored in page.iter() {
+                if given_up.is_cancelled() {
+                    return Tally::default();
+                }
                 let origin = origins.get(&stored.source_id).cloned().unwrap_or_else(|| {
                     let gone = || Arc::new(self.origin(stored.source_id, "", ""));
                     Arc::clone(unknown.entry(stored.source_id).or_insert_with(gone))
                 });
                 work.take(stored, &origin);
             }
+        }
+        if given_up.is_cancelled() {
+            return Tally::default();
         }
         work.finish(self.until)
     }

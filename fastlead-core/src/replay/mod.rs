@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use agenda::{Observer, Step};
 pub use answers::Assumptions;
-pub use backtest::{Backtest, PolicyAtWork};
+pub use backtest::{Backtest, PolicyAtWork, Replayed};
 pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 

@@ -70,6 +70,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         ))
         .routes(routes!(policies::drafts::publish_draft))
         .routes(routes!(policies::dry_run::dry_run_policy))
+        .routes(routes!(policies::backtest::backtest_policy))
         .routes(routes!(sources::list_sources, sources::create_source))
         .routes(routes!(sources::update_source))
         .routes(routes!(channels::list_channel_kinds))
@@ -119,6 +120,8 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         policies::versions::RollbackInput,
         policies::dry_run::DryRunInput,
         policies::dry_run::DryRunView,
+        policies::backtest::BacktestInput,
+        policies::backtest::BacktestView,
         sources::NewSourceInput,
         sources::SourceSettings,
         List<sources::SourceView>,

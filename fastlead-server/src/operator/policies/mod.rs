@@ -1,5 +1,6 @@
 //! Policies: what happens to a project's leads.
 
+pub(super) mod backtest;
 pub(super) mod drafts;
 pub(super) mod dry_run;
 pub(super) mod versions;

@@ -91,7 +91,11 @@ pub(crate) async fn compare_policies(
     Ok(Json(ComparisonView { from, to, changes: old.changes_to(&new)? }))
 }
 
-async fn named(
+/// A policy by its name: a version, `current` or `draft`, and that name as a version where it is one.
+///
+/// # Errors
+/// A 400 problem where it is no such name; a 404 problem where there is none; those of the store.
+pub(super) async fn named(
     app: &App,
     operator: &Operator,
     project: ProjectId,

@@ -1,5 +1,6 @@
-//! `fastlead backtest` on captures that a server has stored.
+//! A backtest on captures that a server has stored, from the command line and over the API.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Clinic, clinic, document};
@@ -66,4 +67,62 @@ async fn a_new_policy_is_tried_on_what_was_captured() {
     assert!(code == 1 && text.contains("--against"), "{text}");
     let (code, text) = test(&["--policy", "new.yaml", "--max-change", "revnue=1"]).await;
     assert!(code == 2 && text.contains("unknown numbers `revnue`"), "{text}");
+}
+
+#[tokio::test]
+async fn a_draft_is_tried_on_what_was_captured_over_the_api() {
+    let server = Clinic::start().await;
+    let desk = &server.desk;
+    let policy = clinic().replace(r#"from: "09:00", to: "21:00""#, r#"from: "00:00", to: "24:00""#);
+    desk.put(&server.path("policy"), document(&policy)).await;
+    for number in 1..=9 {
+        let lead = server.capture(number).await;
+        let told = desk.get(&format!("/v1/leads/{lead}")).await["state"]["offers"][0]["target"].clone();
+        let body = json!({"target": told, "response": "accept"});
+        desk.post(&format!("/v1/leads/{lead}/respond"), body).await;
+    }
+    let path = server.path("policy/backtest");
+    let (status, problem) = desk.send(Method::POST, &path, Some(json!({}))).await;
+    assert_eq!(status, 404, "there is no draft: {problem}");
+
+    let new = document(&policy.replace("targets: [anna, oleg, marina]", "targets: [anna]"));
+    desk.put(&server.path("policy/draft"), new.clone()).await;
+    // The last capture may be of this very millisecond.
+    let until = "9999-01-01T00:00:00Z";
+    let found = desk.post(&path, json!({"until": until})).await;
+    assert_eq!((&found["captures"], &found["complete"]), (&json!(9), &json!(true)), "{found}");
+    assert_eq!((&found["against"], &found["cut_at"]), (&json!("1"), &Value::Null));
+    let row = |found: &Value, name: &str| {
+        let rows = found["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["name"] == name).cloned().unwrap();
+        (row["before"].clone(), row["after"].clone(), row["change_permille"].clone())
+    };
+    assert_eq!(row(&found, "targets.anna.accepted"), (json!(3), json!(9), json!(2000)));
+    assert_eq!(row(&found, "targets.oleg.accepted"), (json!(3), json!(0), json!(-1000)));
+
+    let cut = json!({"policy": new, "against": "1", "until": until, "max_captures": 4});
+    let cut = desk.post(&path, cut).await;
+    assert_eq!((&cut["captures"], &cut["complete"]), (&json!(4), &json!(false)), "{cut}");
+    assert!(cut["cut_at"].is_string(), "{cut}");
+    assert_eq!(row(&cut, "accepted").1, json!(4));
+    let whole = desk.post(&path, json!({"until": until, "max_captures": 9})).await;
+    assert_eq!(
+        (&whole["captures"], &whole["complete"]),
+        (&json!(9), &json!(true)),
+        "as many as there is room for"
+    );
+
+    let mut wrong = document(&policy);
+    wrong["route"][0]["targets"][0] = json!("ana");
+    for (body, status, code) in [
+        (json!({"policy": wrong}), 422, "invalid_policy"),
+        (json!({"against": "7"}), 404, "not_found"),
+        (json!({"against": "newest"}), 400, "invalid_parameter"),
+        (json!({"since": until, "until": "2026-01-01T00:00:00Z"}), 422, "invalid_fields"),
+        (json!({"max_captures": 0}), 422, "invalid_fields"),
+        (json!({"close_secs": 40_000_000}), 422, "invalid_fields"),
+    ] {
+        let answer = desk.send(Method::POST, &path, Some(body.clone())).await;
+        assert_eq!((answer.0, &answer.1["code"]), (status, &json!(code)), "{body}: {}", answer.1);
+    }
 }
