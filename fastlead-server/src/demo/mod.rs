@@ -1,5 +1,7 @@
-//! The demo: the real server with simulated providers beside it, and one page that shows the whole story.
+//! The demo: the real server with simulated providers beside it, a page that shows the whole story of a lead,
+//! and one that walks through an agency's day.
 
+mod day;
 mod page;
 mod setup;
 
@@ -8,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fastlead_core::secret::Secret;
+use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
 use fastlead_testkit::sim::smsc::SmscSim;
 use fastlead_testkit::sim::smtp::SmtpSim;
@@ -55,6 +58,9 @@ impl Providers {
         let telegram = TelegramSim::start().await.map_err(fault)?;
         telegram.add_chat(MANAGER_CHAT, "Анна, менеджер");
         telegram.add_chat(SENIOR_CHAT, "Олег, старший менеджер");
+        for (chat, title) in day::CHATS {
+            telegram.add_chat(chat, title);
+        }
         let smsc = SmscSim::start().await.map_err(fault)?;
         let smtp = SmtpSim::start().await.map_err(fault)?;
         let crm = WebhookSim::start().await.map_err(fault)?;
@@ -76,10 +82,11 @@ pub async fn build(mut settings: Settings, port: u16, store: PathBuf) -> Result<
     settings.channels.webhook.allow_http = true;
     settings.channels.webhook.allowed_private_hosts.push("127.0.0.1".to_owned());
     let providers = Arc::new(Providers::start().await?);
-    let state = DemoState::new(Arc::clone(&providers));
+    let state = DemoState::new(Arc::clone(&providers), SystemClock.now());
     let server = Server::builder(settings).routes(page::routes(state)).build().await?;
     bootstrap::first_run(server.app(), SOURCE_KEY).await?;
     setup::channels_and_policy(server.app(), &providers).await?;
+    day::set_up(server.app()).await?;
     Ok((server, providers))
 }
 
@@ -103,6 +110,7 @@ pub async fn run(settings: Settings, port: u16, store: Option<PathBuf>) -> Resul
     let (server, providers) = build(settings, port, store).await?;
     let url = server.app().public_url.to_string();
     say(&format!("Demo:     {url}/demo"));
+    say(&format!("A day:    {url}/demo/day"));
     say(&format!("Form:     {url}/f/{SOURCE_KEY}"));
     say(&format!("API page: {url}/api   (login {}, password {PASSWORD})", bootstrap::ADMIN));
     let (telegram, smsc) = (providers.telegram.base_url(), providers.smsc.base_url());

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::{ChannelId, WorkspaceId};
+use fastlead_core::id::{ChannelId, ProjectId, WorkspaceId};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{LeadFilter, PageRequest};
+use fastlead_core::time::Timestamp;
 use fastlead_testkit::sim::Arrival;
 use futures_util::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
@@ -31,12 +33,28 @@ use crate::problem::Problem;
 #[derive(Debug, Clone)]
 pub struct DemoState {
     providers: Arc<Providers>,
+    started: Timestamp,
 }
 
 impl DemoState {
-    /// Watches these simulators.
-    pub const fn new(providers: Arc<Providers>) -> Self {
-        Self { providers }
+    /// Watches these simulators. What was captured before `started` is history.
+    pub const fn new(providers: Arc<Providers>, started: Timestamp) -> Self {
+        Self { providers, started }
+    }
+
+    /// When the demo was started.
+    pub(super) const fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// What stands in chats of the simulated Telegram.
+    pub(super) fn chats(&self, chats: &[(i64, &str)]) -> Vec<Value> {
+        let telegram = self.providers.telegram.inbox().all();
+        let chat = |(id, title): &(i64, &str)| {
+            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
+            json!({"id": id, "title": title, "messages": messages})
+        };
+        chats.iter().map(chat).collect()
     }
 }
 
@@ -47,6 +65,7 @@ pub(super) fn routes(state: DemoState) -> Router<App> {
     let watch = state.clone();
     let press = state.clone();
     Router::new()
+        .merge(super::day::routes(state))
         .route("/demo", get(|| async { asset("text/html; charset=utf-8", include_str!("../web/demo.html")) }))
         .route(
             "/demo/demo.css",
@@ -56,12 +75,20 @@ pub(super) fn routes(state: DemoState) -> Router<App> {
             "/demo/demo.js",
             get(|| async { asset("text/javascript; charset=utf-8", include_str!("../web/demo.js")) }),
         )
-        .route("/demo/state", get(move |State(app): State<App>| show(app, state)))
-        .route("/demo/stream", get(move |State(app): State<App>| live(app, watch)))
+        .route(
+            "/demo/page.js",
+            get(|| async { asset("text/javascript; charset=utf-8", include_str!("../web/page.js")) }),
+        )
+        .route(
+            "/demo/stream",
+            get(move |State(app): State<App>| {
+                live(app, watch, |app, state| Box::pin(async move { collect(&app, &state).await }))
+            }),
+        )
         .route("/demo/press/{chat}/{message}", post(move |path, body| press_button(press, path, body)))
 }
 
-fn asset(content_type: &'static str, text: &'static str) -> Response {
+pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response {
     let policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; frame-src 'self'; base-uri 'none'";
     let headers = [(header::CONTENT_TYPE, content_type), (header::CONTENT_SECURITY_POLICY, policy)];
     let mut response = (headers, text).into_response();
@@ -80,17 +107,12 @@ struct Shown {
     leads: Vec<ExplanationView>,
 }
 
-async fn show(app: App, state: DemoState) -> Response {
-    match collect(&app, &state).await {
-        Ok(shown) => Json(shown).into_response(),
-        Err(error) => Problem::from(error).into_response(),
-    }
-}
-
-async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
+async fn collect(app: &App, state: &DemoState) -> Result<Value> {
     let workspace = WorkspaceId::from_uuid(stable_uuid("workspace", "first"));
     let page = PageRequest { after: None, limit: SHOWN };
-    let found = app.store.leads(workspace, LeadFilter::default(), page).await?;
+    let project = ProjectId::from_uuid(stable_uuid("project", "first"));
+    let filter = LeadFilter { project_id: Some(project), ..LeadFilter::default() };
+    let found = app.store.leads(workspace, filter, page).await?;
     let directory = app.engine.directory();
     let mut leads = Vec::with_capacity(found.items.len());
     for lead in found.items {
@@ -98,28 +120,26 @@ async fn collect(app: &App, state: &DemoState) -> Result<Shown> {
             leads.push(explanation(app, workspace, record, Locale::Ru).await?);
         }
     }
-    let telegram = state.providers.telegram.inbox().all();
-    let chats = [(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]
-        .into_iter()
-        .map(|(id, title)| {
-            let messages: Vec<_> = telegram.iter().filter(|arrival| arrival.to == id.to_string()).collect();
-            json!({"id": id, "title": title, "messages": messages})
-        })
-        .collect();
-    Ok(Shown {
+    let chats = state.chats(&[(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]);
+    let shown = Shown {
         chats,
         sms: state.providers.smsc.inbox().all(),
         mail: state.providers.smtp.inbox().all(),
         crm: state.providers.crm.inbox().all(),
         channels: directory.channels().map(|channel| (channel.id, channel.name.clone())).collect(),
         leads,
-    })
+    };
+    Ok(json!(shown))
 }
 
+/// What a page shows.
+type Collecting = Pin<Box<dyn Future<Output = Result<Value>> + Send>>;
+
 /// Sends the whole state whenever something has changed; it is small, and nothing can get out of step.
-async fn live(
+pub(super) async fn live(
     app: App,
     state: DemoState,
+    collect: fn(App, DemoState) -> Collecting,
 ) -> Sse<impl Stream<Item = std::result::Result<SseEvent, Infallible>>> {
     let changes = app.engine.changes();
     let inboxes = [
@@ -129,7 +149,7 @@ async fn live(
         state.providers.crm.inbox().subscribe(),
     ];
     let start = (app, state, changes, inboxes, true);
-    let stream = stream::unfold(start, |(app, state, mut changes, mut inboxes, first)| async move {
+    let stream = stream::unfold(start, move |(app, state, mut changes, mut inboxes, first)| async move {
         if !first {
             let [telegram, sms, mail, crm] = &mut inboxes;
             tokio::select! {
@@ -144,8 +164,10 @@ async fn live(
                 changed = mail.changed() => changed.ok()?,
                 changed = crm.changed() => changed.ok()?,
             }
+            // What has changed meanwhile is seen at once.
+            while changes.try_recv().is_ok() {}
         }
-        let event = match collect(&app, &state).await {
+        let event = match collect(app.clone(), state.clone()).await {
             Ok(shown) => SseEvent::default().event("state").json_data(shown).unwrap_or_default(),
             Err(error) => SseEvent::default().event("problem").data(error.code()),
         };

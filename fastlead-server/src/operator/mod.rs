@@ -27,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use leads::{ExplanationView, explanation};
+pub(crate) use views::LeadView;
 
 use crate::app::App;
 use crate::problem::Problem;

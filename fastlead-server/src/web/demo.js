@@ -3,9 +3,8 @@
 const WORDS = {
   ru: {
     lead: 'Оставьте номер в форме и смотрите, что происходит.', form: 'Форма на сайте', chats: 'Telegram менеджеров',
-    phone: 'Телефон посетителя', mail: 'Почта', crm: 'Вебхук в CRM', body: 'что подписано', leads: 'Заявки и почему так решено', empty: 'Пока пусто',
-    offline: 'Нет связи с сервером, пробую снова…', deliveries: 'Доставки',
-    other: 'English', status: { open: 'ждёт', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа' },
+    phone: 'Телефон посетителя', mail: 'Почта', crm: 'Вебхук в CRM', body: 'что подписано', leads: 'Заявки и почему так решено',
+    deliveries: 'Доставки',
     kinds: { captured: 'Контакт оставлен', delivery_ended: 'Доставка не удалась', timer_fired: 'Время вышло', responded: 'Ответ менеджера' },
     verdicts: { passed: 'пройдено', refused: 'отказ', chosen: 'выбрано', skipped: 'пропущено', scheduled: 'запланировано' },
     reasons: {
@@ -21,50 +20,13 @@ const WORDS = {
   },
   en: {
     lead: 'Leave a number in the form and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',
-    phone: 'Visitor’s phone', mail: 'Mailbox', crm: 'Webhook to the CRM', body: 'what is signed', leads: 'Leads, and why it was decided so', empty: 'Nothing yet',
-    offline: 'No connection to the server, trying again…', deliveries: 'Deliveries',
-    other: 'Русский', status: {}, kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
+    phone: 'Visitor’s phone', mail: 'Mailbox', crm: 'Webhook to the CRM', body: 'what is signed', leads: 'Leads, and why it was decided so',
+    deliveries: 'Deliveries', kinds: { captured: 'Contact left', delivery_ended: 'Delivery failed', timer_fired: 'Time is up', responded: 'Manager’s answer' },
     verdicts: {}, reasons: {}, states: {}, purposes: {},
   },
 };
 
-let lang = 'ru';
 let state = null;
-const word = (group, key) => WORDS[lang][group][key] || String(key || '').replaceAll('_', ' ');
-
-function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined && text !== null) made.textContent = text;
-  if (className) made.className = className;
-  return made;
-}
-
-function fill(id, children) {
-  const box = document.getElementById(id);
-  box.replaceChildren(...(children.length ? children : [element('p', WORDS[lang].empty, 'empty')]));
-}
-
-function message(arrival, chat) {
-  const box = element('div', null, 'message');
-  if (arrival.subject) box.append(element('div', arrival.to + ' · ' + arrival.subject, 'meta'));
-  else if (!chat) box.append(element('div', arrival.to, 'meta'));
-  box.append(element('div', arrival.text));
-  if (chat && arrival.buttons.length) {
-    const row = element('div', null, 'buttons');
-    for (const button of arrival.buttons.filter((b) => !b.opens_url)) {
-      const made = element('button', button.label, button.data.startsWith('a.') ? 'accept' : '');
-      made.type = 'button';
-      made.addEventListener('click', () => {
-        fetch(`/demo/press/${chat}/${arrival.provider_message_id}`, {
-          method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ data: button.data }),
-        });
-      });
-      row.append(made);
-    }
-    box.append(row);
-  }
-  return box;
-}
 
 function webhook(arrival) {
   const event = JSON.parse(arrival.text);
@@ -119,15 +81,13 @@ function lead(item) {
 }
 
 function draw() {
-  for (const node of document.querySelectorAll('[data-t]')) node.textContent = WORDS[lang][node.dataset.t];
-  document.getElementById('lang').textContent = WORDS[lang].other;
-  document.documentElement.lang = lang;
+  translate();
   if (!state) return;
   const chats = [];
   for (const chat of state.chats) {
     chats.push(element('h3', chat.title));
     const messages = [...chat.messages].reverse().map((arrival) => message(arrival, chat.id));
-    chats.push(...(messages.length ? messages : [element('p', WORDS[lang].empty, 'empty')]));
+    chats.push(...(messages.length ? messages : [element('p', said('empty'), 'empty')]));
   }
   fill('chats', chats);
   fill('sms', [...state.sms].reverse().map((arrival) => message(arrival)));
@@ -136,17 +96,13 @@ function draw() {
   fill('leads', state.leads.map(lead));
 }
 
-document.getElementById('lang').addEventListener('click', () => {
-  lang = lang === 'ru' ? 'en' : 'ru';
+onLanguage(() => {
   document.getElementById('form').src = `/f/demo?lang=${lang}`;
   draw();
 });
-
-const stream = new EventSource('/demo/stream');
-stream.addEventListener('state', (event) => {
-  state = JSON.parse(event.data);
-  document.getElementById('offline').hidden = true;
+listen('/demo/stream', (shown) => {
+  state = shown;
   draw();
 });
-stream.addEventListener('error', () => { document.getElementById('offline').hidden = false; });
+if (lang !== 'ru') document.getElementById('form').src = `/f/demo?lang=${lang}`;
 draw();

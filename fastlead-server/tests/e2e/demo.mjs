@@ -1,80 +1,13 @@
-// The demo's page in a real browser: `node demo.mjs BASE_URL OUT_DIR`.
-// Pictures are written into OUT_DIR; the first thing that is not as it should be ends the program with status 1.
+// The demo's first page in a real browser: the story of one lead.
 import assert from 'node:assert/strict';
-import { accessSync, constants, mkdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { delimiter, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { PATIENCE_MILLIS, guard, run, sideways } from './browser.mjs';
 
-const SETUP = 'run `cargo xtask setup`';
-const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-const SWITCHES = [
-  '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-  '--disable-background-networking', '--disable-component-update', '--disable-sync',
-];
 const NAME = 'Вера Пример';
 const PHONE = '8 900 000-00-00';
 const WRONG_PHONE = '12-34';
 // The form takes anything faster than 1.5 s for a program.
 const HUMAN_MILLIS = 1700;
-const PATIENCE_MILLIS = 20_000;
-// The program ends by itself before the test that started it gives up, and takes the browser with it.
-const DEADLINE_MILLIS = 80_000;
-
-function browserPath() {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  for (const name of BROWSERS) {
-    for (const folder of folders) {
-      const path = join(folder, name);
-      try {
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        continue;
-      }
-    }
-  }
-  throw new Error(`no Chromium on PATH: ${SETUP}`);
-}
-
-function playwright() {
-  const here = fileURLToPath(new URL('.', import.meta.url));
-  const require = createRequire(resolve(here, '../../../target/e2e/package.json'));
-  try {
-    return require('playwright-core');
-  } catch (error) {
-    throw new Error(`playwright-core is not installed: ${SETUP}`, { cause: error });
-  }
-}
-
-// Collects what must not happen: errors in the console and requests that leave the server.
-function guard(context, base, faults, expected = []) {
-  const origin = new URL(base).origin;
-  context.on('request', (request) => {
-    const url = new URL(request.url());
-    if (url.origin !== origin) faults.push(`a request to ${url.origin}`);
-  });
-  context.on('requestfailed', (request) => {
-    // The form's document and the stream are given up when a page moves on or is closed.
-    const given = request.failure()?.errorText;
-    if (given !== 'net::ERR_ABORTED') faults.push(`${request.url()} failed: ${given}`);
-  });
-  context.on('response', (response) => {
-    const line = `${response.request().method()} ${new URL(response.url()).pathname} ${response.status()}`;
-    if (response.status() >= 400 && !expected.includes(line)) faults.push(line);
-  });
-  context.on('console', (message) => {
-    const refused = expected.length > 0 && message.text().startsWith('Failed to load resource');
-    if (message.type() === 'error' && !refused) faults.push(`console: ${message.text()}`);
-  });
-  context.on('weberror', (error) => faults.push(`script: ${error.error().message}`));
-}
-
-async function sideways(page) {
-  // A page that can be moved sideways on a phone has something wider than the screen in it.
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-  assert.ok(wide <= 0, `the page is ${wide} px wider than the screen`);
-}
 
 async function untouched(form) {
   const boxes = form.locator('input[type=checkbox]');
@@ -177,31 +110,9 @@ async function story(browser, base, out, faults) {
   await context.close();
 }
 
-async function main() {
-  const [base, out] = process.argv.slice(2);
-  assert.ok(base && out, 'usage: node demo.mjs BASE_URL OUT_DIR');
-  mkdirSync(out, { recursive: true });
-  const faults = [];
-  const { chromium } = playwright();
-  const browser = await chromium.launch({ executablePath: browserPath(), args: SWITCHES });
-  try {
-    // Filled first and sent last, so that the story in between is the time a person needs for the form.
-    const phone = await openWithoutScript(browser, base, faults);
-    await story(browser, base, out, faults);
-    await mendWithoutScript(phone, out);
-  } finally {
-    await browser.close();
-  }
-  assert.deepEqual(faults, [], 'nothing failed in the background');
-  console.log('the demo works in a browser');
-}
-
-setTimeout(() => {
-  console.error(`not ended within ${DEADLINE_MILLIS} ms`);
-  process.exit(1);
-}, DEADLINE_MILLIS).unref();
-
-main().catch((error) => {
-  console.error(error);
-  process.exitCode = 1;
+await run('demo', async (browser, base, out, faults) => {
+  // Filled first and sent last, so that the story in between is the time a person needs for the form.
+  const phone = await openWithoutScript(browser, base, faults);
+  await story(browser, base, out, faults);
+  await mendWithoutScript(phone, out);
 });

@@ -1,4 +1,4 @@
-//! The demo's page in a real browser, driven by `tests/e2e/demo.mjs`.
+//! The demo's pages in a real browser, driven by the scripts of `tests/e2e`.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastlead_server::settings::Settings;
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(150);
 const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
 
 fn on_path(program: &str) -> bool {
@@ -25,6 +25,16 @@ fn require_tools(root: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_tells_its_story_in_a_browser() {
+    play("tests/e2e/demo.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agency_lives_its_day_in_a_browser() {
+    play("tests/e2e/day.mjs").await;
+}
+
+/// Runs a script on a demo of its own.
+async fn play(script: &str) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let root = here.parent().unwrap();
     require_tools(root);
@@ -36,7 +46,7 @@ async fn the_demo_tells_its_story_in_a_browser() {
     let stop = CancellationToken::new();
     let served = tokio::spawn(server.serve(stop.clone()));
 
-    let script = here.join("tests/e2e/demo.mjs");
+    let script = here.join(script);
     let pictures = root.join("target/e2e/pictures");
     let mut node = Command::new("node");
     node.arg(script).arg(url).arg(pictures).stdin(Stdio::null());
