@@ -3,9 +3,15 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::TimeDelta;
 
 use crate::app::App;
 use crate::problem::Problem;
+
+/// A lead that nobody has is at risk where its deadline comes within this time.
+pub(crate) const AT_RISK: TimeDelta = TimeDelta::minutes(5);
+/// The metric counts no further, so that a scrape does not take long where everything is late.
+const MOST_AT_RISK: u32 = 10_000;
 
 /// The process lives.
 pub(crate) async fn healthz() -> &'static str {
@@ -43,6 +49,10 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
             metrics::gauge!("fastlead_oldest_due_seconds").set(whole(depth.oldest_due_millis) / 1_000.0);
             metrics::gauge!("fastlead_timers").set(whole(depth.timers));
         }
+        Err(error) => return Problem::from(error).into_response(),
+    }
+    match app.store.count_at_risk(app.engine.clock().now() + AT_RISK, MOST_AT_RISK).await {
+        Ok(count) => metrics::gauge!("fastlead_leads_at_risk").set(whole(count)),
         Err(error) => return Problem::from(error).into_response(),
     }
     app.metrics.run_upkeep();

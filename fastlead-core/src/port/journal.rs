@@ -10,6 +10,7 @@ use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
+use crate::port::{LeadAtRisk, RiskFilter};
 use crate::time::Timestamp;
 
 /// Reads what has happened, a page at a time, and repairs what has failed.
@@ -88,6 +89,23 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// * Idempotent and resumable: the answer says whether more is left.
     /// * A receipt or a repeated inbound event that comes for something forgotten is not recognised any more.
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged>;
+
+    /// Leads that nobody has accepted and whose deadline comes soon: those with a timer that
+    /// [`is_deadline`](super::is_deadline), soonest first.
+    ///
+    /// # Behavior
+    /// * A lead stands in the list once, with the timer that is due first.
+    /// * One whose timer is just being acted upon may be left out.
+    async fn at_risk(
+        &self,
+        workspace: WorkspaceId,
+        filter: RiskFilter,
+        page: PageRequest,
+    ) -> Result<Page<LeadAtRisk>>;
+
+    /// How many leads of all workspaces are at risk until a moment, for metrics. Counts to `most` and no further,
+    /// so that it takes no longer than that.
+    async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64>;
 
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;
@@ -171,7 +189,7 @@ impl Default for PageRequest {
 
 /// The place between two entries of a list: opaque outside, an id inside. Stays valid while
 /// entries are added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor(pub uuid::Uuid);
 
 /// A page of a list.

@@ -6,6 +6,7 @@ mod catalog;
 mod enricher;
 mod journal;
 mod links;
+mod risk;
 mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
@@ -20,6 +21,7 @@ pub use journal::{
     Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
 };
 pub use links::ConfirmLinks;
+pub use risk::{LeadAtRisk, RiskFilter, is_deadline, parts_of_place, place_at_risk};
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,
     IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Receipt, Refusal,

@@ -1,5 +1,6 @@
 //! The operator API under `/v1`, and the addresses that providers call.
 
+mod at_risk;
 mod channel_work;
 mod channels;
 mod consents;
@@ -83,6 +84,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channel_work::resume_channel))
         .routes(routes!(channel_work::recover_channel))
         .routes(routes!(leads::list_leads))
+        .routes(routes!(at_risk::list_leads_at_risk))
         .routes(routes!(leads::get_lead))
         .routes(routes!(leads::explain_lead))
         .routes(routes!(consents::consent_evidence))
@@ -136,6 +138,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         channel_work::EnqueuedView,
         fastlead_core::port::Recovered,
         List<views::LeadSummaryView>,
+        List<views::LeadAtRiskView>,
         views::LeadView,
         leads::ExplanationView,
         consents::EvidenceView,

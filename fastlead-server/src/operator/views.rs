@@ -10,7 +10,7 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, ProjectId, SourceId};
 use fastlead_core::lead::{Attribution, Capture, Consent, ConsentPurpose};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::PolicyRef;
-use fastlead_core::port::{LeadRecord, LeadSummary};
+use fastlead_core::port::{LeadAtRisk, LeadRecord, LeadSummary};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
@@ -177,6 +177,41 @@ pub(crate) struct TimerView {
     due_at: Timestamp,
 }
 
+impl From<(TimerName, Timestamp)> for TimerView {
+    fn from((name, due_at): (TimerName, Timestamp)) -> Self {
+        let (name, step) = match name {
+            TimerName::Escalate(rung) => ("escalate", Some(rung + 1)),
+            TimerName::Unanswered => ("unanswered", None),
+            TimerName::Offer(_) => ("offer", None),
+            TimerName::Group => ("group", None),
+            TimerName::Queue => ("queue", None),
+            TimerName::Review => ("review", None),
+            TimerName::AuctionEnds => ("auction_ends", None),
+            _ => ("other", None),
+        };
+        Self { name: name.to_owned(), step, due_at }
+    }
+}
+
+/// A lead that nobody has accepted and whose deadline comes soon.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LeadAtRisk")]
+pub(crate) struct LeadAtRiskView {
+    /// The lead.
+    lead: LeadSummaryView,
+    /// What comes first if nobody answers.
+    timer: TimerView,
+    /// The targets that were offered the lead and may still answer, oldest first.
+    waits_for: Vec<String>,
+}
+
+impl From<LeadAtRisk> for LeadAtRiskView {
+    fn from(found: LeadAtRisk) -> Self {
+        let timer = (found.timer, found.due_at).into();
+        Self { lead: found.lead.into(), timer, waits_for: found.waits_for }
+    }
+}
+
 impl From<LeadState> for LeadStateView {
     fn from(state: LeadState) -> Self {
         let reject_code = match &state.status {
@@ -196,20 +231,6 @@ impl From<LeadState> for LeadStateView {
             price: sale.price,
             returned: sale.returned,
         };
-        let timer = |(name, due_at)| {
-            let (name, step) = match name {
-                TimerName::Escalate(rung) => ("escalate", Some(rung + 1)),
-                TimerName::Unanswered => ("unanswered", None),
-                TimerName::Offer(_) => ("offer", None),
-                TimerName::Group => ("group", None),
-                TimerName::Queue => ("queue", None),
-                TimerName::Review => ("review", None),
-                TimerName::Confirm => ("confirm", None),
-                TimerName::AuctionEnds => ("auction_ends", None),
-                _ => ("other", None),
-            };
-            TimerView { name: name.to_owned(), step, due_at }
-        };
         Self {
             version: state.version,
             status: state.status.as_str().to_owned(),
@@ -221,7 +242,7 @@ impl From<LeadState> for LeadStateView {
             score: state.score.map(|score| score.points),
             tags: state.tags,
             offers: state.offers.into_iter().map(offer).collect(),
-            timers: state.timers.into_iter().map(timer).collect(),
+            timers: state.timers.into_iter().map(TimerView::from).collect(),
         }
     }
 }

@@ -7,8 +7,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
-    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
+    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, RiskFilter, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -209,6 +209,19 @@ impl Journal for MemoryStore {
         let more = deliveries.len() == limit || inbound.len() == limit;
         let count = |items: usize| u64::try_from(items).unwrap_or(u64::MAX);
         Ok(Purged { deliveries: count(deliveries.len()), inbound: count(inbound.len()), more })
+    }
+
+    async fn at_risk(
+        &self,
+        workspace: WorkspaceId,
+        filter: RiskFilter,
+        request: PageRequest,
+    ) -> Result<Page<LeadAtRisk>> {
+        Ok(self.lock().at_risk(filter, &request, |lead| lead.scope.workspace_id == workspace))
+    }
+
+    async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {
+        Ok(self.lock().count_at_risk(until).min(u64::from(most)))
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -5,6 +5,7 @@ mod addresses;
 mod catalog;
 mod commit;
 mod journal;
+mod risk;
 mod work;
 
 use std::collections::{BTreeMap, HashMap};

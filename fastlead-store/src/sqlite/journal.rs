@@ -6,8 +6,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
-    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
+    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, RiskFilter, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -324,6 +324,19 @@ impl Journal for SqliteStore {
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
         let limit = limit.max(1);
         self.writer.run(move |connection| Box::pin(purge(connection, before, limit))).await
+    }
+
+    async fn at_risk(
+        &self,
+        workspace: WorkspaceId,
+        filter: RiskFilter,
+        request: PageRequest,
+    ) -> Result<Page<LeadAtRisk>> {
+        self.read_at_risk(workspace, filter, request).await
+    }
+
+    async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {
+        self.count_leads_at_risk(until, most).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -18,6 +18,7 @@ mod plans;
 mod resolve;
 #[cfg(test)]
 mod resolve_tests;
+mod risk;
 mod rows;
 mod work;
 mod writer;

@@ -13,6 +13,7 @@ use super::documents::NAMED;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
+use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_TIMERS, claim_deliveries, next_due};
 
 async fn database() -> SqliteConnection {
@@ -82,6 +83,23 @@ async fn every_statement_finds_its_rows_by_an_index() {
         assert!(long.is_empty(), "{long:?} in {statement}");
         let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
         assert!(!sorted, "sorts instead of reading in order: {steps:?} in {statement}");
+    }
+}
+
+/// Leads at risk are found by what is due soon, however many leads and timers there are beyond that.
+#[tokio::test]
+async fn leads_at_risk_are_found_by_what_is_due() {
+    let mut connection = database().await;
+    for statement in [AT_RISK, COUNT_AT_RISK] {
+        let steps = plan(&mut connection, statement).await;
+        let due =
+            |step: &&String| step.starts_with("SEARCH t USING") && step.contains("timers_due (<expr><?)");
+        assert_eq!(steps.iter().filter(due).count(), 1, "{steps:?}");
+        let scans: Vec<_> = steps
+            .iter()
+            .filter(|step| step.starts_with("SCAN ") && !is_short(step) && *step != "SCAN k")
+            .collect();
+        assert!(scans.is_empty(), "{scans:?} in {steps:?}");
     }
 }
 

@@ -93,7 +93,8 @@ caught! {
     a_channel_that_eats_the_limit: SharesTheLimit by a_backlog_holds_up_nobody_else;
     another_tenants_lead: ShowsEveryLead by another_workspace_sees_nothing;
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
-    a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first;
+    a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
+        leads_at_risk_are_listed_soonest_first;
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
     the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;

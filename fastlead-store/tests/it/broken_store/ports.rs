@@ -11,8 +11,9 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal,
-    LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth,
-    Recovered, Source, StoredCapture, StoredEvent, Suppression, UserRecord, Workspace,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged,
+    QueueDepth, Recovered, RiskFilter, Source, StoredCapture, StoredEvent, Suppression, UserRecord,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -201,6 +202,24 @@ impl Journal for BrokenStore {
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
         let before = if self.has(Flaw::ForgetsTooMuch) { Timestamp::MAX_UTC } else { before };
         self.inner.purge(before, limit).await
+    }
+
+    async fn at_risk(
+        &self,
+        workspace: WorkspaceId,
+        filter: RiskFilter,
+        page: PageRequest,
+    ) -> Result<Page<LeadAtRisk>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.at_risk(workspace, filter, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
+    }
+
+    async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {
+        self.inner.count_at_risk(until, most).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

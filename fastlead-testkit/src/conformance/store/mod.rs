@@ -49,6 +49,7 @@ mod receipts;
 mod repair;
 mod restart;
 mod retention;
+mod risk;
 mod sample;
 mod tenants;
 mod unique;
@@ -118,6 +119,7 @@ pub mod checks {
     };
     pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
     pub use super::retention::only_what_has_ended_is_forgotten;
+    pub use super::risk::leads_at_risk_are_listed_soonest_first;
     pub use super::tenants::{another_workspace_changes_nothing, another_workspace_sees_nothing};
     pub use super::unique::{
         a_key_is_held_until_its_moment, of_a_thousand_concurrent_leads_one_gets_the_key,
@@ -189,6 +191,7 @@ macro_rules! __for_each_store_check {
             page_sizes_are_clamped
             filters_select_what_they_say
             queue_depth_counts_what_waits
+            leads_at_risk_are_listed_soonest_first
             another_workspace_sees_nothing
             another_workspace_changes_nothing
             the_catalog_reads_back
