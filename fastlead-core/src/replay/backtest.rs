@@ -233,3 +233,51 @@ impl Backtest {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::decide::LeadState;
+    use crate::id::EventId;
+    use crate::lead::{CaptureInput, Received};
+    use crate::message::{Locale, Recipient};
+    use crate::time::from_millis;
+
+    /// Replays one page of one capture; answers how many were counted.
+    fn replayed(given_up: &CancellationToken) -> u64 {
+        let at = from_millis(1_795_597_200_000);
+        let id = Uuid::from_u128(7);
+        let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
+        let stored = StoredCapture {
+            id: EventId::from_uuid(id),
+            lead_id: LeadId::from_uuid(id),
+            source_id: SourceId::from_uuid(id),
+            at,
+            capture: input.validate(&[], Locale::Ru, Received::at(at)).unwrap(),
+            state: LeadState::default(),
+        };
+        let test = Backtest {
+            workspace_id: WorkspaceId::from_uuid(id),
+            project_id: ProjectId::from_uuid(id),
+            since: at,
+            until: plus_seconds(at, 60),
+            assumed: Assumptions::default(),
+        };
+        let policy = Arc::new(Policy::starter("bot", Recipient::Chat("1".into())));
+        let work = PolicyAtWork::new(Arc::clone(&policy), &policy, test.assumed);
+        let (sender, pages) = mpsc::channel(AHEAD);
+        sender.try_send(Arc::new(vec![stored])).unwrap();
+        drop(sender);
+        test.replay(work, pages, &HashMap::new(), given_up).captures
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_replayed() {
+        let given_up = CancellationToken::new();
+        assert_eq!(replayed(&given_up), 1);
+        given_up.cancel();
+        assert_eq!(replayed(&given_up), 0);
+    }
+}

@@ -67,7 +67,7 @@ impl Observer for Past {
         let answer = step.after.offers.last().filter(|_| offered).and_then(|offer| {
             let seconds = match offer.target.as_str() {
                 "anna" => 4 + u64::try_from(number % 9).unwrap_or(0),
-                _ if number % 5 == 0 => return None,
+                _ if number.is_multiple_of(5) => return None,
                 _ => 8 + u64::try_from(number % 30).unwrap_or(0),
             };
             let event = Event::Responded {
