@@ -28,9 +28,9 @@ pub struct LeadAtRisk {
 }
 
 /// Whether somebody is late when this timer fires: a step of the ladder and its end, the time for answers, the time
-/// for a review. Bids that are waited for and a queue are no one's delay.
+/// for a review. Bids that are waited for, a queue and a visitor who has not confirmed are no manager's delay.
 pub const fn is_deadline(timer: TimerName) -> bool {
-    !matches!(timer, TimerName::Queue | TimerName::AuctionEnds)
+    !matches!(timer, TimerName::Queue | TimerName::Confirm | TimerName::AuctionEnds)
 }
 
 /// The place of a timer in the list of leads at risk: its moment in milliseconds, then the last ten bytes of its id.

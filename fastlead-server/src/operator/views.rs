@@ -168,7 +168,7 @@ pub(crate) struct SaleView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadTimer")]
 pub(crate) struct TimerView {
-    /// `escalate`, `unanswered`, `offer`, `group`, `queue`, `review` or `auction_ends`.
+    /// `escalate`, `unanswered`, `offer`, `group`, `queue`, `review`, `confirm` or `auction_ends`.
     name: String,
     /// The rung of the ladder, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -186,6 +186,7 @@ impl From<(TimerName, Timestamp)> for TimerView {
             TimerName::Group => ("group", None),
             TimerName::Queue => ("queue", None),
             TimerName::Review => ("review", None),
+            TimerName::Confirm => ("confirm", None),
             TimerName::AuctionEnds => ("auction_ends", None),
             _ => ("other", None),
         };

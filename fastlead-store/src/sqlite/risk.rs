@@ -17,7 +17,7 @@ use super::rows::{blob, integer, json, moment, optional_text, text, uuid};
 /// Names of timers as they are stored, of those that are not `is_deadline`.
 macro_rules! deadline {
     ($timer:literal) => {
-        concat!($timer, ".name NOT IN ('\"queue\"', '\"auction_ends\"')")
+        concat!($timer, ".name NOT IN ('\"queue\"', '\"confirm\"', '\"auction_ends\"')")
     };
 }
 

@@ -56,8 +56,9 @@ pub async fn leads_at_risk_are_listed_soonest_first<H: StoreHarness>() -> Outcom
     let overdue = waiting(&*store, &tenant, vec![timer(TimerName::Offer(1), 1)], None).await?;
     wanted.insert(0, (overdue, TimerName::Offer(1), at(1)));
     waiting(&*store, &tenant, vec![timer(escalate, 120)], Some("anna")).await?;
-    waiting(&*store, &tenant, vec![timer(TimerName::Queue, 120)], None).await?;
-    waiting(&*store, &tenant, vec![timer(TimerName::AuctionEnds, 120)], None).await?;
+    for name in [TimerName::Queue, TimerName::Confirm, TimerName::AuctionEnds] {
+        waiting(&*store, &tenant, vec![timer(name, 120)], None).await?;
+    }
     waiting(&*store, &tenant, vec![timer(TimerName::Review, 141)], None).await?;
 
     let filter = RiskFilter { project_id: None, until: at(139) };
