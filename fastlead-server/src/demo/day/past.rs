@@ -30,14 +30,16 @@ const AT_ONCE: usize = 64;
 /// short as the steps of the demo's ladder, Oleg later, and in one case of five not at all.
 #[derive(Debug, Default)]
 struct Past {
-    leads: BTreeMap<LeadId, Vec<Transition>>,
+    /// Each with its number, from which the answers follow.
+    leads: BTreeMap<LeadId, (usize, Vec<Transition>)>,
 }
 
 impl Observer for Past {
     fn decided(&mut self, step: &Step<'_>) -> Vec<(Timestamp, Event)> {
-        let written = self.leads.entry(step.lead_id).or_default();
+        let next = self.leads.len();
+        let (number, written) = self.leads.entry(step.lead_id).or_insert_with(|| (next, Vec::new()));
+        let number = *number * 37 % 997;
         let first = written.is_empty();
-        let number = step.lead_id.as_uuid().as_u128() % 997;
         written.push(Transition {
             scope: Scope { workspace_id: step.origin.workspace_id, project_id: step.origin.project_id },
             source_id: step.origin.source_id,
@@ -119,7 +121,7 @@ pub(super) async fn write(
     replay.advance(until);
     let leads = replay.into_observer().leads;
     let count = leads.len();
-    stream::iter(leads.into_values().map(Ok::<_, Error>))
+    stream::iter(leads.into_values().map(|(_, transitions)| Ok::<_, Error>(transitions)))
         .try_for_each_concurrent(AT_ONCE, |transitions| async move {
             for transition in transitions {
                 let outcome = app.store.commit(transition).await?;
