@@ -407,6 +407,13 @@ pub struct Delivery {
     pub order_key: Option<OrderKey>,
 }
 
+impl Delivery {
+    /// Whether nothing but its receipt is missing: the provider certainly has it.
+    pub const fn owes_receipt(&self) -> bool {
+        matches!(self.state, DeliveryState::AwaitingReceipt) && !self.uncertain
+    }
+}
+
 /// What one attempt did, for the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {

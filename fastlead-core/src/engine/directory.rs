@@ -1,7 +1,7 @@
 //! What the engine keeps in memory of the installation: sources, policies, channels.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
@@ -12,11 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, ProjectId, SourceId, WorkspaceId};
 use crate::layer::LayeredChannel;
 use crate::policy::{Policy, PolicyRef, SourceFacts};
-use crate::port::{PolicyRecord, Project, Source};
+use crate::port::{ChannelRoom, PolicyRecord, Project, Source};
 use crate::template::CompiledTemplates;
 
 /// How many deliveries per free place are claimed on channels without a rate.
 const PREFETCH: u32 = 8;
+/// After so many other deliveries in a row a channel that is never idle asks for a receipt.
+const SENDS_PER_CHECK: u32 = 16;
 
 /// A policy that is ready to decide and to speak.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ pub struct ActiveChannel {
     pub(super) permits: Arc<Semaphore>,
     /// Whether due work was left behind for want of room.
     pub(super) backlog: AtomicBool,
+    /// How many deliveries were claimed since receipt checks last got what they wanted.
+    passed_over: AtomicU32,
     paused: AtomicBool,
 }
 
@@ -77,6 +81,7 @@ impl ActiveChannel {
             capabilities,
             permits: Arc::new(Semaphore::new(room)),
             backlog: AtomicBool::new(true),
+            passed_over: AtomicU32::new(0),
             paused: AtomicBool::new(paused),
         }
     }
@@ -101,10 +106,25 @@ impl ActiveChannel {
         self.permits.available_permits() > 0
     }
 
-    /// How many deliveries are claimed where `free` can be worked on at once. More than that are taken in
-    /// advance, unless a rate would only make them wait.
-    pub(super) const fn claim_limit(&self, free: u32) -> u32 {
-        if self.channel.is_rate_limited() { free } else { free.saturating_mul(PREFETCH) }
+    /// What is claimed where `free` deliveries can be worked on at once. More than that are taken in advance, unless
+    /// a rate would only make them wait. Receipt checks never are: what is to be sent would stand behind them.
+    pub(super) fn room(&self, free: u32) -> ChannelRoom {
+        let limit = if self.channel.is_rate_limited() { free } else { free.saturating_mul(PREFETCH) };
+        let checks_first = u32::from(self.passed_over.load(Ordering::Relaxed) >= SENDS_PER_CHECK);
+        ChannelRoom { channel_id: self.id, limit, checks: free, checks_first }
+    }
+
+    /// Notes how many receipt checks and other deliveries a claim brought. Answers whether more may be due.
+    pub(super) fn was_claimed(&self, room: &ChannelRoom, checks: u32, others: u32) -> bool {
+        let full = checks.saturating_add(others) >= room.limit;
+        if full && checks == 0 {
+            // Only the dispatcher claims, so nobody changes it meanwhile.
+            let passed_over = self.passed_over.load(Ordering::Relaxed).saturating_add(others);
+            self.passed_over.store(passed_over, Ordering::Relaxed);
+        } else {
+            self.passed_over.store(0, Ordering::Relaxed);
+        }
+        full || checks >= room.checks
     }
 }
 

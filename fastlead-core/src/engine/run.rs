@@ -16,7 +16,7 @@ use crate::channel::Channel;
 use crate::decide::{Event, TimerName};
 use crate::error::Result;
 use crate::id::ChannelId;
-use crate::port::{ClaimRequest, LeasedTimer};
+use crate::port::{ChannelRoom, ClaimRequest, LeasedTimer};
 use crate::time::{Timestamp, plus};
 
 /// How many timers are claimed at a time.
@@ -126,7 +126,7 @@ impl Engine {
 
     /// Claims and starts what is due. Answers whether there may be more at once.
     async fn claim_once(&self, now: Timestamp) -> Result<bool> {
-        let mut taken: BTreeMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, u32)> =
+        let mut taken: BTreeMap<ChannelId, (Arc<ActiveChannel>, Vec<OwnedSemaphorePermit>, ChannelRoom)> =
             BTreeMap::new();
         let mut more = false;
         for (channel, free) in self.claimable() {
@@ -142,21 +142,22 @@ impl Engine {
                 continue;
             }
             channel.backlog.store(false, Ordering::Release);
-            let limit = channel.claim_limit(u32::try_from(permits.len()).unwrap_or(u32::MAX));
-            taken.insert(channel.id, (channel, permits, limit));
+            let room = channel.room(u32::try_from(permits.len()).unwrap_or(u32::MAX));
+            taken.insert(channel.id, (channel, permits, room));
         }
         let request = ClaimRequest {
             now,
             lease: self.new_lease(now),
-            channels: taken.iter().map(|(id, (_, _, limit))| (*id, *limit)).collect(),
+            channels: taken.values().map(|(_, _, room)| *room).collect(),
             timers: TIMER_BATCH,
         };
         let claimed = self.inner.store.claim(request).await?;
-        let mut counts: HashMap<ChannelId, u32> = HashMap::new();
+        let mut counts: HashMap<ChannelId, [u32; 2]> = HashMap::new();
         let more_timers = claimed.timers.len() >= usize::try_from(TIMER_BATCH).unwrap_or(usize::MAX);
         for leased in claimed.deliveries {
             let Some((channel, permits, _)) = taken.get_mut(&leased.delivery.channel_id) else { continue };
-            *counts.entry(channel.id).or_default() += 1;
+            let [checks, others] = counts.entry(channel.id).or_default();
+            *(if leased.delivery.owes_receipt() { checks } else { others }) += 1;
             let channel = Arc::clone(channel);
             let permit = permits.pop();
             let engine = self.clone();
@@ -174,8 +175,9 @@ impl Engine {
             });
         }
         more |= more_timers;
-        for (id, (channel, _, limit)) in &taken {
-            if counts.get(id).is_some_and(|count| count >= limit) {
+        for (id, (channel, _, room)) in &taken {
+            let [checks, others] = counts.get(id).copied().unwrap_or_default();
+            if channel.was_claimed(room, checks, others) {
                 more |= channel.wake_when_free() > 0;
             }
         }

@@ -23,7 +23,7 @@ pub use journal::{
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, parts_of_place, place_at_risk};
 pub use store::{
-    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ClaimRequest, Claimed, CommitOutcome, Guard,
-    IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer, Receipt, Refusal,
-    Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
+    CommitOutcome, Guard, IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer,
+    Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
 };

@@ -66,8 +66,10 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Leases due work.
     ///
     /// # Behavior
-    /// * For each channel asked for, at most its `limit` deliveries, longest due first. Other channels'
+    /// * For each channel asked for, at most as many deliveries as its [`ChannelRoom`] says. Other channels'
     ///   backlogs do not matter.
+    /// * What is to be sent or found out comes before receipts that are owed ([`Delivery::owes_receipt`]), and of
+    ///   each the longest due first; see [`ChannelRoom`] for the exception. The answer has the same order.
     /// * A delivery whose [`NewDelivery::order_key`] has an earlier unfinished delivery is not claimed.
     /// * Claiming begins nothing: the state stays, and [`crate::delivery::LeasedDelivery::phase`] follows from it.
     ///   What was being sent when its lease ran out is claimed with [`crate::delivery::Phase::Recover`].
@@ -313,10 +315,31 @@ pub struct ClaimRequest {
     pub now: Timestamp,
     /// The lease to take.
     pub lease: Lease,
-    /// The channels that have room, each with how many deliveries it can take.
-    pub channels: Vec<(ChannelId, u32)>,
+    /// The channels that have room.
+    pub channels: Vec<ChannelRoom>,
     /// How many timers can be taken.
     pub timers: u32,
+}
+
+/// How many deliveries of one channel can be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChannelRoom {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// How many in all.
+    pub limit: u32,
+    /// At most how many of them are receipts that are owed. These get what the others leave.
+    pub checks: u32,
+    /// How many of those come before everything else, so that a channel that is never idle asks for its receipts
+    /// too.
+    pub checks_first: u32,
+}
+
+impl ChannelRoom {
+    /// Room for `limit` deliveries of any kind, receipts that are owed last.
+    pub const fn new(channel_id: ChannelId, limit: u32) -> Self {
+        Self { channel_id, limit, checks: limit, checks_first: 0 }
+    }
 }
 
 /// What [`Store::claim`] leased.

@@ -7,8 +7,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef,
+    LeadRecord, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -37,29 +37,34 @@ impl Data {
         })
     }
 
+    /// What a claim takes of a channel, in its order.
+    fn due(&self, room: &ChannelRoom, now: Timestamp) -> Vec<(Timestamp, DeliveryId, Phase)> {
+        let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        let (mut checks, mut others) = (Vec::new(), Vec::new());
+        for row in self.deliveries.values().filter(|row| row.delivery.channel_id == room.channel_id) {
+            let Some((phase, since)) = row.claimable().filter(|(_, since)| *since <= now) else { continue };
+            if !self.held_back(&row.delivery) {
+                let of_its_kind = if row.delivery.owes_receipt() { &mut checks } else { &mut others };
+                of_its_kind.push((since, row.delivery.id, phase));
+            }
+        }
+        for due in [&mut checks, &mut others] {
+            due.sort_unstable_by_key(|(since, id, _)| (*since, *id));
+        }
+        let first = checks.len().min(whole(room.checks_first.min(room.checks).min(room.limit)));
+        others.truncate(whole(room.limit) - first);
+        checks.truncate(whole(room.checks).min(whole(room.limit) - others.len()));
+        others.append(&mut checks);
+        others
+    }
+
     fn claim(&mut self, request: &ClaimRequest) -> Claimed {
         let mut claimed = Claimed::default();
-        for (channel, limit) in &request.channels {
-            let mut due: Vec<(Timestamp, DeliveryId, Phase)> = self
-                .deliveries
-                .values()
-                .filter(|row| row.delivery.channel_id == *channel)
-                .filter_map(|row| row.claimable().map(|(phase, since)| (since, row.delivery.id, phase)))
-                .filter(|(since, ..)| *since <= request.now)
-                .collect();
-            due.sort_unstable_by_key(|(since, id, _)| (*since, *id));
-            let mut left = *limit;
-            for (_, id, phase) in due {
-                if left == 0 {
-                    break;
-                }
-                if self.deliveries.get(&id).is_some_and(|row| self.held_back(&row.delivery)) {
-                    continue;
-                }
+        for room in &request.channels {
+            for (_, id, phase) in self.due(room, request.now) {
                 let Some(row) = self.deliveries.get_mut(&id) else { continue };
                 row.lease = Some(request.lease);
                 row.delivery.checks += u32::from(phase == Phase::Confirm);
-                left -= 1;
                 claimed.deliveries.push(LeasedDelivery {
                     delivery: row.delivery.clone(),
                     phase,

@@ -14,6 +14,8 @@ mod group;
 mod journal;
 mod list;
 #[cfg(test)]
+mod old_files;
+#[cfg(test)]
 mod plans;
 mod resolve;
 #[cfg(test)]
@@ -40,6 +42,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("counters.sql"),
     include_str!("drafts.sql"),
     include_str!("documents.sql"),
+    include_str!("claims.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -24,22 +24,31 @@ const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS 
     WHERE o.order_key = x.order_key AND o.state < 10 AND (o.created_at, o.id) < (x.created_at, x.id)))";
 
 /// Which of the channels have something that is due.
-pub(super) const BUSY: &str =
-    "SELECT unhex(c.value) FROM json_each(?1) c WHERE EXISTS (SELECT 1 FROM deliveries d
-    WHERE d.channel_id = unhex(c.value) AND d.state < 10 AND coalesce(d.lease_until, d.due_at) <= ?2)";
+pub(super) const BUSY: &str = "SELECT unhex(c.value) FROM json_each(?1) c
+  WHERE EXISTS (SELECT 1 FROM deliveries d WHERE d.channel_id = unhex(c.value) AND d.state < 10
+      AND (d.state < 2 OR d.uncertain = 1) = 1 AND coalesce(d.lease_until, d.due_at) <= ?2)
+    OR EXISTS (SELECT 1 FROM deliveries d WHERE d.channel_id = unhex(c.value) AND d.state < 10
+      AND (d.state < 2 OR d.uncertain = 1) = 0 AND coalesce(d.lease_until, d.due_at) <= ?2)";
 
 pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease_until = ?3
     WHERE id IN (SELECT id FROM timers WHERE coalesce(lease_until, due_at) <= ?1
       ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
     RETURNING id, workspace_id, project_id, lead_id, name, due_at";
 
-/// Leases what is due on one channel.
+/// Leases what is due on one channel: at most `?5`, of them at most `?6` receipts that are owed, which get what the
+/// others leave and `?7` at the least. Of the two kinds each is a range of the index.
 pub(super) fn claim_deliveries() -> String {
+    let owed = "FROM deliveries c WHERE c.channel_id = ?1 AND c.state < 10
+           AND (c.state < 2 OR c.uncertain = 1) = 0 AND coalesce(c.lease_until, c.due_at) <= ?2";
     format!(
-        "UPDATE deliveries SET lease_token = ?3, lease_until = ?4, checks = checks + (state = 2)
-         WHERE id IN (SELECT x.id FROM deliveries x
-           WHERE x.channel_id = ?1 AND x.state < 10 AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
-           ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT ?5)
+        "WITH others AS MATERIALIZED (SELECT x.id FROM deliveries x
+           WHERE x.channel_id = ?1 AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
+             AND coalesce(x.lease_until, x.due_at) <= ?2 AND {NOT_HELD_BACK}
+           ORDER BY coalesce(x.lease_until, x.due_at), x.id
+           LIMIT ?5 - (SELECT count(*) FROM (SELECT 1 {owed} LIMIT ?7)))
+         UPDATE deliveries SET lease_token = ?3, lease_until = ?4, checks = checks + (state = 2)
+         WHERE id IN (SELECT id FROM others UNION ALL SELECT id FROM (SELECT c.id {owed}
+           ORDER BY coalesce(c.lease_until, c.due_at), c.id LIMIT min(?6, ?5 - (SELECT count(*) FROM others))))
          RETURNING {DELIVERY}"
     )
 }
@@ -49,8 +58,12 @@ pub(super) fn next_due() -> String {
     format!(
         "SELECT min(due) FROM (
            SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
-             WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND {NOT_HELD_BACK}
+             WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
+               AND {NOT_HELD_BACK}
              ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
+           UNION ALL SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+             WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 0
+             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
            UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
          )"
     )
@@ -62,7 +75,7 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     let token = blob(request.lease.token.as_uuid());
     let until = request.lease.until.timestamp_millis();
     let mut claimed = Claimed::default();
-    let ids: Vec<Value> = request.channels.iter().map(|(id, _)| id.hex().into()).collect();
+    let ids: Vec<Value> = request.channels.iter().map(|room| room.channel_id.hex().into()).collect();
     let busy = sqlx::query(BUSY)
         .bind(Value::Array(ids).to_string())
         .bind(now)
@@ -72,13 +85,16 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     let sql = claim_deliveries();
     for row in &busy {
         let channel = ChannelId::from_uuid(uuid(row, 0)?);
-        let limit = request.channels.iter().find(|(id, _)| *id == channel).map_or(0, |(_, limit)| *limit);
+        let Some(room) = request.channels.iter().find(|room| room.channel_id == channel) else { continue };
         let rows = sqlx::query(AssertSqlSafe(sql.clone()))
             .bind(blob(channel.as_uuid()))
             .bind(now)
             .bind(token.clone())
             .bind(until)
-            .bind(limit)
+            .bind(room.limit)
+            .bind(room.checks)
+            // A negative limit would be none.
+            .bind(room.checks_first.min(room.checks).min(room.limit))
             .fetch_all(&mut *connection)
             .await
             .map_err(fault)?;
@@ -109,7 +125,9 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             });
         }
     }
-    claimed.deliveries.sort_unstable_by_key(|leased| (leased.delivery.due_at, leased.delivery.id));
+    claimed.deliveries.sort_unstable_by_key(|leased| {
+        (leased.delivery.owes_receipt(), leased.delivery.due_at, leased.delivery.id)
+    });
     Ok(claimed)
 }
 

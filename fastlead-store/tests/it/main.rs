@@ -3,6 +3,7 @@
 
 mod backlog;
 mod broken_store;
+mod checks;
 mod distribution;
 mod lease;
 mod memory;

@@ -9,8 +9,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord, InboundRef,
-    LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord,
+    InboundRef, LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -37,6 +37,8 @@ flaws! {
     ForgetsWhoWaits
     LosesDeliveries
     LeasesTwice
+    AsksBeforeSending
+    StarvesReceipts
     ForgetsOrder
     SettlesBeforeDeciding
     SkipsTheVersion
@@ -195,18 +197,29 @@ impl Store for BrokenStore {
 
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
         if self.has(Flaw::SharesTheLimit)
-            && let Some((_, limit)) = request.channels.first().copied()
+            && let Some(first) = request.channels.first().copied()
         {
-            let mut left = limit;
+            let mut left = first.limit;
             let mut all = Claimed::default();
-            for (channel, _) in std::mem::take(&mut request.channels) {
-                let one = ClaimRequest { channels: vec![(channel, left)], ..request.clone() };
+            for room in std::mem::take(&mut request.channels) {
+                let room = ChannelRoom { limit: left, ..room };
+                let one = ClaimRequest { channels: vec![room], ..request.clone() };
                 let claimed = self.inner.claim(one).await?;
                 left = left.saturating_sub(u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX));
                 all.deliveries.extend(claimed.deliveries);
                 all.timers.extend(claimed.timers);
             }
             return Ok(all);
+        }
+        if self.has(Flaw::AsksBeforeSending) {
+            for room in &mut request.channels {
+                (room.checks, room.checks_first) = (room.limit, room.limit);
+            }
+        }
+        if self.has(Flaw::StarvesReceipts) {
+            for room in &mut request.channels {
+                room.checks_first = 0;
+            }
         }
         let mut claimed = self.inner.claim(request).await?;
         let mut seen = self.seen.lock().unwrap();

@@ -70,6 +70,9 @@ caught! {
         a_new_lead_reads_back_with_its_work cancelled_offers_are_not_sent random_histories_fit_the_model;
     work_leased_to_two: LeasesTwice by
         concurrent_claimers_share_the_work random_histories_fit_the_model;
+    a_send_behind_receipts: AsksBeforeSending by
+        what_is_to_be_sent_comes_before_owed_receipts;
+    a_receipt_that_is_never_asked_for: StarvesReceipts by owed_receipts_keep_their_room;
     a_forgotten_order: ForgetsOrder by
         a_key_holds_back_only_its_own ordered_deliveries_come_one_by_one random_histories_fit_the_model;
     a_settlement_without_its_decision: SettlesBeforeDeciding by

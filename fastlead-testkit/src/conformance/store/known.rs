@@ -14,6 +14,7 @@ pub(super) struct Known {
     pub(super) due_at: Timestamp,
     pub(super) state: DeliveryState,
     pub(super) attempts: u32,
+    pub(super) uncertain: bool,
     pub(super) lease: Option<Lease>,
 }
 
@@ -27,8 +28,14 @@ impl Known {
             due_at: new.due_at,
             state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
             attempts: u32::from(new.begun),
+            uncertain: false,
             lease: new.lease,
         }
+    }
+
+    /// Whether nothing but its receipt is missing.
+    pub(super) fn owes_receipt(&self) -> bool {
+        self.state == DeliveryState::AwaitingReceipt && !self.uncertain
     }
 
     /// What a worker would be asked to do at `now`, order apart.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
 use fastlead_core::id::LeaseToken;
-use fastlead_core::port::{BeginOutcome, Beginning, ClaimRequest, SettleOutcome, Transition};
+use fastlead_core::port::{BeginOutcome, Beginning, ChannelRoom, ClaimRequest, SettleOutcome, Transition};
 
 use super::StoreHarness;
 use super::sample::{applied, at, begin, begun, claimed, delivery, ended, retry, settled, settlement, start};
@@ -70,7 +70,7 @@ pub async fn a_claim_takes_the_longest_due_within_its_limits<H: StoreHarness>() 
     let none = claimed(&*store, tenant.claim(at(50), 0)).await?;
     ensure!(none.is_empty(), "a limit of 0 brought {none:?}");
     let mut both = tenant.claim(at(50), 10);
-    both.channels.push((tenant.other_channel, 10));
+    both.channels.push(ChannelRoom::new(tenant.other_channel, 10));
     let rest: HashSet<_> = claimed(&*store, both).await?.into_iter().collect();
     ensure!(
         rest == HashSet::from([ids[2], other.id]),

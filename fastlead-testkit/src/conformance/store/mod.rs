@@ -105,6 +105,7 @@ pub mod checks {
     pub use super::model::random_histories_fit_the_model;
     pub use super::order::{
         a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, ordered_deliveries_come_one_by_one,
+        owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
         a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for, an_uncounted_retry_gives_its_number_back,
@@ -170,6 +171,8 @@ macro_rules! __for_each_store_check {
             a_key_holds_back_only_its_own
             ordered_deliveries_come_one_by_one
             a_backlog_holds_up_nobody_else
+            what_is_to_be_sent_comes_before_owed_receipts
+            owed_receipts_keep_their_room
             cancelled_offers_are_not_sent
             timers_are_replaced_and_cleared
             a_timer_fires_once

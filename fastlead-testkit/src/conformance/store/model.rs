@@ -12,8 +12,8 @@ use fastlead_core::decide::UniqueKey;
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, OrderKey, Phase};
 use fastlead_core::id::{DeliveryId, LeadId, LeaseToken};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, CommitOutcome, DeliveryFilter, Guard, PageRequest, Receipt,
-    Refusal, Reservation, SettleOutcome, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, CommitOutcome, DeliveryFilter, Guard, PageRequest,
+    Receipt, Refusal, Reservation, SettleOutcome, Transition,
 };
 use fastlead_core::time::Timestamp;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -218,7 +218,8 @@ impl<'a> Case<'a> {
 
     async fn claim(&mut self, limits: [u32; 2]) -> Result<Vec<(DeliveryId, LeaseToken)>, Violation> {
         let (now, lease) = (self.now(), self.tenant.lease(self.now()));
-        let channels = vec![(self.channel_id(0), limits[0]), (self.channel_id(1), limits[1])];
+        let room = |channel: usize| ChannelRoom::new(self.channel_id(channel), limits[channel]);
+        let channels = vec![room(0), room(1)];
         let claimed = self.store.claim(ClaimRequest { now, lease, channels, timers: 0 }).await?.deliveries;
         let mut given = Vec::new();
         for (channel, limit) in limits.into_iter().enumerate() {
@@ -233,6 +234,15 @@ impl<'a> Case<'a> {
                 "with a limit of {limit} and {} claimable, a claim brought {}",
                 claimable.len(),
                 of_channel.len()
+            );
+            let owes = |id: &DeliveryId| self.deliveries.get(id).is_some_and(Known::owes_receipt);
+            let (owed, others): (Vec<DeliveryId>, Vec<DeliveryId>) =
+                claimable.keys().partition(|id| owes(id));
+            let brought = of_channel.iter().filter(|leased| owed.contains(&leased.delivery.id)).count();
+            ensure!(
+                brought == wanted.saturating_sub(others.len()),
+                "of {wanted} deliveries {brought} owe a receipt, and {} others were claimable",
+                others.len()
             );
             for leased in of_channel {
                 let id = leased.delivery.id;
@@ -297,13 +307,16 @@ impl<'a> Case<'a> {
             known.lease = None;
             known.due_at = due_at.unwrap_or(known.due_at);
             match *result {
-                Worked::Ended(state) => known.state = state,
+                Worked::Ended(state) => (known.state, known.uncertain) = (state, false),
                 Worked::Retry { counted, .. } => {
+                    known.uncertain = false;
                     let back = known.state == DeliveryState::Sending && !counted;
                     known.state = DeliveryState::Pending;
                     known.attempts = known.attempts.saturating_sub(u32::from(back));
                 }
-                Worked::Await { .. } => known.state = DeliveryState::AwaitingReceipt,
+                Worked::Await { uncertain, .. } => {
+                    (known.state, known.uncertain) = (DeliveryState::AwaitingReceipt, uncertain);
+                }
             }
         }
         Ok(())

@@ -1,10 +1,14 @@
 //! Who waits for whom: order within a key, and nobody else.
 
-use fastlead_core::delivery::{DeliveryState, NewDelivery};
+use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
+use fastlead_core::id::DeliveryId;
+use fastlead_core::port::ChannelRoom;
 
-use super::StoreHarness;
-use super::sample::{at, awaiting, begin, claimed, ended, order_key, retry, settled, settlement, start};
-use crate::conformance::{Outcome, Verdict, ensure};
+use super::sample::{
+    Tenant, at, awaiting, begin, claimed, ended, order_key, retry, settled, settlement, start,
+};
+use super::{FullStore, StoreHarness};
+use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// An unfinished delivery holds back the later ones with the same key, whatever it waits for, and
 /// nobody else.
@@ -83,7 +87,7 @@ pub async fn a_backlog_holds_up_nobody_else<H: StoreHarness>() -> Outcome {
     let (together, alone) = (new(), new());
     store.enqueue(vec![together.clone()]).await?;
     let mut both = tenant.claim(at(1), 3);
-    both.channels.push((tenant.other_channel, 3));
+    both.channels.push(ChannelRoom::new(tenant.other_channel, 3));
     let got = store.claim(both).await?.deliveries;
     let (first, second): (Vec<_>, Vec<_>) =
         got.iter().map(|leased| &leased.delivery).partition(|delivery| delivery.channel_id == tenant.channel);
@@ -91,8 +95,79 @@ pub async fn a_backlog_holds_up_nobody_else<H: StoreHarness>() -> Outcome {
     ensure!(second.len() == 1 && second[0].id == together.id, "the other channel's delivery was not claimed");
     store.enqueue(vec![alone.clone()]).await?;
     let mut other = tenant.claim(at(1), 3);
-    other.channels = vec![(tenant.other_channel, 3)];
+    other.channels = vec![ChannelRoom::new(tenant.other_channel, 3)];
     let got = claimed(&*store, other).await?;
     ensure!(got == [alone.id], "a claim for the other channel alone brought {got:?}");
+    Ok(Verdict::Held)
+}
+
+/// Deliveries that the provider has accepted and whose receipts are due from second 1 on, longest due first.
+async fn owing(store: &dyn FullStore, tenant: &Tenant, count: u64) -> Result<Vec<DeliveryId>, Violation> {
+    let mut ids = Vec::new();
+    for number in 0..count {
+        let (_, id, lease) = tenant.leased(store, start()).await?;
+        let owed = awaiting(at(1 + number), false);
+        settled(store, settlement(id, lease.token, start(), owed)).await?;
+        ids.push(id);
+    }
+    Ok(ids)
+}
+
+/// However long receipts are due, sends, recoveries of attempts that were cut off and questions about unknown
+/// outcomes come first; receipts get the room that is left.
+pub async fn what_is_to_be_sent_comes_before_owed_receipts<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let receipts = owing(&*store, &tenant, 6).await?;
+    let (_, cut_off, _) = tenant.leased(&*store, at(10)).await?;
+    let (_, unknown, lease) = tenant.leased(&*store, at(10)).await?;
+    settled(&*store, settlement(unknown, lease.token, at(11), awaiting(at(71), true))).await?;
+    let send = NewDelivery { due_at: at(72), ..tenant.delivery(None, at(12)) };
+    store.enqueue(vec![send.clone()]).await?;
+    let got = store.claim(tenant.claim(at(100), 4)).await?.deliveries;
+    let got: Vec<_> = got.iter().map(|leased| (leased.delivery.id, leased.phase)).collect();
+    let wanted = [
+        (cut_off, Phase::Recover),
+        (unknown, Phase::Confirm),
+        (send.id, Phase::Send),
+        (receipts[0], Phase::Confirm),
+    ];
+    let mut sorted = got.clone();
+    sorted.sort_unstable_by_key(|(id, _)| wanted.iter().position(|(other, _)| other == id));
+    ensure!(sorted == wanted, "expected what is not known and one receipt, got {got:?}");
+    ensure!(got[3].0 == receipts[0], "a receipt is answered before what is to be sent: {got:?}");
+    let next = claimed(&*store, tenant.claim(at(101), 2)).await?;
+    ensure!(next == receipts[1..3], "expected the two receipts that are longest due, got {next:?}");
+    Ok(Verdict::Held)
+}
+
+/// Receipts get at most the room that is theirs, and the part of it that comes first whatever else is due.
+pub async fn owed_receipts_keep_their_room<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let receipts = owing(&*store, &tenant, 5).await?;
+    store.enqueue((0..4).map(|_| tenant.delivery(None, start())).collect()).await?;
+    let claim = |limit, checks, checks_first| {
+        let mut request = tenant.claim(at(50), 0);
+        request.channels = vec![ChannelRoom { limit, checks, checks_first, ..request.channels[0] }];
+        let (store, receipts) = (&store, &receipts);
+        async move {
+            let got = claimed(&**store, request).await?;
+            let (owed, others): (Vec<_>, Vec<_>) = got.into_iter().partition(|id| receipts.contains(id));
+            Ok::<_, Violation>((owed, others.len()))
+        }
+    };
+    let (owed, others) = claim(2, 1, 1).await?;
+    ensure!(owed == receipts[..1] && others == 1, "of two places one is for a receipt: {owed:?}, {others}");
+    let (owed, others) = claim(1, 1, 1).await?;
+    ensure!(owed == receipts[1..2] && others == 0, "the only place is for a receipt: {owed:?}, {others}");
+    let (owed, others) = claim(10, 2, 0).await?;
+    ensure!(owed == receipts[2..4] && others == 3, "all the others and two receipts: {owed:?}, {others}");
+    let (owed, others) = claim(1, 0, 1).await?;
+    ensure!(owed.is_empty() && others == 0, "there is no room for receipts: {owed:?}, {others}");
+    store.enqueue((0..2).map(|_| tenant.delivery(None, start())).collect()).await?;
+    let (owed, others) = claim(2, 2, 2).await?;
+    ensure!(
+        owed == receipts[4..] && others == 1,
+        "a place that no receipt takes is used: {owed:?}, {others}"
+    );
     Ok(Verdict::Held)
 }

@@ -19,9 +19,10 @@ use fastlead_core::lead::{Attribution, Capture, Received};
 use fastlead_core::message::{Content, Locale, MessageClass, Recipient, Text};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRecord, ChannelStatus, ClaimRequest,
-    CommitOutcome, FormSettings, Guard, IdempotencyRecord, NewTimer, Project, Refusal, Reservation,
-    SealedConfig, SettleOutcome, Settled, Settlement, Source, SourceLimits, Transition, Workspace,
+    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRecord, ChannelRoom, ChannelStatus,
+    ClaimRequest, CommitOutcome, FormSettings, Guard, IdempotencyRecord, NewTimer, Project, Refusal,
+    Reservation, SealedConfig, SettleOutcome, Settled, Settlement, Source, SourceLimits, Transition,
+    Workspace,
 };
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus};
@@ -216,7 +217,8 @@ impl Tenant {
 
     /// Asks for `limit` deliveries of the first channel, no timers.
     pub(super) fn claim(&self, now: Timestamp, limit: u32) -> ClaimRequest {
-        ClaimRequest { now, lease: self.lease(now), channels: vec![(self.channel, limit)], timers: 0 }
+        let channels = vec![ChannelRoom::new(self.channel, limit)];
+        ClaimRequest { now, lease: self.lease(now), channels, timers: 0 }
     }
 
     /// Asks for `limit` timers, no deliveries.
