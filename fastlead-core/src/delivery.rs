@@ -397,7 +397,8 @@ pub struct Delivery {
     pub parts_sent: u32,
     /// How often its receipt was asked for.
     pub checks: u32,
-    /// Whether the outcome of the last attempt is unknown and must be found out before another.
+    /// Whether an attempt may have arrived without our knowing: while pending, one that is repeated with its key;
+    /// while a receipt is awaited, one that must be found out before another.
     pub uncertain: bool,
     /// When the last attempt began.
     pub last_attempt_at: Option<Timestamp>,

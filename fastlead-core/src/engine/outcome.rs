@@ -36,16 +36,44 @@ pub(super) fn asked(outcome: Outcome) -> Outcome {
     }
 }
 
-pub(super) fn expired() -> Outcome {
-    ended(DeliveryState::Expired, Some("ttl"), None)
+pub(super) fn expired(delivery: &Delivery, capabilities: &Capabilities, now: Timestamp) -> Outcome {
+    not_sent(delivery, capabilities, DeliveryState::Expired, "ttl", now)
 }
 
-pub(super) fn suppressed(reason: &str) -> Outcome {
-    ended(DeliveryState::Suppressed, Some(reason), None)
+pub(super) fn suppressed(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    reason: &str,
+    now: Timestamp,
+) -> Outcome {
+    not_sent(delivery, capabilities, DeliveryState::Suppressed, reason, now)
 }
 
-pub(super) fn refused(error: &Error) -> Outcome {
-    ended(DeliveryState::Failed, Some(error.code()), None)
+pub(super) fn refused(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    error: &Error,
+    now: Timestamp,
+) -> Outcome {
+    not_sent(delivery, capabilities, DeliveryState::Failed, error.code(), now)
+}
+
+/// Nothing more is sent. Where an earlier attempt may have arrived, that is no reason to say that it did not: the
+/// provider is asked, or a person must look.
+fn not_sent(
+    delivery: &Delivery,
+    capabilities: &Capabilities,
+    state: DeliveryState,
+    reason: &str,
+    now: Timestamp,
+) -> Outcome {
+    if !delivery.uncertain {
+        ended(state, Some(reason), None)
+    } else if capabilities.lookup {
+        uncertain(delivery, delivery.parts_sent, now)
+    } else {
+        ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None)
+    }
 }
 
 /// `begun`: whether a request to the provider was made at all. Where none was, the wait for a turn was too long:
@@ -62,7 +90,7 @@ pub(super) fn after_send(
         Ok(receipt) => accepted(delivery, capabilities, part, receipt, now),
         Err(error) if !begun => {
             let wait = error.retry().after().unwrap_or(std::time::Duration::from_secs(1));
-            put_off(plus(now, wait), "deferred", part.index)
+            put_off(delivery, plus(now, wait), "deferred")
         }
         Err(error) => failed(delivery, capabilities, part, error, now),
     }
@@ -109,7 +137,13 @@ fn await_receipt(
 }
 
 fn next_part(parts_sent: u32, now: Timestamp) -> Outcome {
-    let settled = Settled::Retry { due_at: now, reason: "next_part".to_owned(), counted: false, parts_sent };
+    let settled = Settled::Retry {
+        due_at: now,
+        reason: "next_part".to_owned(),
+        counted: false,
+        parts_sent,
+        uncertain: false,
+    };
     Outcome { settled, verdict: "next_part", pause: None }
 }
 
@@ -120,17 +154,16 @@ fn failed(
     error: &Error,
     now: Timestamp,
 ) -> Outcome {
-    let parts_sent = part.index;
     let kind = error.kind();
     if kind == ErrorKind::Paused {
         let wait = error.retry().after().unwrap_or(std::time::Duration::from_secs(1));
-        return put_off(plus(now, wait), "deferred", parts_sent);
+        return put_off(delivery, plus(now, wait), "deferred");
     }
     if kind.is_account_level() && error.retry() == RetryHint::Never {
-        return Outcome { pause: Some(kind), ..put_off(now, "channel_paused", parts_sent) };
+        return Outcome { pause: Some(kind), ..put_off(delivery, now, "channel_paused") };
     }
     match error.retry() {
-        RetryHint::Never => ended(DeliveryState::Failed, Some(error.code()), None),
+        RetryHint::Never => not_sent(delivery, capabilities, DeliveryState::Failed, error.code(), now),
         RetryHint::IfIdempotent { .. } if !capabilities.idempotent_send => {
             if capabilities.lookup {
                 uncertain(delivery, part.index, now)
@@ -138,20 +171,24 @@ fn failed(
                 ended(DeliveryState::Ambiguous, Some("outcome_unknown"), None)
             }
         }
-        RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => {
-            retry(delivery, parts_sent, error.code(), after, now)
+        RetryHint::IfIdempotent { after } => {
+            let unknown = Delivery { uncertain: true, ..delivery.clone() };
+            retry(&unknown, capabilities, error.code(), after, now)
         }
+        RetryHint::Safe { after } => retry(delivery, capabilities, error.code(), after, now),
     }
 }
 
 /// Nothing was begun; it is claimed again.
 pub(super) fn deferred(delivery: &Delivery, now: Timestamp) -> Outcome {
-    put_off(now, "deferred", delivery.parts_sent)
+    put_off(delivery, now, "deferred")
 }
 
 /// Comes back at `due_at`; no attempt counts.
-fn put_off(due_at: Timestamp, verdict: &'static str, parts_sent: u32) -> Outcome {
-    let settled = Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent };
+fn put_off(delivery: &Delivery, due_at: Timestamp, verdict: &'static str) -> Outcome {
+    let Delivery { parts_sent, uncertain, .. } = *delivery;
+    let settled =
+        Settled::Retry { due_at, reason: verdict.to_owned(), counted: false, parts_sent, uncertain };
     Outcome { settled, verdict, pause: None }
 }
 
@@ -168,18 +205,25 @@ fn uncertain(delivery: &Delivery, parts_sent: u32, now: Timestamp) -> Outcome {
     }
 }
 
+/// The next attempt by the schedule, if there is one.
 fn retry(
     delivery: &Delivery,
-    parts_sent: u32,
+    capabilities: &Capabilities,
     reason: &str,
     asked: Option<std::time::Duration>,
     now: Timestamp,
 ) -> Outcome {
     match delivery.spec.retry.next(delivery.id, delivery.attempts, now, asked) {
-        None => ended(DeliveryState::Failed, Some("retries_exhausted"), None),
-        Some(due_at) if due_at >= delivery.expires_at => expired(),
+        None => not_sent(delivery, capabilities, DeliveryState::Failed, "retries_exhausted", now),
+        Some(due_at) if due_at >= delivery.expires_at => expired(delivery, capabilities, now),
         Some(due_at) => Outcome {
-            settled: Settled::Retry { due_at, reason: reason.to_owned(), counted: true, parts_sent },
+            settled: Settled::Retry {
+                due_at,
+                reason: reason.to_owned(),
+                counted: true,
+                parts_sent: delivery.parts_sent,
+                uncertain: delivery.uncertain,
+            },
             verdict: "retry",
             pause: None,
         },
@@ -225,7 +269,10 @@ pub(super) fn after_lookup(
             await_receipt(delivery, capabilities, part, provider_message_id.clone(), now)
         }
         Ok(Lookup::Failed(failure)) => ended(DeliveryState::Failed, Some(failure.reason.code()), None),
-        Ok(Lookup::NotAccepted) if uncertain => retry(delivery, part.index, "not_accepted", None, now),
+        Ok(Lookup::NotAccepted) if uncertain => {
+            let known = Delivery { uncertain: false, parts_sent: part.index, ..delivery.clone() };
+            retry(&known, capabilities, "not_accepted", None, now)
+        }
         Ok(Lookup::Accepted { .. } | Lookup::NotAccepted | Lookup::Unknown) | Err(_) => {
             ask_later(delivery, uncertain, part, result, now)
         }

@@ -10,7 +10,7 @@ use super::directory::ActiveChannel;
 use super::outcome::{self, Outcome, Recovery};
 use super::transition::Extras;
 use super::{Change, Engine};
-use crate::channel::{Channel, SendReceipt, SentReference};
+use crate::channel::{Channel, SentReference};
 use crate::decide::{Event, Via};
 use crate::delivery::{
     Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease,
@@ -18,7 +18,7 @@ use crate::delivery::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
-use crate::layer::BeforeAttempt;
+use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
 use crate::money::{Currency, Money};
 use crate::port::{SettleOutcome, Settled, Settlement};
@@ -52,7 +52,9 @@ impl Engine {
         let now = self.now();
         let mut answer = None;
         let worked = match phase {
-            Phase::Send if delivery.expires_at <= now => Some((outcome::expired(), None)),
+            Phase::Send if delivery.expires_at <= now => {
+                Some((outcome::expired(delivery, &channel.capabilities, now), None))
+            }
             // It has waited for a place for so long that its lease could run out while it is sent.
             Phase::Send if plus(now, channel.channel.total_deadline()) > lease.until => {
                 Some((outcome::deferred(delivery, now), None))
@@ -61,8 +63,9 @@ impl Engine {
             Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await?),
             Phase::Recover => match outcome::after_crash(&channel.capabilities, delivery.expires_at > now) {
                 Recovery::SendAgain => {
-                    // The attempt that was cut off counts, and this is another one.
-                    let again = Delivery { state: DeliveryState::Pending, ..delivery.clone() };
+                    // The attempt that was cut off counts and may have arrived, and this is another one.
+                    let again =
+                        Delivery { state: DeliveryState::Pending, uncertain: true, ..delivery.clone() };
                     self.send(&again, *lease, channel, lead, &mut answer).await?
                 }
                 Recovery::Ask => Some(self.ask(delivery, channel, true).await?),
@@ -103,7 +106,10 @@ impl Engine {
     ) -> Result<Option<(Outcome, Option<Attempt>)>> {
         let recipient = match self.destination(delivery) {
             Ok(recipient) => recipient,
-            Err(reason) => return Ok(Some((outcome::suppressed(&reason), None))),
+            Err(reason) => {
+                let ended = outcome::suppressed(delivery, &channel.capabilities, &reason, self.now());
+                return Ok(Some((ended, None)));
+            }
         };
         let prepared = self.parts(delivery, channel, lead).await?;
         let started_at = self.now();
@@ -117,7 +123,7 @@ impl Engine {
         let (content, part) = match prepared {
             Ok(ready) => ready,
             Err(error) => {
-                let outcome = outcome::refused(&error);
+                let outcome = outcome::refused(delivery, &channel.capabilities, &error, started_at);
                 let attempt = attempt(
                     delivery,
                     AttemptOperation::Send,
@@ -141,7 +147,7 @@ impl Engine {
             expires_at: Some(delivery.expires_at),
         });
         let before = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
-        let result: Result<SendReceipt> = channel.channel.send_shared(message, before).await;
+        let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, before).await;
         let begun = match announcement.map_or(Stage::Begun, |announcement| announcement.stage()) {
             Stage::Begun => true,
             Stage::Waiting => false,
@@ -152,7 +158,8 @@ impl Engine {
             }
         };
         let ended_at = self.now();
-        let outcome = outcome::after_send(delivery, &channel.capabilities, part, &result, begun, ended_at);
+        let known = Delivery { uncertain: delivery.uncertain || may_have_arrived, ..delivery.clone() };
+        let outcome = outcome::after_send(&known, &channel.capabilities, part, &result, begun, ended_at);
         let attempt = attempt(delivery, AttemptOperation::Send, part, started_at, ended_at, outcome.verdict);
         if let Ok(receipt) = &result {
             answer.clone_from(&receipt.answer);

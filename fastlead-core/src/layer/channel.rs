@@ -8,13 +8,23 @@ use tower_service::Service;
 
 use super::attempt_timeout::{timed_out, within};
 use super::breaker::BreakerState;
-use super::operation::{Account, BeforeAttempt, ChannelService, SendMessage};
+use super::operation::{Account, BeforeAttempt, ChannelService, Operation as _, SendMessage};
 use super::policy::{Limits, ResiliencePolicy, Resilient};
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
 use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
 use crate::time::Clock;
 use crate::webhook::{WebhookReceiver, WebhookRegistration};
+
+/// What came of [`LayeredChannel::send_shared`].
+#[derive(Debug)]
+pub struct SharedSend {
+    /// What the last request came to, or why there was none.
+    pub result: Result<SendReceipt>,
+    /// Whether one of the requests may have been acted upon. A later one can be refused all the same, so the error
+    /// alone does not tell.
+    pub may_have_arrived: bool,
+}
 
 /// A channel whose `send` goes through all the layers. Clones are cheap and share the state of the
 /// layers. Info, capabilities, webhook and poller are those of the channel inside; `check` and
@@ -58,21 +68,26 @@ impl LayeredChannel {
     }
 
     /// [`Channel::send`] for a message that is shared already, without copying it. `before` is told right
-    /// before each request to the provider.
-    ///
-    /// # Errors
-    /// Those of the channel inside, of the layers and of `before`.
+    /// before each request to the provider. Errors are those of the channel inside, of the layers and of `before`.
     pub async fn send_shared(
         &self,
         message: Arc<OutboundMessage>,
         before: Option<Arc<dyn BeforeAttempt>>,
-    ) -> Result<SendReceipt> {
+    ) -> SharedSend {
         let operation = SendMessage::new(message, Arc::clone(&self.account), self.idempotent);
         let operation = match before {
             Some(before) => operation.announced_to(before),
             None => operation,
         };
-        self.service.clone().call(operation).await
+        let progress = operation.progress().clone();
+        let result = self.service.clone().call(operation).await;
+        let may_have_arrived = match &result {
+            Ok(_) => true,
+            Err(error) => {
+                progress.is_outcome_unknown() || matches!(error.retry(), RetryHint::IfIdempotent { .. })
+            }
+        };
+        SharedSend { result, may_have_arrived }
     }
 
     /// Whether a message may have to wait for a rate before it goes out.
@@ -103,7 +118,7 @@ impl Channel for LayeredChannel {
     }
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
-        self.send_shared(Arc::new(message.clone()), None).await
+        self.send_shared(Arc::new(message.clone()), None).await.result
     }
 
     async fn check(&self) -> Result<()> {
@@ -329,6 +344,22 @@ mod tests {
             let mut all: Vec<_> = (0..3).map(|_| channel.send(&message)).collect();
             all.iter_mut().for_each(pending);
             assert_eq!(sends.calls(), under_way);
+        }
+    }
+
+    #[test]
+    fn a_refusal_after_an_unknown_outcome_says_that_it_may_have_arrived() {
+        let refused = || Error::new(ErrorKind::Recipient, "no").with_retry(RetryHint::Never);
+        let unknown = || unavailable().with_retry(RetryHint::UNKNOWN);
+        for (script, may_have_arrived) in
+            [(vec![Err(unknown()), Err(refused())], true), (vec![Err(unavailable()), Err(refused())], false)]
+        {
+            let calls = script.len();
+            let (channel, sends, clock) =
+                wrapped(ResiliencePolicy::default(), script, |declared| declared.idempotent_send = true);
+            let sent = run(channel.send_shared(Arc::new(message_to("1")), None), &clock);
+            assert_eq!((sent.result.unwrap_err().kind(), sends.calls()), (ErrorKind::Recipient, calls));
+            assert_eq!(sent.may_have_arrived, may_have_arrived);
         }
     }
 

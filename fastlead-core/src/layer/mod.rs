@@ -41,7 +41,7 @@ pub use begin::BeginLayer;
 pub use breaker::{
     Breaker, BreakerHandle, BreakerPolicy, BreakerState, CircuitBreakerLayer, Ticket, Verdict,
 };
-pub use channel::LayeredChannel;
+pub use channel::{LayeredChannel, SharedSend};
 pub use concurrency::ConcurrencyLayer;
 pub use deadline::DeadlineLayer;
 pub use frame::{Around, Layered};

@@ -99,9 +99,14 @@ impl Progress {
         self.0.unknown.store(true, Ordering::Relaxed);
     }
 
+    /// Whether an attempt has ended without telling whether the provider acted.
+    pub fn is_outcome_unknown(&self) -> bool {
+        self.0.unknown.load(Ordering::Relaxed)
+    }
+
     /// Whether the provider certainly did not act so far.
     pub fn provider_did_not_act(&self) -> bool {
-        self.0.waits.load(Ordering::Relaxed) > 0 && !self.0.unknown.load(Ordering::Relaxed)
+        self.0.waits.load(Ordering::Relaxed) > 0 && !self.is_outcome_unknown()
     }
 }
 

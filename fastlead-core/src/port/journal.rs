@@ -56,6 +56,9 @@ pub trait Journal: Debug + Send + Sync + 'static {
 
     /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
     ///
+    /// # Behavior
+    /// * What was ambiguous stays [`Delivery::uncertain`]: it may have arrived, whatever becomes of the new attempts.
+    ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
     async fn retry(

@@ -438,6 +438,8 @@ pub enum Settled {
         counted: bool,
         /// How many parts of a split text the provider has accepted so far.
         parts_sent: u32,
+        /// Whether an earlier attempt may have arrived all the same; the next one says so by its key.
+        uncertain: bool,
     },
     /// The provider owes a receipt, or must be asked about an unknown outcome.
     Await {

@@ -183,12 +183,12 @@ impl Data {
                 delivery.uncertain = false;
                 delivery.provider_message_id = provider_message_id.or(delivery.provider_message_id.take());
             }
-            Settled::Retry { due_at, reason, counted, parts_sent } => {
+            Settled::Retry { due_at, reason, counted, parts_sent, uncertain } => {
                 let begun = delivery.state == DeliveryState::Sending;
                 delivery.state = DeliveryState::Pending;
                 delivery.due_at = due_at;
                 delivery.reason = Some(reason);
-                delivery.uncertain = false;
+                delivery.uncertain = uncertain;
                 delivery.parts_sent = parts_sent;
                 if begun && !counted {
                     delivery.attempts = delivery.attempts.saturating_sub(1);

@@ -245,6 +245,7 @@ impl Journal for MemoryStore {
 }
 
 fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
+    delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
     delivery.state = DeliveryState::Pending;
     delivery.reason = None;
     delivery.due_at = now;
@@ -252,5 +253,4 @@ fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
     delivery.updated_at = now;
     delivery.attempts = 0;
     delivery.checks = 0;
-    delivery.uncertain = false;
 }

@@ -260,9 +260,10 @@ impl Changes {
             Settled::Ended { state, reason, provider_message_id } => {
                 (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
             }
-            Settled::Retry { due_at, reason, counted, parts_sent } => {
-                let back = i64::from(!counted);
-                (DeliveryState::Pending, Some(&**reason), Some(due_at), back, Some(*parts_sent), 0, None, 0)
+            Settled::Retry { due_at, reason, counted, parts_sent, uncertain } => {
+                let (back, uncertain) = (i64::from(!counted), i64::from(*uncertain));
+                let (reason, parts) = (Some(&**reason), Some(*parts_sent));
+                (DeliveryState::Pending, reason, Some(due_at), back, parts, uncertain, None, 0)
             }
             Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
                 let (parts, uncertain) = (Some(*parts_sent), i64::from(*uncertain));

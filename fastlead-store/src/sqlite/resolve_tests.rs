@@ -67,8 +67,13 @@ fn key(lead: &Transition, request: u8) -> Option<IdempotencyRecord> {
 }
 
 fn settlement(delivery_id: DeliveryId, token: LeaseToken) -> Settlement {
-    let outcome =
-        Settled::Retry { due_at: at(1), reason: "unavailable".to_owned(), counted: true, parts_sent: 0 };
+    let outcome = Settled::Retry {
+        due_at: at(1),
+        reason: "unavailable".to_owned(),
+        counted: true,
+        parts_sent: 0,
+        uncertain: false,
+    };
     Settlement { delivery_id, token, at: at(0), outcome, attempt: None }
 }
 

@@ -10,3 +10,4 @@ mod memory;
 mod simulation;
 mod sqlite;
 mod story;
+mod unknown;

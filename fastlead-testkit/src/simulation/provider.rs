@@ -263,6 +263,9 @@ impl Channel for Account {
             let asked = inner.world.model().asked_to_send(message, inner.world.now());
             inner.world.check(asked);
             let course = inner.course(&mut state);
+            if course.answer.as_ref().is_err_and(|error| error.retry() == RetryHint::UNKNOWN) {
+                inner.world.model().unanswered(message.delivery_id);
+            }
             let id = if course.accepts { Some(inner.take(&mut state, message)) } else { None };
             (course, id)
         };

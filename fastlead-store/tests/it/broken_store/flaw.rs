@@ -44,6 +44,7 @@ flaws! {
     SkipsTheVersion
     FiresTimersAgain
     RetriesAtOnce
+    ForgetsUnknownOutcomes
     BelievesLateFailures
     BeginsNothing
     BeginsForAnybody
@@ -115,6 +116,11 @@ impl BrokenStore {
             && let Settled::Retry { due_at, .. } = &mut settlement.outcome
         {
             *due_at = settlement.at;
+        }
+        if self.has(Flaw::ForgetsUnknownOutcomes)
+            && let Settled::Retry { uncertain, .. } = &mut settlement.outcome
+        {
+            *uncertain = false;
         }
     }
 }

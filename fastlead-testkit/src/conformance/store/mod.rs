@@ -108,8 +108,8 @@ pub mod checks {
         owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
-        a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for, an_uncounted_retry_gives_its_number_back,
-        an_unknown_outcome_is_kept, what_has_ended_stays_ended,
+        a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
+        an_uncounted_retry_gives_its_number_back, an_unknown_outcome_is_kept, what_has_ended_stays_ended,
     };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
@@ -167,6 +167,7 @@ macro_rules! __for_each_store_check {
             an_uncounted_retry_gives_its_number_back
             an_owed_receipt_is_asked_for
             an_unknown_outcome_is_kept
+            a_retry_keeps_that_an_outcome_is_unknown
             what_has_ended_stays_ended
             a_key_holds_back_only_its_own
             ordered_deliveries_come_one_by_one

@@ -5,7 +5,7 @@ use fastlead_core::port::{SettleOutcome, Settled};
 
 use super::StoreHarness;
 use super::sample::{
-    at, attempt, awaiting, begin, begun, claimed, delivery, retry, settled, settlement, start,
+    at, attempt, awaiting, begin, begun, claimed, delivery, ended, retry, settled, settlement, start,
 };
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
@@ -13,8 +13,13 @@ use crate::conformance::{Outcome, Verdict, Violation, ensure};
 pub async fn a_retry_waits_for_its_moment<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let (_, id, lease) = tenant.leased(&*store, start()).await?;
-    let outcome =
-        Settled::Retry { due_at: at(30), reason: "rate_limited".to_owned(), counted: true, parts_sent: 1 };
+    let outcome = Settled::Retry {
+        due_at: at(30),
+        reason: "rate_limited".to_owned(),
+        counted: true,
+        parts_sent: 1,
+        uncertain: false,
+    };
     settled(&*store, settlement(id, lease.token, at(1), outcome)).await?;
     let found = delivery(&*store, &tenant, id).await?;
     ensure!(
@@ -144,6 +149,48 @@ pub async fn an_unknown_outcome_is_kept<H: StoreHarness>() -> Outcome {
     );
     let got = store.claim(tenant.claim(at(8), 1)).await?.deliveries;
     ensure!(got.len() == 1 && got[0].phase == Phase::Send, "expected to send again, got {got:?}");
+    Ok(Verdict::Held)
+}
+
+/// A retry keeps that an earlier attempt may have arrived, through further attempts, until it is known or has ended.
+pub async fn a_retry_keeps_that_an_outcome_is_unknown<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (_, id, mut lease) = tenant.leased(&*store, start()).await?;
+    let with = |uncertain, seconds| match retry(at(seconds), true) {
+        Settled::Retry { due_at, reason, counted, parts_sent, .. } => {
+            Settled::Retry { due_at, reason, counted, parts_sent, uncertain }
+        }
+        other => other,
+    };
+    for (round, uncertain) in [(1, true), (2, true), (3, false)] {
+        settled(&*store, settlement(id, lease.token, at(round), with(uncertain, round + 1))).await?;
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(
+            (found.state, found.uncertain) == (DeliveryState::Pending, uncertain),
+            "retried with uncertain {uncertain}, stored {found:?}"
+        );
+        let request = tenant.claim(at(round + 1), 1);
+        lease = request.lease;
+        let got = store.claim(request).await?.deliveries;
+        let [got] = got.as_slice() else { return Err(Violation::new("a due retry was not claimed")) };
+        ensure!(
+            (got.phase, got.delivery.uncertain) == (Phase::Send, uncertain),
+            "retried with uncertain {uncertain}, claimed {got:?}"
+        );
+        begun(&*store, id, lease.token, at(round + 1)).await?;
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(
+            found.uncertain == uncertain,
+            "another attempt changed what is known of the first: {found:?}"
+        );
+    }
+    settled(&*store, settlement(id, lease.token, at(5), with(true, 6))).await?;
+    let request = tenant.claim(at(6), 1);
+    let token = request.lease.token;
+    store.claim(request).await?;
+    settled(&*store, settlement(id, token, at(6), ended(DeliveryState::Sent))).await?;
+    let found = delivery(&*store, &tenant, id).await?;
+    ensure!(!found.uncertain, "what has ended is not uncertain: {found:?}");
     Ok(Verdict::Held)
 }
 

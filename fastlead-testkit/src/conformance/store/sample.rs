@@ -328,7 +328,7 @@ pub(super) fn ended(state: DeliveryState) -> Settled {
 }
 
 pub(super) fn retry(due_at: Timestamp, counted: bool) -> Settled {
-    Settled::Retry { due_at, reason: "unavailable".to_owned(), counted, parts_sent: 0 }
+    Settled::Retry { due_at, reason: "unavailable".to_owned(), counted, parts_sent: 0, uncertain: false }
 }
 
 pub(super) fn awaiting(check_at: Timestamp, uncertain: bool) -> Settled {

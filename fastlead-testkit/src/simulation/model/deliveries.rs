@@ -230,6 +230,13 @@ impl Model {
         Ok(())
     }
 
+    /// A request to the provider has no answer. Another one right after it may be refused: then only that is recorded.
+    pub(in super::super) fn unanswered(&mut self, id: DeliveryId) {
+        if let Some(carried) = self.deliveries.get_mut(&id) {
+            carried.unknown = true;
+        }
+    }
+
     /// What the provider knows of a message's fate from the beginning.
     pub(in super::super) fn fate(&mut self, id: DeliveryId, failed: bool) {
         if let Some(carried) = self.deliveries.get_mut(&id) {
@@ -274,8 +281,6 @@ impl Model {
             let arrived = !carried.arrived.is_empty();
             let able = capabilities.get(&carried.channel);
             let blind = able.is_some_and(|able| !able.idempotent_send && !able.lookup);
-            // With a key attempts are repeated without finding out what became of the one before.
-            let keyed = able.is_some_and(|able| able.idempotent_send);
             match carried.state {
                 open if !open.is_terminal() => return Err(format!("{id} never ended: it is {state}")),
                 DeliveryState::Delivered | DeliveryState::Sent if !arrived => {
@@ -286,7 +291,7 @@ impl Model {
                 | DeliveryState::Sent
                 | DeliveryState::Ambiguous
                 | DeliveryState::Cancelled => {}
-                _ if arrived && !carried.failed && !keyed => {
+                _ if arrived && !carried.failed => {
                     return Err(format!("{id} has arrived, and is said to be {state}"));
                 }
                 _ => {}

@@ -1,0 +1,189 @@
+//! On a channel with a key an attempt whose outcome is unknown is repeated. What is said in the end is true: that the
+//! message may have arrived is forgotten only where somebody has said so.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fastlead_core::channel::{
+    Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference,
+};
+use fastlead_core::delivery::{Delivery, DeliveryState, RetrySchedule};
+use fastlead_core::engine::{CaptureRequest, Change, Engine};
+use fastlead_core::lead::{CaptureInput, Received};
+use fastlead_core::message::{Locale, OutboundMessage, Recipient};
+use fastlead_core::policy::Policy;
+use fastlead_core::port::{DeliveryFilter, Journal as _, PageRequest, Store as _};
+use fastlead_core::time::{Clock, ManualClock, epoch};
+use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
+use fastlead_core::{Error, ErrorKind, Result, RetryHint};
+use fastlead_store::MemoryStore;
+use fastlead_testkit::memory::MemoryChannel;
+use tokio_util::sync::CancellationToken;
+
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Accepts,
+    IsLost,
+    Refuses,
+    IsBusy,
+    HasNoMoney,
+}
+
+/// Answers as it is told, and in the end as the last time.
+#[derive(Debug)]
+struct Told {
+    inner: MemoryChannel,
+    answers: Mutex<VecDeque<Answer>>,
+    lookup: Option<Lookup>,
+}
+
+#[async_trait]
+impl Channel for Told {
+    fn info(&self) -> &ChannelInfo {
+        self.inner.info()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = self.inner.capabilities();
+        (capabilities.idempotent_send, capabilities.receipts) = (true, false);
+        capabilities.lookup = self.lookup.is_some();
+        (capabilities.account_rate, capabilities.recipient_rate) = (None, None);
+        capabilities
+    }
+
+    async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
+        let answer = {
+            let mut answers = self.answers.lock().unwrap();
+            if answers.len() > 1 { answers.pop_front() } else { answers.front().copied() }
+        };
+        // Kinds that are not tried again within seconds.
+        let (kind, retry) = match answer.unwrap() {
+            Answer::Accepts => return Ok(SendReceipt::accepted(message.delivery_id.to_string())),
+            Answer::IsLost => (ErrorKind::Protocol, RetryHint::UNKNOWN),
+            Answer::Refuses => (ErrorKind::Recipient, RetryHint::Never),
+            Answer::IsBusy => (ErrorKind::Protocol, RetryHint::SAFE),
+            Answer::HasNoMoney => (ErrorKind::Balance, RetryHint::Never),
+        };
+        Err(Error::new(kind, "as the test has it").with_retry(retry))
+    }
+
+    async fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn lookup(&self, _: &SentReference) -> Result<Lookup> {
+        Ok(self.lookup.clone().unwrap_or(Lookup::Unknown))
+    }
+
+    fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+        None
+    }
+
+    fn registration(&self) -> Option<&dyn WebhookRegistration> {
+        None
+    }
+
+    fn poller(&self) -> Option<&dyn Poller> {
+        None
+    }
+}
+
+/// What becomes of one offer with two repetitions, as state and reason.
+async fn end(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64) -> (DeliveryState, Option<String>) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let answers = Mutex::new(answers.iter().copied().collect());
+    let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup });
+    let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
+    policy.delivery.retry = RetrySchedule { delays_secs: vec![30, 30] };
+    policy.delivery.ttl_secs = ttl_secs;
+    let store = MemoryStore::new();
+    let engine = Engine::builder(Arc::new(store.clone()))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .channel(Arc::clone(&channel) as _)
+        .project("clinic", policy)
+        .source("site")
+        .build()
+        .await
+        .unwrap();
+    let mut changes = engine.changes();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let source = engine.directory().source("site").cloned().unwrap();
+    let workspace = source.workspace_id;
+    let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
+    let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
+    engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
+    let all = store.deliveries(workspace, DeliveryFilter::default(), PageRequest::default()).await.unwrap();
+    let [Delivery { id, .. }] = all.items[..] else { panic!("expected one delivery, got {all:?}") };
+    let ended = async {
+        loop {
+            let delivery = store.delivery(workspace, id).await.unwrap().unwrap();
+            if delivery.state.is_terminal() {
+                return (delivery.state, delivery.reason);
+            }
+            match changes.recv().await.unwrap() {
+                Change::Delivery { verdict: "channel_paused", .. } => {
+                    engine.resume(workspace, channel.info().id).await.unwrap();
+                }
+                Change::Delivery { verdict: "ask_later", .. } => clock.advance(Duration::from_secs(DAY)),
+                Change::Delivery { .. } => clock.advance(Duration::from_secs(34)),
+                _ => {}
+            }
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("an end");
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+    ended
+}
+
+const DAY: u64 = 86_400;
+
+#[tokio::test]
+async fn what_may_have_arrived_is_ambiguous_whatever_the_last_attempt_says() {
+    use Answer::{Accepts, HasNoMoney, IsBusy, IsLost, Refuses};
+    use DeliveryState::{Ambiguous, Expired, Failed, Sent};
+
+    let unknown = "outcome_unknown";
+    for (answers, ttl_secs, state, reason) in [
+        (&[IsLost, Accepts][..], DAY, Sent, None),
+        (&[IsLost, Refuses], DAY, Ambiguous, Some(unknown)),
+        (&[IsLost, IsBusy], DAY, Ambiguous, Some(unknown)),
+        (&[IsLost, IsBusy, Accepts], DAY, Sent, None),
+        (&[IsLost, HasNoMoney, Refuses], DAY, Ambiguous, Some(unknown)),
+        (&[IsBusy, IsLost, Refuses], DAY, Ambiguous, Some(unknown)),
+        (&[IsBusy, IsBusy, IsLost], DAY, Ambiguous, Some(unknown)),
+        (&[IsLost], 20, Ambiguous, Some(unknown)),
+        // Every outcome is known.
+        (&[Refuses], DAY, Failed, Some("recipient")),
+        (&[HasNoMoney, Refuses], DAY, Failed, Some("recipient")),
+        (&[IsBusy], DAY, Failed, Some("retries_exhausted")),
+        (&[IsBusy], 20, Expired, Some("ttl")),
+    ] {
+        let ended = end(answers, None, ttl_secs).await;
+        assert_eq!(ended, (state, reason.map(str::to_owned)), "{answers:?} within {ttl_secs} s");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_can_be_asked_is_asked_before_a_person() {
+    use Answer::{IsBusy, IsLost, Refuses};
+    use DeliveryState::{Ambiguous, Expired, Failed, Sent};
+
+    let accepted = || Lookup::Accepted { provider_message_id: None };
+    for (answers, lookup, ttl_secs, state, reason) in [
+        (&[IsLost, Refuses][..], accepted(), DAY, Sent, None),
+        (&[IsLost, IsBusy], accepted(), DAY, Sent, None),
+        (&[IsLost, IsBusy], Lookup::NotAccepted, DAY, Failed, Some("retries_exhausted")),
+        (&[IsLost], Lookup::NotAccepted, 20, Expired, Some("ttl")),
+        (&[IsLost, Refuses], Lookup::Unknown, DAY, Ambiguous, Some("outcome_unknown")),
+    ] {
+        let ended = end(answers, Some(lookup.clone()), ttl_secs).await;
+        assert_eq!(ended, (state, reason.map(str::to_owned)), "{answers:?}, {lookup:?}, {ttl_secs} s");
+    }
+}
