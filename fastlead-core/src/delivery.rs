@@ -413,6 +413,12 @@ impl Delivery {
     pub const fn owes_receipt(&self) -> bool {
         matches!(self.state, DeliveryState::AwaitingReceipt) && !self.uncertain
     }
+
+    /// Whether later deliveries with the same [`Self::order_key`] wait for it: it has not ended, and the provider has
+    /// not accepted it yet.
+    pub const fn holds_back(&self) -> bool {
+        !self.state.is_terminal() && !self.owes_receipt()
+    }
 }
 
 /// What one attempt did, for the record.

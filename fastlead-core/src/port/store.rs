@@ -70,7 +70,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   backlogs do not matter.
     /// * What is to be sent or found out comes before receipts that are owed ([`Delivery::owes_receipt`]), and of
     ///   each the longest due first; see [`ChannelRoom`] for the exception. The answer has the same order.
-    /// * A delivery whose [`NewDelivery::order_key`] has an earlier unfinished delivery is not claimed.
+    /// * A delivery whose [`NewDelivery::order_key`] has an earlier one that [`Delivery::holds_back`] is not claimed.
     /// * Claiming begins nothing: the state stays, and [`crate::delivery::LeasedDelivery::phase`] follows from it.
     ///   What was being sent when its lease ran out is claimed with [`crate::delivery::Phase::Recover`].
     /// * Work claimed is leased to nobody else until `lease.until`.

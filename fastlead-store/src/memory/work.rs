@@ -23,7 +23,7 @@ impl Row {
 }
 
 impl Data {
-    /// Whether an earlier unfinished delivery with the same key stands in the way.
+    /// Whether an earlier delivery with the same key has yet to be accepted by the provider.
     fn held_back(&self, delivery: &Delivery) -> bool {
         let Some(key) = delivery.order_key else { return false };
         if delivery.state != DeliveryState::Pending {
@@ -32,7 +32,7 @@ impl Data {
         self.deliveries.values().any(|row| {
             let other = &row.delivery;
             other.order_key == Some(key)
-                && !other.state.is_terminal()
+                && other.holds_back()
                 && (other.created_at, other.id) < (delivery.created_at, delivery.id)
         })
     }

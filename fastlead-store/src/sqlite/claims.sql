@@ -3,3 +3,7 @@
 DROP INDEX deliveries_open;
 CREATE INDEX deliveries_open ON deliveries (channel_id, (state < 2 OR uncertain = 1), coalesce(lease_until, due_at), id, state)
   WHERE state < 10;
+-- What the provider has accepted holds nobody back any more.
+DROP INDEX deliveries_by_order;
+CREATE INDEX deliveries_by_order ON deliveries (order_key, created_at, id)
+  WHERE state < 10 AND (state < 2 OR uncertain = 1) AND order_key IS NOT NULL;

@@ -127,6 +127,8 @@ async fn a_claim_reads_two_ranges_of_what_is_open() {
         let steps = plan(&mut connection, &statement).await;
         assert_eq!(steps.iter().filter(|step| step.contains(range)).count(), ranges, "{steps:#?}");
     }
+    let steps = plan(&mut connection, &claim_deliveries()).await;
+    assert!(steps.iter().any(|step| step.contains("deliveries_by_order (order_key=?")), "{steps:#?}");
     let steps = plan(&mut connection, &next_due()).await;
     let first = "deliveries_open (channel_id=? AND <expr>=?)";
     assert_eq!(steps.iter().filter(|step| step.contains(first)).count(), 2, "{steps:#?}");

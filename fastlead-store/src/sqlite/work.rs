@@ -20,8 +20,9 @@ use super::fault::{failed, unreadable};
 use super::group::{Changes, WRITE};
 use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, uuid};
 
+/// Whether no earlier delivery of the same key has yet to be accepted by the provider.
 const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries o
-    WHERE o.order_key = x.order_key AND o.state < 10 AND (o.created_at, o.id) < (x.created_at, x.id)))";
+    WHERE o.order_key = x.order_key AND o.state < 10 AND (o.state < 2 OR o.uncertain = 1) AND (o.created_at, o.id) < (x.created_at, x.id)))";
 
 /// Which of the channels have something that is due.
 pub(super) const BUSY: &str = "SELECT unhex(c.value) FROM json_each(?1) c

@@ -90,6 +90,10 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
+        Self::with(Policy::starter("bot", Recipient::Chat("1".into()))).await
+    }
+
+    async fn with(policy: Policy) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let channel = Arc::new(Gated {
             inner: MemoryChannel::new("bot"),
@@ -99,7 +103,7 @@ impl Desk {
         let engine = Engine::builder(Arc::new(MemoryStore::new()))
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .channel(Arc::clone(&channel) as _)
-            .project("clinic", Policy::starter("bot", Recipient::Chat("1".into())))
+            .project("clinic", policy)
             .source("site")
             .build()
             .await
@@ -194,6 +198,21 @@ async fn a_channel_that_is_never_idle_asks_for_its_receipts_too() {
     assert!((3..=6).contains(&asked.len()), "receipts were asked for in the calls {asked:?}");
     assert!(asked[0] >= 16, "receipts were asked for in the calls {asked:?}");
     desk.let_pass(sent + 130).await;
+    desk.channel.gate.add_permits(1);
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+}
+
+/// The clock stands still: only that the first was accepted can bring the next one.
+#[tokio::test]
+async fn messages_in_order_do_not_wait_for_receipts() {
+    let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
+    policy.delivery.ordered = true;
+    let mut desk = Desk::with(policy).await;
+    let (stop, running) = desk.run();
+    desk.capture(5).await;
+    desk.calls(1).await;
+    assert_eq!(desk.let_pass(5).await, [Call::Send; 5]);
     desk.channel.gate.add_permits(1);
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();

@@ -40,6 +40,7 @@ flaws! {
     AsksBeforeSending
     StarvesReceipts
     ForgetsOrder
+    WaitsForReceipts
     SettlesBeforeDeciding
     SkipsTheVersion
     FiresTimersAgain
@@ -116,6 +117,11 @@ impl BrokenStore {
             && let Settled::Retry { due_at, .. } = &mut settlement.outcome
         {
             *due_at = settlement.at;
+        }
+        if self.has(Flaw::WaitsForReceipts)
+            && let Settled::Await { uncertain, .. } = &mut settlement.outcome
+        {
+            *uncertain = true;
         }
         if self.has(Flaw::ForgetsUnknownOutcomes)
             && let Settled::Retry { uncertain, .. } = &mut settlement.outcome

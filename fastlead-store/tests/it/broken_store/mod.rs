@@ -75,6 +75,7 @@ caught! {
     a_receipt_that_is_never_asked_for: StarvesReceipts by owed_receipts_keep_their_room;
     a_forgotten_order: ForgetsOrder by
         a_key_holds_back_only_its_own ordered_deliveries_come_one_by_one random_histories_fit_the_model;
+    a_receipt_that_holds_back: WaitsForReceipts by a_missing_receipt_holds_back_nobody a_key_holds_back_only_its_own;
     a_settlement_without_its_decision: SettlesBeforeDeciding by
         a_settlement_stands_and_falls_with_its_decision refusals_come_in_the_promised_order;
     a_decision_at_any_version: SkipsTheVersion by

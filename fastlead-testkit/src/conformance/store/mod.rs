@@ -104,8 +104,9 @@ pub mod checks {
     };
     pub use super::model::random_histories_fit_the_model;
     pub use super::order::{
-        a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, ordered_deliveries_come_one_by_one,
-        owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
+        a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, a_missing_receipt_holds_back_nobody,
+        ordered_deliveries_come_one_by_one, owed_receipts_keep_their_room,
+        what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
         a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
@@ -171,6 +172,7 @@ macro_rules! __for_each_store_check {
             what_has_ended_stays_ended
             a_key_holds_back_only_its_own
             ordered_deliveries_come_one_by_one
+            a_missing_receipt_holds_back_nobody
             a_backlog_holds_up_nobody_else
             what_is_to_be_sent_comes_before_owed_receipts
             owed_receipts_keep_their_room

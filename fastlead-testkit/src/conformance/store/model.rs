@@ -206,6 +206,7 @@ impl<'a> Case<'a> {
                 || self.deliveries.iter().all(|(other_id, other)| {
                     other.order != known.order
                         || other.state.is_terminal()
+                        || other.owes_receipt()
                         || (other.created_at, other_id) >= (known.created_at, id)
                 })
         };

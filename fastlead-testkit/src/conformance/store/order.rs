@@ -10,7 +10,7 @@ use super::sample::{
 use super::{FullStore, StoreHarness};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
-/// An unfinished delivery holds back the later ones with the same key, whatever it waits for, and
+/// A delivery holds back the later ones with the same key until the provider has accepted it or it has ended, and
 /// nobody else.
 pub async fn a_key_holds_back_only_its_own<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
@@ -45,17 +45,37 @@ pub async fn a_key_holds_back_only_its_own<H: StoreHarness>() -> Outcome {
     let request = tenant.claim(at(30), 10);
     let token = request.lease.token;
     ensure!(claimed(&*store, request).await? == [first.id], "the retried delivery did not keep its place");
-    settled(&*store, settlement(first.id, token, at(31), awaiting(at(50), false))).await?;
+    settled(&*store, settlement(first.id, token, at(31), awaiting(at(50), true))).await?;
     let held = claimed(&*store, tenant.claim(at(40), 10)).await?;
-    ensure!(held.is_empty(), "a delivery overtook one whose receipt is owed: {held:?}");
+    ensure!(held.is_empty(), "a delivery overtook one whose outcome is unknown: {held:?}");
     let request = tenant.claim(at(50), 10);
     let token = request.lease.token;
-    ensure!(claimed(&*store, request).await? == [first.id], "the receipt of the first one was not asked for");
-    settled(&*store, settlement(first.id, token, at(51), ended(DeliveryState::Delivered))).await?;
+    ensure!(claimed(&*store, request).await? == [first.id], "the outcome of the first one was not asked for");
+    settled(&*store, settlement(first.id, token, at(51), awaiting(at(900), false))).await?;
     let next = store.next_due(at(51), &[tenant.channel]).await?;
     ensure!(next == Some(at(51)), "the delivery that was held back is due now; next due is {next:?}");
     let got = claimed(&*store, tenant.claim(at(51), 10)).await?;
-    ensure!(got == [second.id], "the first one has ended; expected the second, got {got:?}");
+    ensure!(got == [second.id], "the first one was accepted; expected the second, got {got:?}");
+    Ok(Verdict::Held)
+}
+
+/// A missing receipt holds back nobody: the message was accepted.
+pub async fn a_missing_receipt_holds_back_nobody<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let all: Vec<_> = (0..20_u64)
+        .map(|index| NewDelivery { order_key: Some(order_key(1)), ..tenant.delivery(None, at(index)) })
+        .collect();
+    let ids: Vec<_> = all.iter().map(|new| new.id).collect();
+    store.enqueue(all).await?;
+    for (index, id) in ids.iter().enumerate() {
+        let request = tenant.claim(at(60), 10);
+        let token = request.lease.token;
+        let got = claimed(&*store, request).await?;
+        ensure!(got == [*id], "with {index} receipts missing: expected {id}, got {got:?}");
+        settled(&*store, settlement(*id, token, at(60), awaiting(at(9_000), false))).await?;
+    }
+    let next = store.next_due(at(61), &[tenant.channel]).await?;
+    ensure!(next == Some(at(9_000)), "expected the first receipt as the next, got {next:?}");
     Ok(Verdict::Held)
 }
 

@@ -37,6 +37,8 @@ pub(in super::super) struct Carried {
     failed: bool,
     /// Whether nobody could tell the outcome of an attempt, and it was not found out.
     unknown: bool,
+    /// Whether the provider has all of it and owes nothing but a receipt.
+    accepted: bool,
 }
 
 impl Carried {
@@ -59,6 +61,7 @@ impl Model {
             arrived: BTreeMap::new(),
             failed: false,
             unknown: false,
+            accepted: false,
         };
         match self.deliveries.insert(new.id, carried) {
             None => Ok(()),
@@ -76,13 +79,14 @@ impl Model {
         }
     }
 
-    /// Whether an earlier delivery with the same key has not ended.
+    /// Whether an earlier delivery with the same key has neither ended nor been accepted.
     fn earlier_unfinished(&self, id: DeliveryId) -> Option<DeliveryId> {
         let mine = self.deliveries.get(&id)?;
         let key = mine.order_key?;
         let earlier = |(other, carried): &(&DeliveryId, &Carried)| {
             carried.order_key == Some(key)
                 && !carried.state.is_terminal()
+                && !carried.accepted
                 && (carried.created_at, **other) < (mine.created_at, id)
         };
         self.deliveries.iter().find(earlier).map(|(other, _)| *other)
@@ -161,13 +165,17 @@ impl Model {
                     .as_ref()
                     .is_some_and(|attempt| attempt.operation == AttemptOperation::Lookup);
                 carried.unknown &= !found_out;
+                carried.accepted = false;
                 carried.state = DeliveryState::Pending;
                 carried.due_at = *due_at;
             }
             Settled::Await { check_at, uncertain, .. } => {
                 carried.unknown |= *uncertain;
+                carried.accepted = !uncertain;
                 carried.state = DeliveryState::AwaitingReceipt;
                 carried.due_at = *check_at;
+                let freed = carried.order_key.filter(|_| carried.accepted);
+                self.freed_at.extend(freed.map(|key| (key, settlement.at)));
             }
         }
         Ok(())
