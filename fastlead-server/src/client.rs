@@ -24,7 +24,11 @@ pub(crate) struct Visitor {
 impl Visitor {
     /// The circumstances of a capture at `at`.
     pub(crate) fn received(&self, at: Timestamp) -> Received {
-        Received { at, ip: self.ip.map(Pii::new), user_agent: self.user_agent.clone().map(Pii::new) }
+        Received {
+            ip: self.ip.map(Pii::new),
+            user_agent: self.user_agent.clone().map(Pii::new),
+            ..Received::at(at)
+        }
     }
 }
 

@@ -14,6 +14,7 @@ pub use consent::{Consent, ConsentDocument, ConsentPurpose};
 pub use input::{BotCheck, CaptureInput, FieldError, limits};
 
 use crate::contact::Contact;
+use crate::id::SourceId;
 use crate::message::Locale;
 use crate::secret::Pii;
 use crate::time::Timestamp;
@@ -82,12 +83,16 @@ pub struct Received {
     /// The client's `User-Agent`, where sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Pii<String>>,
+    /// The source that it came over; the engine notes it. A repeated capture may come over another source than the lead
+    /// did. `None` for what was stored before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<SourceId>,
 }
 
 impl Received {
     /// Received at `at`, circumstances unknown.
     pub const fn at(at: Timestamp) -> Self {
-        Self { at, ip: None, user_agent: None }
+        Self { at, ip: None, user_agent: None, source_id: None }
     }
 }
 

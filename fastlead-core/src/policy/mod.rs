@@ -272,7 +272,8 @@ pub struct DeliveryRules {
     pub ttl_secs: u64,
     /// When a failed attempt is repeated.
     pub retry: RetrySchedule,
-    /// Whether messages to one recipient keep their order: a stuck one holds back the next.
+    /// Whether messages to one recipient keep their order: one that the provider has not taken and that has not ended
+    /// holds back the next.
     pub ordered: bool,
     /// What happens to a text that is too long for its channel.
     pub overflow: Overflow,

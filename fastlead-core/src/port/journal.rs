@@ -154,7 +154,7 @@ pub struct StoredCapture {
     pub id: EventId,
     /// The lead that it made, or that it repeats.
     pub lead_id: LeadId,
-    /// The source of that lead.
+    /// The source that it came over; that of the lead where it was stored before this was kept.
     pub source_id: SourceId,
     /// When it was decided upon.
     pub at: Timestamp,

@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use fastlead_core::decide::Trace;
+use fastlead_core::decide::{Event, Trace};
 use fastlead_core::engine::ResponseOutcome;
-use fastlead_core::id::{EventId, LeadId, WorkspaceId};
+use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
 use fastlead_core::message::{Locale, Response};
 use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent};
 use fastlead_core::secret::Pii;
@@ -114,6 +114,9 @@ pub(crate) struct EventView {
     at: Timestamp,
     /// Such as `captured`, `delivery_ended`, `timer_fired`, `responded` or `returned`.
     kind: String,
+    /// The source that a capture came over; a repeated one may come over another than the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_id: Option<SourceId>,
     /// What happened, with all its data.
     event: Pii<serde_json::Value>,
     /// What was looked at, in order, and what came of it.
@@ -190,6 +193,10 @@ fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Error> {
         id: stored.id,
         at: stored.at,
         kind: stored.event.kind().to_owned(),
+        source_id: match &stored.event {
+            Event::Captured(capture) => capture.received.source_id,
+            _ => None,
+        },
         event: Pii::new(event),
         sentences: sentences(&stored.event, &stored.trace, locale),
         trace: stored.trace,

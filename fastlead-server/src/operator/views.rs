@@ -382,7 +382,7 @@ pub(crate) struct DeliveryView {
     attempts_begun: u32,
     /// How many parts of a split text the provider has accepted.
     parts_sent: u32,
-    /// Whether the outcome of the last attempt is unknown.
+    /// Whether an attempt may have arrived without our knowing.
     uncertain: bool,
     /// The provider's id of the message.
     provider_message_id: Option<String>,

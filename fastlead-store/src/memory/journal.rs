@@ -100,7 +100,7 @@ impl Journal for MemoryStore {
             captures.push(StoredCapture {
                 id: stored.id,
                 lead_id: lead.id,
-                source_id: lead.source_id,
+                source_id: capture.received.source_id.unwrap_or(lead.source_id),
                 at: stored.at,
                 capture: Capture::clone(capture),
                 state: lead.state.clone(),

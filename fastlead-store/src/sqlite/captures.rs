@@ -50,10 +50,11 @@ impl SqliteStore {
             let Event::Captured(capture) = json(row, 4, "events.event")? else {
                 return Err(unreadable("a capture"));
             };
+            let own = capture.received.source_id;
             Ok(StoredCapture {
                 id: EventId::from_uuid(uuid(row, 0)?),
                 lead_id: LeadId::from_uuid(uuid(row, 1)?),
-                source_id: SourceId::from_uuid(uuid(row, 2)?),
+                source_id: own.unwrap_or(SourceId::from_uuid(uuid(row, 2)?)),
                 at: moment(row, 3)?,
                 capture: *capture,
                 state: json(row, 5, "leads.state")?,

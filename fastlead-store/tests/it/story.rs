@@ -6,6 +6,7 @@ use std::time::Duration;
 use fastlead_core::channel::{
     Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText, TextLimit, TextUnit,
 };
+use fastlead_core::decide::Event;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::engine::{CaptureRequest, Change, Engine, IdempotencyKey};
 use fastlead_core::id::{SeededIds, SuppressionId};
@@ -64,6 +65,7 @@ impl<S: Store + Catalog + Journal + Addresses + Clone> World<S> {
             .channel(Arc::new(sms.clone()))
             .project("clinic", policy())
             .source("site")
+            .source("partner")
             .build()
             .await
             .unwrap();
@@ -76,7 +78,16 @@ impl<S: Store + Catalog + Journal + Addresses + Clone> World<S> {
     }
 
     async fn capture(&self, phone: &str, key: Option<&str>) -> fastlead_core::engine::CaptureOutcome {
-        let source = self.engine.directory().source("site").cloned().unwrap();
+        self.capture_over("site", phone, key).await
+    }
+
+    async fn capture_over(
+        &self,
+        source: &str,
+        phone: &str,
+        key: Option<&str>,
+    ) -> fastlead_core::engine::CaptureOutcome {
+        let source = self.engine.directory().source(source).cloned().unwrap();
         let input =
             CaptureInput {
                 phone: Some(phone.into()), name: Some("Вера".into()), ..CaptureInput::default()
@@ -108,8 +119,8 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     let thanked = within(world.sms.inbox().wait_for(1)).await;
     assert_eq!(thanked[0].to, "+79000000000");
 
-    // Again within the window: the same lead, nobody is told again.
-    let again = world.capture("8 900 000 00 00", None).await;
+    // Again within the window and over another source: the same lead, nobody is told again.
+    let again = world.capture_over("partner", "8 900 000 00 00", None).await;
     assert_eq!(again.answer.verdict, CaptureVerdict::Duplicate);
     assert_eq!(again.answer.lead_id, outcome.answer.lead_id);
 
@@ -158,6 +169,15 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     let kinds: Vec<_> = events.items.iter().map(|event| event.event.kind()).collect();
     assert_eq!(kinds, ["captured", "captured", "timer_fired", "responded"]);
     assert!(events.items.iter().all(|event| !event.trace.steps.is_empty()));
+    let source = |key: &str| world.engine.directory().source(key).map(|source| source.id);
+    let over = |event: &Event| match event {
+        Event::Captured(capture) => capture.received.source_id,
+        _ => None,
+    };
+    let sources: Vec<_> = events.items.iter().map(|event| over(&event.event)).collect();
+    assert_eq!(sources, [source("site"), source("partner"), None, None]);
+    assert!(source("site") != source("partner"));
+    assert_eq!(Some(leads.items[0].source_id), source("site"));
     world.finish().await;
 }
 

@@ -59,6 +59,13 @@ impl Model {
             let fresh = LeadState::default();
             // A repeated capture is decided upon by the policy of its own day and for its own source.
             let policy = self.policies.get(&stored.trace.policy).unwrap_or(own);
+            let over = match &stored.event {
+                Event::Captured(capture) => capture.received.source_id,
+                _ => None,
+            };
+            let Some(source) = over.map_or(Some(source), |over| self.sources.get(&over)) else {
+                return Err(format!("{id} was captured over a source that is not there: {over:?}"));
+            };
             let replayed = Replayed {
                 policy,
                 lead_id: id,
@@ -72,8 +79,7 @@ impl Model {
             };
             let decision = decide_again(replayed, &self.channels);
             let bytes = |trace| serde_json::to_vec(trace).unwrap_or_default();
-            // The source of a repeated capture is not kept with its event.
-            if !repeated && bytes(&decision.trace) != bytes(&stored.trace) {
+            if bytes(&decision.trace) != bytes(&stored.trace) {
                 return Err(format!(
                     "{id}: the stored decision upon `{}` cannot be made again",
                     stored.event.kind()
