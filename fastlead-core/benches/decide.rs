@@ -76,7 +76,7 @@ impl Market {
             Self { policy, snapshot: Snapshot { channels, ..Snapshot::default() }, capture, event, now };
         let state = LeadState::default();
         let wanted = needs(&market.policy, market.subject(), &state, &market.event, now);
-        let last = format!("cap:buyer-{:04}:day:2026-11-25", TARGETS - 1);
+        let last = format!("cap:buyer-{:04}:day:2026-11-25@Europe/Moscow", TARGETS - 1);
         let level = |key: &str| match key.split(':').next() {
             Some("cap") if free && key == last => 19,
             Some("cap") if key.contains(":day:") => 20,

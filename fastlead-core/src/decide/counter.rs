@@ -8,7 +8,7 @@ use crate::id::ProjectId;
 use crate::schedule::Per;
 use crate::time::Timestamp;
 
-/// The name of a counter within its project, such as `cap:anna:day:2026-11-25` or `turn:anna`.
+/// The name of a counter within its project, such as `cap:anna:day:2026-11-25@Europe/Moscow` or `turn:anna`.
 ///
 /// It names targets, sources and periods. A person is named by 16 bytes that tell nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -15,10 +15,16 @@ impl Periods {
         Self { at, known: Vec::new() }
     }
 
+    /// The period with a key that names its zone too: what is counted in one zone says nothing of the period that has
+    /// the same name in another.
     pub(super) fn of(&mut self, per: Per, zone: Zone) -> &Period {
         let found = self.known.iter().position(|(p, z, _)| *p == per && *z == zone);
         let index = found.unwrap_or_else(|| {
-            self.known.push((per, zone, Period::of(per, self.at, zone)));
+            let mut period = Period::of(per, self.at, zone);
+            if per != Per::Total {
+                period.key = format!("{}@{}", period.key, zone.name());
+            }
+            self.known.push((per, zone, period));
             self.known.len() - 1
         });
         &self.known[index].2

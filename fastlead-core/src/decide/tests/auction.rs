@@ -44,11 +44,14 @@ fn the_highest_bid_has_the_lead_when_all_have_answered() {
     // Whoever won and does not want it any more makes room for the next.
     world.decline(lead, "c");
     assert_eq!(world.offered(lead), ["c", "b"]);
-    assert_eq!(world.counter("money:b:day:2026-11-25"), 25_000);
+    assert_eq!(world.counter("money:b:day:2026-11-25@Europe/Moscow"), 25_000);
     world.advance(60);
     assert_eq!(world.offered(lead), ["c", "b", "a"]);
     assert_eq!(
-        (world.counter("money:b:day:2026-11-25"), world.counter("money:a:day:2026-11-25")),
+        (
+            world.counter("money:b:day:2026-11-25@Europe/Moscow"),
+            world.counter("money:a:day:2026-11-25@Europe/Moscow")
+        ),
         (0, 20_000)
     );
     world.accept(lead, "a");

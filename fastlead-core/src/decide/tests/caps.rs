@@ -16,11 +16,11 @@ fn a_cap_is_reached_and_not_passed() {
     let offered: Vec<_> = leads.iter().map(|lead| world.offered(*lead)[0]).collect();
     assert_eq!(offered, ["a", "a", "b"]);
     assert_eq!(world.reasons("a"), [Reason::CapFull]);
-    assert_eq!(world.counter("cap:a:day:2026-11-25"), 2);
+    assert_eq!(world.counter("cap:a:day:2026-11-25@Europe/Moscow"), 2);
     // A refusal gives the place back, once.
     world.decline(leads[0], "a");
     world.decline(leads[0], "a");
-    assert_eq!(world.counter("cap:a:day:2026-11-25"), 1);
+    assert_eq!(world.counter("cap:a:day:2026-11-25@Europe/Moscow"), 1);
     let lead = world.lead();
     assert_eq!(world.offered(lead), ["a"]);
 }
@@ -42,8 +42,8 @@ fn caps_count_money_sources_and_the_project() {
         leads.iter().map(|lead| world.offered(*lead).first().copied().unwrap_or("nobody")).collect();
     assert_eq!(offered, ["rich", "picky", "rest", "rest", "nobody"]);
     assert_eq!(world.state(leads[4]).status, LeadStatus::Rejected { code: "sold_out".into() });
-    assert_eq!(world.counter("money:rich:month:2026-11"), 60_000);
-    assert_eq!(world.counter("cap:*:day:2026-11-25"), 4);
+    assert_eq!(world.counter("money:rich:month:2026-11@Europe/Moscow"), 60_000);
+    assert_eq!(world.counter("cap:*:day:2026-11-25@Europe/Moscow"), 4);
     assert!(world.leads[4].1.holds.is_empty());
     assert!(world.last.as_ref().unwrap().trace.steps.iter().any(|step| step.reason == Some(Reason::CapFull)));
 }
@@ -62,12 +62,43 @@ fn a_cap_ends_at_the_targets_midnight() {
     let second = world.lead();
     let third = world.lead();
     assert_eq!((world.offered(first), world.offered(second)), (vec!["msk"], vec!["ekb"]));
-    assert_eq!(world.counter("cap:msk:day:2026-11-25"), 1);
-    assert_eq!(world.counter("cap:ekb:day:2026-11-26"), 1);
+    assert_eq!(world.counter("cap:msk:day:2026-11-25@Europe/Moscow"), 1);
+    assert_eq!(world.counter("cap:ekb:day:2026-11-26@Asia/Yekaterinburg"), 1);
     assert_eq!(world.status(third), "queued");
     // Half an hour later Moscow's day ends, and the lead that waited is placed.
     world.advance(1_800);
     assert_eq!(world.offered(third), ["msk"]);
+}
+
+/// A new version of the policy moves a target to another zone, where the day has the same name and is another one.
+#[test]
+fn a_period_of_one_zone_does_not_count_in_another() {
+    let cap = |limit: u32| json!([{"per": "day", "limit": limit}]);
+    let targets = json!({"a": {"timezone": "Asia/Yekaterinburg", "caps": cap(1)}, "b": {}});
+    let route = json!({"strategy": "waterfall", "targets": ["a", "b"], "template": "t"});
+    let mut world = World::new(targets, route, json!({"caps": cap(9)}));
+    let moved = |world: &mut World, zone: &str| {
+        world.policy.targets.get_mut("a").unwrap().timezone = Some(zone.parse().unwrap());
+        let lead = world.lead();
+        world.offered(lead)[0].to_owned()
+    };
+    assert_eq!(moved(&mut world, "Asia/Yekaterinburg"), "a");
+    assert_eq!(moved(&mut world, "Asia/Yekaterinburg"), "b");
+    // Nothing was counted in that day yet, though it has the same name.
+    assert_eq!(moved(&mut world, "Europe/Berlin"), "a");
+    assert_eq!(moved(&mut world, "Europe/Berlin"), "b");
+    // The version before is as full as it was, until its own midnight: 22:00 in Moscow.
+    assert_eq!(moved(&mut world, "Asia/Yekaterinburg"), "b");
+    world.advance(10 * 3_600);
+    assert_eq!(moved(&mut world, "Europe/Berlin"), "b");
+    assert_eq!(moved(&mut world, "Asia/Yekaterinburg"), "a");
+    // What is given back goes to the day that it was taken from.
+    world.decline(0, "a");
+    world.decline(2, "a");
+    assert_eq!(world.counter("cap:a:day:2026-11-25@Asia/Yekaterinburg"), 0);
+    assert_eq!(world.counter("cap:a:day:2026-11-25@Europe/Berlin"), 0);
+    assert_eq!(world.counter("cap:a:day:2026-11-26@Asia/Yekaterinburg"), 1);
+    assert_eq!(world.counter("cap:*:day:2026-11-25@Europe/Moscow"), 7);
 }
 
 #[test]
@@ -83,7 +114,7 @@ fn a_day_of_25_hours_is_one_day_and_one_of_23_too() {
             world.lead();
             world.now = plus_seconds(world.now, 3_600);
         }
-        assert_eq!(world.counter(&format!("cap:a:day:{day}")), hours, "{day}");
+        assert_eq!(world.counter(&format!("cap:a:day:{day}@Europe/Berlin")), hours, "{day}");
     }
 }
 

@@ -19,10 +19,10 @@ fn give_back(world: &mut World, lead: usize, target: &str, reason: &str) {
 }
 
 const COUNTERS: [&str; 5] = [
-    "cap:a:day:2026-11-25",
-    "money:a:day:2026-11-25",
+    "cap:a:day:2026-11-25@Europe/Moscow",
+    "money:a:day:2026-11-25@Europe/Moscow",
     "open:a",
-    "share:a:month:2026-11",
+    "share:a:month:2026-11@Europe/Moscow",
     "cap:*:total:total",
 ];
 
