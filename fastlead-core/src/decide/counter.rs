@@ -36,15 +36,25 @@ pub struct Counter {
 }
 
 impl Counter {
+    /// Whether it says what a counter says that is not there. Such a one need not be stored.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// What it says at `now`: nothing, where it is forgotten.
     #[must_use]
     pub fn at(self, now: Timestamp) -> Self {
         if self.until.is_some_and(|until| until <= now) { Self::default() } else { self }
     }
 
-    /// What it says after a change at `at`. It never goes below 0.
+    /// What it says after a change at `at`. It never goes below 0, and giving back of what is forgotten or was never
+    /// there leaves it as it is.
     #[must_use]
     pub fn changed(self, amount: i64, note: Option<&str>, until: Option<Timestamp>, at: Timestamp) -> Self {
+        let forgotten = self.until.is_some_and(|until| until <= at);
+        if amount <= 0 && note.is_none() && (forgotten || self.is_nothing()) {
+            return self;
+        }
         let have = self.at(at);
         Self {
             value: have.value.saturating_add(amount).max(0),
@@ -191,6 +201,18 @@ impl PersonKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_given_back_of_nothing_leaves_nothing() {
+        let at = |seconds| crate::time::plus_seconds(crate::time::epoch(), seconds);
+        let counter = Counter::default().changed(2, None, Some(at(60)), at(0));
+        assert_eq!(counter.clone().changed(-1, None, None, at(59)).value, 1);
+        // It is to be forgotten at the same moment as before.
+        assert_eq!(counter.clone().changed(-1, None, None, at(60)), counter);
+        assert_eq!(Counter::default().changed(-1, None, None, at(0)), Counter::default());
+        let noted = counter.changed(-1, Some("anna"), Some(at(120)), at(60));
+        assert_eq!((noted.value, noted.until), (0, Some(at(120))));
+    }
 
     #[test]
     fn keys_read_well_and_never_meet() {

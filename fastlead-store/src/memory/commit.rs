@@ -6,6 +6,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::port::{
     CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement, StoredEvent, Transition,
 };
+use fastlead_core::time::Timestamp;
 
 use super::{Data, Row, Timer, Used};
 
@@ -65,8 +66,7 @@ impl Data {
             match reservation {
                 Reservation::Unique { key, until } => drop(self.unique.insert(key, (lead_id, until))),
                 Reservation::Counter { id, amount, note, until, .. } => {
-                    let counter = self.counters.remove(&id).unwrap_or_default();
-                    self.counters.insert(id, counter.changed(amount, note.as_deref(), until, at));
+                    self.change_counter(id, amount, note.as_deref(), until, at);
                 }
                 _ => {}
             }
@@ -152,7 +152,21 @@ impl Data {
         })
     }
 
-    fn cancel_offers(&mut self, lead_id: fastlead_core::id::LeadId, at: fastlead_core::time::Timestamp) {
+    fn change_counter(
+        &mut self,
+        id: CounterId,
+        amount: i64,
+        note: Option<&str>,
+        until: Option<Timestamp>,
+        at: Timestamp,
+    ) {
+        let counter = self.counters.remove(&id).unwrap_or_default().changed(amount, note, until, at);
+        if !counter.is_nothing() {
+            self.counters.insert(id, counter);
+        }
+    }
+
+    fn cancel_offers(&mut self, lead_id: fastlead_core::id::LeadId, at: Timestamp) {
         for row in self.deliveries.values_mut() {
             let delivery = &mut row.delivery;
             let offer = matches!(delivery.spec.purpose, Purpose::Offer { .. });
@@ -238,5 +252,26 @@ impl Data {
         if let Some(row) = self.inbound_keys.get(&key).and_then(|number| self.inbound.get_mut(number)) {
             row.done = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastlead_core::decide::Counter;
+    use fastlead_core::time::{epoch, plus_seconds};
+
+    use super::*;
+
+    #[test]
+    fn what_is_given_back_of_no_counter_makes_none() {
+        let mut data = Data::default();
+        let id = CounterId([1; 16]);
+        data.change_counter(id, -1, None, None, epoch());
+        assert!(data.counters.is_empty(), "{:?}", data.counters);
+        let until = Some(plus_seconds(epoch(), 60));
+        data.change_counter(id, 1, None, until, epoch());
+        data.change_counter(id, -1, None, None, plus_seconds(epoch(), 61));
+        let untils: Vec<_> = data.counters.values().map(|counter: &Counter| counter.until).collect();
+        assert_eq!(untils, [until]);
     }
 }

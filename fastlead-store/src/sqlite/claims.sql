@@ -7,3 +7,5 @@ CREATE INDEX deliveries_open ON deliveries (channel_id, (state < 2 OR uncertain 
 DROP INDEX deliveries_by_order;
 CREATE INDEX deliveries_by_order ON deliveries (order_key, created_at, id)
   WHERE state < 10 AND (state < 2 OR uncertain = 1) AND order_key IS NOT NULL;
+-- Counters of nothing, which were made where something forgotten was given back; none of them would ever be forgotten.
+DELETE FROM counters WHERE value = 0 AND note IS NULL AND last_at IS NULL AND until IS NULL;

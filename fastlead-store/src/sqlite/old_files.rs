@@ -69,9 +69,17 @@ async fn work_of_an_earlier_version_is_claimed_in_its_order() {
         let unknown = delivery(&mut connection, channel, DeliveryState::AwaitingReceipt, true, at(1)).await;
         let cut_off = delivery(&mut connection, channel, DeliveryState::Sending, false, at(2)).await;
         delivery(&mut connection, channel, DeliveryState::Failed, false, at(0)).await;
+        if version >= 3 {
+            let counters =
+                "INSERT INTO counters VALUES (x'01', 0, NULL, NULL, NULL), (x'02', 1, NULL, 7, NULL)";
+            sqlx::query(counters).execute(&mut connection).await.unwrap();
+        }
         connection.close().await.unwrap();
 
         let store = SqliteStore::open(options).await.unwrap();
+        let counters: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM counters").fetch_one(&store.readers).await.unwrap();
+        assert_eq!(counters, i64::from(version >= 3), "version {version}");
         assert_eq!(store.next_due(start(), &[channel]).await.unwrap(), Some(at(0)));
         let claim = ClaimRequest {
             now: at(60),

@@ -100,9 +100,11 @@ impl Resolver {
         Ok(())
     }
 
-    /// The counters that members have changed, as they are after all of them.
+    /// The counters that members have changed, as they are after all of them. What was given back of nothing makes
+    /// none.
     pub(super) fn counters(&self) -> impl Iterator<Item = (CounterId, &Counter)> {
-        self.taken.counters.iter().filter_map(|id| Some((*id, self.facts.counters.get(id)?)))
+        let changed = self.taken.counters.iter().filter_map(|id| Some((*id, self.facts.counters.get(id)?)));
+        changed.filter(|(_, counter)| !counter.is_nothing())
     }
 
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use fastlead_core::contact::{Contact, Phone};
 use fastlead_core::decide::{
-    Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
+    CounterId, Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
 };
 use fastlead_core::delivery::{
     Body, DeliverySpec, DeliveryState, Lease, NewDelivery, Purpose, RetrySchedule, Scope,
@@ -410,4 +410,36 @@ async fn throughput_of_captures_and_settlements() {
         count as f64 / settled.as_secs_f64(),
         size / leads as u64,
     );
+}
+
+/// Nothing is left of what was given back of a counter that is not there any more: no store would ever forget it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_given_back_of_a_forgotten_counter_makes_no_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    let site = Site::new();
+    let counter = |number, amount, until| Reservation::Counter {
+        id: CounterId([number; 16]),
+        amount,
+        limit: None,
+        note: None,
+        until,
+    };
+    let take = Transition {
+        reservations: vec![counter(1, 1, Some(plus_seconds(start(), 60)))],
+        ..site.capture(1, 1)
+    };
+    store.commit(take).await.unwrap();
+    let give_back = Transition {
+        at: plus_seconds(start(), 61),
+        reservations: vec![counter(1, -1, None), counter(2, -1, None)],
+        ..site.capture(2, 2)
+    };
+    store.commit(give_back).await.unwrap();
+    let mut connection = raw(&folder).await;
+    let without: i64 = sqlx::query_scalar("SELECT count(*) FROM counters WHERE until IS NULL")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!((without, count(&folder, "counters").await), (0, 1));
 }

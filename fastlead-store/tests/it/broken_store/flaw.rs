@@ -34,6 +34,7 @@ flaws! {
     ForgetsIdempotencyKeys
     ForgetsLimits
     KeepsWhatIsGivenBack
+    RemembersWhatIsGivenBackLate
     ForgetsWhoWaits
     LosesDeliveries
     LeasesTwice
@@ -155,6 +156,13 @@ impl Store for BrokenStore {
             Flaw::KeepsWhatIsGivenBack => transition
                 .reservations
                 .retain(|taken| !matches!(taken, Reservation::Counter { amount, .. } if *amount < 0)),
+            Flaw::RemembersWhatIsGivenBackLate => {
+                for reservation in &mut transition.reservations {
+                    if let Reservation::Counter { amount: ..0, note, .. } = reservation {
+                        *note = Some(String::new());
+                    }
+                }
+            }
             Flaw::ForgetsIdempotencyKeys => transition.idempotency = None,
             Flaw::LosesDeliveries => drop(transition.deliveries.pop()),
             Flaw::FiresTimersAgain => transition.fired = None,

@@ -65,6 +65,7 @@ caught! {
         a_full_counter_refuses_and_says_its_value of_two_hundred_concurrent_leads_twenty_fit_a_limit;
     a_counter_that_only_grows: KeepsWhatIsGivenBack by
         a_counter_counts_and_never_goes_below_nothing a_full_counter_refuses_and_says_its_value;
+    a_counter_made_of_nothing: RemembersWhatIsGivenBackLate by what_is_given_back_too_late_changes_nothing;
     a_queue_without_an_order: ForgetsWhoWaits by waiting_leads_are_listed_oldest_first;
     a_lost_delivery: LosesDeliveries by
         a_new_lead_reads_back_with_its_work cancelled_offers_are_not_sent random_histories_fit_the_model;

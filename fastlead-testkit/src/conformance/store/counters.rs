@@ -70,6 +70,26 @@ pub async fn a_counter_is_forgotten_at_its_moment<H: StoreHarness>() -> Outcome 
     Ok(Verdict::Held)
 }
 
+/// What is given back after a counter's moment changes nothing: neither what it said before, which a process whose
+/// clock is behind still asks for, nor that it is forgotten.
+pub async fn what_is_given_back_too_late_changes_nothing<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    change(&*store, &tenant, vec![counter(1, 2, Some(2), Some(at(60)))], start()).await?;
+    let before = read(&*store, 1, at(59)).await?;
+    change(&*store, &tenant, vec![counter(1, -1, None, None), counter(2, -1, None, None)], at(61)).await?;
+    let after = read(&*store, 1, at(59)).await?;
+    ensure!(
+        before == after,
+        "given back after its moment, the counter before it is {after:?}, not {before:?}"
+    );
+    ensure!(read(&*store, 1, at(61)).await? == Counter::default(), "a counter was not forgotten");
+    ensure!(read(&*store, 2, at(61)).await? == Counter::default(), "giving back made a counter");
+    change(&*store, &tenant, vec![counter(1, 2, Some(2), Some(at(120)))], at(61)).await?;
+    let found = read(&*store, 1, at(61)).await?;
+    ensure!(found.value == 2 && found.until == Some(at(120)), "after its moment it counts on: {found:?}");
+    Ok(Verdict::Held)
+}
+
 /// A change beyond the limit is refused with the counter's value, and changes nothing; giving back makes
 /// room.
 pub async fn a_full_counter_refuses_and_says_its_value<H: StoreHarness>() -> Outcome {

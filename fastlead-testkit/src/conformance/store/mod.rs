@@ -73,6 +73,7 @@ pub mod checks {
         a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
         a_full_counter_refuses_and_says_its_value, counters_survive_a_restart,
         of_two_hundred_concurrent_leads_twenty_fit_a_limit, waiting_leads_are_listed_oldest_first,
+        what_is_given_back_too_late_changes_nothing,
     };
     pub use super::decisions::{
         a_settlement_stands_and_falls_with_its_decision, a_timer_fires_once, cancelled_offers_are_not_sent,
@@ -152,6 +153,7 @@ macro_rules! __for_each_store_check {
             a_full_counter_refuses_and_says_its_value
             of_two_hundred_concurrent_leads_twenty_fit_a_limit
             counters_survive_a_restart
+            what_is_given_back_too_late_changes_nothing
             waiting_leads_are_listed_oldest_first
             a_key_repeats_its_answer_until_its_moment
             a_repeated_request_is_recognised_first
