@@ -23,14 +23,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::program::{Program, client};
 
+/// How often the program is killed, unless `FASTLEAD_KILL_ROUNDS` says otherwise.
 const ROUNDS: u32 = 200;
-const CLIENTS: usize = 8;
+const CLIENTS: usize = 16;
 /// Telegram takes one message a second into one chat; so many chats take what a round brings.
 const PROJECTS: u32 = 128;
 const FIRST_CHAT: i64 = 10_000;
 /// Longer than a send may take at the most, as the server demands; short enough that later rounds recover what
 /// earlier ones left.
 const LEASE_SECS: u64 = 45;
+/// How long the last process may take for what all the others have left: their leases run out, and what they sent is
+/// asked about beside the receipts of everything else.
+const FINISH_SECS: u64 = 120 + LEASE_SECS;
 const SEED: u64 = 0x00C0_FFEE;
 
 /// What the visitors know.
@@ -42,6 +46,15 @@ struct Ledger {
     /// Visitors who got no answer; they send the same again, as a browser does.
     unanswered: Mutex<Vec<u32>>,
     refused: Mutex<Vec<String>>,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the number of rounds belongs to the test's command line, not to the server"
+)]
+fn rounds() -> u32 {
+    let said = std::env::var("FASTLEAD_KILL_ROUNDS").ok();
+    said.map_or(ROUNDS, |said| said.parse().expect("FASTLEAD_KILL_ROUNDS is a number"))
 }
 
 fn phone(number: u32) -> String {
@@ -167,7 +180,7 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
     let stop = CancellationToken::new();
     let serving = tokio::spawn(server.serve(stop.clone()));
     let mut look = tokio::time::interval(Duration::from_millis(250));
-    let drained = tokio::time::timeout(Duration::from_secs(400), async {
+    let drained = tokio::time::timeout(Duration::from_secs(FINISH_SECS), async {
         loop {
             look.tick().await;
             let depth = store.queue_depth(clock.now()).await.unwrap();
@@ -181,7 +194,8 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
     });
     let drained = drained.await;
     let depth = store.queue_depth(clock.now()).await.unwrap();
-    let deliveries = drained.unwrap_or_else(|_| panic!("work is left over after 400 seconds: {depth:?}"));
+    let deliveries =
+        drained.unwrap_or_else(|_| panic!("work is left over after {FINISH_SECS} seconds: {depth:?}"));
     stop.cancel();
     serving.await.unwrap().unwrap();
     let mut leads = HashMap::new();
@@ -231,11 +245,12 @@ async fn kill_at_random_moments_loses_nothing() {
     smsc.set_balance(100_000_000);
     prepare(folder.path(), &telegram, &smsc).await;
 
+    let rounds = rounds();
     let mut random = rand::rngs::StdRng::seed_from_u64(SEED);
     let ledger = Arc::new(Ledger::default());
     let lease = LEASE_SECS.to_string();
     let started = std::time::Instant::now();
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         let mut program = Program::start(folder.path(), &[("FASTLEAD__ENGINE__LEASE_SECS", &lease)]).await;
         let client = client();
         let mut clients = JoinSet::new();
@@ -254,7 +269,7 @@ async fn kill_at_random_moments_loses_nothing() {
     let (leads, deliveries) = finish(folder.path()).await;
     let report = Report::of(&ledger, &leads, &deliveries, &telegram, &smsc);
     println!(
-        "kill test: rounds {ROUNDS} in {} s, acknowledged {}, lost {}, deliveries {}, deliveries lost {}, sent twice {}, \
+        "kill test: rounds {rounds} in {} s, acknowledged {}, lost {}, deliveries {}, deliveries lost {}, sent twice {}, \
          ambiguous {} (of them arrived {}); states {:?}",
         took.as_secs(),
         ledger.acknowledged.lock().unwrap().len(),
@@ -267,7 +282,7 @@ async fn kill_at_random_moments_loses_nothing() {
         report.states,
     );
     assert_eq!(*ledger.refused.lock().unwrap(), Vec::<String>::new());
-    assert!(ledger.acknowledged.lock().unwrap().len() > usize::try_from(ROUNDS).unwrap());
+    assert!(ledger.acknowledged.lock().unwrap().len() > usize::try_from(rounds).unwrap());
     assert_eq!(report.lost, Vec::<String>::new(), "acknowledged leads are lost");
     assert_eq!(report.deliveries_lost, Vec::<String>::new(), "deliveries are lost");
     assert_eq!(report.faults, Vec::<String>::new());
