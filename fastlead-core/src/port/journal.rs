@@ -69,17 +69,16 @@ pub trait Journal: Debug + Send + Sync + 'static {
         expires_at: Timestamp,
     ) -> Result<Delivery>;
 
-    /// Makes due again what a channel has failed to deliver (failed or expired, not ambiguous) since `since`, at
-    /// most `limit` deliveries, oldest first.
+    /// Makes due again what a channel has failed to deliver, at most `limit` deliveries, oldest first.
     ///
     /// # Behavior
+    /// * What was ambiguous stays [`Delivery::uncertain`].
     /// * Idempotent: what was recovered is pending and is not recovered again while it is.
     /// * Resumable: the answer says whether more is left.
     async fn recover(
         &self,
         workspace: WorkspaceId,
-        channel: ChannelId,
-        since: Timestamp,
+        recovery: Recovery,
         now: Timestamp,
         expires_at: Timestamp,
         limit: u32,
@@ -249,6 +248,18 @@ pub struct AttemptRecord {
     /// The attempt.
     #[serde(flatten)]
     pub attempt: Attempt,
+}
+
+/// What is recovered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovery {
+    /// Of which channel.
+    pub channel_id: ChannelId,
+    /// Deliveries that were made at this moment or later, and have failed or expired.
+    pub since: Timestamp,
+    /// Ambiguous ones too. Nothing arrives twice by it only where the channel has
+    /// [`Capabilities::idempotent_send`](crate::channel::Capabilities::idempotent_send).
+    pub ambiguous: bool,
 }
 
 /// What a recovery did.

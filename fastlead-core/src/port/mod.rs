@@ -18,7 +18,7 @@ pub use catalog::{
 pub use enricher::Enricher;
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
-    Page, PageRequest, Purged, QueueDepth, Recovered, StoredCapture, StoredEvent,
+    Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, StoredCapture, StoredEvent,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, parts_of_place, place_at_risk};

@@ -9,7 +9,7 @@ use fastlead_core::delivery::{
 };
 use fastlead_core::id::{ChannelId, DeliveryId, ProjectId};
 use fastlead_core::message::{Content, EventPayload, MessageClass, Recipient, RecipientKind, Text};
-use fastlead_core::port::Recovered;
+use fastlead_core::port::{Recovered, Recovery};
 use fastlead_core::secret::Pii;
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, plus_seconds};
@@ -127,11 +127,12 @@ pub(crate) async fn resume_channel(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Recovery")]
 pub(crate) struct RecoverInput {
-    /// Deliveries that failed or expired since this moment are made due again.
+    /// Deliveries that were made since this moment are made due again.
     since: Timestamp,
 }
 
-/// Send again what a channel has failed to deliver since a moment: failed and expired deliveries, never ambiguous ones.
+/// Send again what a channel has failed to deliver since a moment: failed and expired deliveries, and ambiguous ones where
+/// the receiver recognises a message that it has had before (`idempotent_send` of the channel's capabilities).
 #[utoipa::path(
     post, path = "/v1/channels/{id}/recover", tag = "channels",
     params(("id" = String, Path, description = "The channel's id")),
@@ -145,6 +146,9 @@ pub(crate) async fn recover_channel(
     Body(input): Body<RecoverInput>,
 ) -> Result<Json<Recovered>, Problem> {
     stored(&app, &operator, id).await?;
+    let directory = app.engine.directory();
+    let ambiguous = directory.channel(id).is_some_and(|channel| channel.capabilities.idempotent_send);
+    let recovery = Recovery { channel_id: id, since: input.since, ambiguous };
     let now = app.engine.clock().now();
     if input.since > now {
         let mut faults = Faults::default();
@@ -154,7 +158,7 @@ pub(crate) async fn recover_channel(
     let expires_at = plus_seconds(now, RETRY_TTL_SECS);
     let mut total = Recovered { deliveries: 0, more: true };
     for _ in 0..BATCHES {
-        let batch = app.store.recover(operator.workspace_id, id, input.since, now, expires_at, BATCH).await?;
+        let batch = app.store.recover(operator.workspace_id, recovery, now, expires_at, BATCH).await?;
         total = Recovered { deliveries: total.deliveries + batch.deliveries, more: batch.more };
         app.engine.wake();
         if !batch.more {

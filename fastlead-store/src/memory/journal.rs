@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::id::{DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, RiskFilter, StoredCapture, StoredEvent,
+    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter, StoredCapture,
+    StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -167,8 +168,7 @@ impl Journal for MemoryStore {
     async fn recover(
         &self,
         workspace: WorkspaceId,
-        channel: ChannelId,
-        since: Timestamp,
+        recovery: Recovery,
         now: Timestamp,
         expires_at: Timestamp,
         limit: u32,
@@ -177,9 +177,13 @@ impl Journal for MemoryStore {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let mut lost = data.deliveries.values_mut().map(|row| &mut row.delivery).filter(|delivery| {
             delivery.scope.workspace_id == workspace
-                && delivery.channel_id == channel
-                && delivery.created_at >= since
-                && matches!(delivery.state, DeliveryState::Failed | DeliveryState::Expired)
+                && delivery.channel_id == recovery.channel_id
+                && delivery.created_at >= recovery.since
+                && match delivery.state {
+                    DeliveryState::Failed | DeliveryState::Expired => true,
+                    DeliveryState::Ambiguous => recovery.ambiguous,
+                    _ => false,
+                }
         });
         let mut deliveries = 0;
         for delivery in lost.by_ref().take(limit) {

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use fastlead_core::id::{DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, RiskFilter, StoredCapture, StoredEvent,
+    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter, StoredCapture,
+    StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -74,7 +75,7 @@ pub(super) fn list_deliveries(filter: &DeliveryFilter) -> String {
 /// What a channel failed to deliver; the first condition is the one of the index.
 pub(super) const LOST: &str =
     "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
-    AND state IN (12, 13) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
+    AND (state < 16 OR ?5) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
 
 /// How much work waits.
 pub(super) const DEPTH: &str =
@@ -286,32 +287,34 @@ impl Journal for SqliteStore {
     async fn recover(
         &self,
         workspace: WorkspaceId,
-        channel: ChannelId,
-        since: Timestamp,
+        recovery: Recovery,
         now: Timestamp,
         expires_at: Timestamp,
         limit: u32,
     ) -> Result<Recovered> {
+        let Recovery { channel_id, since, ambiguous } = recovery;
         self.writer
             .run(move |connection| {
                 Box::pin(async move {
                     let fault = |error: sqlx::Error| failed("recover", &error);
-                    let sql = format!("{} WHERE id IN ({LOST})", revive(5, 6));
+                    let sql = format!("{} WHERE id IN ({LOST})", revive(6, 7));
                     let done = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(channel_id.as_uuid()))
                         .bind(blob(workspace.as_uuid()))
                         .bind(since.timestamp_millis())
                         .bind(limit)
+                        .bind(ambiguous)
                         .bind(now.timestamp_millis())
                         .bind(expires_at.timestamp_millis())
                         .execute(&mut *connection)
                         .await
                         .map_err(fault)?;
                     let left = sqlx::query(LOST)
-                        .bind(blob(channel.as_uuid()))
+                        .bind(blob(channel_id.as_uuid()))
                         .bind(blob(workspace.as_uuid()))
                         .bind(since.timestamp_millis())
                         .bind(1)
+                        .bind(ambiguous)
                         .fetch_optional(connection)
                         .await
                         .map_err(fault)?;

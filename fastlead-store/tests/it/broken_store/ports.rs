@@ -1,7 +1,7 @@
 //! The other four ports of the broken store.
 
 use fastlead_core::async_trait;
-use fastlead_core::delivery::{Delivery, DeliveryState};
+use fastlead_core::delivery::Delivery;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SuppressionId, UserId, WorkspaceId,
@@ -12,7 +12,7 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal,
     LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged,
-    QueueDepth, Recovered, RiskFilter, Source, StoredCapture, StoredEvent, Suppression, UserRecord,
+    QueueDepth, Recovered, Recovery, RiskFilter, Source, StoredCapture, StoredEvent, Suppression, UserRecord,
     Workspace,
 };
 use fastlead_core::time::Timestamp;
@@ -180,23 +180,14 @@ impl Journal for BrokenStore {
     async fn recover(
         &self,
         workspace: WorkspaceId,
-        channel: ChannelId,
-        since: Timestamp,
+        recovery: Recovery,
         now: Timestamp,
         expires_at: Timestamp,
         limit: u32,
     ) -> Result<Recovered> {
-        if self.has(Flaw::RecoversTheAmbiguous) {
-            let filter = DeliveryFilter {
-                channel_id: Some(channel),
-                state: Some(DeliveryState::Ambiguous),
-                ..DeliveryFilter::default()
-            };
-            for delivery in self.inner.deliveries(workspace, filter, PageRequest::default()).await?.items {
-                self.inner.retry(workspace, delivery.id, now, expires_at).await?;
-            }
-        }
-        self.inner.recover(workspace, channel, since, now, expires_at, limit).await
+        let ambiguous = recovery.ambiguous || self.has(Flaw::RecoversTheAmbiguous);
+        let recovery = Recovery { ambiguous, ..recovery };
+        self.inner.recover(workspace, recovery, now, expires_at, limit).await
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {

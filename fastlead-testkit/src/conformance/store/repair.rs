@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use fastlead_core::ErrorKind;
 use fastlead_core::delivery::{DeliveryState, NewDelivery};
 use fastlead_core::id::{DeliveryId, WorkspaceId};
-use fastlead_core::port::Recovered;
+use fastlead_core::port::{Recovered, Recovery};
 
 use super::StoreHarness;
 use super::sample::{at, begin, claimed, delivery, ended, settled, settlement, start};
@@ -96,6 +96,7 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     ] {
         left_alone.push((tenant.ended(&*store, state, at(110)).await?, state));
     }
+    let ambiguous = left_alone[1].0;
     let lease = tenant.lease(at(110));
     let elsewhere = NewDelivery {
         channel_id: tenant.other_channel,
@@ -107,7 +108,8 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     store.enqueue(vec![elsewhere.clone()]).await?;
     settled(&*store, settlement(elsewhere.id, lease.token, at(110), ended(DeliveryState::Failed))).await?;
 
-    let recover = |workspace| store.recover(workspace, tenant.channel, at(100), at(200), at(900), 5);
+    let recovery = Recovery { channel_id: tenant.channel, since: at(100), ambiguous: false };
+    let recover = |workspace| store.recover(workspace, recovery, at(200), at(900), 5);
     let stranger = recover(WorkspaceId::generate(&*tenant.ids, start())).await?;
     ensure!(stranger == Recovered { deliveries: 0, more: false }, "another workspace recovered {stranger:?}");
     // Five times five: the fifth leaves nothing, and says so.
@@ -130,10 +132,17 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
             "recovery changed a {state:?} delivery that it had to leave alone: {found:?}"
         );
     }
+    // Where nothing arrives twice by it, ambiguous ones are recovered too, and stay uncertain.
+    let recovery = Recovery { ambiguous: true, ..recovery };
+    let recovered = store.recover(workspace, recovery, at(200), at(900), 5).await?;
+    ensure!(recovered == Recovered { deliveries: 1, more: false }, "ambiguous ones: {recovered:?}");
+    let found = delivery(&*store, &tenant, ambiguous).await?;
+    ensure!(found.state == DeliveryState::Pending && found.uncertain, "it is {found:?}");
+    lost.push(ambiguous);
     let due = claimed(&*store, tenant.claim(at(200), 100)).await?;
     let distinct: HashSet<_> = due.iter().copied().collect();
     if distinct != lost.iter().copied().collect() {
-        return Err(Violation::new(format!("{} of 25 lost deliveries are due again", distinct.len())));
+        return Err(Violation::new(format!("{} of 26 lost deliveries are due again", distinct.len())));
     }
     for id in &lost {
         let found = delivery(&*store, &tenant, *id).await?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastlead_core::ErrorKind;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::port::{
-    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Refusal, Transition,
+    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Recovery, Refusal, Transition,
 };
 
 use super::StoreHarness;
@@ -76,7 +76,8 @@ pub async fn another_workspace_changes_nothing<H: StoreHarness>() -> Outcome {
         error == Some(ErrorKind::NotFound),
         "another workspace's retry: expected NotFound, got {error:?}"
     );
-    let recovered = store.recover(workspace, tenant.channel, start(), at(1), at(900), 10).await?;
+    let recovery = Recovery { channel_id: tenant.channel, since: start(), ambiguous: true };
+    let recovered = store.recover(workspace, recovery, at(1), at(900), 10).await?;
     ensure!(recovered.deliveries == 0, "another workspace recovered {} deliveries", recovered.deliveries);
     let found = delivery(&*store, &tenant, failed).await?;
     ensure!(found.state == DeliveryState::Failed, "another workspace made a delivery {:?}", found.state);
