@@ -15,13 +15,17 @@ fn play(seed: u64) -> Result<Report, Failure> {
 
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
 fn hold(seeds: std::ops::Range<u64>) {
-    let (mut leads, mut crashes) = (0, 0);
+    let (mut leads, mut crashes, mut auctions) = (0, 0, 0);
     for seed in seeds {
         let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
         leads += report.leads;
         crashes += report.crashes;
+        auctions += report.auctions;
     }
-    assert!(leads > 1_000 && crashes > 50, "{leads} leads, {crashes} crashes");
+    assert!(
+        leads > 1_000 && crashes > 50 && auctions > 200,
+        "{leads} leads, {auctions} auctions, {crashes} crashes"
+    );
 }
 
 #[test]
@@ -121,4 +125,8 @@ flaws! {
     an_attempt_that_leaves_no_mark_is_caught: BeginsNothing as "";
     a_decision_by_chance_is_caught: TracesByChance as "made again";
     a_lead_that_is_forgotten_in_the_queue_is_caught: ForgetsWhoWaits as "wait";
+    an_auction_of_another_length_is_caught: LengthensAuctions as "before its bids";
+    bids_under_other_names_are_caught: TurnsBidsRound as "the bids";
+    a_forgotten_bid_is_caught: ForgetsBids as "bids";
+    an_auction_that_goes_on_is_caught: ReopensAuctions as "";
 }

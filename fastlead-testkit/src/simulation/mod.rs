@@ -15,6 +15,7 @@
 //! println!("{} leads in {} steps", report.leads, report.steps);
 //! ```
 
+mod bidder;
 mod chance;
 mod clock;
 mod drive;
@@ -64,6 +65,8 @@ pub struct Report {
     pub decisions: u64,
     /// How many deliveries there are.
     pub deliveries: u64,
+    /// How many leads were put up for bids.
+    pub auctions: u64,
     /// How many times the process died.
     pub crashes: u64,
     /// Two runs went the same way if and only if this is equal.
@@ -165,6 +168,7 @@ impl Simulation {
             leads: model.leads.len() as u64,
             decisions: model.decisions,
             deliveries: model.deliveries.len() as u64,
+            auctions: model.auctions_held(),
             crashes,
             hash: journal.hash(),
         })

@@ -13,10 +13,12 @@ use fastlead_core::id::DeliveryId;
 use fastlead_core::message::{
     ButtonAction, Content, OutboundMessage, PressedMessage, Recipient, Response, ResponseToken,
 };
+use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, plus};
 use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
+use super::bidder::{self, Answer};
 use super::chance::Chance;
 use super::setting::Line;
 use super::world::{Action, World};
@@ -44,6 +46,8 @@ struct State {
     /// What the provider holds, by the key that it honours or not.
     by_key: BTreeMap<String, String>,
     by_part: BTreeMap<(DeliveryId, u32), Held>,
+    /// What was bid for each ping.
+    bids: BTreeMap<DeliveryId, i64>,
     next: u64,
     /// Whether the owner has to do something about the account.
     locked: bool,
@@ -72,6 +76,7 @@ impl Account {
             chance: Chance::new(world.setting.seed, &format!("account {}", line.name)),
             by_key: BTreeMap::new(),
             by_part: BTreeMap::new(),
+            bids: BTreeMap::new(),
             next: 0,
             locked: false,
         };
@@ -147,6 +152,17 @@ impl Inner {
         self.receipts(state, message, &id);
         self.presses(state, message, &id);
         id
+    }
+
+    /// What the program behind the channel answers, where there is one.
+    fn answer(&self, state: &mut State, message: &OutboundMessage) -> Option<Answer> {
+        if !self.line.capabilities.answers {
+            return None;
+        }
+        let before = state.bids.get(&message.delivery_id).copied();
+        let answer = bidder::answer(&self.world, &mut state.chance, message, before)?;
+        state.bids.extend(answer.bid.map(|bid| (message.delivery_id, bid.minor)));
+        Some(answer)
     }
 
     /// News of a message: none, one, several, repeated, in a wrong order.
@@ -258,7 +274,7 @@ impl Channel for Account {
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
         let inner = &*self.0;
-        let (course, id) = {
+        let (course, id, answer) = {
             let mut state = inner.state();
             let asked = inner.world.model().asked_to_send(message, inner.world.now());
             inner.world.check(asked);
@@ -267,7 +283,8 @@ impl Channel for Account {
                 inner.world.model().unanswered(message.delivery_id);
             }
             let id = if course.accepts { Some(inner.take(&mut state, message)) } else { None };
-            (course, id)
+            let answer = if id.is_some() { inner.answer(&mut state, message) } else { None };
+            (course, id, answer)
         };
         let heard = match (&course.answer, &id) {
             (Ok(()), _) => "accepts",
@@ -280,7 +297,14 @@ impl Channel for Account {
         clock.sleep_until(plus(clock.now(), course.wait)).await;
         course.answer?;
         let delivered = message.recipient == Recipient::Endpoint;
-        Ok(SendReceipt { provider_message_id: id, delivered, ..SendReceipt::default() })
+        let answer = answer.map(|answer| {
+            if answer.to_ping {
+                inner.world.note(format_args!("the answer to {} is {}", message.delivery_id, answer.text));
+                inner.world.model().bidder_answers(message.delivery_id, answer.bid);
+            }
+            Pii::new(answer.text)
+        });
+        Ok(SendReceipt { provider_message_id: id, delivered, answer, ..SendReceipt::default() })
     }
 
     async fn check(&self) -> Result<()> {

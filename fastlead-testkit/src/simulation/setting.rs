@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fastlead_core::channel::{Capabilities, Rate};
 use fastlead_core::message::RecipientKind;
-use fastlead_core::policy::Policy;
+use fastlead_core::policy::{Policy, Strategy};
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 
 use super::chance::Chance;
@@ -92,7 +92,9 @@ impl Setting {
             None => vec![policy::policy(seed, 1)?],
         };
         let calm = chance.percent(25);
-        let lines = channel_names(&policies).into_iter().map(|name| line(seed, name, calm)).collect();
+        let bids = bidding_channels(&policies);
+        let lines = channel_names(&policies);
+        let lines = lines.into_iter().map(|name| line(seed, name, calm, &bids)).collect();
         // Drawn in any case, so that what follows does not depend on it.
         let usual = usize::try_from(chance.between(4, 40)).unwrap_or(4);
         let count = leads.unwrap_or(usual);
@@ -100,7 +102,10 @@ impl Setting {
         let span = visits.last().map_or(0, |visit| visit.after_millis / 1_000) + 3_600;
         let store_trouble = if calm { 0 } else { chance.pick([0, 0, 1, 4]) };
         let deaths = if calm { 0 } else { chance.pick([0, 0, 1, 3, 6]) };
-        let crashes = (0..deaths).map(|_| chance.below(span)).collect();
+        let mut crashes: Vec<u64> = (0..deaths).map(|_| chance.below(span)).collect();
+        if deaths > 0 && !bids.is_empty() {
+            crashes.extend(crashes_of_auctions(seed, &visits));
+        }
         let published = (1..policies.len()).map(|_| chance.below(span)).collect();
         let accept = chance.pick([10, 40, 80]);
         let people = Habits {
@@ -127,7 +132,34 @@ fn channel_names(policies: &[Policy]) -> BTreeSet<String> {
     names
 }
 
-fn line(seed: u64, name: String, calm: bool) -> Line {
+/// The channels that bring bids back: one for each target that is asked for bids.
+fn bidding_channels(policies: &[Policy]) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for policy in policies {
+        let rules = policy.route.rules.iter().filter(|rule| rule.strategy == Strategy::PingPost);
+        for target in rules.flat_map(|rule| &rule.targets).filter_map(|name| policy.targets.get(name)) {
+            let channels = || target.destinations.iter().map(|destination| &destination.channel);
+            let market = channels().find(|name| policy::MARKETS.contains(&name.as_str()));
+            names.extend(market.or_else(|| channels().next()).cloned());
+        }
+    }
+    names
+}
+
+/// The process dies between pings and posts: within seconds of a visit.
+fn crashes_of_auctions(seed: u64, visits: &[Arc<Visit>]) -> Vec<u64> {
+    let mut chance = Chance::new(seed, "crashes of auctions");
+    let struck = chance.between(1, 4);
+    let mut crashes = Vec::new();
+    for _ in 0..struck {
+        let place = usize::try_from(chance.below(visits.len() as u64)).unwrap_or(0);
+        let visit = visits.get(place).map_or(0, |visit| visit.after_millis / 1_000);
+        crashes.push(visit + chance.below(7));
+    }
+    crashes
+}
+
+fn line(seed: u64, name: String, calm: bool, bids: &BTreeSet<String>) -> Line {
     let mut chance = Chance::new(seed, &format!("channel {name}"));
     let mut able = Capabilities::default();
     able.recipients =
@@ -137,6 +169,7 @@ fn line(seed: u64, name: String, calm: bool) -> Line {
     able.buttons = true;
     able.interaction_replies = true;
     able.inbound = true;
+    able.answers = bids.contains(&name);
     able.receipts = chance.percent(60);
     able.idempotent_send = chance.percent(40);
     able.lookup = chance.percent(40);

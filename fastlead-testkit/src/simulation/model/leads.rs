@@ -11,7 +11,7 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Transition};
 
 use super::takes::{Since, Take};
-use super::{Checked, Model, Replayed, counters, decide_again, takes};
+use super::{Checked, Model, Replayed, auctions, counters, decide_again, takes};
 
 /// A lead as the fold of its events.
 #[derive(Debug, Clone)]
@@ -40,6 +40,7 @@ impl Model {
 
     fn applied(&mut self, transition: &Transition) -> Checked {
         self.guarded(transition)?;
+        self.auction_fits(transition)?;
         let (before, decision) = self.made_again(transition)?;
         self.follows(transition, &decision)?;
         if let Some(settlement) = &transition.settlement {
@@ -243,7 +244,9 @@ impl Model {
             return Err(format!("{id} does not exist"));
         };
         let Some(policy) = self.policies.get(&lead.policy) else { return Ok(()) };
-        lead.taken = takes::taken(&lead.taken, &after, &decision.effects, transition.at);
+        let auction = self.auctions.get(&id);
+        let price = |name: &str, forced: bool| auctions::price(policy, auction.filter(|_| !forced), name);
+        lead.taken = takes::taken(&lead.taken, &after, &decision.effects, transition.at, price);
         lead.state = after;
         let takes = lead.takes(policy, &source.key);
         let before = std::mem::replace(&mut lead.takes, takes);
@@ -266,6 +269,7 @@ impl Model {
         let well = match &lead.state.status {
             LeadStatus::New => false,
             LeadStatus::Review => timer(TimerName::Review),
+            LeadStatus::Auction => timer(TimerName::AuctionEnds),
             LeadStatus::Queued => self.timers_of(id).next().is_some(),
             LeadStatus::Open => {
                 let answerable = lead.state.somebody_may_answer() || self.open_deliveries(id) > 0;

@@ -4,6 +4,7 @@
 //! the events, and counters are the fold of their effects; nothing is taken from the store on trust.
 
 mod again;
+mod auctions;
 mod counters;
 mod deliveries;
 mod leads;
@@ -14,9 +15,10 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fastlead_core::decide::{Counter, CounterId, CounterKey, UniqueKey};
+use fastlead_core::decide::{ChannelFacts, Counter, CounterId, CounterKey, UniqueKey};
 use fastlead_core::delivery::OrderKey;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, SourceId, TimerId};
+use fastlead_core::money::Money;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     ChannelRecord, ChannelStatus, IdempotencyRecord, InboundRef, PolicyRecord, Source,
@@ -35,7 +37,8 @@ pub(super) type Checked = Result<(), String>;
 pub(super) struct Model {
     pub policies: HashMap<PolicyRef, Arc<Policy>>,
     pub sources: HashMap<SourceId, Source>,
-    pub channels: BTreeMap<String, ChannelId>,
+    /// Whether a channel is paused is not known here.
+    pub channels: BTreeMap<String, ChannelFacts>,
     paused: BTreeSet<ChannelId>,
     /// Since when what was held back can go on: by channel, and by key of order.
     resumed_at: HashMap<ChannelId, Timestamp>,
@@ -50,6 +53,10 @@ pub(super) struct Model {
     /// The sum of what all leads hold.
     held: BTreeMap<CounterKey, i64>,
     takes: takes::Takes,
+    /// The last auction of each lead.
+    auctions: BTreeMap<LeadId, auctions::Auction>,
+    /// What bidders have answered to each ping, oldest first.
+    answered: HashMap<DeliveryId, Vec<Option<Money>>>,
     unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
     idempotency: HashMap<(SourceId, [u8; 16]), IdempotencyRecord>,
     timers: BTreeMap<TimerId, timers::Timer>,
@@ -71,8 +78,10 @@ impl Model {
         self.sources.insert(source.id, source.clone());
     }
 
-    pub(super) fn knows_channel(&mut self, record: &ChannelRecord) {
-        self.channels.insert(record.name.clone(), record.id);
+    /// `answers`: whether it brings back what the other side answers.
+    pub(super) fn knows_channel(&mut self, record: &ChannelRecord, answers: bool) {
+        let facts = ChannelFacts { id: record.id, paused: false, answers };
+        self.channels.insert(record.name.clone(), facts);
     }
 
     /// Answers whether the channel was working before and is paused now.

@@ -18,7 +18,10 @@ impl Model {
         }
         for (id, lead) in &self.leads {
             self.is_alive(*id)?;
-            if matches!(lead.state.status, LeadStatus::Queued | LeadStatus::Review | LeadStatus::New) {
+            if matches!(
+                lead.state.status,
+                LeadStatus::Queued | LeadStatus::Review | LeadStatus::New | LeadStatus::Auction
+            ) {
                 return Err(format!("{id} is {} for ever", lead.state.status.as_str()));
             }
         }
