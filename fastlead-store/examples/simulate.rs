@@ -7,13 +7,16 @@
 
 use std::io::Write;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fastlead_core::policy::Policy;
 use fastlead_store::MemoryStore;
 use fastlead_testkit::conformance::store::FullStore;
+use fastlead_testkit::policy::read_policies;
 use fastlead_testkit::simulation::{Failure, Simulation};
 
 /// How often the progress line is written anew.
@@ -36,8 +39,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let written = match written() {
+        Ok(written) => written,
+        Err(faults) => {
+            eprintln!("simulate: {faults}");
+            return ExitCode::FAILURE;
+        }
+    };
     if options.policies {
         return match Simulation::new(options.first)
+            .among(written)
             .policies()
             .and_then(|all| serde_json::to_string_pretty(&all))
         {
@@ -51,7 +62,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    match run(&options) {
+    match run(&options, &written) {
         None => ExitCode::SUCCESS,
         Some(failure) => {
             println!("\n{failure}");
@@ -103,12 +114,18 @@ fn fresh() -> Result<u64, String> {
     u64::try_from(millis).map_err(|error| error.to_string())
 }
 
+/// The policies that are shown as examples: some seeds play them.
+fn written() -> Result<Arc<[Policy]>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    read_policies(&folder).map(Into::into).map_err(|faults| faults.join("\n"))
+}
+
 fn store() -> Arc<dyn FullStore> {
     Arc::new(MemoryStore::new())
 }
 
 /// Plays the seeds on every core; answers the first failure.
-fn run(options: &Options) -> Option<Failure> {
+fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
     let begun = Instant::now();
     let (next, done, leads, steps, crashes) =
         (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -137,7 +154,9 @@ fn run(options: &Options) -> Option<Failure> {
             if number >= options.seeds {
                 return;
             }
-            let mut simulation = Simulation::new(options.first.wrapping_add(number)).show(options.show);
+            let mut simulation = Simulation::new(options.first.wrapping_add(number))
+                .among(Arc::clone(written))
+                .show(options.show);
             if let Some(visits) = options.visits {
                 simulation = simulation.visits(visits);
             }

@@ -1,16 +1,24 @@
 //! Seeds that CI plays, and proof that the simulation can fail.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use fastlead_core::policy::Policy;
+use fastlead_core::policy::{Policy, Strategy};
 use fastlead_store::MemoryStore;
 use fastlead_testkit::conformance::store::FullStore;
+use fastlead_testkit::policy::read_policies;
 use fastlead_testkit::simulation::{Failure, Report, Simulation};
 
 use crate::broken_store::{BrokenStore, Flaw};
 
+fn written() -> Arc<[Policy]> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    read_policies(&folder).expect("the policies that are shown as examples are good").into()
+}
+
+/// As `cargo xtask simulate` plays it.
 fn play(seed: u64) -> Result<Report, Failure> {
-    Simulation::new(seed).run(Arc::new(MemoryStore::new()))
+    Simulation::new(seed).among(written()).run(Arc::new(MemoryStore::new()))
 }
 
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
@@ -43,7 +51,8 @@ fn more_seeds_hold() {
 #[test]
 fn seeds_that_have_failed_hold() {
     for seed in [1_795_650_634_357, 1_795_650_644_235, 1_795_650_638_916] {
-        play(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        let played = Simulation::new(seed).run(Arc::new(MemoryStore::new()));
+        played.unwrap_or_else(|failure| panic!("{failure}"));
     }
 }
 
@@ -73,6 +82,24 @@ fn a_policy_that_is_given_leads() {
         let played = Simulation::new(seed).policy(policy.clone()).run(Arc::new(MemoryStore::new()));
         let report = played.unwrap_or_else(|failure| panic!("{failure}"));
         assert!(report.deliveries > 0, "{report:?}");
+    }
+}
+
+/// Every rule of the policies that are shown as examples is reached, and holds in bad weather.
+#[test]
+fn the_policies_of_the_examples_hold() {
+    for policy in written().iter() {
+        let (mut leads, mut deliveries, mut auctions) = (0, 0, 0);
+        for seed in 1..13 {
+            let played = Simulation::new(seed).policy(policy.clone()).run(Arc::new(MemoryStore::new()));
+            let report = played.unwrap_or_else(|failure| panic!("{failure}"));
+            leads += report.leads;
+            deliveries += report.deliveries;
+            auctions += report.auctions;
+        }
+        assert!(leads > 60 && deliveries > leads, "{leads} leads, {deliveries} deliveries");
+        let asks = policy.route.rules.iter().any(|rule| rule.strategy == Strategy::PingPost);
+        assert_eq!(auctions > 5, asks, "{auctions} auctions");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Buyers that are programs: they answer pings with bids and offers with a word.
 
-use fastlead_core::message::{Content, OutboundMessage, Response};
+use fastlead_core::message::{Content, OutboundMessage, Recipient, Response};
 use fastlead_core::money::{Currency, Money};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub(super) struct Answer {
 pub(super) fn answer(
     world: &World,
     chance: &mut Chance,
-    message: &OutboundMessage,
+    (channel, message): (&str, &OutboundMessage),
     before: Option<i64>,
 ) -> Option<Answer> {
     let Content::Event(event) = &message.content else { return None };
@@ -32,7 +32,9 @@ pub(super) fn answer(
             }
             Some(bid(chance, event.data.expose(), before))
         }
-        "lead.offered" => offer(world, chance, event.data.expose(), message.recipient.address()),
+        "lead.offered" => {
+            offer(world, chance, event.data.expose(), name(world, channel, &message.recipient)?)
+        }
         _ => None,
     }
 }
@@ -54,6 +56,16 @@ fn bid(chance: &mut Chance, ping: &Value, before: Option<i64>) -> Answer {
         _ => (json!({"bid": minor, "currency": "RUB"}), Some(Money::new(minor, Currency::RUB))),
     };
     Answer { text, bid: bid.filter(|bid| bid.minor > 0), to_ping: true }
+}
+
+/// Who is reached so.
+fn name<'a>(world: &'a World, channel: &str, recipient: &Recipient) -> Option<&'a str> {
+    let all = world.setting.policies.iter().flat_map(|policy| &policy.targets);
+    let mut reached = all.filter(|(_, target)| {
+        let mut destinations = target.destinations.iter();
+        destinations.any(|destination| destination.channel == channel && destination.recipient == *recipient)
+    });
+    reached.next().map(|(name, _)| name.as_str())
 }
 
 /// Takes the offer or not, at once or later over the API.

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::people::{self, PROJECT, Stage};
-use super::policy::SOURCES;
 use super::provider::Account;
 use super::watch::Watch;
 use super::world::{Action, World};
@@ -142,7 +141,7 @@ impl Life<'_> {
         for account in self.accounts.iter() {
             builder = builder.channel(Arc::new(account.clone()));
         }
-        for source in SOURCES {
+        for source in &self.world.setting.sources {
             builder = builder.source(source);
         }
         builder.build().await

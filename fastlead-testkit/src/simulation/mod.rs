@@ -24,6 +24,7 @@ mod model;
 mod people;
 mod policy;
 mod provider;
+mod questions;
 mod rest;
 mod setting;
 mod watch;
@@ -49,6 +50,7 @@ pub struct Simulation {
     visits: Option<usize>,
     last_step: Option<u64>,
     policy: Option<Policy>,
+    written: Arc<[Policy]>,
     shown: usize,
 }
 
@@ -104,8 +106,8 @@ impl fmt::Display for Failure {
 
 impl Simulation {
     /// What this seed makes.
-    pub const fn new(seed: u64) -> Self {
-        Self { seed, visits: None, last_step: None, policy: None, shown: SHOWN }
+    pub fn new(seed: u64) -> Self {
+        Self { seed, visits: None, last_step: None, policy: None, written: Arc::default(), shown: SHOWN }
     }
 
     /// With so many visits instead of those that the seed makes: the first of them stay as they are.
@@ -122,10 +124,18 @@ impl Simulation {
         self
     }
 
-    /// By this policy instead of one that the seed makes. Its sources are called `site` and `partner`.
+    /// By this policy instead of one that the seed makes. Its sources are called `site` and `partner`, and as its
+    /// own conditions name them; visitors say what its conditions ask about.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
+        self
+    }
+
+    /// In one of seven seeds one of these policies leads instead of one by chance.
+    #[must_use]
+    pub fn among(mut self, written: Arc<[Policy]>) -> Self {
+        self.written = written;
         self
     }
 
@@ -141,7 +151,7 @@ impl Simulation {
     /// # Errors
     /// The first thing that does not hold.
     pub fn run(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
-        let setting = match Setting::new(self.seed, self.visits, self.policy.as_ref()) {
+        let setting = match self.setting() {
             Ok(setting) => setting,
             Err(error) => {
                 let what = format!("the seed makes a policy that cannot be read: {error}");
@@ -179,7 +189,11 @@ impl Simulation {
     /// # Errors
     /// Where the seed makes one that cannot be read.
     pub fn policies(&self) -> Result<Vec<Policy>, serde_json::Error> {
-        Setting::new(self.seed, self.visits, self.policy.as_ref()).map(|setting| setting.policies)
+        self.setting().map(|setting| setting.policies)
+    }
+
+    fn setting(&self) -> Result<Setting, serde_json::Error> {
+        Setting::new(self.seed, self.visits, self.policy.as_ref(), &self.written)
     }
 
     /// Looks for the smallest number of visits with which `failure` still happens in some way, on a fresh

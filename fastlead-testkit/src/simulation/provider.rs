@@ -160,7 +160,7 @@ impl Inner {
             return None;
         }
         let before = state.bids.get(&message.delivery_id).copied();
-        let answer = bidder::answer(&self.world, &mut state.chance, message, before)?;
+        let answer = bidder::answer(&self.world, &mut state.chance, (&self.line.name, message), before)?;
         state.bids.extend(answer.bid.map(|bid| (message.delivery_id, bid.minor)));
         Some(answer)
     }

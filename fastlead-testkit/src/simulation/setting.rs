@@ -1,6 +1,6 @@
 //! What a seed makes: the policies, the channels and their habits, the people, and what goes wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fastlead_core::channel::{Capabilities, Rate};
@@ -10,6 +10,7 @@ use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 
 use super::chance::Chance;
 use super::policy;
+use super::questions::{Answers, Questions};
 
 /// Everything that is fixed before the first step.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Setting {
     /// Later ones are published while leads are under way.
     pub policies: Vec<Policy>,
     pub lines: Vec<Line>,
+    /// What the sources of the project are called.
+    pub sources: Vec<String>,
     pub visits: Vec<Arc<Visit>>,
     /// How many of a hundred calls of the store fail.
     pub store_trouble: u64,
@@ -62,10 +65,9 @@ pub(super) struct Visit {
     pub number: usize,
     /// After how many milliseconds.
     pub after_millis: u64,
-    pub source: &'static str,
     pub person: u64,
     pub email: bool,
-    pub city: &'static str,
+    pub answers: Answers,
     /// The caller's idempotency key, and the request that it came with.
     pub key: Option<(String, String)>,
 }
@@ -75,17 +77,20 @@ const STARTS: [i64; 6] =
     [1_774_591_200, 1_792_735_200, 1_793_340_000, 1_798_632_000, 1_781_049_600, 1_772_222_400];
 
 impl Setting {
-    /// What `seed` makes, with `leads` visits where that is given, and by `policy` where that is given.
+    /// What `seed` makes, with `leads` visits where that is given, and by the policy `given` where there is one. In
+    /// one of a few seeds one of `written` leads instead of one by chance.
     pub(super) fn new(
         seed: u64,
         leads: Option<usize>,
         given: Option<&Policy>,
+        written: &[Policy],
     ) -> Result<Self, serde_json::Error> {
         let mut chance = Chance::new(seed, "setting");
         let start = plus_seconds(
             from_millis(chance.pick(STARTS) * 1_000),
             chance.below(86_400) + chance.below(3) * 500,
         );
+        let given = given.or_else(|| chosen(seed, written));
         let policies = match given {
             Some(policy) => vec![policy.clone()],
             None if chance.percent(20) => vec![policy::policy(seed, 1)?, policy::policy(seed, 2)?],
@@ -98,7 +103,10 @@ impl Setting {
         // Drawn in any case, so that what follows does not depend on it.
         let usual = usize::try_from(chance.between(4, 40)).unwrap_or(4);
         let count = leads.unwrap_or(usual);
-        let visits = visits(seed, count);
+        let questions = given.map(|policy| Questions::of(std::slice::from_ref(policy)));
+        let visits = visits(seed, count, questions.as_ref());
+        let sources =
+            questions.map_or_else(|| policy::SOURCES.map(str::to_owned).to_vec(), |asked| asked.sources);
         let span = visits.last().map_or(0, |visit| visit.after_millis / 1_000) + 3_600;
         let store_trouble = if calm { 0 } else { chance.pick([0, 0, 1, 4]) };
         let deaths = if calm { 0 } else { chance.pick([0, 0, 1, 3, 6]) };
@@ -116,8 +124,15 @@ impl Setting {
             give_back: chance.pick([0, 20, 60]),
             close: chance.pick([0, 40, 90]),
         };
-        Ok(Self { seed, start, policies, lines, visits, store_trouble, crashes, published, people })
+        Ok(Self { seed, start, policies, lines, sources, visits, store_trouble, crashes, published, people })
     }
+}
+
+/// One of the written policies, in one of seven seeds.
+fn chosen(seed: u64, written: &[Policy]) -> Option<&Policy> {
+    let mut chance = Chance::new(seed, "written policies");
+    let place = usize::try_from(chance.below(7 * written.len() as u64)).unwrap_or(usize::MAX);
+    written.get(place)
 }
 
 /// The names of the channels that these policies speak over.
@@ -187,8 +202,9 @@ fn line(seed: u64, name: String, calm: bool, bids: &BTreeSet<String>) -> Line {
     }
 }
 
-fn visits(seed: u64, count: usize) -> Vec<Arc<Visit>> {
+fn visits(seed: u64, count: usize, questions: Option<&Questions>) -> Vec<Arc<Visit>> {
     let mut chance = Chance::new(seed, "visits");
+    let mut said = Chance::new(seed, "what visitors say");
     let people = chance.between(2, 14);
     let pace = chance.pick([30_000, 600_000, 4_000_000, 15_000_000]);
     let mut after_millis = 0;
@@ -205,15 +221,15 @@ fn visits(seed: u64, count: usize) -> Vec<Arc<Visit>> {
             _ => Some((format!("key-{number}"), format!("request {number}"))),
         };
         keys.extend(key.clone());
-        visits.push(Arc::new(Visit {
-            number,
-            after_millis,
-            source: chance.pick(policy::SOURCES),
-            person: chance.below(people),
-            email: chance.percent(40),
-            city: chance.pick(policy::CITIES),
-            key,
-        }));
+        let source = chance.pick(policy::SOURCES).to_owned();
+        let (person, email) = (chance.below(people), chance.percent(40));
+        let city = chance.pick(policy::CITIES).to_owned();
+        let by_chance = || {
+            let fields = BTreeMap::from([("city".to_owned(), city)]);
+            Answers { source, fields, ..Answers::default() }
+        };
+        let answers = questions.map_or_else(by_chance, |questions| questions.answers(&mut said));
+        visits.push(Arc::new(Visit { number, after_millis, person, email, answers, key }));
     }
     visits
 }

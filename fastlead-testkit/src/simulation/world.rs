@@ -61,7 +61,11 @@ impl fmt::Display for Action {
         match self {
             Self::Visit(visit) => {
                 let key = visit.key.as_ref().map_or("no key", |(key, _)| key);
-                write!(f, "visit {} of person {} at {} with {key}", visit.number, visit.person, visit.source)
+                write!(
+                    f,
+                    "visit {} of person {} at {} with {key}",
+                    visit.number, visit.person, visit.answers.source
+                )
             }
             Self::Inbound { line, event } => {
                 write!(f, "channel {line} brings {}", event.provider_event_id)
