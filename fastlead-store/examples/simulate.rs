@@ -2,7 +2,9 @@
 //! runs it.
 //!
 //! `--seeds N` seeds (1000), from `--seed S` on (a fresh one); `--visits N` and `--until N` make one seed
-//! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes.
+//! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes. `--store memory`
+//! or `--store sqlite` plays all of them on one kind of store; otherwise one seed in fifty is played on SQLite, where
+//! this was built with it.
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on its standard output")]
 
 use std::io::Write;
@@ -15,9 +17,8 @@ use std::time::{Duration, Instant};
 
 use fastlead_core::policy::Policy;
 use fastlead_store::MemoryStore;
-use fastlead_testkit::conformance::store::FullStore;
 use fastlead_testkit::policy::read_policies;
-use fastlead_testkit::simulation::{Failure, Simulation};
+use fastlead_testkit::simulation::{Failure, Report, Simulation};
 
 /// How often the progress line is written anew.
 const EVERY: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ struct Options {
     until: Option<u64>,
     show: usize,
     policies: bool,
+    store: Option<Kind>,
 }
 
 fn main() -> ExitCode {
@@ -75,6 +77,7 @@ fn options() -> Result<Options, String> {
     let mut seeds = None;
     let (mut first, mut visits, mut until, mut show) = (None, None, None, 40);
     let mut policies = false;
+    let mut store = None;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == "--policy" {
@@ -82,6 +85,10 @@ fn options() -> Result<Options, String> {
             continue;
         }
         let value = words.next().unwrap_or_default();
+        if word == "--store" {
+            store = Some(Kind::named(&value)?);
+            continue;
+        }
         let number: u64 =
             value.parse().map_err(|_| format!("`{word}` wants a number, and `{value}` is none"))?;
         let small = || usize::try_from(number).map_err(|_| format!("`{word}`: {number} is too many"));
@@ -93,7 +100,7 @@ fn options() -> Result<Options, String> {
             "--show" => show = small()?,
             _ => {
                 return Err(format!(
-                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --policy"
+                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --store, --policy"
                 ));
             }
         }
@@ -104,7 +111,7 @@ fn options() -> Result<Options, String> {
         Some(first) => first,
         None => fresh()?,
     };
-    Ok(Options { first, seeds, visits, until, show, policies })
+    Ok(Options { first, seeds, visits, until, show, policies, store })
 }
 
 /// A seed that nobody has tried before.
@@ -120,8 +127,71 @@ fn written() -> Result<Arc<[Policy]>, String> {
     read_policies(&folder).map(Into::into).map_err(|faults| faults.join("\n"))
 }
 
-fn store() -> Arc<dyn FullStore> {
-    Arc::new(MemoryStore::new())
+/// Where leads are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite,
+}
+
+impl Kind {
+    fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "memory" => Ok(Self::Memory),
+            #[cfg(feature = "sqlite")]
+            "sqlite" => Ok(Self::Sqlite),
+            _ => {
+                Err(format!("`--store {name}`: expected `memory`, or `sqlite` where this was built with it"))
+            }
+        }
+    }
+
+    /// SQLite is slower, so it has few of the seeds.
+    fn of(seed: u64) -> Self {
+        #[cfg(feature = "sqlite")]
+        if seed.is_multiple_of(50) {
+            return Self::Sqlite;
+        }
+        let _same_for_all = seed;
+        Self::Memory
+    }
+
+    fn run(self, simulation: &Simulation) -> Result<Report, Failure> {
+        match self {
+            Self::Memory => simulation.run(Arc::new(MemoryStore::new())),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => sqlite::run(simulation),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use fastlead_store::{SqliteOptions, SqliteStore};
+    use fastlead_testkit::conformance::store::FullStore;
+
+    use super::*;
+
+    /// Plays it on a file of its own, in memory where there is such a folder: what is lost with the power is not
+    /// simulated.
+    pub(super) fn run(simulation: &Simulation) -> Result<Report, Failure> {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let (folder, runtime) = match (folder, runtime) {
+            (Ok(folder), Ok(runtime)) => (folder, runtime),
+            (folder, runtime) => {
+                eprintln!("simulate: {:?} {:?}", folder.err(), runtime.err());
+                std::process::exit(2);
+            }
+        };
+        let file = folder.path().join("fastlead.db");
+        simulation.run_elsewhere(runtime.handle(), || {
+            let opened = runtime.block_on(SqliteStore::open(SqliteOptions::new(&file).readers(1)));
+            opened.map(|store| Arc::new(store) as Arc<dyn FullStore>)
+        })
+    }
 }
 
 /// Plays the seeds on every core; answers the first failure.
@@ -163,7 +233,8 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
             if let Some(step) = options.until {
                 simulation = simulation.until_step(step);
             }
-            match simulation.run(store()) {
+            let kind = options.store.unwrap_or_else(|| Kind::of(options.first.wrapping_add(number)));
+            match kind.run(&simulation) {
                 Ok(report) => {
                     done.fetch_add(1, Ordering::Relaxed);
                     leads.fetch_add(report.leads, Ordering::Relaxed);
@@ -174,8 +245,11 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
                     let failure = if options.visits.is_some() || options.until.is_some() {
                         failure
                     } else {
-                        simulation.shrink(failure, store)
+                        simulation.shrink(failure, |smaller| kind.run(smaller))
                     };
+                    if kind != Kind::Memory {
+                        println!("\nthe following was played with `--store sqlite`");
+                    }
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
                 }
             }

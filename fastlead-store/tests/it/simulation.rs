@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fastlead_core::policy::{Policy, Strategy};
-use fastlead_store::MemoryStore;
+use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::conformance::store::FullStore;
 use fastlead_testkit::policy::read_policies;
 use fastlead_testkit::simulation::{Failure, Report, Simulation};
@@ -103,6 +103,32 @@ fn the_policies_of_the_examples_hold() {
     }
 }
 
+/// Plays a seed on a file, which is opened again whenever the process has died.
+fn play_on_sqlite(seed: u64) -> Report {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let file = folder.path().join("fastlead.db");
+    let open = || {
+        let opened = runtime.block_on(SqliteStore::open(SqliteOptions::new(&file).readers(1)));
+        opened.map(|store| Arc::new(store) as Arc<dyn FullStore>)
+    };
+    let played = Simulation::new(seed).among(written()).run_elsewhere(runtime.handle(), open);
+    played.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// The file keeps what memory keeps: the same seed goes the same way on both, to the byte.
+#[test]
+fn seeds_go_the_same_way_on_sqlite() {
+    let mut crashes = 0;
+    for seed in 1..7 {
+        let report = play_on_sqlite(seed);
+        assert_eq!(report, play(seed).expect("holds"));
+        crashes += report.crashes;
+    }
+    assert!(crashes > 0);
+}
+
 #[test]
 fn a_seed_goes_the_same_way_again() {
     for seed in [3, 17, 44] {
@@ -156,4 +182,6 @@ flaws! {
     bids_under_other_names_are_caught: TurnsBidsRound as "the bids";
     a_forgotten_bid_is_caught: ForgetsBids as "bids";
     an_auction_that_goes_on_is_caught: ReopensAuctions as "";
+    lost_news_is_caught: LosesNews as "never";
+    a_forgotten_cursor_is_caught: ForgetsCursors as "rest";
 }

@@ -21,8 +21,10 @@ mod clock;
 mod drive;
 mod journal;
 mod model;
+mod patience;
 mod people;
 mod policy;
+mod polls;
 mod provider;
 mod questions;
 mod rest;
@@ -36,6 +38,9 @@ use std::sync::Arc;
 
 use fastlead_core::policy::Policy;
 
+use tokio::runtime::Handle;
+
+use self::patience::Patience;
 use self::setting::Setting;
 use self::world::World;
 use crate::conformance::store::FullStore;
@@ -146,11 +151,33 @@ impl Simulation {
         self
     }
 
-    /// Plays it on an empty store in memory, which answers every call at once.
+    /// Plays it on an empty store in memory, which answers every call at once and outlives the process.
     ///
     /// # Errors
     /// The first thing that does not hold.
     pub fn run(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
+        self.play(Patience::None, &mut || Ok(Arc::clone(&store)))
+    }
+
+    /// Plays it on a store that works by the threads and tasks of `runtime`, such as one in a file. `open` opens
+    /// it: empty for the first time, and again as it was left whenever the process has died. Every call is waited
+    /// for on the spot, so there is one at a time, and the same seed goes the same way.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run_elsewhere(
+        &self,
+        runtime: &Handle,
+        mut open: impl FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
+        self.play(Patience::While(runtime.clone()), &mut open)
+    }
+
+    fn play(
+        &self,
+        patience: Patience,
+        open: &mut dyn FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
         let setting = match self.setting() {
             Ok(setting) => setting,
             Err(error) => {
@@ -160,9 +187,9 @@ impl Simulation {
             }
         };
         let (visits, crashes) = (setting.visits.len(), setting.crashes.len() as u64);
-        let world = Arc::new(World::new(setting, self.shown));
-        drive::play(&world, &store, self.last_step);
-        if world.fault().is_none() && self.last_step.is_none() {
+        let world = Arc::new(World::new(setting, self.shown, patience));
+        let store = drive::play(&world, open, self.last_step);
+        if let Some(store) = store.filter(|_| world.fault().is_none() && self.last_step.is_none()) {
             rest::check(&world, &*store);
         }
         let fault = world.fault();
@@ -196,10 +223,10 @@ impl Simulation {
         Setting::new(self.seed, self.visits, self.policy.as_ref(), &self.written)
     }
 
-    /// Looks for the smallest number of visits with which `failure` still happens in some way, on a fresh
-    /// store each time.
-    pub fn shrink(&self, failure: Failure, store: impl Fn() -> Arc<dyn FullStore>) -> Failure {
-        let smaller = (1..failure.visits).find_map(|visits| self.clone().visits(visits).run(store()).err());
+    /// Looks for the smallest number of visits with which `failure` still happens in some way. `run` plays each on
+    /// a fresh store.
+    pub fn shrink(&self, failure: Failure, run: impl Fn(&Self) -> Result<Report, Failure>) -> Failure {
+        let smaller = (1..failure.visits).find_map(|visits| run(&self.clone().visits(visits)).err());
         smaller.unwrap_or(failure)
     }
 }

@@ -8,7 +8,7 @@ use fastlead_core::engine::{CaptureRequest, Engine, IdempotencyKey, ResponseOutc
 use fastlead_core::id::{ChannelId, LeadId, ProjectId, WorkspaceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Response};
-use fastlead_core::port::{CaptureAnswer, CaptureVerdict, Catalog, Enricher, Transition};
+use fastlead_core::port::{CaptureAnswer, CaptureVerdict, Catalog, Enricher, InboundRef, Transition};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Clock;
 use fastlead_core::{Error, ErrorKind, Result, async_trait};
@@ -149,6 +149,14 @@ impl Stage {
                 let channel = directory.channel(account.id).map(Arc::clone);
                 let channel = channel.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
                 engine.ingest(&channel, vec![(**event).clone()], None).await.map(drop)
+            }
+            Action::News { line, event } => {
+                let account = &self.accounts[*line];
+                let channel_id = fastlead_core::channel::Channel::info(account).id;
+                let provider_event_id = event.provider_event_id.clone();
+                world.model().happened(InboundRef { channel_id, provider_event_id });
+                account.arrives((**event).clone());
+                Ok(())
             }
             Action::Respond { lead, target, response } => {
                 self.found(*lead, engine.respond(workspace(), *lead, target, *response).await?)

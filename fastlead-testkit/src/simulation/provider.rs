@@ -18,8 +18,11 @@ use fastlead_core::time::{Clock, plus};
 use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
+use tokio::sync::Notify;
+
 use super::bidder::{self, Answer};
 use super::chance::Chance;
+use super::polls::{Kept, Updates};
 use super::setting::Line;
 use super::world::{Action, World};
 
@@ -33,6 +36,7 @@ struct Inner {
     line: Line,
     world: Arc<World>,
     state: Mutex<State>,
+    updates: Kept,
 }
 
 impl fmt::Debug for Inner {
@@ -80,7 +84,28 @@ impl Account {
             next: 0,
             locked: false,
         };
-        Self(Arc::new(Inner { info, number, line, world: Arc::clone(world), state: Mutex::new(state) }))
+        let chance = Chance::new(world.setting.seed, &format!("updates of {}", line.name));
+        let updates = (Mutex::new(Updates::new(chance)), Notify::new());
+        Self(Arc::new(Inner {
+            info,
+            number,
+            line,
+            world: Arc::clone(world),
+            state: Mutex::new(state),
+            updates,
+        }))
+    }
+
+    pub(super) fn updates(&self) -> (&Mutex<Updates>, &Notify) {
+        (&self.0.updates.0, &self.0.updates.1)
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.0.world
     }
 
     /// The owner has paid the bill and renewed the password.
@@ -256,9 +281,16 @@ impl Inner {
         let event = Box::new(event);
         if state.chance.percent(15) {
             let again = after + state.chance.pick([0, 1_000, 5_000_000]);
-            self.world.plan_in(again, Action::Inbound { line: self.number, event: event.clone() });
+            self.world.plan_in(again, self.news(event.clone()));
         }
-        self.world.plan_in(after, Action::Inbound { line: self.number, event });
+        let news = self.news(event);
+        self.world.plan_in(after, news);
+    }
+
+    /// The provider calls us, or keeps the event until it is asked.
+    fn news(&self, event: Box<InboundEvent>) -> Action {
+        let line = self.number;
+        if self.line.polled { Action::News { line, event } } else { Action::Inbound { line, event } }
     }
 }
 
@@ -346,6 +378,6 @@ impl Channel for Account {
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
-        None
+        self.0.line.polled.then_some(self as &dyn Poller)
     }
 }

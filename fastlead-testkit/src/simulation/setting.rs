@@ -57,6 +57,8 @@ pub(super) struct Line {
     pub account_trouble: u64,
     /// How many of a hundred answers come late.
     pub slow: u64,
+    /// Whether its news must be fetched.
+    pub polled: bool,
 }
 
 /// Somebody leaves a contact.
@@ -193,11 +195,13 @@ fn line(seed: u64, name: String, calm: bool, bids: &BTreeSet<String>) -> Line {
         able.account_rate = Some(Rate::per_second(chance.pick([1, 5])));
     }
     let trouble = if calm { 0 } else { chance.pick([0, 5, 25, 70]) };
+    let polled = Chance::new(seed, &format!("polls {name}")).percent(35);
     Line {
         name,
         capabilities: able,
         trouble,
         account_trouble: chance.pick([0, 3, 10]),
+        polled,
         slow: if calm { 0 } else { chance.pick([0, 10, 50]) },
     }
 }

@@ -73,6 +73,8 @@ flaws! {
     TurnsBidsRound
     ForgetsBids
     ReopensAuctions
+    LosesNews
+    ForgetsCursors
 }
 
 #[derive(Debug, Clone)]
@@ -343,10 +345,13 @@ impl Store for BrokenStore {
     async fn record_inbound(
         &self,
         channel: ChannelId,
-        events: Vec<InboundEvent>,
+        mut events: Vec<InboundEvent>,
         cursor: Option<String>,
         now: Timestamp,
     ) -> Result<Vec<InboundRecord>> {
+        if self.has(Flaw::LosesNews) && cursor.is_some() {
+            events.pop();
+        }
         let record = |event: &InboundEvent| InboundRecord {
             channel_id: channel,
             event: event.clone(),
@@ -366,6 +371,9 @@ impl Store for BrokenStore {
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        if self.has(Flaw::ForgetsCursors) {
+            return Ok(None);
+        }
         self.inner.poll_cursor(channel).await
     }
 }

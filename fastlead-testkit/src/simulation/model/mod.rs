@@ -63,6 +63,8 @@ pub(super) struct Model {
     pub deliveries: BTreeMap<DeliveryId, Carried>,
     /// Whether each inbound event was acted upon.
     inbound: HashMap<InboundRef, bool>,
+    /// What has happened at providers that are asked for news.
+    happened: BTreeSet<(ChannelId, String)>,
     /// How many decisions were made again.
     pub decisions: u64,
     /// Since when the engine works.
@@ -93,6 +95,19 @@ impl Model {
             self.resumed_at.insert(channel, now);
             false
         }
+    }
+
+    /// Something has happened at a provider that is asked for news.
+    pub(super) fn happened(&mut self, inbound: InboundRef) {
+        self.happened.insert((inbound.channel_id, inbound.provider_event_id));
+    }
+
+    /// A provider that forgets what was fetched can be told so only of what was recorded.
+    pub(super) fn is_recorded(&self, inbound: &InboundRef) -> Checked {
+        if self.inbound.contains_key(inbound) {
+            return Ok(());
+        }
+        Err(format!("`{}` was acknowledged and never recorded", inbound.provider_event_id))
     }
 
     /// An inbound event was recorded as new.
