@@ -5,6 +5,7 @@
 //! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes. `--store memory`
 //! or `--store sqlite` plays all of them on one kind of store; otherwise one seed in fifty is played on SQLite, where
 //! this was built with it.
+//! `--replay` plays them in good weather, and compares every decision with that of a replay.
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on its standard output")]
 
 use std::io::Write;
@@ -31,6 +32,7 @@ struct Options {
     show: usize,
     policies: bool,
     store: Option<Kind>,
+    replay: bool,
 }
 
 fn main() -> ExitCode {
@@ -78,10 +80,15 @@ fn options() -> Result<Options, String> {
     let (mut first, mut visits, mut until, mut show) = (None, None, None, 40);
     let mut policies = false;
     let mut store = None;
+    let mut replay = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == "--policy" {
             policies = true;
+            continue;
+        }
+        if word == "--replay" {
+            replay = true;
             continue;
         }
         let value = words.next().unwrap_or_default();
@@ -100,7 +107,7 @@ fn options() -> Result<Options, String> {
             "--show" => show = small()?,
             _ => {
                 return Err(format!(
-                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --store, --policy"
+                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --store, --replay, --policy"
                 ));
             }
         }
@@ -111,7 +118,7 @@ fn options() -> Result<Options, String> {
         Some(first) => first,
         None => fresh()?,
     };
-    Ok(Options { first, seeds, visits, until, show, policies, store })
+    Ok(Options { first, seeds, visits, until, show, policies, store, replay })
 }
 
 /// A seed that nobody has tried before.
@@ -234,7 +241,11 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
                 simulation = simulation.until_step(step);
             }
             let kind = options.store.unwrap_or_else(|| Kind::of(options.first.wrapping_add(number)));
-            match kind.run(&simulation) {
+            let run = |simulation: &Simulation| match options.replay {
+                true => simulation.run_against_replay(Arc::new(MemoryStore::new())),
+                false => kind.run(simulation),
+            };
+            match run(&simulation) {
                 Ok(report) => {
                     done.fetch_add(1, Ordering::Relaxed);
                     leads.fetch_add(report.leads, Ordering::Relaxed);
@@ -245,9 +256,11 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
                     let failure = if options.visits.is_some() || options.until.is_some() {
                         failure
                     } else {
-                        simulation.shrink(failure, |smaller| kind.run(smaller))
+                        simulation.shrink(failure, run)
                     };
-                    if kind != Kind::Memory {
+                    if options.replay {
+                        println!("\nthe following was played with `--replay`");
+                    } else if kind != Kind::Memory {
                         println!("\nthe following was played with `--store sqlite`");
                     }
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);

@@ -19,8 +19,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyFault};
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, PolicyRecord, Project,
-    SealedConfig, Source, SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, PolicyRecord,
+    Project, SealedConfig, Source, SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 

@@ -129,6 +129,24 @@ fn seeds_go_the_same_way_on_sqlite() {
     assert!(crashes > 0);
 }
 
+/// Cases and backtests are worth something because a replay decides as the engine does.
+#[test]
+fn a_replay_decides_as_the_engine_does() {
+    let (mut leads, mut decisions, mut auctions, mut compared) = (0, 0, 0, 0);
+    for seed in 1..201 {
+        let simulation = Simulation::new(seed).among(written());
+        let played = simulation.run_against_replay(Arc::new(MemoryStore::new()));
+        let report = played.unwrap_or_else(|failure| panic!("{failure}"));
+        leads += report.leads;
+        decisions += report.decisions;
+        auctions += report.auctions;
+        compared += report.compared;
+    }
+    // Of each seed what came before a moment at which engine and replay may part.
+    assert!(compared > decisions / 2, "{compared} of {decisions}");
+    assert!(leads > 2_000 && auctions > 200, "{leads} leads, {auctions} auctions");
+}
+
 #[test]
 fn a_seed_goes_the_same_way_again() {
     for seed in [3, 17, 44] {

@@ -20,6 +20,7 @@ mod chance;
 mod clock;
 mod drive;
 mod journal;
+mod mirror;
 mod model;
 mod patience;
 mod people;
@@ -47,6 +48,15 @@ use crate::conformance::store::FullStore;
 
 /// How many lines of the journal a failure shows.
 const SHOWN: usize = 40;
+
+/// What may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    /// Everything that the seed makes.
+    Any,
+    /// Nothing.
+    Good,
+}
 
 /// One simulation. The same settings on an empty store go the same way, step by step.
 #[derive(Debug, Clone)]
@@ -76,6 +86,8 @@ pub struct Report {
     pub auctions: u64,
     /// How many times the process died.
     pub crashes: u64,
+    /// How many decisions were compared with those of a replay.
+    pub compared: u64,
     /// Two runs went the same way if and only if this is equal.
     pub hash: u64,
 }
@@ -173,13 +185,36 @@ impl Simulation {
         self.play(Patience::While(runtime.clone()), &mut open)
     }
 
+    /// Plays it on an empty store in memory in good weather, and what came from outside once more in a
+    /// [`fastlead_core::replay::Replay`]: every decision is the same, to the byte.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run_against_replay(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
+        self.play_in(Weather::Good, Patience::None, &mut || Ok(Arc::clone(&store)))
+    }
+
     fn play(
         &self,
         patience: Patience,
         open: &mut dyn FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
     ) -> Result<Report, Failure> {
+        self.play_in(Weather::Any, patience, open)
+    }
+
+    fn play_in(
+        &self,
+        weather: Weather,
+        patience: Patience,
+        open: &mut dyn FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
         let setting = match self.setting() {
-            Ok(setting) => setting,
+            Ok(mut setting) => {
+                if weather == Weather::Good {
+                    setting.quieten();
+                }
+                setting
+            }
             Err(error) => {
                 let what = format!("the seed makes a policy that cannot be read: {error}");
                 let visits = self.visits.unwrap_or(0);
@@ -188,9 +223,17 @@ impl Simulation {
         };
         let (visits, crashes) = (setting.visits.len(), setting.crashes.len() as u64);
         let world = Arc::new(World::new(setting, self.shown, patience));
+        let mut compared = 0;
+        world.model().decided = (weather == Weather::Good).then(Vec::new);
         let store = drive::play(&world, open, self.last_step);
         if let Some(store) = store.filter(|_| world.fault().is_none() && self.last_step.is_none()) {
             rest::check(&world, &*store);
+            if weather == Weather::Good {
+                match mirror::compare(&world) {
+                    Ok(all) => compared = all,
+                    Err(what) => world.broken(what),
+                }
+            }
         }
         let fault = world.fault();
         let journal = world.journal();
@@ -207,6 +250,7 @@ impl Simulation {
             deliveries: model.deliveries.len() as u64,
             auctions: model.auctions_held(),
             crashes,
+            compared,
             hash: journal.hash(),
         })
     }

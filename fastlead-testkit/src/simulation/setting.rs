@@ -30,6 +30,8 @@ pub(super) struct Setting {
     /// After how many seconds the next policy is published.
     pub published: Vec<u64>,
     pub people: Habits,
+    /// Nothing goes wrong, and nobody waits for others.
+    pub quiet: bool,
 }
 
 /// How those answer who are offered leads, in percent.
@@ -126,7 +128,39 @@ impl Setting {
             give_back: chance.pick([0, 20, 60]),
             close: chance.pick([0, 40, 90]),
         };
-        Ok(Self { seed, start, policies, lines, sources, visits, store_trouble, crashes, published, people })
+        Ok(Self {
+            seed,
+            start,
+            policies,
+            lines,
+            sources,
+            visits,
+            store_trouble,
+            crashes,
+            published,
+            people,
+            quiet: false,
+        })
+    }
+
+    /// Nothing goes wrong, one policy leads, and every channel brings answers back: as a replay has it.
+    pub(super) fn quieten(&mut self) {
+        self.quiet = true;
+        self.policies.truncate(1);
+        self.crashes.clear();
+        self.published.clear();
+        self.store_trouble = 0;
+        // What happens at one moment has no order in an engine.
+        let mut earliest = 0;
+        for visit in self.visits.iter_mut().filter_map(Arc::get_mut) {
+            visit.after_millis = visit.after_millis.max(earliest);
+            earliest = visit.after_millis + 1;
+        }
+        for line in &mut self.lines {
+            (line.trouble, line.account_trouble, line.slow, line.polled) = (0, 0, 0, false);
+            line.capabilities.answers = true;
+            line.capabilities.account_rate = None;
+        }
     }
 }
 

@@ -42,6 +42,9 @@ impl Watch {
         if self.world.is_stopped() {
             std::future::pending::<()>().await;
         }
+        if self.world.setting.quiet {
+            return;
+        }
         for _ in 0..self.draw(3) {
             tokio::task::yield_now().await;
         }

@@ -10,6 +10,7 @@ use fastlead_core::lead::Capture;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Transition};
 
+use super::super::mirror::Decided;
 use super::takes::{Since, Take};
 use super::{Checked, Model, Replayed, auctions, counters, decide_again, takes};
 
@@ -43,6 +44,11 @@ impl Model {
         self.auction_fits(transition)?;
         let (before, decision) = self.made_again(transition)?;
         self.follows(transition, &decision)?;
+        if let Some(all) = &mut self.decided {
+            let (lead, source) = (transition.lead_id, transition.source_id);
+            let (event, decision) = (transition.event.clone(), decision.clone());
+            all.push(Decided { lead, source, at: transition.at, event, decision });
+        }
         if let Some(settlement) = &transition.settlement {
             self.settled(settlement)?;
         }

@@ -25,6 +25,8 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 
+use super::mirror::Decided;
+
 pub(super) use again::{Replayed, decide_again};
 pub(super) use deliveries::Carried;
 pub(super) use leads::Lead;
@@ -65,6 +67,8 @@ pub(super) struct Model {
     inbound: HashMap<InboundRef, bool>,
     /// What has happened at providers that are asked for news.
     happened: BTreeSet<(ChannelId, String)>,
+    /// Every decision, where they are kept.
+    pub decided: Option<Vec<Decided>>,
     /// How many decisions were made again.
     pub decisions: u64,
     /// Since when the engine works.
