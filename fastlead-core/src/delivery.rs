@@ -322,14 +322,16 @@ impl RetrySchedule {
     }
 }
 
-/// Up to a tenth of `wait`, the same for the same delivery and attempt.
+/// Up to a tenth of `wait`, in whole milliseconds, because stores keep no less; the same for the same delivery and
+/// attempt.
 pub fn jitter(delivery: DeliveryId, attempt: u32, wait: Duration) -> Duration {
     let mut hash = Sha256::new();
     hash.update(delivery.as_uuid().as_bytes());
     hash.update(attempt.to_be_bytes());
     let digest = hash.finalize();
     let share = u32::from(u16::from_be_bytes([digest[0], digest[1]]));
-    wait / 10 * share / u32::from(u16::MAX)
+    let exact = wait / 10 * share / u32::from(u16::MAX);
+    Duration::new(exact.as_secs(), exact.subsec_millis() * 1_000_000)
 }
 
 /// What a claimed delivery asks of the worker.

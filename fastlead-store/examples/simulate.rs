@@ -2,19 +2,24 @@
 //! runs it.
 //!
 //! `--seeds N` seeds (1000), from `--seed S` on (a fresh one); `--visits N` and `--until N` make one seed
-//! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes.
+//! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes. `--store memory`
+//! or `--store sqlite` plays all of them on one kind of store; otherwise one seed in fifty is played on SQLite, where
+//! this was built with it.
+//! `--replay` plays them in good weather, and compares every decision with that of a replay.
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on its standard output")]
 
 use std::io::Write;
 use std::num::NonZero;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use fastlead_core::policy::Policy;
 use fastlead_store::MemoryStore;
-use fastlead_testkit::conformance::store::FullStore;
-use fastlead_testkit::simulation::{Failure, Simulation};
+use fastlead_testkit::policy::read_policies;
+use fastlead_testkit::simulation::{Failure, Report, Simulation};
 
 /// How often the progress line is written anew.
 const EVERY: Duration = Duration::from_millis(500);
@@ -26,6 +31,8 @@ struct Options {
     until: Option<u64>,
     show: usize,
     policies: bool,
+    store: Option<Kind>,
+    replay: bool,
 }
 
 fn main() -> ExitCode {
@@ -36,8 +43,16 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let written = match written() {
+        Ok(written) => written,
+        Err(faults) => {
+            eprintln!("simulate: {faults}");
+            return ExitCode::FAILURE;
+        }
+    };
     if options.policies {
         return match Simulation::new(options.first)
+            .among(written)
             .policies()
             .and_then(|all| serde_json::to_string_pretty(&all))
         {
@@ -51,7 +66,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    match run(&options) {
+    match run(&options, &written) {
         None => ExitCode::SUCCESS,
         Some(failure) => {
             println!("\n{failure}");
@@ -64,13 +79,23 @@ fn options() -> Result<Options, String> {
     let mut seeds = None;
     let (mut first, mut visits, mut until, mut show) = (None, None, None, 40);
     let mut policies = false;
+    let mut store = None;
+    let mut replay = false;
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         if word == "--policy" {
             policies = true;
             continue;
         }
+        if word == "--replay" {
+            replay = true;
+            continue;
+        }
         let value = words.next().unwrap_or_default();
+        if word == "--store" {
+            store = Some(Kind::named(&value)?);
+            continue;
+        }
         let number: u64 =
             value.parse().map_err(|_| format!("`{word}` wants a number, and `{value}` is none"))?;
         let small = || usize::try_from(number).map_err(|_| format!("`{word}`: {number} is too many"));
@@ -82,7 +107,7 @@ fn options() -> Result<Options, String> {
             "--show" => show = small()?,
             _ => {
                 return Err(format!(
-                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --policy"
+                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --store, --replay, --policy"
                 ));
             }
         }
@@ -93,7 +118,7 @@ fn options() -> Result<Options, String> {
         Some(first) => first,
         None => fresh()?,
     };
-    Ok(Options { first, seeds, visits, until, show, policies })
+    Ok(Options { first, seeds, visits, until, show, policies, store, replay })
 }
 
 /// A seed that nobody has tried before.
@@ -103,12 +128,81 @@ fn fresh() -> Result<u64, String> {
     u64::try_from(millis).map_err(|error| error.to_string())
 }
 
-fn store() -> Arc<dyn FullStore> {
-    Arc::new(MemoryStore::new())
+/// The policies that are shown as examples: some seeds play them.
+fn written() -> Result<Arc<[Policy]>, String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    read_policies(&folder).map(Into::into).map_err(|faults| faults.join("\n"))
+}
+
+/// Where leads are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Memory,
+    #[cfg(feature = "sqlite")]
+    Sqlite,
+}
+
+impl Kind {
+    fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "memory" => Ok(Self::Memory),
+            #[cfg(feature = "sqlite")]
+            "sqlite" => Ok(Self::Sqlite),
+            _ => {
+                Err(format!("`--store {name}`: expected `memory`, or `sqlite` where this was built with it"))
+            }
+        }
+    }
+
+    /// SQLite is slower, so it has few of the seeds.
+    fn of(seed: u64) -> Self {
+        #[cfg(feature = "sqlite")]
+        if seed.is_multiple_of(50) {
+            return Self::Sqlite;
+        }
+        let _same_for_all = seed;
+        Self::Memory
+    }
+
+    fn run(self, simulation: &Simulation) -> Result<Report, Failure> {
+        match self {
+            Self::Memory => simulation.run(Arc::new(MemoryStore::new())),
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite => sqlite::run(simulation),
+        }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod sqlite {
+    use fastlead_store::{SqliteOptions, SqliteStore};
+    use fastlead_testkit::conformance::store::FullStore;
+
+    use super::*;
+
+    /// Plays it on a file of its own, in memory where there is such a folder: what is lost with the power is not
+    /// simulated.
+    pub(super) fn run(simulation: &Simulation) -> Result<Report, Failure> {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let (folder, runtime) = match (folder, runtime) {
+            (Ok(folder), Ok(runtime)) => (folder, runtime),
+            (folder, runtime) => {
+                eprintln!("simulate: {:?} {:?}", folder.err(), runtime.err());
+                std::process::exit(2);
+            }
+        };
+        let file = folder.path().join("fastlead.db");
+        simulation.run_elsewhere(runtime.handle(), || {
+            let opened = runtime.block_on(SqliteStore::open(SqliteOptions::new(&file).readers(1)));
+            opened.map(|store| Arc::new(store) as Arc<dyn FullStore>)
+        })
+    }
 }
 
 /// Plays the seeds on every core; answers the first failure.
-fn run(options: &Options) -> Option<Failure> {
+fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
     let begun = Instant::now();
     let (next, done, leads, steps, crashes) =
         (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
@@ -137,14 +231,21 @@ fn run(options: &Options) -> Option<Failure> {
             if number >= options.seeds {
                 return;
             }
-            let mut simulation = Simulation::new(options.first.wrapping_add(number)).show(options.show);
+            let mut simulation = Simulation::new(options.first.wrapping_add(number))
+                .among(Arc::clone(written))
+                .show(options.show);
             if let Some(visits) = options.visits {
                 simulation = simulation.visits(visits);
             }
             if let Some(step) = options.until {
                 simulation = simulation.until_step(step);
             }
-            match simulation.run(store()) {
+            let kind = options.store.unwrap_or_else(|| Kind::of(options.first.wrapping_add(number)));
+            let run = |simulation: &Simulation| match options.replay {
+                true => simulation.run_against_replay(Arc::new(MemoryStore::new())),
+                false => kind.run(simulation),
+            };
+            match run(&simulation) {
                 Ok(report) => {
                     done.fetch_add(1, Ordering::Relaxed);
                     leads.fetch_add(report.leads, Ordering::Relaxed);
@@ -155,8 +256,13 @@ fn run(options: &Options) -> Option<Failure> {
                     let failure = if options.visits.is_some() || options.until.is_some() {
                         failure
                     } else {
-                        simulation.shrink(failure, store)
+                        simulation.shrink(failure, run)
                     };
+                    if options.replay {
+                        println!("\nthe following was played with `--replay`");
+                    } else if kind != Kind::Memory {
+                        println!("\nthe following was played with `--store sqlite`");
+                    }
                     failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(failure);
                 }
             }

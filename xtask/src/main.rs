@@ -22,7 +22,7 @@ usage: cargo xtask <command>
   test      everything that CI checks: format, lints, tests, doc tests, examples, licences
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
-  simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --policy
+  simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --store sqlite, --replay, --policy
   help      this text
 ";
 

@@ -11,19 +11,13 @@ pub(crate) fn run(options: &[&str]) -> Outcome {
     if status.success() { Ok(()) } else { Err(Failure::new("simulate: something does not hold; see above")) }
 }
 
-/// What cargo is told. The memory store alone is enough, so SQLite is not built.
+/// What cargo is told. SQLite is built only where it is asked for.
 pub(crate) fn arguments<'a>(options: &[&'a str]) -> Vec<&'a str> {
-    let program = [
-        "run",
-        "--release",
-        "--quiet",
-        "--locked",
-        "--package",
-        "fastlead-store",
-        "--no-default-features",
-        "--example",
-        "simulate",
-        "--",
-    ];
-    [&program, options].concat()
+    let mut program = vec!["run", "--release", "--quiet", "--locked", "--package", "fastlead-store"];
+    if !options.windows(2).any(|pair| pair == ["--store", "sqlite"]) {
+        program.push("--no-default-features");
+    }
+    program.extend(["--example", "simulate", "--"]);
+    program.extend(options);
+    program
 }

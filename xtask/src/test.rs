@@ -62,7 +62,7 @@ fn check(steps: &mut Steps) -> Outcome {
         "simulate",
         "--",
         "--seeds",
-        "200",
+        "150",
     ];
     steps.run("simulation", &mut cargo(&simulate))?;
     examples(steps)?;

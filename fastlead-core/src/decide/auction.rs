@@ -133,40 +133,41 @@ impl<'a> Decider<'a> {
         self.state.auction.as_ref().is_some_and(|auction| auction.rule == number)
     }
 
-    /// What a target has bid.
-    pub(super) fn bid_of(&self, name: &str) -> Option<Money> {
-        let known = self.state.auction.as_ref().map_or(&[][..], |auction| &auction.bids);
-        let bids = if self.bids.is_empty() { known } else { &self.bids };
-        bids.iter().find(|bid| bid.target == name).and_then(|bid| bid.bid)
+    /// What a target has bid, or why that does not count. `None` where it was not asked or has not answered.
+    fn bid_of(&self, name: &str) -> Option<Result<Money, Reason>> {
+        let auction = self.state.auction.as_ref()?;
+        let bids = if self.bids.is_empty() { &auction.bids } else { &self.bids };
+        let bid = bids.iter().find(|bid| bid.target == name)?.bid;
+        let floor = self.policy.route.rule(auction.rule).and_then(|rule| rule.floor);
+        let currency = floor.map_or(Currency::RUB, |floor| floor.currency);
+        let least = floor.map_or(1, |floor| floor.minor.max(1));
+        Some(match bid.filter(|bid| bid.currency == currency) {
+            None => Err(Reason::NoBid),
+            Some(bid) if bid.minor < least => Err(Reason::BelowFloor),
+            Some(bid) => Ok(bid),
+        })
     }
 
-    /// Leaves out whoever has not bid enough, or has no room at that price, and puts the highest bid first.
-    pub(super) fn highest(&mut self, rule: &RouteRule, candidates: &mut [Candidate<'a>]) -> Vec<usize> {
-        let currency = rule.floor.map_or(Currency::RUB, |floor| floor.currency);
-        let least = rule.floor.map_or(1, |floor| floor.minor.max(1));
+    /// Leaves out whoever has not bid enough, and puts the highest bid first.
+    pub(super) fn highest(&self, candidates: &mut [Candidate<'a>]) -> Vec<usize> {
         let mut best: Option<(i64, usize)> = None;
         for (place, candidate) in candidates.iter_mut().enumerate() {
-            if candidate.out.is_some() {
-                continue;
-            }
-            let bid = self.bid_of(candidate.name).filter(|bid| bid.currency == currency);
-            candidate.out = match bid {
-                None => Some(Reason::NoBid),
-                Some(bid) if bid.minor < least => Some(Reason::BelowFloor),
-                Some(bid) => self.full_at(candidate.target, candidate.facts, bid.minor),
-            };
-            if let (None, Some(bid)) = (candidate.out, bid)
-                && best.is_none_or(|(most, _)| bid.minor > most)
-            {
-                best = Some((bid.minor, place));
+            // Nobody is waited for who has made no bid, and will not be asked again.
+            let may_take = candidate.out.is_none_or(|reason| reason.wait().is_some());
+            match self.bid_of(candidate.name).unwrap_or(Err(Reason::NoBid)) {
+                Err(reason) if may_take => candidate.out = Some(reason),
+                _ if candidate.out.is_some() => {}
+                Ok(bid) if best.is_none_or(|(most, _)| bid.minor > most) => best = Some((bid.minor, place)),
+                _ => {}
             }
         }
         best.map(|(_, place)| place).into_iter().collect()
     }
 
-    /// What a target pays: its bid, or else the price of the policy.
+    /// What a target pays that is asked, by whatever rule or rung: its bid where that counts, or else the price
+    /// of the policy.
     pub(super) fn price_of(&self, name: &str, target: &Target) -> Option<Money> {
-        self.bid_of(name).or(target.price)
+        self.bid_of(name).and_then(Result::ok).or(target.price)
     }
 }
 

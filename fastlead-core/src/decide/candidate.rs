@@ -67,7 +67,7 @@ impl<'a> Decider<'a> {
         {
             return Some(reason);
         }
-        self.full(target, facts)
+        self.full(name, target, facts)
     }
 
     pub(super) fn zone(&self, target: &Target) -> Zone {
@@ -110,12 +110,8 @@ impl<'a> Decider<'a> {
     }
 
     /// Why the target has no room for this lead, if it has none.
-    pub(super) fn full(&self, target: &Target, facts: &TargetFacts) -> Option<Reason> {
-        self.full_at(target, facts, target.price.map_or(0, |price| price.minor))
-    }
-
-    /// The same at a price of its own.
-    pub(super) fn full_at(&self, target: &Target, facts: &TargetFacts, price: i64) -> Option<Reason> {
+    pub(super) fn full(&self, name: &str, target: &Target, facts: &TargetFacts) -> Option<Reason> {
+        let price = self.price_of(name, target).map_or(0, |price| price.minor);
         if target.capacity.is_some_and(|capacity| facts.open >= i64::from(capacity)) {
             return Some(Reason::CapacityFull);
         }
@@ -170,7 +166,7 @@ impl<'a> Decider<'a> {
             Wait::Hours => self.works_at(candidate.target),
             Wait::Room if reason == Reason::CapacityFull => None,
             Wait::Room => {
-                let price = candidate.target.price.map_or(0, |price| price.minor);
+                let price = self.price_of(candidate.name, candidate.target).map_or(0, |price| price.minor);
                 let zone = self.zone(candidate.target);
                 self.caps_free_at(&candidate.target.caps, &candidate.facts.caps, price, zone)
             }
@@ -191,7 +187,7 @@ impl<'a> Decider<'a> {
         match candidate.out {
             None => Ok(()),
             Some(Reason::Away | Reason::OffHours) => {
-                if let Some(full) = self.full(candidate.target, candidate.facts) {
+                if let Some(full) = self.full(candidate.name, candidate.target, candidate.facts) {
                     return Err(full);
                 }
                 let Some(limit) = sticky.unless_away_secs else { return Ok(()) };

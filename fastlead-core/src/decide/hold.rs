@@ -30,7 +30,7 @@ impl Decider<'_> {
             self.reserve_counter(&mut holds, CounterKey::open(name), 1, limit, None, HoldKind::Place);
         }
         let zone = target.timezone.unwrap_or(self.policy.timezone);
-        let price = price.or(target.price).map_or(0, |price| price.minor);
+        let price = price.map_or(0, |price| price.minor);
         for cap in &target.caps {
             self.reserve_cap(&mut holds, Some(name), cap, zone, price, limited);
         }

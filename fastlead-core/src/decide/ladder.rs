@@ -185,13 +185,14 @@ impl Decider<'_> {
             let holding = state.holds_for(name);
             let facts = snapshot.facts.one(name);
             let bought = (target.dedupe_secs.is_some() && facts.sold > 0).then_some(Reason::BoughtBefore);
-            if !holding && let Some(reason) = bought.or_else(|| self.full(target, facts)) {
+            if !holding && let Some(reason) = bought.or_else(|| self.full(name, target, facts)) {
                 self.trace.note(path, Some(name), Verdict::Skipped, reason);
                 continue;
             }
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
             self.hold_for_lead();
-            let holds = if holding { Vec::new() } else { self.holds_of(name, target, None, true) };
+            let price = self.price_of(name, target);
+            let holds = if holding { Vec::new() } else { self.holds_of(name, target, price, true) };
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }
@@ -250,7 +251,7 @@ impl Decider<'_> {
         };
         self.trace.note(path.clone(), Some(name), Verdict::Chosen, Reason::LadderEnded);
         self.effects.push(Effect::CancelOffers);
-        let holds = self.holds_of(name, target, None, false);
+        let holds = self.holds_of(name, target, target.price, false);
         let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
         let deliveries = self.send_offer(&path, name, target, words, OfferStyle::News);
         self.effects.push(Effect::Offer {

@@ -107,7 +107,7 @@ impl Decider<'_> {
         if target.dedupe_secs.is_some() && facts.sold > 0 {
             return Err(Reason::BoughtBefore);
         }
-        if let Some(reason) = self.full(target, facts) {
+        if let Some(reason) = self.full(name, target, facts) {
             return Err(reason);
         }
         if let Some((reason, _)) = self.project_full() {

@@ -132,13 +132,17 @@ impl<'a> Decider<'a> {
         let window = self.window(rule);
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let bids = rule.strategy == Strategy::PingPost && self.has_bids(number);
-        let places = match self.owner_place(index, rule, &candidates) {
+        let asks = rule.strategy == Strategy::PingPost && !bids;
+        let highest = if bids { self.highest(&mut candidates) } else { Vec::new() };
+        // Where bids are asked for, everybody is asked: whoever had the last lead may not want this one.
+        let owner = if asks { None } else { self.owner_place(index, rule, &candidates) };
+        let places = match owner {
             Some(place) => vec![place],
-            None if bids => self.highest(rule, &mut candidates),
+            None if bids => highest,
             None => strategy::choose(rule.strategy, &candidates, window),
         };
         self.note_left_out(index, &candidates, &places);
-        if rule.strategy == Strategy::PingPost && !bids && !places.is_empty() {
+        if asks && !places.is_empty() {
             return Considered::Asked(places.into_iter().map(|place| candidates[place]).collect());
         }
         if !places.is_empty() {
@@ -238,7 +242,7 @@ impl<'a> Decider<'a> {
         } else if sold {
             Some(Reason::BoughtBefore)
         } else {
-            let own = self.full(target, facts);
+            let own = self.full(name, target, facts);
             own.or_else(|| self.project_full().map(|(reason, _)| reason))
         };
         if let Some(reason) = out {
@@ -246,7 +250,13 @@ impl<'a> Decider<'a> {
             return None;
         }
         self.trace.note(path, Some(name), Verdict::Passed, Reason::OverflowTarget);
-        Some(Chosen { index: None, name, target, marks: Marks::default(), price: target.price })
+        Some(Chosen {
+            index: None,
+            name,
+            target,
+            marks: Marks::default(),
+            price: self.price_of(name, target),
+        })
     }
 
     /// Carries a plan out. Answers whether the lead is in somebody's hands or waits now.

@@ -404,13 +404,11 @@ impl LeadState {
         self.sales.iter().filter(|sale| sale.returned.is_none()).map(|sale| sale.target.as_str())
     }
 
-    /// The rule of the route that the lead was last offered by.
+    /// The rule of the route that the lead was last offered or put up for bids by. Rules are tried in order and
+    /// never again from an earlier one, so it is the last of them all.
     pub(super) fn rule(&self) -> Option<u32> {
-        self.offers
-            .iter()
-            .rev()
-            .find_map(|offer| offer.rule)
-            .or(self.auction.as_ref().map(|auction| auction.rule))
+        let offered = self.offers.iter().filter_map(|offer| offer.rule);
+        offered.chain(self.auction.as_ref().map(|auction| auction.rule)).max()
     }
 
     /// Whether an offer to the target holds a place, so that it need not take one anew.

@@ -17,10 +17,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, IdSource, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
 use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
-use crate::policy::Policy;
+use crate::policy::{Policy, PolicyFault};
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, Project,
-    SealedConfig, Source, SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, PolicyRecord,
+    Project, SealedConfig, Source, SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -251,15 +251,25 @@ async fn embed(
         catalog.put_channel(record).await?;
         engine.attach(workspace_id, channel, false)?;
     }
-    let stored = catalog.load().await?.channels;
-    for record in stored.iter().filter(|record| record.status.is_paused()) {
+    let stored = catalog.load().await?;
+    for record in stored.channels.iter().filter(|record| record.status.is_paused()) {
         engine.inner.directory.change(|directory| directory.set_paused(record.id, true));
     }
-    policy.validate(&engine.directory().capabilities(workspace_id), engine.now()).map_err(|faults| {
-        let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        Error::new(ErrorKind::Config, format!("the policy cannot work: {}", faults.join("; ")))
+    // A policy that is published already began to work when it was: a calendar that does not know a new year is no
+    // reason not to start again.
+    let same = |record: &&PolicyRecord| record.project_id == project_id && *record.policy == policy;
+    let published_at = stored.policies.iter().find(same).map_or(now, |record| record.published_at);
+    let capabilities = engine.directory().capabilities(workspace_id);
+    let in_words =
+        |faults: Vec<PolicyFault>| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    policy.validate(&capabilities, published_at).map_err(|faults| {
+        Error::new(ErrorKind::Config, format!("the policy cannot work: {}", in_words(faults)))
             .with_operation("build")
     })?;
+    if let Err(faults) = policy.validate(&capabilities, now) {
+        let faults = in_words(faults);
+        tracing::warn!(project = name, faults, "the policy has worked and should be renewed");
+    }
     let policy_id = PolicyId::from_uuid(stable_uuid("policy", name));
     let record = catalog.publish_policy(workspace_id, project_id, policy_id, policy, now).await?;
     engine.activate_policy(&record)?;

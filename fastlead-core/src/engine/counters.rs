@@ -202,9 +202,10 @@ impl Provisional {
         let mut counters = board.lock();
         for (change, reading) in self.changes.iter().zip(&self.readings) {
             match counters.of_reading(&change.key, *reading).filter(|_| change.note.is_none()) {
-                Some(counter) => counter.value = counter.value.saturating_sub(change.amount).max(0),
-                // Another reading, or a note whose predecessor is not known any more.
-                None => drop(counters.known.remove(&change.key)),
+                Some(counter) if counter.value > change.amount => counter.value -= change.amount,
+                // Another reading, a note whose predecessor is not known any more, or perhaps nothing: a counter that
+                // was never counted is not the same as one at zero.
+                _ => drop(counters.known.remove(&change.key)),
             }
         }
         // What the store has said may be older than what others have committed since: it is read anew.

@@ -1,37 +1,49 @@
 //! Seeds that CI plays, and proof that the simulation can fail.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use fastlead_core::policy::Policy;
-use fastlead_store::MemoryStore;
+use fastlead_core::policy::{Policy, Strategy};
+use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::conformance::store::FullStore;
+use fastlead_testkit::policy::read_policies;
 use fastlead_testkit::simulation::{Failure, Report, Simulation};
 
 use crate::broken_store::{BrokenStore, Flaw};
 
+fn written() -> Arc<[Policy]> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/policies");
+    read_policies(&folder).expect("the policies that are shown as examples are good").into()
+}
+
+/// As `cargo xtask simulate` plays it.
 fn play(seed: u64) -> Result<Report, Failure> {
-    Simulation::new(seed).run(Arc::new(MemoryStore::new()))
+    Simulation::new(seed).among(written()).run(Arc::new(MemoryStore::new()))
 }
 
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
 fn hold(seeds: std::ops::Range<u64>) {
-    let (mut leads, mut crashes) = (0, 0);
+    let (mut leads, mut crashes, mut auctions) = (0, 0, 0);
     for seed in seeds {
         let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
         leads += report.leads;
         crashes += report.crashes;
+        auctions += report.auctions;
     }
-    assert!(leads > 1_000 && crashes > 50, "{leads} leads, {crashes} crashes");
+    assert!(
+        leads > 1_000 && crashes > 50 && auctions > 100,
+        "{leads} leads, {auctions} auctions, {crashes} crashes"
+    );
 }
 
 #[test]
 fn seeds_hold() {
-    hold(1..201);
+    hold(1..151);
 }
 
 #[test]
 fn more_seeds_hold() {
-    hold(201..401);
+    hold(151..301);
 }
 
 /// What has once failed: messages that stood behind others and were not woken for, and a queue that went
@@ -39,7 +51,8 @@ fn more_seeds_hold() {
 #[test]
 fn seeds_that_have_failed_hold() {
     for seed in [1_795_650_634_357, 1_795_650_644_235, 1_795_650_638_916] {
-        play(seed).unwrap_or_else(|failure| panic!("{failure}"));
+        let played = Simulation::new(seed).run(Arc::new(MemoryStore::new()));
+        played.unwrap_or_else(|failure| panic!("{failure}"));
     }
 }
 
@@ -70,6 +83,68 @@ fn a_policy_that_is_given_leads() {
         let report = played.unwrap_or_else(|failure| panic!("{failure}"));
         assert!(report.deliveries > 0, "{report:?}");
     }
+}
+
+/// Every rule of the policies that are shown as examples is reached, and holds in bad weather.
+#[test]
+fn the_policies_of_the_examples_hold() {
+    for policy in written().iter() {
+        let (mut leads, mut deliveries, mut auctions) = (0, 0, 0);
+        for seed in 1..13 {
+            let played = Simulation::new(seed).policy(policy.clone()).run(Arc::new(MemoryStore::new()));
+            let report = played.unwrap_or_else(|failure| panic!("{failure}"));
+            leads += report.leads;
+            deliveries += report.deliveries;
+            auctions += report.auctions;
+        }
+        assert!(leads > 60 && deliveries > leads, "{leads} leads, {deliveries} deliveries");
+        let asks = policy.route.rules.iter().any(|rule| rule.strategy == Strategy::PingPost);
+        assert_eq!(auctions > 5, asks, "{auctions} auctions");
+    }
+}
+
+/// Plays a seed on a file, which is opened again whenever the process has died.
+fn play_on_sqlite(seed: u64) -> Report {
+    let folder = tempfile::tempdir().expect("a folder");
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let runtime = runtime.expect("a runtime");
+    let file = folder.path().join("fastlead.db");
+    let open = || {
+        let opened = runtime.block_on(SqliteStore::open(SqliteOptions::new(&file).readers(1)));
+        opened.map(|store| Arc::new(store) as Arc<dyn FullStore>)
+    };
+    let played = Simulation::new(seed).among(written()).run_elsewhere(runtime.handle(), open);
+    played.unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// The file keeps what memory keeps: the same seed goes the same way on both, to the byte.
+#[test]
+fn seeds_go_the_same_way_on_sqlite() {
+    let mut crashes = 0;
+    for seed in 1..7 {
+        let report = play_on_sqlite(seed);
+        assert_eq!(report, play(seed).expect("holds"));
+        crashes += report.crashes;
+    }
+    assert!(crashes > 0);
+}
+
+/// Cases and backtests are worth something because a replay decides as the engine does.
+#[test]
+fn a_replay_decides_as_the_engine_does() {
+    let (mut leads, mut decisions, mut auctions, mut compared) = (0, 0, 0, 0);
+    for seed in 1..101 {
+        let simulation = Simulation::new(seed).among(written());
+        let played = simulation.run_against_replay(Arc::new(MemoryStore::new()));
+        let report = played.unwrap_or_else(|failure| panic!("{failure}"));
+        leads += report.leads;
+        decisions += report.decisions;
+        auctions += report.auctions;
+        compared += report.compared;
+    }
+    // Of each seed what came before a moment at which engine and replay may part.
+    assert!(compared > decisions / 2, "{compared} of {decisions}");
+    assert!(leads > 1_000 && auctions > 50, "{leads} leads, {auctions} auctions");
 }
 
 #[test]
@@ -121,4 +196,10 @@ flaws! {
     an_attempt_that_leaves_no_mark_is_caught: BeginsNothing as "";
     a_decision_by_chance_is_caught: TracesByChance as "made again";
     a_lead_that_is_forgotten_in_the_queue_is_caught: ForgetsWhoWaits as "wait";
+    an_auction_of_another_length_is_caught: LengthensAuctions as "before its bids";
+    bids_under_other_names_are_caught: TurnsBidsRound as "the bids";
+    a_forgotten_bid_is_caught: ForgetsBids as "bids";
+    an_auction_that_goes_on_is_caught: ReopensAuctions as "";
+    lost_news_is_caught: LosesNews as "never";
+    a_forgotten_cursor_is_caught: ForgetsCursors as "rest";
 }

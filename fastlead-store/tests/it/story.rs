@@ -361,3 +361,32 @@ stories! {
     who_has_blocked_is_left_alone_and_who_has_moved_is_followed
     a_lookup_of_one_part_does_not_end_the_others
 }
+
+/// The calendar of a year is known late in the year before, and programs are started again at any time.
+#[tokio::test]
+async fn an_engine_starts_again_in_a_year_that_its_calendar_does_not_know() {
+    let store = MemoryStore::new();
+    let clock = Arc::new(ManualClock::new("2026-12-31T12:00:00Z".parse().unwrap()));
+    let with_holidays = |from: &str| {
+        let mut policy = serde_json::to_value(policy()).unwrap();
+        policy["hours"] = serde_json::json!({
+            "weekly": [{"days": "mon-fri", "from": from, "to": "18:00"}], "holidays": {"base": "ru"},
+        });
+        serde_json::from_value::<Policy>(policy).unwrap()
+    };
+    let (bot, sms) = (MemoryChannel::new("bot"), MemoryChannel::new("sms"));
+    let build = |policy: Policy| {
+        Engine::builder(Arc::new(store.clone()))
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .channel(Arc::new(bot.clone()))
+            .channel(Arc::new(sms.clone()))
+            .project("clinic", policy)
+            .build()
+    };
+    build(with_holidays("09:00")).await.unwrap();
+    clock.advance(Duration::from_secs(86_400));
+    build(with_holidays("09:00")).await.unwrap();
+    // What is new must work from now on.
+    let refused = build(with_holidays("10:00")).await.unwrap_err().to_string();
+    assert!(refused.contains("2027"), "{refused}");
+}

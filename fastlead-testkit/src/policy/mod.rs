@@ -26,4 +26,4 @@ mod run;
 
 pub use document::{Document, LocatedFault};
 pub use duration::{in_words, parse_duration};
-pub use run::{CaseOutcome, run_cases, run_folder};
+pub use run::{CaseOutcome, read_policies, read_policy, run_cases, run_folder};

@@ -91,7 +91,7 @@ pub fn run_cases(path: &Path) -> Vec<CaseOutcome> {
             path.with_file_name(format!("{}.yaml", name.strip_suffix(ENDING).unwrap_or(&name)))
         }
     };
-    let policy = match policy(&policy_path) {
+    let policy = match read_policy(&policy_path) {
         Ok(policy) => Arc::new(policy),
         Err(faults) => return whole(faults),
     };
@@ -113,8 +113,32 @@ fn read(path: &Path) -> Result<(Document, CaseFile), String> {
     Ok((document, file))
 }
 
-/// A policy whose channels may be anything.
-fn policy(path: &Path) -> Result<Policy, Vec<String>> {
+/// Reads the policies of a folder, in the order of their names, without the files of cases.
+///
+/// # Errors
+/// Where the folder or a policy cannot be read, or there is none.
+pub fn read_policies(folder: &Path) -> Result<Vec<Policy>, Vec<String>> {
+    let fault = |error: std::io::Error| vec![format!("{}: {error}", folder.display())];
+    let mut files: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(fault)? {
+        let file = entry.map_err(fault)?.path();
+        let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if name.ends_with(".yaml") && !name.ends_with(ENDING) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    if files.is_empty() {
+        return Err(vec![format!("{}: has no policy", folder.display())]);
+    }
+    files.iter().map(|file| read_policy(file)).collect()
+}
+
+/// Reads a policy whose channels may be anything.
+///
+/// # Errors
+/// Everything that is wrong with it, each with its place.
+pub fn read_policy(path: &Path) -> Result<Policy, Vec<String>> {
     let named = |fault: String| format!("{}: {fault}", path.display());
     let text = std::fs::read_to_string(path).map_err(|error| vec![named(error.to_string())])?;
     let document = Document::parse(&text).map_err(|fault| vec![named(fault.to_string())])?;

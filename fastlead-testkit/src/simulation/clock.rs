@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fastlead_core::async_trait;
-use fastlead_core::time::{Clock, Timestamp};
+use fastlead_core::time::{Clock, Timestamp, plus};
 use tokio::sync::oneshot;
 
 /// Unlike a manual clock it knows who waits for which moment, so that time can go from one of them to
@@ -56,6 +57,13 @@ impl SimClock {
     }
 }
 
+/// The next whole millisecond. Stores keep no less, so that nobody is to see what one of them would forget.
+fn whole(moment: Timestamp) -> Timestamp {
+    let below = moment.timestamp_subsec_nanos() % 1_000_000;
+    let rest = if below == 0 { 0 } else { 1_000_000 - below };
+    plus(moment, Duration::from_nanos(u64::from(rest)))
+}
+
 #[async_trait]
 impl Clock for SimClock {
     fn now(&self) -> Timestamp {
@@ -63,6 +71,7 @@ impl Clock for SimClock {
     }
 
     async fn sleep_until(&self, moment: Timestamp) {
+        let moment = whole(moment);
         let woken = {
             let mut state = self.lock();
             if moment <= state.now {

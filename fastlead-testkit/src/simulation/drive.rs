@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastlead_core::engine::Engine;
+use fastlead_core::error::Result;
 use fastlead_core::time::{Clock, Timestamp, plus, plus_seconds};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::people::{self, PROJECT, Stage};
-use super::policy::SOURCES;
 use super::provider::Account;
 use super::watch::Watch;
 use super::world::{Action, World};
@@ -34,9 +34,13 @@ enum End {
 }
 
 /// Plays everything that `world` has planned, until nothing is left to happen or something does not
-/// hold.
-pub(super) fn play(world: &Arc<World>, store: &Arc<dyn FullStore>, last_step: Option<u64>) {
-    let watch = Watch::new(Arc::clone(store), world);
+/// hold. The store is opened anew whenever the process has died. Answers the store as it was last opened.
+pub(super) fn play(
+    world: &Arc<World>,
+    open: &mut dyn FnMut() -> Result<Arc<dyn FullStore>>,
+    last_step: Option<u64>,
+) -> Option<Arc<dyn FullStore>> {
+    let mut watch = Watch::new(opened(world, open)?, world);
     let lines = world.setting.lines.iter().enumerate();
     let accounts =
         Arc::new(lines.map(|(number, line)| Account::new(number, line.clone(), world)).collect::<Vec<_>>());
@@ -49,7 +53,10 @@ pub(super) fn play(world: &Arc<World>, store: &Arc<dyn FullStore>, last_step: Op
         let runtime = Builder::new_current_thread().on_thread_park(move || parked.notify_one()).build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => return world.broken(format!("no runtime: {error}")),
+            Err(error) => {
+                world.broken(format!("no runtime: {error}"));
+                return None;
+            }
         };
         let life = Life { world, watch: &watch, accounts: &accounts, idle: &idle, last_step };
         let end = runtime.block_on(life.live(&mut policy));
@@ -64,8 +71,22 @@ pub(super) fn play(world: &Arc<World>, store: &Arc<dyn FullStore>, last_step: Op
                 }
                 let back = plus_seconds(world.now(), down_secs);
                 world.clock.advance(back);
+                let Watch { store, chance, .. } = watch;
+                // Whoever opens a file twice would find it in use.
+                drop(store);
+                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance };
             }
-            End::Rest | End::Stop => return,
+            End::Rest | End::Stop => return Some(watch.store),
+        }
+    }
+}
+
+fn opened(world: &World, open: &mut dyn FnMut() -> Result<Arc<dyn FullStore>>) -> Option<Arc<dyn FullStore>> {
+    match open() {
+        Ok(store) => Some(store),
+        Err(error) => {
+            world.broken(format!("the store cannot be opened: {error}"));
+            None
         }
     }
 }
@@ -129,7 +150,7 @@ impl Life<'_> {
         }
     }
 
-    async fn engine(&self, policy: usize) -> fastlead_core::Result<Engine> {
+    async fn engine(&self, policy: usize) -> Result<Engine> {
         let watch = Arc::new(self.watch.clone());
         let clock = Arc::clone(&self.world.clock) as Arc<dyn Clock>;
         let policy = self.world.setting.policies[policy].clone();
@@ -142,7 +163,7 @@ impl Life<'_> {
         for account in self.accounts.iter() {
             builder = builder.channel(Arc::new(account.clone()));
         }
-        for source in SOURCES {
+        for source in &self.world.setting.sources {
             builder = builder.source(source);
         }
         builder.build().await

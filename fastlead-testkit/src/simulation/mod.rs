@@ -15,14 +15,19 @@
 //! println!("{} leads in {} steps", report.leads, report.steps);
 //! ```
 
+mod bidder;
 mod chance;
 mod clock;
 mod drive;
 mod journal;
+mod mirror;
 mod model;
+mod patience;
 mod people;
 mod policy;
+mod polls;
 mod provider;
+mod questions;
 mod rest;
 mod setting;
 mod watch;
@@ -34,12 +39,24 @@ use std::sync::Arc;
 
 use fastlead_core::policy::Policy;
 
+use tokio::runtime::Handle;
+
+use self::patience::Patience;
 use self::setting::Setting;
 use self::world::World;
 use crate::conformance::store::FullStore;
 
 /// How many lines of the journal a failure shows.
 const SHOWN: usize = 40;
+
+/// What may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Weather {
+    /// Everything that the seed makes.
+    Any,
+    /// Nothing.
+    Good,
+}
 
 /// One simulation. The same settings on an empty store go the same way, step by step.
 #[derive(Debug, Clone)]
@@ -48,6 +65,7 @@ pub struct Simulation {
     visits: Option<usize>,
     last_step: Option<u64>,
     policy: Option<Policy>,
+    written: Arc<[Policy]>,
     shown: usize,
 }
 
@@ -64,8 +82,12 @@ pub struct Report {
     pub decisions: u64,
     /// How many deliveries there are.
     pub deliveries: u64,
+    /// How many leads were put up for bids.
+    pub auctions: u64,
     /// How many times the process died.
     pub crashes: u64,
+    /// How many decisions were compared with those of a replay.
+    pub compared: u64,
     /// Two runs went the same way if and only if this is equal.
     pub hash: u64,
 }
@@ -101,8 +123,8 @@ impl fmt::Display for Failure {
 
 impl Simulation {
     /// What this seed makes.
-    pub const fn new(seed: u64) -> Self {
-        Self { seed, visits: None, last_step: None, policy: None, shown: SHOWN }
+    pub fn new(seed: u64) -> Self {
+        Self { seed, visits: None, last_step: None, policy: None, written: Arc::default(), shown: SHOWN }
     }
 
     /// With so many visits instead of those that the seed makes: the first of them stay as they are.
@@ -119,10 +141,18 @@ impl Simulation {
         self
     }
 
-    /// By this policy instead of one that the seed makes. Its sources are called `site` and `partner`.
+    /// By this policy instead of one that the seed makes. Its sources are called `site` and `partner`, and as its
+    /// own conditions name them; visitors say what its conditions ask about.
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = Some(policy);
+        self
+    }
+
+    /// In one of seven seeds one of these policies leads instead of one by chance.
+    #[must_use]
+    pub fn among(mut self, written: Arc<[Policy]>) -> Self {
+        self.written = written;
         self
     }
 
@@ -133,13 +163,58 @@ impl Simulation {
         self
     }
 
-    /// Plays it on an empty store in memory, which answers every call at once.
+    /// Plays it on an empty store in memory, which answers every call at once and outlives the process.
     ///
     /// # Errors
     /// The first thing that does not hold.
     pub fn run(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
-        let setting = match Setting::new(self.seed, self.visits, self.policy.as_ref()) {
-            Ok(setting) => setting,
+        self.play(Patience::None, &mut || Ok(Arc::clone(&store)))
+    }
+
+    /// Plays it on a store that works by the threads and tasks of `runtime`, such as one in a file. `open` opens
+    /// it: empty for the first time, and again as it was left whenever the process has died. Every call is waited
+    /// for on the spot, so there is one at a time, and the same seed goes the same way.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run_elsewhere(
+        &self,
+        runtime: &Handle,
+        mut open: impl FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
+        self.play(Patience::While(runtime.clone()), &mut open)
+    }
+
+    /// Plays it on an empty store in memory in good weather, and what came from outside once more in a
+    /// [`fastlead_core::replay::Replay`]: every decision is the same, to the byte.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn run_against_replay(&self, store: Arc<dyn FullStore>) -> Result<Report, Failure> {
+        self.play_in(Weather::Good, Patience::None, &mut || Ok(Arc::clone(&store)))
+    }
+
+    fn play(
+        &self,
+        patience: Patience,
+        open: &mut dyn FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
+        self.play_in(Weather::Any, patience, open)
+    }
+
+    fn play_in(
+        &self,
+        weather: Weather,
+        patience: Patience,
+        open: &mut dyn FnMut() -> fastlead_core::Result<Arc<dyn FullStore>>,
+    ) -> Result<Report, Failure> {
+        let setting = match self.setting() {
+            Ok(mut setting) => {
+                if weather == Weather::Good {
+                    setting.quieten();
+                }
+                setting
+            }
             Err(error) => {
                 let what = format!("the seed makes a policy that cannot be read: {error}");
                 let visits = self.visits.unwrap_or(0);
@@ -147,10 +222,18 @@ impl Simulation {
             }
         };
         let (visits, crashes) = (setting.visits.len(), setting.crashes.len() as u64);
-        let world = Arc::new(World::new(setting, self.shown));
-        drive::play(&world, &store, self.last_step);
-        if world.fault().is_none() && self.last_step.is_none() {
+        let world = Arc::new(World::new(setting, self.shown, patience));
+        let mut compared = 0;
+        world.model().decided = (weather == Weather::Good).then(Vec::new);
+        let store = drive::play(&world, open, self.last_step);
+        if let Some(store) = store.filter(|_| world.fault().is_none() && self.last_step.is_none()) {
             rest::check(&world, &*store);
+            if weather == Weather::Good {
+                match mirror::compare(&world) {
+                    Ok(all) => compared = all,
+                    Err(what) => world.broken(what),
+                }
+            }
         }
         let fault = world.fault();
         let journal = world.journal();
@@ -165,7 +248,9 @@ impl Simulation {
             leads: model.leads.len() as u64,
             decisions: model.decisions,
             deliveries: model.deliveries.len() as u64,
+            auctions: model.auctions_held(),
             crashes,
+            compared,
             hash: journal.hash(),
         })
     }
@@ -175,13 +260,17 @@ impl Simulation {
     /// # Errors
     /// Where the seed makes one that cannot be read.
     pub fn policies(&self) -> Result<Vec<Policy>, serde_json::Error> {
-        Setting::new(self.seed, self.visits, self.policy.as_ref()).map(|setting| setting.policies)
+        self.setting().map(|setting| setting.policies)
     }
 
-    /// Looks for the smallest number of visits with which `failure` still happens in some way, on a fresh
-    /// store each time.
-    pub fn shrink(&self, failure: Failure, store: impl Fn() -> Arc<dyn FullStore>) -> Failure {
-        let smaller = (1..failure.visits).find_map(|visits| self.clone().visits(visits).run(store()).err());
+    fn setting(&self) -> Result<Setting, serde_json::Error> {
+        Setting::new(self.seed, self.visits, self.policy.as_ref(), &self.written)
+    }
+
+    /// Looks for the smallest number of visits with which `failure` still happens in some way. `run` plays each on
+    /// a fresh store.
+    pub fn shrink(&self, failure: Failure, run: impl Fn(&Self) -> Result<Report, Failure>) -> Failure {
+        let smaller = (1..failure.visits).find_map(|visits| run(&self.clone().visits(visits)).err());
         smaller.unwrap_or(failure)
     }
 }

@@ -8,13 +8,14 @@ use fastlead_core::engine::{CaptureRequest, Engine, IdempotencyKey, ResponseOutc
 use fastlead_core::id::{ChannelId, LeadId, ProjectId, WorkspaceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Response};
-use fastlead_core::port::{CaptureAnswer, CaptureVerdict, Catalog, Enricher, Transition};
+use fastlead_core::port::{CaptureAnswer, CaptureVerdict, Catalog, Enricher, InboundRef, Transition};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Clock;
 use fastlead_core::{Error, ErrorKind, Result, async_trait};
 
 use super::chance::Chance;
 use super::provider::Account;
+use super::questions::Phone;
 use super::setting::Visit;
 use super::watch::Watch;
 use super::world::{Action, World};
@@ -149,6 +150,14 @@ impl Stage {
                 let channel = channel.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
                 engine.ingest(&channel, vec![(**event).clone()], None).await.map(drop)
             }
+            Action::News { line, event } => {
+                let account = &self.accounts[*line];
+                let channel_id = fastlead_core::channel::Channel::info(account).id;
+                let provider_event_id = event.provider_event_id.clone();
+                world.model().happened(InboundRef { channel_id, provider_event_id });
+                account.arrives((**event).clone());
+                Ok(())
+            }
             Action::Respond { lead, target, response } => {
                 self.found(*lead, engine.respond(workspace(), *lead, target, *response).await?)
             }
@@ -185,15 +194,22 @@ impl Stage {
     async fn visit(&self, visit: &Visit) -> Result<()> {
         let world = &self.watch.world;
         let directory = self.engine.directory();
-        let source = directory.source(visit.source).map(Arc::clone);
+        let source = directory.source(&visit.answers.source).map(Arc::clone);
         let source = source.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such source"))?;
+        let Visit { person, answers, .. } = visit;
+        let phone = match answers.phone {
+            Phone::Russian => Some(format!("+7 900 000-{:02}-{:02}", person / 100, person % 100)),
+            Phone::Foreign => Some(format!("+1 202 555-01{:02}", person % 100)),
+            Phone::None => None,
+        };
+        let email = (visit.email || phone.is_none()).then(|| format!("anna{person}@example.com"));
+        let said = |(name, value): (&String, &String)| (name.clone(), Pii::new(serde_json::json!(value)));
         let input = CaptureInput {
             name: Some("Анна".into()),
-            phone: Some(
-                format!("+7 900 000-{:02}-{:02}", visit.person / 100, visit.person % 100).as_str().into(),
-            ),
-            email: visit.email.then(|| format!("anna{}@example.com", visit.person).as_str().into()),
-            fields: BTreeMap::from([("city".to_owned(), Pii::new(serde_json::json!(visit.city)))]),
+            phone: phone.map(|phone| phone.as_str().into()),
+            email: email.map(|email| email.as_str().into()),
+            fields: answers.fields.iter().map(said).collect(),
+            locale: answers.locale.clone(),
             ..CaptureInput::default()
         };
         let capture = input

@@ -7,6 +7,8 @@ use super::chance::Chance;
 
 /// The channels that such a policy speaks over.
 const CHANNELS: [&str; 3] = ["first", "second", "third"];
+/// The channels that bring bids back.
+pub(super) const MARKETS: [&str; 2] = ["bureau", "market"];
 const EVENTS: &str = "events";
 /// The sources of a simulated project.
 pub(super) const SOURCES: [&str; 2] = ["site", "partner"];
@@ -18,13 +20,18 @@ const SKILLS: [&str; 2] = ["english", "implants"];
 /// A policy that can be published.
 pub(super) fn policy(seed: u64, version: u32) -> Result<Policy, serde_json::Error> {
     let chance = Chance::new(seed, &format!("policy {version}"));
-    let mut maker = Maker { seed, chance, names: Vec::new() };
+    // In the same seeds for all versions, so that bids are under way when another is published.
+    let bids = Chance::new(seed, "strategies").percent(30);
+    let market = bids.then(|| Chance::new(seed, &format!("market {version}")));
+    let mut maker = Maker { seed, chance, market, names: Vec::new() };
     serde_json::from_value(maker.policy())
 }
 
 struct Maker {
     seed: u64,
     chance: Chance,
+    /// Draws of what concerns bids, where leads are sold by ping-post.
+    market: Option<Chance>,
     names: Vec<String>,
 }
 
@@ -82,6 +89,7 @@ impl Maker {
                     .map(|channel| json!({"channel": channel, "recipient": {"chat": name}}))
                     .collect()
             };
+            let destinations = self.with_market(name, destinations);
             targets[name] = json!({"display_name": name, "destinations": destinations});
             self.limits(name, &mut targets[name]);
         }
@@ -227,7 +235,24 @@ impl Maker {
         if strategy == "weighted" {
             rule["window"] = json!(self.chance.pick(["hour", "day", "week", "month", "total"]));
         }
+        if let Some(market) = &mut self.market
+            && market.percent(if last { 40 } else { 70 })
+        {
+            ask_for_bids(&mut rule, market);
+        }
         rule
+    }
+
+    /// Where leads are sold by ping-post, everybody can be asked for a bid; some are reached in other ways too.
+    fn with_market(&mut self, name: &str, mut destinations: Vec<Value>) -> Vec<Value> {
+        let Some(market) = &mut self.market else { return destinations };
+        let bids = json!({"channel": market.pick(MARKETS), "recipient": {"chat": name}});
+        match market.below(4) {
+            0 => destinations.push(bids),
+            1 => destinations.insert(0, bids),
+            _ => destinations = vec![bids],
+        }
+        destinations
     }
 
     fn ladder(&mut self, hours: bool) -> Value {
@@ -296,6 +321,26 @@ impl Maker {
         }
         if self.chance.percent(10) {
             policy["enrich"] = json!([{"name": "city"}, {"name": "unknown"}]);
+        }
+    }
+}
+
+/// Makes a rule one of ping-post.
+fn ask_for_bids(rule: &mut Value, market: &mut Chance) {
+    rule["strategy"] = json!("ping_post");
+    rule["ping_timeout_secs"] = json!(market.pick([1, 3, 5, 20]));
+    if market.percent(50) {
+        rule["floor"] = json!({"minor": market.between(1, 2) * 100, "currency": "RUB"});
+    }
+    if market.percent(50) {
+        rule["ping_fields"] = json!(["fields.city"]);
+    }
+    if market.percent(50) {
+        rule["overflow"] = json!("next");
+    }
+    if let Some(fields) = rule.as_object_mut() {
+        for field in ["sell_limit", "exclusive", "window"] {
+            fields.remove(field);
         }
     }
 }

@@ -13,11 +13,16 @@ use fastlead_core::id::DeliveryId;
 use fastlead_core::message::{
     ButtonAction, Content, OutboundMessage, PressedMessage, Recipient, Response, ResponseToken,
 };
+use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, plus};
 use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
+use tokio::sync::Notify;
+
+use super::bidder::{self, Answer};
 use super::chance::Chance;
+use super::polls::{Kept, Updates};
 use super::setting::Line;
 use super::world::{Action, World};
 
@@ -31,6 +36,7 @@ struct Inner {
     line: Line,
     world: Arc<World>,
     state: Mutex<State>,
+    updates: Kept,
 }
 
 impl fmt::Debug for Inner {
@@ -44,6 +50,8 @@ struct State {
     /// What the provider holds, by the key that it honours or not.
     by_key: BTreeMap<String, String>,
     by_part: BTreeMap<(DeliveryId, u32), Held>,
+    /// What was bid for each ping.
+    bids: BTreeMap<DeliveryId, i64>,
     next: u64,
     /// Whether the owner has to do something about the account.
     locked: bool,
@@ -72,10 +80,32 @@ impl Account {
             chance: Chance::new(world.setting.seed, &format!("account {}", line.name)),
             by_key: BTreeMap::new(),
             by_part: BTreeMap::new(),
+            bids: BTreeMap::new(),
             next: 0,
             locked: false,
         };
-        Self(Arc::new(Inner { info, number, line, world: Arc::clone(world), state: Mutex::new(state) }))
+        let chance = Chance::new(world.setting.seed, &format!("updates of {}", line.name));
+        let updates = (Mutex::new(Updates::new(chance)), Notify::new());
+        Self(Arc::new(Inner {
+            info,
+            number,
+            line,
+            world: Arc::clone(world),
+            state: Mutex::new(state),
+            updates,
+        }))
+    }
+
+    pub(super) fn updates(&self) -> (&Mutex<Updates>, &Notify) {
+        (&self.0.updates.0, &self.0.updates.1)
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.0.line
+    }
+
+    pub(super) fn world(&self) -> &World {
+        &self.0.world
     }
 
     /// The owner has paid the bill and renewed the password.
@@ -147,6 +177,17 @@ impl Inner {
         self.receipts(state, message, &id);
         self.presses(state, message, &id);
         id
+    }
+
+    /// What the program behind the channel answers, where there is one.
+    fn answer(&self, state: &mut State, message: &OutboundMessage) -> Option<Answer> {
+        if !self.line.capabilities.answers {
+            return None;
+        }
+        let before = state.bids.get(&message.delivery_id).copied();
+        let answer = bidder::answer(&self.world, &mut state.chance, (&self.line.name, message), before)?;
+        state.bids.extend(answer.bid.map(|bid| (message.delivery_id, bid.minor)));
+        Some(answer)
     }
 
     /// News of a message: none, one, several, repeated, in a wrong order.
@@ -240,9 +281,16 @@ impl Inner {
         let event = Box::new(event);
         if state.chance.percent(15) {
             let again = after + state.chance.pick([0, 1_000, 5_000_000]);
-            self.world.plan_in(again, Action::Inbound { line: self.number, event: event.clone() });
+            self.world.plan_in(again, self.news(event.clone()));
         }
-        self.world.plan_in(after, Action::Inbound { line: self.number, event });
+        let news = self.news(event);
+        self.world.plan_in(after, news);
+    }
+
+    /// The provider calls us, or keeps the event until it is asked.
+    fn news(&self, event: Box<InboundEvent>) -> Action {
+        let line = self.number;
+        if self.line.polled { Action::News { line, event } } else { Action::Inbound { line, event } }
     }
 }
 
@@ -258,7 +306,7 @@ impl Channel for Account {
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
         let inner = &*self.0;
-        let (course, id) = {
+        let (course, id, answer) = {
             let mut state = inner.state();
             let asked = inner.world.model().asked_to_send(message, inner.world.now());
             inner.world.check(asked);
@@ -267,7 +315,8 @@ impl Channel for Account {
                 inner.world.model().unanswered(message.delivery_id);
             }
             let id = if course.accepts { Some(inner.take(&mut state, message)) } else { None };
-            (course, id)
+            let answer = if id.is_some() { inner.answer(&mut state, message) } else { None };
+            (course, id, answer)
         };
         let heard = match (&course.answer, &id) {
             (Ok(()), _) => "accepts",
@@ -280,7 +329,14 @@ impl Channel for Account {
         clock.sleep_until(plus(clock.now(), course.wait)).await;
         course.answer?;
         let delivered = message.recipient == Recipient::Endpoint;
-        Ok(SendReceipt { provider_message_id: id, delivered, ..SendReceipt::default() })
+        let answer = answer.map(|answer| {
+            if answer.to_ping {
+                inner.world.note(format_args!("the answer to {} is {}", message.delivery_id, answer.text));
+                inner.world.model().bidder_answers(message.delivery_id, answer.bid);
+            }
+            Pii::new(answer.text)
+        });
+        Ok(SendReceipt { provider_message_id: id, delivered, answer, ..SendReceipt::default() })
     }
 
     async fn check(&self) -> Result<()> {
@@ -322,6 +378,6 @@ impl Channel for Account {
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
-        None
+        self.0.line.polled.then_some(self as &dyn Poller)
     }
 }

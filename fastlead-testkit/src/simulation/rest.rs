@@ -7,7 +7,6 @@ use fastlead_core::delivery::DeliveryState;
 use fastlead_core::error::Result;
 use fastlead_core::id::{DeliveryId, LeadId};
 use fastlead_core::port::{DeliveryFilter, PageRequest, StoredEvent};
-use futures_util::FutureExt;
 
 use super::people;
 use super::world::World;
@@ -21,10 +20,10 @@ pub(super) fn check(world: &World, store: &dyn FullStore) {
         .collect();
     let at_rest = world.model().is_at_rest(&capabilities);
     world.check(at_rest);
-    match compare(world, store).now_or_never() {
+    match world.patience.wait(compare(world, store)) {
         Some(Ok(())) => {}
         Some(Err(error)) => world.broken(format!("the store cannot be read: {error}")),
-        None => world.broken("the store does not answer at once: only stores in memory can be simulated"),
+        None => world.broken("the store does not answer at once, and nobody waits for it"),
     }
 }
 

@@ -13,7 +13,6 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
-use futures_util::FutureExt;
 
 use super::chance::Chance;
 use super::people;
@@ -25,7 +24,7 @@ use crate::conformance::store::FullStore;
 pub(super) struct Watch {
     pub store: Arc<dyn FullStore>,
     pub world: Arc<World>,
-    chance: Arc<Mutex<Chance>>,
+    pub chance: Arc<Mutex<Chance>>,
 }
 
 impl Watch {
@@ -43,6 +42,9 @@ impl Watch {
         if self.world.is_stopped() {
             std::future::pending::<()>().await;
         }
+        if self.world.setting.quiet {
+            return;
+        }
         for _ in 0..self.draw(3) {
             tokio::task::yield_now().await;
         }
@@ -59,17 +61,16 @@ impl Watch {
             .with_operation(operation))
     }
 
-    /// The answer of a store that answers at once, as one step.
+    /// The answer of a store, as one step.
     pub(super) fn at_once<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        match call.now_or_never() {
+        match self.world.patience.wait(call) {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
                 self.world.broken(format!("the store fails by itself: {error}"));
                 Err(error)
             }
             None => {
-                self.world
-                    .broken("the store does not answer at once: only stores in memory can be simulated");
+                self.world.broken("the store does not answer at once, and nobody waits for it");
                 Err(Error::new(ErrorKind::Storage, "the store does not answer at once"))
             }
         }
@@ -154,7 +155,10 @@ impl Store for Watch {
         self.turn().await;
         self.trouble(RetryHint::Never, "claim")?;
         let (now, lease) = (request.now, request.lease);
-        let claimed = self.at_once(self.store.claim(request))?;
+        let mut claimed = self.at_once(self.store.claim(request))?;
+        // In one order, because none is promised within one answer.
+        claimed.deliveries.sort_by_key(|leased| leased.delivery.id);
+        claimed.timers.sort_by_key(|leased| leased.id);
         for leased in &claimed.deliveries {
             self.world.note(format_args!("claim {} for {:?}", leased.delivery.id, leased.phase));
             let checked = self.world.model().leased(leased, now);

@@ -42,7 +42,9 @@ impl Catalog for Watch {
     }
 
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()> {
-        self.world.model().knows_channel(&channel);
+        let mut lines = self.world.setting.lines.iter();
+        let answers = lines.any(|line| line.name == channel.name && line.capabilities.answers);
+        self.world.model().knows_channel(&channel, answers);
         self.at_once(self.store.put_channel(channel))
     }
 

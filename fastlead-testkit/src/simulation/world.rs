@@ -13,6 +13,7 @@ use fastlead_core::time::{Clock, Timestamp};
 use super::clock::SimClock;
 use super::journal::Journal;
 use super::model::Model;
+use super::patience::Patience;
 use super::setting::{Setting, Visit};
 
 /// One simulated world.
@@ -20,6 +21,7 @@ use super::setting::{Setting, Visit};
 pub(super) struct World {
     pub setting: Setting,
     pub clock: Arc<SimClock>,
+    pub patience: Patience,
     /// One source for all lives of the engine: ids are never used again.
     pub ids: Arc<SeededIds>,
     journal: Mutex<Journal>,
@@ -40,6 +42,8 @@ pub(super) enum Action {
     Visit(Arc<Visit>),
     /// A provider brings news.
     Inbound { line: usize, event: Box<InboundEvent> },
+    /// A provider has news, and keeps it until it is asked.
+    News { line: usize, event: Box<InboundEvent> },
     /// A target answers over the API.
     Respond { lead: LeadId, target: String, response: Response },
     /// The work on a lead is done.
@@ -61,11 +65,16 @@ impl fmt::Display for Action {
         match self {
             Self::Visit(visit) => {
                 let key = visit.key.as_ref().map_or("no key", |(key, _)| key);
-                write!(f, "visit {} of person {} at {} with {key}", visit.number, visit.person, visit.source)
+                write!(
+                    f,
+                    "visit {} of person {} at {} with {key}",
+                    visit.number, visit.person, visit.answers.source
+                )
             }
             Self::Inbound { line, event } => {
                 write!(f, "channel {line} brings {}", event.provider_event_id)
             }
+            Self::News { line, event } => write!(f, "channel {line} keeps {}", event.provider_event_id),
             Self::Respond { lead, target, response } => write!(f, "{target} answers {response:?} to {lead}"),
             Self::Close { lead } => write!(f, "close {lead}"),
             Self::GiveBack { lead, target, reason } => write!(f, "{target} gives {lead} back: {reason}"),
@@ -127,12 +136,13 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(super) fn new(setting: Setting, kept: usize) -> Self {
+    pub(super) fn new(setting: Setting, kept: usize, patience: Patience) -> Self {
         let clock = Arc::new(SimClock::new(setting.start));
         // Which ids are given out does not matter, only that they repeat.
         let ids = Arc::new(SeededIds::new(u32::try_from(setting.seed & 0xffff_ffff).unwrap_or(0)));
         Self {
             clock,
+            patience,
             ids,
             journal: Mutex::new(Journal::new(setting.start, kept)),
             agenda: Mutex::default(),

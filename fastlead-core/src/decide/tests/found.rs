@@ -111,3 +111,78 @@ fn a_late_acceptance_takes_anew_what_a_lost_offer_held() {
     assert_eq!(world.state(lead).owners().collect::<Vec<_>>(), ["b"]);
     assert!(world.offered(other).contains(&"a"));
 }
+
+fn bid(world: &mut World, lead: usize, target: &str, minor: Option<i64>) {
+    let bid = minor.map(|minor| crate::money::Money::new(minor, crate::money::Currency::RUB));
+    world.event(lead, Event::Answered { target: target.into(), bid });
+}
+
+#[test]
+fn who_has_bid_pays_that_when_the_ladder_offers_the_lead_again() {
+    let buyer = json!({"price": {"minor": 100, "currency": "RUB"}, "caps": [{"per": "day", "money": 1_000}]});
+    let route = json!({"strategy": "ping_post", "targets": ["a"], "template": "t", "offer_timeout_secs": 60});
+    let more = json!({"escalation": [{"after_secs": 600, "targets": ["a"], "template": "t"}]});
+    let mut world = World::new(json!({"a": buyer}), route, more);
+    let lead = world.lead();
+    bid(&mut world, lead, "a", Some(300));
+    world.advance(60);
+    assert_eq!((world.offered(lead).len(), world.counter("money:a:day:2026-11-25")), (2, 300));
+    world.accept(lead, "a");
+    assert_eq!(world.state(lead).sales[0].price.map(|price| price.minor), Some(300));
+    assert_eq!(world.counter("money:a:day:2026-11-25"), 300);
+}
+
+#[test]
+fn a_bid_below_the_floor_is_nobodys_price() {
+    let route = json!({"strategy": "ping_post", "targets": ["a"], "template": "t",
+        "floor": {"minor": 200, "currency": "RUB"}});
+    let more = json!({"escalation": [{"after_secs": 600, "targets": ["a"], "template": "t"}]});
+    let mut world = World::new(json!({"a": {"price": {"minor": 500, "currency": "RUB"}}}), route, more);
+    let lead = world.lead();
+    bid(&mut world, lead, "a", Some(10));
+    world.accept(lead, "a");
+    assert_eq!(world.state(lead).sales[0].price.map(|price| price.minor), Some(500));
+}
+
+#[test]
+fn the_previous_owner_has_the_lead_only_for_a_bid_and_others_are_asked_too() {
+    let route = json!({"strategy": "ping_post", "targets": ["a", "b"], "template": "t", "sticky": {}});
+    let mut world = World::new(json!({"a": {}, "b": {}}), route, json!({}));
+    let first = world.lead();
+    bid(&mut world, first, "a", Some(300));
+    bid(&mut world, first, "b", Some(200));
+    world.accept(first, "a");
+    let second = world.lead();
+    bid(&mut world, second, "a", None);
+    bid(&mut world, second, "b", Some(200));
+    assert_eq!(world.offered(second), ["b"]);
+    let third = world.lead();
+    bid(&mut world, third, "a", Some(100));
+    bid(&mut world, third, "b", Some(200));
+    assert_eq!(world.offered(third), ["a"]);
+}
+
+#[test]
+fn nobody_is_asked_for_a_bid_twice() {
+    let rule = |targets: serde_json::Value| json!({"strategy": "ping_post", "targets": targets, "template": "t", "overflow": "next"});
+    let route = json!([rule(json!(["a", "c"])), rule(json!(["b"]))]);
+    let mut world = World::new(json!({"a": {}, "b": {}, "c": {}}), route, json!({}));
+    let lead = world.lead();
+    bid(&mut world, lead, "a", Some(300));
+    bid(&mut world, lead, "c", None);
+    world.decline(lead, "a");
+    assert_eq!(world.status(lead), "auction");
+    bid(&mut world, lead, "b", None);
+    assert_eq!((world.status(lead), world.offered(lead)), ("unanswered", vec!["a"]));
+}
+
+#[test]
+fn a_lead_does_not_wait_for_whoever_has_made_no_bid() {
+    let hours = json!({"weekly": [{"days": "mon-sun", "from": "18:00", "to": "20:00"}]});
+    let route = json!({"strategy": "ping_post", "targets": ["a", "b"], "template": "t"});
+    let more = json!({"escalation": [{"after_secs": 600, "targets": ["house"], "template": "t"}]});
+    let mut world = World::new(json!({"a": {}, "b": {"hours": hours}, "house": {}}), route, more);
+    let lead = world.lead();
+    bid(&mut world, lead, "a", None);
+    assert_eq!((world.status(lead), world.offered(lead)), ("open", vec!["house"]));
+}

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use chrono::TimeDelta;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::{Counter, CounterId, UniqueKey};
+use fastlead_core::decide::{Counter, CounterId, LeadState, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
@@ -68,6 +69,12 @@ flaws! {
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance
+    LengthensAuctions
+    TurnsBidsRound
+    ForgetsBids
+    ReopensAuctions
+    LosesNews
+    ForgetsCursors
 }
 
 #[derive(Debug, Clone)]
@@ -105,6 +112,26 @@ impl BrokenStore {
             if self.has(Flaw::ForgetsOrder) {
                 delivery.order_key = None;
             }
+        }
+    }
+
+    /// What is stored of an auction is read as something else.
+    fn misread(&self, state: &mut LeadState) {
+        let Some(auction) = &mut state.auction else { return };
+        match self.flaw {
+            Flaw::LengthensAuctions => auction.ends_at += TimeDelta::hours(1),
+            Flaw::TurnsBidsRound => {
+                let amounts: Vec<_> = auction.bids.iter().rev().map(|bid| bid.bid).collect();
+                for (bid, amount) in auction.bids.iter_mut().zip(amounts) {
+                    bid.bid = amount;
+                }
+            }
+            Flaw::ForgetsBids => auction.bids.clear(),
+            Flaw::ReopensAuctions if auction.closed && state.sales.is_empty() => {
+                auction.closed = false;
+                state.status = LeadStatus::Auction;
+            }
+            _ => {}
         }
     }
 
@@ -279,7 +306,11 @@ impl Store for BrokenStore {
         {
             workspace = *owner;
         }
-        self.inner.lead(workspace, lead).await
+        let mut record = self.inner.lead(workspace, lead).await?;
+        if let Some(record) = &mut record {
+            self.misread(&mut record.state);
+        }
+        Ok(record)
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
@@ -314,10 +345,13 @@ impl Store for BrokenStore {
     async fn record_inbound(
         &self,
         channel: ChannelId,
-        events: Vec<InboundEvent>,
+        mut events: Vec<InboundEvent>,
         cursor: Option<String>,
         now: Timestamp,
     ) -> Result<Vec<InboundRecord>> {
+        if self.has(Flaw::LosesNews) && cursor.is_some() {
+            events.pop();
+        }
         let record = |event: &InboundEvent| InboundRecord {
             channel_id: channel,
             event: event.clone(),
@@ -337,6 +371,9 @@ impl Store for BrokenStore {
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        if self.has(Flaw::ForgetsCursors) {
+            return Ok(None);
+        }
         self.inner.poll_cursor(channel).await
     }
 }

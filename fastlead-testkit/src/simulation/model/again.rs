@@ -7,7 +7,7 @@ use fastlead_core::decide::{
     ChannelFacts, Decision, Event, LeadState, Reason, Snapshot, Subject, Trace, Verdict, decide,
 };
 use fastlead_core::delivery::Scope;
-use fastlead_core::id::{ChannelId, LeadId};
+use fastlead_core::id::LeadId;
 use fastlead_core::lead::Capture;
 use fastlead_core::policy::{Policy, SourceFacts};
 use fastlead_core::port::Source;
@@ -30,7 +30,7 @@ pub(in super::super) struct Replayed<'a> {
 /// Makes the decision again: the policy's version, the event and the trace are enough.
 pub(in super::super) fn decide_again(
     replayed: Replayed<'_>,
-    channels: &BTreeMap<String, ChannelId>,
+    channels: &BTreeMap<String, ChannelFacts>,
 ) -> Decision {
     let Replayed { policy, lead_id, scope, source, capture, state, event, at, trace } = replayed;
     let subject = Subject {
@@ -48,8 +48,8 @@ pub(in super::super) fn decide_again(
         };
         trace.steps.iter().any(says)
     };
-    let facts = |(name, id): (&String, &ChannelId)| {
-        (name.clone(), ChannelFacts { id: *id, paused: paused(name), answers: false })
+    let facts = |(name, facts): (&String, &ChannelFacts)| {
+        (name.clone(), ChannelFacts { paused: paused(name), ..*facts })
     };
     snapshot.channels = Arc::new(channels.iter().map(facts).collect());
     let duplicate = trace.steps.iter().find(|step| step.rule == "dedupe" && step.verdict == Verdict::Refused);

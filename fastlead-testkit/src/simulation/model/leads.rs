@@ -10,8 +10,9 @@ use fastlead_core::lead::Capture;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Transition};
 
+use super::super::mirror::Decided;
 use super::takes::{Since, Take};
-use super::{Checked, Model, Replayed, counters, decide_again, takes};
+use super::{Checked, Model, Replayed, auctions, counters, decide_again, takes};
 
 /// A lead as the fold of its events.
 #[derive(Debug, Clone)]
@@ -40,8 +41,14 @@ impl Model {
 
     fn applied(&mut self, transition: &Transition) -> Checked {
         self.guarded(transition)?;
+        self.auction_fits(transition)?;
         let (before, decision) = self.made_again(transition)?;
         self.follows(transition, &decision)?;
+        if let Some(all) = &mut self.decided {
+            let (lead, source) = (transition.lead_id, transition.source_id);
+            let (event, decision) = (transition.event.clone(), decision.clone());
+            all.push(Decided { lead, source, at: transition.at, event, decision });
+        }
         if let Some(settlement) = &transition.settlement {
             self.settled(settlement)?;
         }
@@ -243,7 +250,9 @@ impl Model {
             return Err(format!("{id} does not exist"));
         };
         let Some(policy) = self.policies.get(&lead.policy) else { return Ok(()) };
-        lead.taken = takes::taken(&lead.taken, &after, &decision.effects, transition.at);
+        let auction = self.auctions.get(&id);
+        let price = |name: &str, forced: bool| auctions::price(policy, auction.filter(|_| !forced), name);
+        lead.taken = takes::taken(&lead.taken, &after, &decision.effects, transition.at, price);
         lead.state = after;
         let takes = lead.takes(policy, &source.key);
         let before = std::mem::replace(&mut lead.takes, takes);
@@ -266,6 +275,7 @@ impl Model {
         let well = match &lead.state.status {
             LeadStatus::New => false,
             LeadStatus::Review => timer(TimerName::Review),
+            LeadStatus::Auction => timer(TimerName::AuctionEnds),
             LeadStatus::Queued => self.timers_of(id).next().is_some(),
             LeadStatus::Open => {
                 let answerable = lead.state.somebody_may_answer() || self.open_deliveries(id) > 0;

@@ -4,6 +4,7 @@
 //! the events, and counters are the fold of their effects; nothing is taken from the store on trust.
 
 mod again;
+mod auctions;
 mod counters;
 mod deliveries;
 mod leads;
@@ -14,14 +15,17 @@ mod timers;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fastlead_core::decide::{Counter, CounterId, CounterKey, UniqueKey};
+use fastlead_core::decide::{ChannelFacts, Counter, CounterId, CounterKey, UniqueKey};
 use fastlead_core::delivery::OrderKey;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, SourceId, TimerId};
+use fastlead_core::money::Money;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     ChannelRecord, ChannelStatus, IdempotencyRecord, InboundRef, PolicyRecord, Source,
 };
 use fastlead_core::time::Timestamp;
+
+use super::mirror::Decided;
 
 pub(super) use again::{Replayed, decide_again};
 pub(super) use deliveries::Carried;
@@ -35,7 +39,8 @@ pub(super) type Checked = Result<(), String>;
 pub(super) struct Model {
     pub policies: HashMap<PolicyRef, Arc<Policy>>,
     pub sources: HashMap<SourceId, Source>,
-    pub channels: BTreeMap<String, ChannelId>,
+    /// Whether a channel is paused is not known here.
+    pub channels: BTreeMap<String, ChannelFacts>,
     paused: BTreeSet<ChannelId>,
     /// Since when what was held back can go on: by channel, and by key of order.
     resumed_at: HashMap<ChannelId, Timestamp>,
@@ -50,12 +55,20 @@ pub(super) struct Model {
     /// The sum of what all leads hold.
     held: BTreeMap<CounterKey, i64>,
     takes: takes::Takes,
+    /// The last auction of each lead.
+    auctions: BTreeMap<LeadId, auctions::Auction>,
+    /// What bidders have answered to each ping, oldest first.
+    answered: HashMap<DeliveryId, Vec<Option<Money>>>,
     unique: HashMap<UniqueKey, (LeadId, Timestamp)>,
     idempotency: HashMap<(SourceId, [u8; 16]), IdempotencyRecord>,
     timers: BTreeMap<TimerId, timers::Timer>,
     pub deliveries: BTreeMap<DeliveryId, Carried>,
     /// Whether each inbound event was acted upon.
     inbound: HashMap<InboundRef, bool>,
+    /// What has happened at providers that are asked for news.
+    happened: BTreeSet<(ChannelId, String)>,
+    /// Every decision, where they are kept.
+    pub decided: Option<Vec<Decided>>,
     /// How many decisions were made again.
     pub decisions: u64,
     /// Since when the engine works.
@@ -71,8 +84,10 @@ impl Model {
         self.sources.insert(source.id, source.clone());
     }
 
-    pub(super) fn knows_channel(&mut self, record: &ChannelRecord) {
-        self.channels.insert(record.name.clone(), record.id);
+    /// `answers`: whether it brings back what the other side answers.
+    pub(super) fn knows_channel(&mut self, record: &ChannelRecord, answers: bool) {
+        let facts = ChannelFacts { id: record.id, paused: false, answers };
+        self.channels.insert(record.name.clone(), facts);
     }
 
     /// Answers whether the channel was working before and is paused now.
@@ -84,6 +99,19 @@ impl Model {
             self.resumed_at.insert(channel, now);
             false
         }
+    }
+
+    /// Something has happened at a provider that is asked for news.
+    pub(super) fn happened(&mut self, inbound: InboundRef) {
+        self.happened.insert((inbound.channel_id, inbound.provider_event_id));
+    }
+
+    /// A provider that forgets what was fetched can be told so only of what was recorded.
+    pub(super) fn is_recorded(&self, inbound: &InboundRef) -> Checked {
+        if self.inbound.contains_key(inbound) {
+            return Ok(());
+        }
+        Err(format!("`{}` was acknowledged and never recorded", inbound.provider_event_id))
     }
 
     /// An inbound event was recorded as new.

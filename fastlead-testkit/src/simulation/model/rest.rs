@@ -6,7 +6,7 @@ use fastlead_core::channel::Capabilities;
 use fastlead_core::decide::{Event, LeadState, LeadStatus};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId};
-use fastlead_core::port::StoredEvent;
+use fastlead_core::port::{InboundRef, StoredEvent};
 
 use super::{Checked, Lead, Model, Replayed, decide_again};
 
@@ -18,13 +18,22 @@ impl Model {
         }
         for (id, lead) in &self.leads {
             self.is_alive(*id)?;
-            if matches!(lead.state.status, LeadStatus::Queued | LeadStatus::Review | LeadStatus::New) {
+            if matches!(
+                lead.state.status,
+                LeadStatus::Queued | LeadStatus::Review | LeadStatus::New | LeadStatus::Auction
+            ) {
                 return Err(format!("{id} is {} for ever", lead.state.status.as_str()));
             }
         }
         let left = self.inbound.iter().filter(|(_, done)| !**done).map(|(inbound, _)| inbound);
         if let Some(inbound) = left.min_by_key(|inbound| &inbound.provider_event_id) {
             return Err(format!("`{}` was never acted upon", inbound.provider_event_id));
+        }
+        for (channel_id, id) in &self.happened {
+            let inbound = InboundRef { channel_id: *channel_id, provider_event_id: id.clone() };
+            if !self.inbound.contains_key(&inbound) {
+                return Err(format!("`{id}` happened and was never brought in"));
+            }
         }
         self.told_truly(capabilities)
     }

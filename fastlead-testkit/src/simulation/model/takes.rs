@@ -35,6 +35,8 @@ pub(in super::super) struct Since {
     at: Timestamp,
     /// It was given without being asked, which caps do not stop.
     forced: bool,
+    /// What it pays, in minor units.
+    price: i64,
 }
 
 /// Who has the lead or may accept it, after `effects` of a decision at `at`.
@@ -43,6 +45,7 @@ pub(super) fn taken(
     after: &LeadState,
     effects: &[Effect],
     at: Timestamp,
+    price: impl Fn(&str, bool) -> i64,
 ) -> BTreeMap<String, Since> {
     let forced = |name: &str| {
         let assigned =
@@ -60,7 +63,10 @@ pub(super) fn taken(
     for name in waiting.chain(after.owners()) {
         let since = match before.get(name) {
             Some(since) if !anew(name) => *since,
-            _ => Since { at, forced: forced(name) },
+            _ => {
+                let forced = forced(name);
+                Since { at, forced, price: price(name, forced) }
+            }
         };
         taken.insert(name.to_owned(), since);
     }
@@ -81,7 +87,6 @@ impl Lead {
                 take("open".to_owned(), 0, target.capacity, None);
             }
             let zone = target.timezone.unwrap_or(policy.timezone);
-            let price = target.price.map_or(0, |price| price.minor);
             for cap in target.caps.iter().filter(|cap| cap.concerns(source)) {
                 let period = Period::of(cap.per, since.at, zone).key;
                 let what = format!("{} {:?} {period}", cap.per.as_str(), cap.source);
@@ -90,7 +95,7 @@ impl Lead {
                     take(format!("{what}, leads"), 0, cap.limit, None);
                 }
                 if cap.money.is_some() {
-                    take(format!("{what}, money"), price, None, cap.money);
+                    take(format!("{what}, money"), since.price, None, cap.money);
                 }
             }
         }
