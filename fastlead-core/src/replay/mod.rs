@@ -27,8 +27,8 @@ pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 use self::agenda::{Agenda, Due};
 use self::ledger::{Ledger, Moment};
 use crate::decide::{
-    ChannelFacts, Counter, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject, TimerName,
-    UniqueKey, decide, needs,
+    ChannelFacts, Counter, CounterKey, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject,
+    TimerName, UniqueKey, decide, needs,
 };
 use crate::engine::stable_uuid;
 use crate::id::{ChannelId, LeadId, ProjectId, SourceId, WorkspaceId};
@@ -120,13 +120,12 @@ impl Mind {
     /// Counts what a decision takes and gives back. Answers whether a lead may wait for that.
     fn count(&mut self, effects: &[Effect]) -> bool {
         let mut frees = false;
+        // One change for each counter, as a store makes it: what is taken and given back at once changes nothing.
+        let mut changes: Vec<(&CounterKey, i64, Option<&str>, Option<Timestamp>)> = Vec::new();
         for effect in effects {
             let (key, amount, note, until) = match effect {
                 Effect::Reserve { key, amount, until, .. } => (key, *amount, None, *until),
-                Effect::Release { key, amount } => {
-                    frees |= key.is_room();
-                    (key, -*amount, None, None)
-                }
+                Effect::Release { key, amount } => (key, -*amount, None, None),
                 Effect::Note { key, name, until } => (key, 1, Some(name.as_str()), *until),
                 Effect::Queue { behind: true, .. } => {
                     frees = true;
@@ -134,7 +133,18 @@ impl Mind {
                 }
                 _ => continue,
             };
-            self.ledger.change(key, amount, note, until, self.now);
+            match changes.iter_mut().find(|(known, ..)| *known == key) {
+                Some(change) => {
+                    *change = (key, change.1 + amount, note.or(change.2), until.or(change.3));
+                }
+                None => changes.push((key, amount, note, until)),
+            }
+        }
+        for (key, amount, note, until) in changes {
+            if amount != 0 || note.is_some() {
+                frees |= amount < 0 && key.is_room();
+                self.ledger.change(key, amount, note, until, self.now);
+            }
         }
         frees
     }
@@ -239,6 +249,13 @@ impl<O: Observer> Replay<O> {
     pub fn advance(&mut self, to: Timestamp) {
         while let Some((at, lead, due)) = self.agenda.take_due(to) {
             self.mind.now = self.mind.now.max(at);
+            if let Due::Timer(TimerName::Queue) = due {
+                // As in the engine: the oldest of those who wait come first, whichever lead's moment it is.
+                let set =
+                    self.leads.get(&lead).is_some_and(|life| life.timers.contains(&(TimerName::Queue, at)));
+                self.drain_wanted |= set;
+                self.drain();
+            }
             let Some(life) = self.leads.get_mut(&lead) else { continue };
             match due {
                 Due::Timer(name) => {
@@ -392,7 +409,15 @@ impl<O: Observer> Replay<O> {
                 place = Bound::Excluded(lead);
                 let Some(life) = self.leads.get(&lead) else { continue };
                 let decision = self.mind.decide(life.subject(lead), &life.state, &Event::SlotFree, None);
-                let leaves = |effect: &Effect| matches!(effect, Effect::Offer { .. } | Effect::GiveUp);
+                let leaves = |effect: &Effect| {
+                    matches!(
+                        effect,
+                        Effect::Offer { .. }
+                            | Effect::Auction { .. }
+                            | Effect::Assign { .. }
+                            | Effect::GiveUp
+                    )
+                };
                 if decision.effects.iter().any(leaves) {
                     fruitless = 0;
                     self.apply(lead, &Event::SlotFree, &decision);

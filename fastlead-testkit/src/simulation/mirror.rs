@@ -1,6 +1,6 @@
 //! What an engine has decided, decided again by a replay from the same captures and answers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastlead_core::channel::ChannelInfo;
@@ -76,32 +76,12 @@ fn is_of_queue(event: &Event) -> bool {
     matches!(event, Event::SlotFree | Event::TimerFired { timer: TimerName::Queue })
 }
 
-/// The moment from which on a replay may go another way:
-///
-/// * Two things happen at once. For an engine that has no order, and what becomes free is offered to
-///   those who wait when all of it is done; a replay takes one after the other, and offers what becomes free at once.
-/// * The moment of a waiting lead has come. An engine looks after all who wait then, in their order, and a replay
-///   after this lead alone.
-/// * A waiting lead is put up for bids before its own moment has come, which a replay does not do.
+/// The moment from which on a replay may go another way: two things happen at once. For an engine that has no order,
+/// and what becomes free is offered to those who wait when all of it is done; a replay takes one after the other, and
+/// offers what becomes free at once.
 fn parting(all: &[Decided]) -> Option<Timestamp> {
-    let queue = Event::TimerFired { timer: TimerName::Queue };
-    let moments = all.iter().filter(|decided| decided.event == queue);
-    let moments: BTreeSet<(Timestamp, LeadId)> = moments.map(|decided| (decided.at, decided.lead)).collect();
     let mut last: Option<Timestamp> = None;
-    let mut placed: Option<(Timestamp, LeadId)> = None;
-    for Decided { lead, at, event, decision, .. } in all {
-        if *event == Event::SlotFree {
-            let auction = |effect: &Effect| matches!(effect, Effect::Auction { .. });
-            let others = moments.iter().any(|(moment, other)| moment == at && other != lead);
-            // Nothing else has happened: it was the moment of one of those who wait, and perhaps of all.
-            let several =
-                last != Some(*at) && placed.is_some_and(|(before, other)| before == *at && other != *lead);
-            placed = Some((*at, *lead));
-            if others || several || decision.effects.iter().any(auction) {
-                return Some(*at);
-            }
-            continue;
-        }
+    for Decided { at, .. } in all.iter().filter(|decided| decided.event != Event::SlotFree) {
         if last == Some(*at) {
             return last;
         }

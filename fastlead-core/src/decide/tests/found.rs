@@ -126,10 +126,10 @@ fn who_has_bid_pays_that_when_the_ladder_offers_the_lead_again() {
     let lead = world.lead();
     bid(&mut world, lead, "a", Some(300));
     world.advance(60);
-    assert_eq!((world.offered(lead).len(), world.counter("money:a:day:2026-11-25")), (2, 300));
+    assert_eq!((world.offered(lead).len(), world.counter("money:a:day:2026-11-25@Europe/Moscow")), (2, 300));
     world.accept(lead, "a");
     assert_eq!(world.state(lead).sales[0].price.map(|price| price.minor), Some(300));
-    assert_eq!(world.counter("money:a:day:2026-11-25"), 300);
+    assert_eq!(world.counter("money:a:day:2026-11-25@Europe/Moscow"), 300);
 }
 
 #[test]
