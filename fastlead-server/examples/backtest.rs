@@ -16,13 +16,11 @@ use std::time::Instant;
 use fastlead_core::decide::{Event, LeadState, LeadStatus, Trace};
 use fastlead_core::delivery::Scope;
 use fastlead_core::engine::stable_uuid;
-use fastlead_core::id::{
-    EventId, IdSource as _, LeadId, PolicyId, ProjectId, SeededIds, SourceId, WorkspaceId,
-};
+use fastlead_core::id::{IdSource as _, LeadId, PolicyId, ProjectId, SeededIds, SourceId, WorkspaceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::Locale;
 use fastlead_core::policy::{Policy, PolicyRef};
-use fastlead_core::port::{CommitOutcome, Guard, Store, Transition};
+use fastlead_core::port::{CommitOutcome, Store, Transition};
 use fastlead_core::replay::{Assumptions, Backtest};
 use fastlead_core::time::{Timestamp, from_millis};
 use fastlead_store::{SqliteOptions, SqliteStore};
@@ -89,27 +87,15 @@ fn capture(ids: &SeededIds, number: u64, at: Timestamp) -> Transition {
     let capture = input.validate(&[], Locale::Ru, Received::at(at)).unwrap();
     let lead_id = LeadId::from_uuid(ids.next(at));
     let policy = PolicyRef { id: PolicyId::from_uuid(stable_uuid("policy", "backtest")), version: 1 };
-    Transition {
-        scope: scope(),
-        source_id: SourceId::from_uuid(stable_uuid("source", "backtest")),
+    Transition::new_lead(
+        scope(),
+        SourceId::from_uuid(stable_uuid("source", "backtest")),
         lead_id,
-        guard: Guard::New,
-        event_id: EventId::from_uuid(lead_id.as_uuid()),
-        event: Event::Captured(Box::new(capture)),
+        Event::Captured(Box::new(capture)),
         at,
-        trace: Trace::new(policy),
-        state: LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
-        deliveries: Vec::new(),
-        cancel_offers: false,
-        clear_timers: false,
-        timers: Vec::new(),
-        reservations: Vec::new(),
-        idempotency: None,
-        settlement: None,
-        receipt: None,
-        inbound: None,
-        fired: None,
-    }
+        Trace::new(policy),
+        LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
+    )
 }
 
 fn policy(name: &str) -> Arc<Policy> {

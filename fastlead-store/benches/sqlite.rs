@@ -16,12 +16,12 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use fastlead_core::decide::{ChannelFacts, Effect, Event, LeadState, Snapshot, Subject, decide};
 use fastlead_core::delivery::{Lease, NewDelivery, Scope};
 use fastlead_core::id::{
-    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId,
+    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId,
 };
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::{Policy, PolicyRef, SourceFacts};
-use fastlead_core::port::{CommitOutcome, Guard, Reservation, Store, Transition};
+use fastlead_core::port::{CommitOutcome, Reservation, Store, Transition};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, plus};
 use fastlead_store::{SqliteOptions, SqliteStore};
@@ -76,25 +76,17 @@ fn transition(policy: &Policy, number: u64) -> Transition {
     }
     assert_eq!((deliveries.len(), reservations.len()), (1, 1), "what the starter policy makes of a lead");
     Transition {
-        scope,
-        source_id,
-        lead_id,
-        guard: Guard::New,
-        event_id: EventId::from_uuid(lead_id.as_uuid()),
-        event,
-        at: now,
-        state: LeadState::default().apply(&decision.effects),
-        trace: decision.trace,
         deliveries,
-        cancel_offers: false,
-        clear_timers: false,
-        timers: Vec::new(),
         reservations,
-        idempotency: None,
-        settlement: None,
-        receipt: None,
-        inbound: None,
-        fired: None,
+        ..Transition::new_lead(
+            scope,
+            source_id,
+            lead_id,
+            event,
+            now,
+            decision.trace,
+            LeadState::default().apply(&decision.effects),
+        )
     }
 }
 

@@ -183,6 +183,42 @@ pub struct Transition {
     pub fired: Option<(TimerId, LeaseToken)>,
 }
 
+impl Transition {
+    /// The first decision about a new lead, which asks for nothing: no deliveries, timers or reservations. The event
+    /// is kept under the lead's own UUID.
+    pub fn new_lead(
+        scope: Scope,
+        source_id: SourceId,
+        lead_id: LeadId,
+        event: Event,
+        at: Timestamp,
+        trace: Trace,
+        state: LeadState,
+    ) -> Self {
+        Self {
+            scope,
+            source_id,
+            lead_id,
+            guard: Guard::New,
+            event_id: EventId::from_uuid(lead_id.as_uuid()),
+            event,
+            at,
+            trace,
+            state,
+            deliveries: Vec::new(),
+            cancel_offers: false,
+            clear_timers: false,
+            timers: Vec::new(),
+            reservations: Vec::new(),
+            idempotency: None,
+            settlement: None,
+            receipt: None,
+            inbound: None,
+            fired: None,
+        }
+    }
+}
+
 /// What must still be true of the lead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guard {

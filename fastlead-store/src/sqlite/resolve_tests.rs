@@ -22,30 +22,18 @@ fn at(seconds: u64) -> Timestamp {
 fn new_lead() -> Transition {
     let now = at(0);
     let lead_id = LeadId::generate(&RandomIds, now);
-    Transition {
-        scope: Scope {
+    Transition::new_lead(
+        Scope {
             workspace_id: WorkspaceId::generate(&RandomIds, now),
             project_id: ProjectId::generate(&RandomIds, now),
         },
-        source_id: SourceId::generate(&RandomIds, now),
+        SourceId::generate(&RandomIds, now),
         lead_id,
-        guard: Guard::New,
-        event_id: EventId::from_uuid(lead_id.as_uuid()),
-        event: Event::TimerFired { timer: TimerName::Unanswered },
-        at: now,
-        trace: Trace::new(PolicyRef { id: PolicyId::generate(&RandomIds, now), version: 1 }),
-        state: LeadState::default(),
-        deliveries: Vec::new(),
-        cancel_offers: false,
-        clear_timers: false,
-        timers: Vec::new(),
-        reservations: Vec::new(),
-        idempotency: None,
-        settlement: None,
-        receipt: None,
-        inbound: None,
-        fired: None,
-    }
+        Event::TimerFired { timer: TimerName::Unanswered },
+        now,
+        Trace::new(PolicyRef { id: PolicyId::generate(&RandomIds, now), version: 1 }),
+        LeadState::default(),
+    )
 }
 
 fn later(lead: &Transition, guard: Guard) -> Transition {

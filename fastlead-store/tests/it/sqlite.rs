@@ -12,14 +12,13 @@ use fastlead_core::delivery::{
     Body, DeliverySpec, DeliveryState, Lease, NewDelivery, Purpose, RetrySchedule, Scope,
 };
 use fastlead_core::id::{
-    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, TimerId,
-    WorkspaceId,
+    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, TimerId, WorkspaceId,
 };
 use fastlead_core::lead::{Attribution, Capture, Received};
 use fastlead_core::message::{Locale, MessageClass, Recipient};
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, NewTimer, Refusal, Reservation,
+    CaptureAnswer, CaptureVerdict, CommitOutcome, IdempotencyRecord, NewTimer, Refusal, Reservation,
     SettleOutcome, Settled, Settlement, Store, Transition,
 };
 use fastlead_core::text::Overflow;
@@ -151,18 +150,7 @@ impl Site {
             .map(Self::step)
             .to_vec();
         Transition {
-            scope: self.scope,
-            source_id: self.source_id,
-            lead_id,
-            guard: Guard::New,
-            event_id: EventId::from_uuid(lead_id.as_uuid()),
-            event: Event::Captured(Box::new(capture)),
-            at: now,
-            trace,
-            state: LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
             deliveries: vec![self.delivery(lead_id, "1"), self.delivery(lead_id, "2")],
-            cancel_offers: false,
-            clear_timers: false,
             timers: vec![NewTimer {
                 id: TimerId::generate(&RandomIds, now),
                 name: TimerName::Unanswered,
@@ -178,10 +166,15 @@ impl Site {
                 answer: CaptureAnswer { lead_id, verdict: CaptureVerdict::Accepted },
                 until: plus_seconds(now, 86_400),
             }),
-            settlement: None,
-            receipt: None,
-            inbound: None,
-            fired: None,
+            ..Transition::new_lead(
+                self.scope,
+                self.source_id,
+                lead_id,
+                Event::Captured(Box::new(capture)),
+                now,
+                trace,
+                LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
+            )
         }
     }
 }

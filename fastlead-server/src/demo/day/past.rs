@@ -40,30 +40,23 @@ impl Observer for Past {
         let (number, written) = self.leads.entry(step.lead_id).or_insert_with(|| (next, Vec::new()));
         let number = *number * 37 % 997;
         let first = written.is_empty();
-        written.push(Transition {
-            scope: Scope { workspace_id: step.origin.workspace_id, project_id: step.origin.project_id },
-            source_id: step.origin.source_id,
-            lead_id: step.lead_id,
-            guard: if first { Guard::New } else { Guard::Version(step.before.version) },
-            event_id: if first {
-                EventId::from_uuid(step.lead_id.as_uuid())
-            } else {
-                EventId::generate(&RandomIds, step.at)
-            },
-            event: step.event.clone(),
-            at: step.at,
-            trace: step.decision.trace.clone(),
-            state: step.after.clone(),
-            deliveries: Vec::new(),
-            cancel_offers: false,
-            clear_timers: false,
-            timers: Vec::new(),
-            reservations: Vec::new(),
-            idempotency: None,
-            settlement: None,
-            receipt: None,
-            inbound: None,
-            fired: None,
+        let new = Transition::new_lead(
+            Scope { workspace_id: step.origin.workspace_id, project_id: step.origin.project_id },
+            step.origin.source_id,
+            step.lead_id,
+            step.event.clone(),
+            step.at,
+            step.decision.trace.clone(),
+            step.after.clone(),
+        );
+        written.push(if first {
+            new
+        } else {
+            Transition {
+                guard: Guard::Version(step.before.version),
+                event_id: EventId::generate(&RandomIds, step.at),
+                ..new
+            }
         });
         let offered = step.after.offers.len() > step.before.offers.len();
         let answer = step.after.offers.last().filter(|_| offered).and_then(|offer| {

@@ -135,27 +135,15 @@ impl Tenant {
 
     /// A transition that creates the lead at `now` and nothing else.
     pub(super) fn capture(&self, lead_id: LeadId, now: Timestamp) -> Transition {
-        Transition {
-            scope: self.scope,
-            source_id: self.source,
+        Transition::new_lead(
+            self.scope,
+            self.source,
             lead_id,
-            guard: Guard::New,
-            event_id: EventId::from_uuid(lead_id.as_uuid()),
-            event: Event::Captured(Box::new(capture(now))),
-            at: now,
-            trace: self.trace("accept[0]"),
-            state: LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
-            deliveries: Vec::new(),
-            cancel_offers: false,
-            clear_timers: false,
-            timers: Vec::new(),
-            reservations: Vec::new(),
-            idempotency: None,
-            settlement: None,
-            receipt: None,
-            inbound: None,
-            fired: None,
-        }
+            Event::Captured(Box::new(capture(now))),
+            now,
+            self.trace("accept[0]"),
+            LeadState { version: 1, status: LeadStatus::Open, ..LeadState::default() },
+        )
     }
 
     /// A transition of a lead that has version `version`, to the next version.

@@ -322,24 +322,8 @@ mod tests {
             verdict: String::new(),
         };
         Transition {
-            scope: Scope {
-                workspace_id: WorkspaceId::from_uuid(uuid("workspace")),
-                project_id: ProjectId::from_uuid(uuid("project")),
-            },
-            source_id: SourceId::from_uuid(uuid("source")),
-            lead_id: lead(),
             guard: Guard::Version(1),
             event_id: EventId::from_uuid(uuid("event")),
-            event: Event::Answered { target: target.to_owned(), bid },
-            at,
-            trace: Trace::new(reference()),
-            state: LeadState::default(),
-            deliveries: Vec::new(),
-            cancel_offers: false,
-            clear_timers: false,
-            timers: Vec::new(),
-            reservations: Vec::new(),
-            idempotency: None,
             settlement: Some(Settlement {
                 delivery_id: ping(),
                 token: LeaseToken::from_uuid(uuid("token")),
@@ -351,9 +335,18 @@ mod tests {
                 },
                 attempt: Some(attempt),
             }),
-            receipt: None,
-            inbound: None,
-            fired: None,
+            ..Transition::new_lead(
+                Scope {
+                    workspace_id: WorkspaceId::from_uuid(uuid("workspace")),
+                    project_id: ProjectId::from_uuid(uuid("project")),
+                },
+                SourceId::from_uuid(uuid("source")),
+                lead(),
+                Event::Answered { target: target.to_owned(), bid },
+                at,
+                Trace::new(reference()),
+                LeadState::default(),
+            )
         }
     }
 
