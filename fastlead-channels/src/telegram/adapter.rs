@@ -28,6 +28,7 @@ use super::error::Operation;
 use super::html::telegram_html;
 use super::poller::TelegramPoller;
 use super::webhook::TelegramWebhook;
+use crate::egress::Egress;
 
 pub(super) const KIND: &str = "telegram";
 
@@ -65,13 +66,21 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    /// A bot. Makes no network call.
+    /// A bot, reached over the public internet. Makes no network call.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: TelegramConfig) -> Result<Self> {
+        Self::with_egress(info, config, &Egress::public())
+    }
+
+    /// A bot, reached where `egress` lets channels connect to. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    pub fn with_egress(info: ChannelInfo, config: TelegramConfig, egress: &Egress) -> Result<Self> {
         config.validate()?;
-        let client = Client::new(&config)?;
+        let client = Client::new(&config, egress)?;
         let by_webhook = config.updates == Updates::Webhook;
         let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
         let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));

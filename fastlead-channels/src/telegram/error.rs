@@ -6,6 +6,7 @@ use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use super::adapter::KIND;
 use super::wire::Refusal;
+use crate::http;
 
 /// What was asked. Only a send can have an effect that must not happen twice, so only a send can
 /// leave an outcome unknown.
@@ -122,7 +123,9 @@ fn not_telegram(operation: Operation, status: u16) -> Error {
 
 /// The error behind a request that got no answer. The URL carries the token and is taken out.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if error.is_connect() {
+    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
+        (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         (kind, RetryHint::SAFE, "cannot connect")

@@ -24,6 +24,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::egress::loopback;
+
 const ANNA: i64 = 790_000_000;
 const GROUP: i64 = -790_000_001;
 const SECRET: &str = "webhook-secret-of-the-tests";
@@ -55,7 +57,7 @@ impl Bot {
     fn with(&self, change: impl FnOnce(&mut TelegramConfig)) -> Telegram {
         let mut config = self.config();
         change(&mut config);
-        Telegram::new(info(), config).unwrap()
+        Telegram::with_egress(info(), config, &loopback()).unwrap()
     }
 
     fn telegram(&self) -> Telegram {
@@ -692,7 +694,7 @@ async fn the_token_is_printed_by_nothing() {
 #[tokio::test]
 async fn a_registry_builds_it_from_json() {
     let bot = Bot::start(Updates::Off).await;
-    let registry = Registry::builder().apply(fastlead_channels::register).build().unwrap();
+    let registry = Registry::builder().apply(fastlead_channels::register_with(loopback())).build().unwrap();
     let id = ChannelId::generate(&RandomIds, epoch());
     let config = json!({"bot_token": bot.sim.token(), "endpoint": bot.sim.base_url()});
     let channel = registry.build("telegram", id, "sales-bot", config).unwrap();
