@@ -86,6 +86,7 @@ impl Egress {
     }
 
     /// Whether this host is named as an exception.
+    #[cfg(feature = "telegram")]
     pub(crate) fn names(&self, host: Host<&str>) -> bool {
         match host {
             Host::Ipv4(address) => self.allowed.names(None, address.into()),

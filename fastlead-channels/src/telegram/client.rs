@@ -14,8 +14,8 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, GetMe, GetUpdates, GetWebhookInfo,
-    SendMessage, SetWebhook,
+    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, EditMessageText, GetMe, GetUpdates,
+    GetWebhookInfo, SendMessage, SetWebhook,
 };
 use teloxide_core::requests::Payload;
 use url::{Host, Url};
@@ -73,6 +73,10 @@ impl Client {
 
     pub(super) async fn answer_callback_query(&self, request: &AnswerCallbackQuery) -> Result<()> {
         self.call::<_, IgnoredAny>(Operation::Send, request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn edit_message_text(&self, request: &EditMessageText) -> Result<()> {
+        self.call::<_, IgnoredAny>(Operation::Edit, request, self.timeout).await.map(drop)
     }
 
     /// Waits only shortly: the answer to the press, which comes before, must not be held up by it.

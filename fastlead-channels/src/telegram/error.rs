@@ -8,6 +8,11 @@ use super::adapter::KIND;
 use super::wire::Refusal;
 use crate::http;
 
+/// The message says already what it shall say.
+pub(super) const NOT_MODIFIED: &str = "message_is_not_modified";
+/// The message to be changed was deleted.
+pub(super) const NOT_FOUND: &str = "message_to_edit_not_found";
+
 /// What was asked. Only a send can have an effect that must not happen twice, so only a send can
 /// leave an outcome unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +88,8 @@ pub(super) fn parse_error(operation: Operation, status: u16, body: &[u8]) -> Err
             named("message_thread_not_found", Config)
         }
         400 if says("query is too old") => named("query_is_too_old", Content),
-        400 if says("message is not modified") => named("message_is_not_modified", Conflict),
+        400 if says("message is not modified") => named(NOT_MODIFIED, Conflict),
+        400 if operation == Operation::Edit && says("message to edit not found") => named(NOT_FOUND, Invalid),
         // After `logOut` the Bot API server answers so (`Client::get_closing_error`).
         400 if says("logged out") => (Auth, NEVER, None),
         400 | 413 if operation == Operation::Send => (Content, NEVER, None),

@@ -317,6 +317,10 @@ impl Store for BrokenStore {
         self.inner.delivery(workspace, delivery).await
     }
 
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
+        self.inner.deliveries_of(workspace, lead).await
+    }
+
     async fn find_delivery(
         &self,
         channel: ChannelId,
