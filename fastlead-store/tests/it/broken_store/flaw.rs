@@ -64,6 +64,7 @@ flaws! {
     KeepsDrafts
     ForgetsDocuments
     ResumesWhenPut
+    SealsOver
     ReplacesSettings
     KeepsRevokedKeys
     ForgetsEverythingOnRestart
