@@ -1,4 +1,12 @@
 //! Channel adapters for FastLead, one folder and one cargo feature each.
+#![cfg_attr(
+    not(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook")),
+    allow(
+        dead_code,
+        unused_variables,
+        reason = "the guard has nobody to guard where no adapter is compiled in"
+    )
+)]
 
 #[cfg(feature = "smsc")]
 pub mod smsc;
@@ -9,29 +17,59 @@ pub mod telegram;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
+pub mod egress;
+
+mod address;
+#[cfg(any(feature = "smsc", feature = "telegram", feature = "webhook"))]
+mod http;
+#[cfg(any(feature = "smsc", feature = "telegram", feature = "webhook"))]
+mod resolver;
 #[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod tls;
 
+#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+use std::sync::Arc;
+
+use egress::Egress;
 use fastlead_core::registry::RegistryBuilder;
 
-/// Adds every adapter that was compiled in, and names those that were not.
+/// Adds every adapter that was compiled in, and names those that were not. They connect to the public
+/// internet only.
 #[must_use]
 pub fn register(builder: RegistryBuilder) -> RegistryBuilder {
-    #[cfg(feature = "smsc")]
-    let builder = builder.channel::<smsc::SmscAdapter>();
-    #[cfg(not(feature = "smsc"))]
-    let builder = builder.absent("smsc", "smsc");
-    #[cfg(feature = "smtp")]
-    let builder = builder.channel::<smtp::SmtpAdapter>();
-    #[cfg(not(feature = "smtp"))]
-    let builder = builder.absent("smtp", "smtp");
-    #[cfg(feature = "telegram")]
-    let builder = builder.channel::<telegram::TelegramAdapter>();
-    #[cfg(not(feature = "telegram"))]
-    let builder = builder.absent("telegram", "telegram");
-    #[cfg(feature = "webhook")]
-    let builder = builder.channel::<webhook::WebhookAdapter>();
-    #[cfg(not(feature = "webhook"))]
-    let builder = builder.absent("webhook", "webhook");
-    builder
+    register_with(Egress::public())(builder)
+}
+
+/// The same with adapters that connect where `egress` lets them.
+pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> RegistryBuilder {
+    move |builder| {
+        #[cfg(feature = "smsc")]
+        let builder = builder.channel_with::<smsc::SmscAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(smsc::Smsc::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "smsc"))]
+        let builder = builder.absent("smsc", "smsc");
+        #[cfg(feature = "smtp")]
+        let builder = builder.channel_with::<smtp::SmtpAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(smtp::Smtp::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "smtp"))]
+        let builder = builder.absent("smtp", "smtp");
+        #[cfg(feature = "telegram")]
+        let builder = builder.channel_with::<telegram::TelegramAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(telegram::Telegram::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "telegram"))]
+        let builder = builder.absent("telegram", "telegram");
+        #[cfg(feature = "webhook")]
+        let builder = builder.channel_with::<webhook::WebhookAdapter>(move |info, config| {
+            Ok(Arc::new(webhook::Webhook::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "webhook"))]
+        let builder = builder.absent("webhook", "webhook");
+        builder
+    }
 }

@@ -103,6 +103,9 @@ pub struct Capabilities {
     /// Answers pressed buttons ([`crate::Content::InteractionReply`]), and takes the buttons away
     /// from a message whose offer is closed.
     pub interaction_replies: bool,
+    /// Changes messages that it has sent ([`crate::Content::Edit`]).
+    #[serde(default)]
+    pub edits: bool,
     /// Brings messages from people.
     pub inbound: bool,
     /// Reports later that a message was delivered (webhook or lookup).
@@ -142,6 +145,7 @@ impl Default for Capabilities {
             events: false,
             buttons: false,
             interaction_replies: false,
+            edits: false,
             inbound: false,
             receipts: false,
             idempotent_send: false,

@@ -195,6 +195,7 @@ impl From<Email> for String {
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
 )]
+#[serde(deny_unknown_fields)]
 pub struct Handle {
     /// The channel kind that knows the account, such as `telegram`.
     pub messenger: String,
@@ -222,6 +223,14 @@ pub struct Contact {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_misspelt_field_of_a_handle_is_refused() {
+        let handle = r#"{"messenger":"telegram","id":"anna"}"#;
+        assert_eq!(serde_json::from_str::<Handle>(handle).unwrap().messenger, "telegram");
+        let error = serde_json::from_str::<Handle>(r#"{"messenger":"telegram","id":"1","user":"anna"}"#);
+        assert!(error.unwrap_err().to_string().contains("`user`"));
+    }
 
     #[test]
     fn russian_numbers_as_people_write_them() {

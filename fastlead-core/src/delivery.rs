@@ -46,6 +46,11 @@ pub enum Purpose {
     Webhook,
     /// Answers a pressed button.
     InteractionReply,
+    /// Says under a message that has offered a lead what has become of the offer.
+    OfferEnded {
+        /// The target's name in the policy.
+        target: String,
+    },
     /// Tells the owner of trouble.
     Notice,
     /// Sent by hand, such as a test message.
@@ -53,7 +58,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// Stable name: `offer`, `ping`, `auto_reply`, `confirmation`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    /// Stable name: `offer`, `ping`, `auto_reply`, `confirmation`, `webhook`, `interaction_reply`, `offer_ended`,
+    /// `notice` or `manual`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Offer { .. } => "offer",
@@ -62,6 +68,7 @@ impl Purpose {
             Self::Confirmation => "confirmation",
             Self::Webhook => "webhook",
             Self::InteractionReply => "interaction_reply",
+            Self::OfferEnded { .. } => "offer_ended",
             Self::Notice => "notice",
             Self::Manual => "manual",
         }
@@ -95,6 +102,13 @@ pub enum Body {
         fields: Vec<crate::policy::Field>,
         /// The least bid that is taken.
         floor: Option<crate::money::Money>,
+    },
+    /// What a delivery has shown, once more, without the buttons that respond and with another last line.
+    OfferEnded {
+        /// That delivery, over the same channel.
+        offer: DeliveryId,
+        /// The line.
+        line: String,
     },
     /// A finished content.
     Fixed(Content),

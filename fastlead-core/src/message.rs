@@ -172,15 +172,19 @@ pub enum Content {
     Event(EventPayload),
     /// The answer to a pressed button; providers want one within seconds.
     InteractionReply(InteractionReply),
+    /// Another text for a message that the same channel has sent to the same recipient. The same edit
+    /// may come twice: the second changes nothing and succeeds.
+    Edit(Edit),
 }
 
 impl Content {
-    /// `text`, `event` or `interaction_reply`.
+    /// `text`, `event`, `interaction_reply` or `edit`.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "text",
             Self::Event(_) => "event",
             Self::InteractionReply(_) => "interaction_reply",
+            Self::Edit(_) => "edit",
         }
     }
 }
@@ -293,6 +297,15 @@ pub struct InteractionReply {
     /// where they shall stay, or where it is not known under which message the button was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closes: Option<PressedMessage>,
+}
+
+/// What a message that was sent shall say from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edit {
+    /// The provider's id of the message, as its send gave it.
+    pub message_id: String,
+    /// The whole new text with all its buttons, in place of the old ones.
+    pub text: Text,
 }
 
 /// The message under which a button was pressed.

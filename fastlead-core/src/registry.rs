@@ -1,7 +1,7 @@
 //! Which channel adapters exist: an explicit, immutable value.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use schemars::{JsonSchema, Schema};
@@ -27,13 +27,19 @@ pub trait ChannelAdapter: Debug + Send + Sync + 'static {
     fn build(info: ChannelInfo, config: Self::Config) -> Result<Arc<dyn Channel>>;
 }
 
-type Build = fn(ChannelId, String, serde_json::Value) -> Result<Arc<dyn Channel>>;
+type Build = Arc<dyn Fn(ChannelId, String, serde_json::Value) -> Result<Arc<dyn Channel>> + Send + Sync>;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 struct Entry {
     title: &'static str,
     build: Build,
     schema: fn() -> Schema,
+}
+
+impl Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("title", &self.title).finish_non_exhaustive()
+    }
 }
 
 /// The adapters that this program was built with.
@@ -104,8 +110,21 @@ pub struct RegistryBuilder {
 impl RegistryBuilder {
     /// Adds an adapter.
     #[must_use]
-    pub fn channel<A: ChannelAdapter>(mut self) -> Self {
-        let entry = Entry { title: A::TITLE, build: build::<A>, schema: schema::<A> };
+    pub fn channel<A: ChannelAdapter>(self) -> Self {
+        self.channel_with::<A>(A::build)
+    }
+
+    /// Adds an adapter that is built by `make` instead of [`ChannelAdapter::build`]: for what an
+    /// instance needs from the program and not from its configuration.
+    #[must_use]
+    pub fn channel_with<A: ChannelAdapter>(
+        mut self,
+        make: impl Fn(ChannelInfo, A::Config) -> Result<Arc<dyn Channel>> + Send + Sync + 'static,
+    ) -> Self {
+        let build = Arc::new(move |id, name, config| {
+            make(ChannelInfo { kind: A::KIND, id, name }, read_config::<A>(config)?)
+        });
+        let entry = Entry { title: A::TITLE, build, schema: schema::<A> };
         if self.registry.entries.insert(A::KIND, entry).is_some() {
             self.twice = Some(A::KIND);
         }
@@ -139,17 +158,12 @@ impl RegistryBuilder {
     }
 }
 
-fn build<A: ChannelAdapter>(
-    id: ChannelId,
-    name: String,
-    config: serde_json::Value,
-) -> Result<Arc<dyn Channel>> {
-    let config = serde_json::from_value::<A::Config>(config).map_err(|error| {
+fn read_config<A: ChannelAdapter>(config: serde_json::Value) -> Result<A::Config> {
+    serde_json::from_value(config).map_err(|error| {
         Error::new(ErrorKind::Config, describe_config_error(&error.to_string()))
             .with_adapter(A::KIND)
             .with_operation("configure")
-    })?;
-    A::build(ChannelInfo { kind: A::KIND, id, name }, config)
+    })
 }
 
 /// Serde names fields and types, but may also repeat a value: those in quotes are cut out.

@@ -37,6 +37,31 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
     }
 }
 
+/// The last line under a message that has offered a lead, once the offer is over. `local` is the moment in the
+/// reader's time zone.
+pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime) -> String {
+    let time = local.format("%H:%M");
+    match (locale, fate) {
+        (Locale::Ru, Fate::Taken(name)) => format!("Взято в работу: {name}, {time}"),
+        (Locale::Ru, Fate::Declined(name)) => format!("Отказ: {name}, {time}"),
+        (Locale::Ru, Fate::Over) => format!("Предложение больше не действует, {time}"),
+        (Locale::En, Fate::Taken(name)) => format!("Accepted by {name}, {time}"),
+        (Locale::En, Fate::Declined(name)) => format!("Declined by {name}, {time}"),
+        (Locale::En, Fate::Over) => format!("This offer is no longer open, {time}"),
+    }
+}
+
+/// What has become of an offer, for those who see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate<'a> {
+    /// This reader has taken the lead.
+    Taken(&'a str),
+    /// This reader does not want it.
+    Declined(&'a str),
+    /// Nobody can take it any more: somebody else has it, or it is closed.
+    Over,
+}
+
 /// The words on the button that takes a lead.
 pub const fn accept_label(locale: Locale) -> &'static str {
     match locale {

@@ -2,42 +2,46 @@
 
 use std::sync::Arc;
 
-use fastlead_channels::webhook::validate_private_hosts;
+use fastlead_channels::egress::Egress;
 use fastlead_core::channel::Channel;
 use fastlead_core::engine::ChannelOpener;
 use fastlead_core::id::ChannelId;
 use fastlead_core::port::ChannelRecord;
 use fastlead_core::registry::Registry;
 use fastlead_core::{Error, ErrorKind, Result};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use crate::seal::Keyring;
 use crate::settings::ChannelSettings;
+
+/// Fields that were a webhook's own once, with the settings that they have become.
+const MOVED: [(&str, &str); 2] =
+    [("allowed_private_hosts", "channels.allowed_private_hosts"), ("allow_http", "channels.allow_plaintext")];
+
+/// Where the channels of this installation may connect to.
+///
+/// # Errors
+/// [`ErrorKind::Config`] that names the setting.
+pub(crate) fn egress(settings: &ChannelSettings) -> Result<Egress> {
+    let hosts = settings.allowed_private_hosts.iter().map(|host| host.trim());
+    let hosts: Vec<String> = hosts.filter(|host| !host.is_empty()).map(str::to_owned).collect();
+    let egress = Egress::public().with_private_hosts(&hosts).map_err(|error| {
+        Error::new(ErrorKind::Config, format!("channels.{}", error.message())).with_operation("settings")
+    })?;
+    Ok(if settings.allow_plaintext { egress.with_plaintext() } else { egress })
+}
 
 /// Builds and opens channel instances.
 #[derive(Debug)]
 pub struct Channels {
     registry: Arc<Registry>,
     keyring: Arc<Keyring>,
-    /// By kind: the fields that belong to the installation, with their values.
-    installation: Map<String, Value>,
 }
 
 impl Channels {
-    /// Takes the installation's part from the settings.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] that names the setting.
-    pub fn new(registry: Arc<Registry>, keyring: Arc<Keyring>, settings: &ChannelSettings) -> Result<Self> {
-        let hosts = settings.webhook.allowed_private_hosts.iter().map(|host| host.trim());
-        let hosts: Vec<String> = hosts.filter(|host| !host.is_empty()).map(str::to_owned).collect();
-        validate_private_hosts(&hosts).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("channels.webhook.{}", error.message()))
-                .with_operation("settings")
-        })?;
-        let webhook = json!({"allowed_private_hosts": hosts, "allow_http": settings.webhook.allow_http});
-        let installation = Map::from_iter([("webhook".to_owned(), webhook)]);
-        Ok(Self { registry, keyring, installation })
+    /// Builds with what this registry knows, and opens with these keys.
+    pub const fn new(registry: Arc<Registry>, keyring: Arc<Keyring>) -> Self {
+        Self { registry, keyring }
     }
 
     /// Builds an instance from a tenant's configuration.
@@ -45,30 +49,13 @@ impl Channels {
     /// # Errors
     /// [`ErrorKind::Config`] where it sets what belongs to the installation; those of [`Registry::build`].
     pub fn build(&self, kind: &str, id: ChannelId, name: &str, config: Value) -> Result<Arc<dyn Channel>> {
-        let fields = self.installation.get(kind).and_then(Value::as_object).into_iter().flatten();
-        if let Some((field, _)) = fields.into_iter().find(|(field, _)| config.get(field.as_str()).is_some()) {
+        let moved = MOVED.iter().find(|(field, _)| kind == "webhook" && config.get(*field).is_some());
+        if let Some((field, setting)) = moved {
             let message = format!(
-                "{field}: belongs to the installation and not to a channel; take it out here, and set \
-                 channels.{kind}.{field} in the server's settings"
+                "{field}: belongs to the installation and not to a channel; take it out here, and set {setting} in \
+                 the server's settings"
             );
             return Err(Error::new(ErrorKind::Config, message).with_operation("configure"));
-        }
-        self.complete(kind, id, name, config)
-    }
-
-    /// Puts the installation's part in, instead of whatever stood there.
-    fn complete(&self, kind: &str, id: ChannelId, name: &str, mut config: Value) -> Result<Arc<dyn Channel>> {
-        let installation = self.installation.get(kind).and_then(Value::as_object);
-        if let (Some(installation), Some(config)) = (installation, config.as_object_mut()) {
-            for (field, value) in installation {
-                let before = config.insert(field.clone(), value.clone());
-                if before.is_some_and(|before| before != *value) {
-                    tracing::warn!(
-                        channel = %id, kind, field,
-                        "this field belongs to the installation now; the channel's own value is not used"
-                    );
-                }
-            }
         }
         self.registry.build(kind, id, name, config)
     }
@@ -77,10 +64,20 @@ impl Channels {
 impl ChannelOpener for Channels {
     fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
         let plain = self.keyring.open(record.workspace_id, record.id, &record.config)?;
-        let config = serde_json::from_slice(&plain)
+        let mut config: Value = serde_json::from_slice(&plain)
             .map_err(|_| Error::new(ErrorKind::Config, "a channel's stored configuration is not JSON"))?;
         // Configurations of earlier versions may hold what belongs to the installation now.
-        self.complete(&record.kind, record.id, &record.name, config)
+        if let (true, Some(fields)) = (record.kind == "webhook", config.as_object_mut()) {
+            for (field, setting) in MOVED {
+                if fields.remove(field).is_some() {
+                    tracing::warn!(
+                        channel = %record.id, field, setting,
+                        "this field belongs to the installation now; the channel's own value is not used"
+                    );
+                }
+            }
+        }
+        self.registry.build(&record.kind, record.id, &record.name, config)
     }
 }
 
@@ -90,15 +87,23 @@ mod tests {
     use fastlead_core::port::ChannelStatus;
     use fastlead_core::time::epoch;
 
-    use super::*;
-    use crate::settings::WebhookSettings;
+    use serde_json::json;
 
-    fn channels(hosts: &[&str], allow_http: bool) -> Result<Channels> {
-        let registry = Registry::builder().apply(fastlead_channels::register).build().unwrap();
+    use super::*;
+    use crate::settings::Settings;
+
+    fn settings(hosts: &[&str], allow_plaintext: bool) -> ChannelSettings {
+        let mut settings = Settings::defaults().unwrap().channels;
+        settings.allowed_private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        settings.allow_plaintext = allow_plaintext;
+        settings
+    }
+
+    fn channels(hosts: &[&str], allow_plaintext: bool) -> Channels {
+        let egress = egress(&settings(hosts, allow_plaintext)).unwrap();
+        let registry = Registry::builder().apply(fastlead_channels::register_with(egress)).build().unwrap();
         let keyring = Keyring::parse("1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
-        let allowed_private_hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let settings = ChannelSettings { webhook: WebhookSettings { allowed_private_hosts, allow_http } };
-        Channels::new(Arc::new(registry), Arc::new(keyring), &settings)
+        Channels::new(Arc::new(registry), Arc::new(keyring))
     }
 
     fn id() -> ChannelId {
@@ -111,18 +116,28 @@ mod tests {
 
     #[test]
     fn a_tenant_cannot_reach_into_the_network_of_the_installation() {
-        let (strict, open) = (channels(&[], false).unwrap(), channels(&[" 10.1.0.0/16", ""], true).unwrap());
-        let inside = "http://10.1.2.3/hook";
-        assert!(strict.build("webhook", id(), "crm", config(inside)).is_err());
-        assert!(open.build("webhook", id(), "crm", config(inside)).is_ok());
-        for (field, value) in [("allowed_private_hosts", json!(["10.0.0.0/8"])), ("allow_http", json!(false))]
-        {
+        let (strict, open) = (channels(&[], false), channels(&[" 10.1.0.0/16", ""], false));
+        for (kind, inside) in [
+            ("webhook", config("http://10.1.2.3/hook")),
+            ("telegram", json!({"bot_token": "123456:ABC", "endpoint": "https://10.1.2.3"})),
+            ("telegram", json!({"bot_token": "123456:ABC", "proxy": "http://10.1.2.3:3128"})),
+            ("smsc", json!({"api_key": "some-key", "endpoint": "http://10.1.2.3"})),
+            ("smtp", json!({"host": "10.1.2.3", "from": {"address": "leads@example.com"}})),
+        ] {
+            let error = strict.build(kind, id(), "some", inside.clone()).unwrap_err();
+            assert!(error.message().contains("channels.allowed_private_hosts"), "{error}");
+            assert!(open.build(kind, id(), "some", inside).is_ok(), "{kind}");
+        }
+        let clear = config("http://example.com/hook");
+        assert!(strict.build("webhook", id(), "crm", clear.clone()).is_err());
+        assert!(channels(&[], true).build("webhook", id(), "crm", clear).is_ok());
+        for (field, setting) in MOVED {
             let mut config = config("https://example.com");
-            config[field] = value;
+            config[field] = json!(true);
             for channels in [&strict, &open] {
                 let error = channels.build("webhook", id(), "crm", config.clone()).unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::Config);
-                assert!(error.message().contains(&format!("channels.webhook.{field}")), "{error}");
+                assert!(error.message().contains(setting), "{error}");
             }
         }
     }
@@ -145,13 +160,13 @@ mod tests {
             };
             channels.open(&record)
         };
-        assert!(open(&channels(&[], false).unwrap()).is_err());
-        assert!(open(&channels(&["10.1.2.3"], false).unwrap()).is_ok());
+        assert!(open(&channels(&[], false)).is_err());
+        assert!(open(&channels(&["10.1.2.3"], false)).is_ok());
     }
 
     #[test]
     fn a_wrong_host_in_the_settings_is_named() {
-        let error = channels(&["10.0.0.0/99"], false).unwrap_err();
-        assert!(error.message().starts_with("channels.webhook.allowed_private_hosts: "), "{error}");
+        let error = egress(&settings(&["10.0.0.0/99"], false)).unwrap_err();
+        assert!(error.message().starts_with("channels.allowed_private_hosts: "), "{error}");
     }
 }

@@ -10,6 +10,9 @@ use crate::app::Backend;
 use crate::seal::Keyring;
 use crate::settings::Settings;
 
+/// How often channels that were saved meanwhile are read again.
+const ROUNDS: usize = 8;
+
 /// The file that keeps the keys where the settings name none.
 pub fn file(settings: &Settings) -> PathBuf {
     settings.store.path.with_extension("keys")
@@ -97,17 +100,7 @@ pub async fn rotate(settings: &Settings, store: &dyn Backend) -> Result<Rotation
         keyring = Keyring::add_to_file(&file(settings), free_id(&keyring)?)?;
     }
     let mut rotation = Rotation { active: keyring.active(), made, resealed: 0, channels: channels.len() };
-    let mut closed = Vec::new();
-    for mut record in channels.into_iter().filter(|record| keyring.is_stale(&record.config)) {
-        match keyring.open(record.workspace_id, record.id, &record.config) {
-            Ok(plain) => {
-                record.config = keyring.seal(record.workspace_id, record.id, &plain)?;
-                store.put_channel(record).await?;
-                rotation.resealed += 1;
-            }
-            Err(error) => closed.push(format!("{} ({})", record.name, error.message())),
-        }
-    }
+    let closed = reseal(&keyring, store, channels, &mut rotation).await?;
     if closed.is_empty() {
         return Ok(rotation);
     }
@@ -119,6 +112,39 @@ pub async fn rotate(settings: &Settings, store: &dyn Backend) -> Result<Rotation
         closed.join(", ")
     );
     Err(Error::new(ErrorKind::Config, message).with_operation("rotate keys"))
+}
+
+/// Seals anew what another key than the active one has sealed, and answers what cannot be opened. What somebody has
+/// saved since it was read is read again: the credentials that they have put in must not be overwritten.
+async fn reseal(
+    keyring: &Keyring,
+    store: &dyn Backend,
+    mut channels: Vec<ChannelRecord>,
+    rotation: &mut Rotation,
+) -> Result<Vec<String>> {
+    for _ in 0..ROUNDS {
+        let (mut closed, mut overtaken) = (Vec::new(), false);
+        for record in channels.iter().filter(|record| keyring.is_stale(&record.config)) {
+            let (workspace, id) = (record.workspace_id, record.id);
+            match keyring.open(workspace, id, &record.config) {
+                Ok(plain) => {
+                    let anew = keyring.seal(workspace, id, &plain)?;
+                    if store.reseal_channel(workspace, id, &record.config, anew).await? {
+                        rotation.resealed += 1;
+                    } else {
+                        overtaken = true;
+                    }
+                }
+                Err(error) => closed.push(format!("{} ({})", record.name, error.message())),
+            }
+        }
+        if !overtaken {
+            return Ok(closed);
+        }
+        channels = sealed(store).await?;
+    }
+    let message = "channels keep being saved while they are sealed anew; stop the server and run this again";
+    Err(Error::new(ErrorKind::Conflict, message).with_operation("rotate keys"))
 }
 
 /// The channels whose configuration is sealed; those that are built in code have none.
@@ -159,4 +185,57 @@ pub fn lines(uses: &[KeyUse], path: Option<&Path>) -> Vec<String> {
         None => "The keys stand in the setting secrets.keys; the first one seals.".to_owned(),
     });
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use fastlead_core::id::{ChannelId, WorkspaceId};
+    use fastlead_core::port::{Catalog, ChannelStatus};
+    use fastlead_core::time::epoch;
+    use fastlead_store::MemoryStore;
+
+    use super::*;
+
+    const OLD: &str = "1:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+    const NEW: &str = "2:CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk=";
+
+    #[tokio::test]
+    async fn credentials_that_were_saved_meanwhile_are_kept() {
+        let (old, both) = (Keyring::parse(OLD).unwrap(), Keyring::parse(&format!("{NEW},{OLD}")).unwrap());
+        let workspace_id = WorkspaceId::from_uuid(uuid::Uuid::from_u128(1));
+        let record = |number: u128, secret: &[u8]| {
+            let id = ChannelId::from_uuid(uuid::Uuid::from_u128(number));
+            ChannelRecord {
+                id,
+                workspace_id,
+                kind: "telegram".to_owned(),
+                name: format!("bot-{number}"),
+                config: old.seal(workspace_id, id, secret).unwrap(),
+                webhook_token: String::new(),
+                status: ChannelStatus::Active,
+                created_at: epoch(),
+            }
+        };
+        let store = MemoryStore::new();
+        for number in [1, 2] {
+            store.put_channel(record(number, b"before")).await.unwrap();
+        }
+        let read = sealed(&store).await.unwrap();
+        store.put_channel(record(2, b"saved meanwhile")).await.unwrap();
+        let mut rotation = Rotation { active: 2, made: true, resealed: 0, channels: 2 };
+        assert!(reseal(&both, &store, read, &mut rotation).await.unwrap().is_empty());
+        assert_eq!(rotation.resealed, 2);
+        let now = sealed(&store).await.unwrap();
+        let secrets: Vec<_> = now
+            .iter()
+            .map(|record| {
+                assert!(!both.is_stale(&record.config));
+                both.open(record.workspace_id, record.id, &record.config).unwrap()
+            })
+            .collect();
+        assert_eq!(
+            secrets.iter().map(|secret| &secret[..]).collect::<Vec<_>>(),
+            [&b"before"[..], b"saved meanwhile"]
+        );
+    }
 }

@@ -23,7 +23,7 @@ use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
-use crate::{capture, form, health, keys, live, openapi, operator, retention};
+use crate::{capture, channels, form, health, keys, live, openapi, operator, retention};
 
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
@@ -45,12 +45,7 @@ pub struct Server {
 impl Server {
     /// Starts from settings, with the adapters that come with FastLead.
     pub fn builder(settings: Settings) -> ServerBuilder {
-        ServerBuilder {
-            settings,
-            registry: Registry::builder().apply(fastlead_channels::register),
-            store: None,
-            routes: Router::new(),
-        }
+        ServerBuilder { settings, registry: Registry::builder(), store: None, routes: Router::new() }
     }
 
     /// The server's parts.
@@ -166,9 +161,9 @@ impl ServerBuilder {
             None => open_store(&settings).await?,
         };
         let keyring = Arc::new(keys::load(&settings)?);
-        let registry = Arc::new(self.registry.build()?);
-        let channels =
-            Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring), &settings.channels)?);
+        let egress = channels::egress(&settings.channels)?;
+        let registry = Arc::new(self.registry.apply(fastlead_channels::register_with(egress)).build()?);
+        let channels = Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring)));
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
         })?;

@@ -24,7 +24,7 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// Workers.
     pub engine: EngineSettings,
-    /// What channels may do here, whatever their tenants fill in.
+    /// Where channels may connect to.
     pub channels: ChannelSettings,
     /// Logs.
     pub log: LogSettings,
@@ -82,22 +82,39 @@ pub struct EngineSettings {
     pub lease_secs: u64,
 }
 
-/// What channels may do here, by their kinds.
+/// Where channels may connect to, whatever their tenants fill in.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ChannelSettings {
-    /// Outgoing webhooks.
-    pub webhook: WebhookSettings,
-}
-
-/// Where outgoing webhooks may go.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct WebhookSettings {
     /// Hosts, IP addresses and CIDR blocks that may be reached although they are not on the public internet.
     pub allowed_private_hosts: Vec<String>,
-    /// Whether addresses may start with `http://`.
-    pub allow_http: bool,
+    /// Whether credentials and leads may go over the public internet without encryption.
+    pub allow_plaintext: bool,
+    /// The settings of earlier versions, which are refused by their names.
+    #[serde(default)]
+    webhook: Option<OldWebhookSettings>,
+}
+
+/// Where the two settings of [`ChannelSettings`] stood while they were for outgoing webhooks alone.
+#[derive(Debug, Clone, Deserialize)]
+struct OldWebhookSettings {
+    allowed_private_hosts: Option<serde::de::IgnoredAny>,
+    allow_http: Option<serde::de::IgnoredAny>,
+}
+
+impl ChannelSettings {
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the setting of today for one of an earlier version.
+    fn refuse_old_names(&self) -> Result<()> {
+        let Some(old) = &self.webhook else { return Ok(()) };
+        let (was, is) = match (&old.allowed_private_hosts, &old.allow_http) {
+            (Some(_), _) => ("webhook.allowed_private_hosts", "channels.allowed_private_hosts"),
+            (None, Some(_)) => ("webhook.allow_http", "channels.allow_plaintext"),
+            (None, None) => ("webhook", "channels.allowed_private_hosts"),
+        };
+        let message = format!("channels.{was}: is called {is} now, and holds for every channel");
+        Err(Error::new(ErrorKind::Config, message).with_operation("settings"))
+    }
 }
 
 /// Logs.
@@ -153,10 +170,12 @@ impl Settings {
             .prefix_separator("__")
             .separator("__")
             .list_separator(",")
-            .with_list_parse_key("channels.webhook.allowed_private_hosts")
+            .with_list_parse_key("channels.allowed_private_hosts")
             .try_parsing(true);
         builder = builder.add_source(environment.source(Some(map)));
-        builder.build().and_then(config::Config::try_deserialize).map_err(fault)
+        let settings: Self = builder.build().and_then(config::Config::try_deserialize).map_err(fault)?;
+        settings.channels.refuse_old_names()?;
+        Ok(settings)
     }
 }
 
@@ -214,12 +233,28 @@ mod tests {
         assert_eq!(settings.http.listen.port(), 0);
         assert_eq!(settings.log.format, LogFormat::Json);
         let settings = with(&[
-            ("FASTLEAD__CHANNELS__WEBHOOK__ALLOWED_PRIVATE_HOSTS", "crm.internal,10.1.0.0/16"),
-            ("FASTLEAD__CHANNELS__WEBHOOK__ALLOW_HTTP", "true"),
+            ("FASTLEAD__CHANNELS__ALLOWED_PRIVATE_HOSTS", "crm.internal,10.1.0.0/16"),
+            ("FASTLEAD__CHANNELS__ALLOW_PLAINTEXT", "true"),
         ]);
-        let webhook = settings.unwrap().channels.webhook;
-        assert_eq!(webhook.allowed_private_hosts, ["crm.internal", "10.1.0.0/16"]);
-        assert!(webhook.allow_http);
+        let channels = settings.unwrap().channels;
+        assert_eq!(channels.allowed_private_hosts, ["crm.internal", "10.1.0.0/16"]);
+        assert!(channels.allow_plaintext);
+    }
+
+    #[test]
+    fn names_of_earlier_versions_are_refused_with_those_of_today() {
+        for (old, value, today) in [
+            (
+                "FASTLEAD__CHANNELS__WEBHOOK__ALLOWED_PRIVATE_HOSTS",
+                "10.1.0.0/16",
+                "channels.allowed_private_hosts",
+            ),
+            ("FASTLEAD__CHANNELS__WEBHOOK__ALLOW_HTTP", "true", "channels.allow_plaintext"),
+        ] {
+            let error = with(&[(old, value)]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.message().contains(today), "{error}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::reference::{client_id, id_of, message_reference};
 use super::segments::segments;
 use super::webhook::SmscWebhook;
 use super::wire::Fate;
+use crate::egress::Egress;
 
 pub(super) const KIND: &str = "smsc";
 
@@ -51,13 +52,21 @@ pub struct Smsc {
 }
 
 impl Smsc {
-    /// An account. Makes no network call.
+    /// An account, reached over the public internet. Makes no network call.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: SmscConfig) -> Result<Self> {
+        Self::with_egress(info, config, &Egress::public())
+    }
+
+    /// An account, reached where `egress` lets channels connect to. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    pub fn with_egress(info: ChannelInfo, config: SmscConfig, egress: &Egress) -> Result<Self> {
         config.validate()?;
-        let client = Client::new(&config)?;
+        let client = Client::new(&config, egress)?;
         let webhook =
             config.callback_secret.clone().map(|secret| SmscWebhook::new(secret, config.callback_signature));
         Ok(Self { info, config, client, webhook })

@@ -11,6 +11,8 @@ use super::adapter::KIND;
 use super::config::{Credentials, SmscConfig};
 use super::error::{Operation, error_code, parse_error, transport_error};
 use super::wire::{BalanceAnswer, SendAnswer, StatusAnswer};
+use crate::egress::Egress;
+use crate::http;
 
 /// SMSC's answers have some hundred bytes; whatever is longer is not one.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -45,26 +47,17 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &SmscConfig) -> Result<Self> {
-        crate::tls::install_crypto();
+    pub(super) fn new(config: &SmscConfig, egress: &Egress) -> Result<Self> {
         let configure =
             |kind, message| Error::new(kind, message).with_adapter(KIND).with_operation("configure");
-        let timeout = config.timeout();
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            // Shorter than the whole, so that an unreachable host is known to have got nothing.
-            .connect_timeout(timeout / 2)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // The environment is the server's business, not an adapter's.
-            .no_proxy()
-            .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| {
-                configure(ErrorKind::Internal, "cannot set up the http client")
-                    .with_source(error.without_url())
-            })?;
         let base = config.base_url()?;
+        let encrypted = base.scheme() == "https";
+        if let Some(host) = base.host() {
+            egress.check(host, encrypted).map_err(|refusal| refusal.of_field(KIND, "endpoint"))?;
+        }
+        let http = http::client(egress, encrypted, config.timeout()).build().map_err(|error| {
+            configure(ErrorKind::Internal, "cannot set up the http client").with_source(error.without_url())
+        })?;
         let join =
             |path| base.join(path).map_err(|_| configure(ErrorKind::Config, "endpoint: cannot be extended"));
         Ok(Self {

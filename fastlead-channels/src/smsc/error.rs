@@ -7,6 +7,7 @@ use fastlead_core::{Error, ErrorKind, RetryHint};
 use super::adapter::KIND;
 use super::client::Answer;
 use super::wire::ErrorAnswer;
+use crate::http;
 
 /// "More than one identical request within a minute" passes after a minute; no delay is sent along.
 const DUPLICATE_PAUSE: Duration = Duration::from_secs(60);
@@ -113,7 +114,9 @@ pub(super) fn error_code(body: &[u8]) -> Option<String> {
 
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if error.is_connect() {
+    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
+        (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         (kind, RetryHint::SAFE, "cannot connect")

@@ -15,6 +15,7 @@ use super::config::{Sender, Server, SmtpConfig};
 use super::error::{Trouble, parse_error};
 use super::message;
 use super::pool::Pool;
+use crate::egress::Egress;
 
 /// Registers the kind `smtp`.
 #[derive(Debug, Clone, Copy)]
@@ -41,12 +42,20 @@ pub struct Smtp {
 }
 
 impl Smtp {
-    /// Checks the configuration. Makes no network call.
+    /// An account on a server on the public internet. Makes no network call.
     ///
     /// # Errors
     /// [`fastlead_core::ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: SmtpConfig) -> Result<Self> {
-        let settings = config.validate()?;
+        Self::with_egress(info, config, &Egress::public())
+    }
+
+    /// An account on a server where `egress` lets channels connect to. Makes no network call.
+    ///
+    /// # Errors
+    /// [`fastlead_core::ErrorKind::Config`] that names the field and the fix.
+    pub fn with_egress(info: ChannelInfo, config: SmtpConfig, egress: &Egress) -> Result<Self> {
+        let settings = config.validate(egress)?;
         let pool = Pool::new(settings.pool_max);
         Ok(Self { info, server: settings.server, sender: settings.sender, pool, pool_max: settings.pool_max })
     }

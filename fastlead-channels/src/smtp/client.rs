@@ -14,6 +14,7 @@ use lettre::transport::smtp::response::{Response, Severity};
 use super::config::{Encryption, Server};
 use super::error::{Failure, Phase, Trouble};
 use super::message::Mail;
+use crate::egress::Blocked;
 
 /// Bytes that every socket takes at once.
 const ONE_PIECE_MAX: usize = 16 * 1024;
@@ -67,14 +68,23 @@ impl Connection {
     /// Connects, encrypts, greets and signs in.
     pub(super) async fn open(server: &Server, progress: &Progress) -> Result<Self, Trouble> {
         progress.enter(Phase::Connect);
-        let address = (server.host.as_str(), server.port);
+        // Exactly the addresses that were judged are connected to; TLS still asks for the host's name.
+        let encrypted = !matches!(server.tls, Encryption::None);
+        let addresses = server.egress.addresses(&server.host, server.port, encrypted).await;
+        let addresses = addresses.map_err(|blocked| {
+            progress.trouble(match blocked {
+                Blocked::Lookup(error) => Failure::Network(error.kind()),
+                Blocked::Refused(refusal) => Failure::Refused(refusal),
+            })
+        })?;
         let wrapper = match &server.tls {
             Encryption::Wrapper(parameters) => Some(parameters.clone()),
             Encryption::Required(_) | Encryption::None => None,
         };
         // For each address of the host: one that swallows packets must leave time for the next.
         let patience = Some(server.timeout / 3);
-        let connecting = AsyncSmtpConnection::connect_tokio1(address, patience, &server.hello, wrapper, None);
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(&addresses[..], patience, &server.hello, wrapper, None);
         let mut connection = Self { smtp: step(progress, connecting).await? };
         if let Encryption::Required(parameters) = &server.tls {
             connection.start_tls(server, parameters.clone(), progress).await?;

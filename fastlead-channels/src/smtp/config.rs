@@ -16,6 +16,8 @@ use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::egress::{Egress, Refusal};
+
 /// The place in `return_path` and `list_unsubscribe` that each delivery fills with its own digits.
 const DELIVERY_PLACEHOLDER: &str = "{delivery}";
 /// 32 digits, as long as those of a delivery, to try a template with.
@@ -25,7 +27,8 @@ const SAMPLE_DIGITS: &str = "0190b6f45d3c7000a000000000000001";
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SmtpConfig {
-    /// Host name or IP address of the mail server, such as `smtp.example.com`.
+    /// Host name or IP address of the mail server, such as `smtp.example.com`. One that is not on the public
+    /// internet must be allowed by whoever runs the installation.
     pub host: String,
     /// Port of the mail server. Default: 465 for `wrapper`, 587 for `required`, 25 for `none`.
     #[serde(default)]
@@ -99,7 +102,7 @@ pub enum SmtpTls {
     /// Plain greeting, then STARTTLS, usually port 587. Mail is not sent if the server does not offer it.
     Required,
     /// No encryption: password and mail are readable on the way. Only for a server on the same
-    /// machine or private network.
+    /// machine or private network, which whoever runs the installation must allow.
     None,
 }
 
@@ -143,6 +146,7 @@ pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) tls: Encryption,
+    pub(super) egress: Egress,
     pub(super) credentials: Option<Credentials>,
     pub(super) mechanisms: Vec<Mechanism>,
     pub(super) hello: ClientId,
@@ -191,11 +195,21 @@ impl Template {
 
 impl SmtpConfig {
     /// Checks the whole configuration. Pure.
-    pub(super) fn validate(self) -> Result<Settings> {
+    pub(super) fn validate(self, egress: &Egress) -> Result<Settings> {
         crate::tls::install_crypto();
         let host = ascii_host(&self.host)
             .ok_or_else(|| wrong("`host` is not a host name or IP address; write it as smtp.example.com"))?;
         let tls = self.encryption(&host)?;
+        let parsed = host.parse().map_or(url::Host::Domain(host.as_str()), |address| match address {
+            IpAddr::V4(address) => url::Host::Ipv4(address),
+            IpAddr::V6(address) => url::Host::Ipv6(address),
+        });
+        // With STARTTLS nothing of value is said before the connection is encrypted.
+        let encrypted = !matches!(tls, Encryption::None);
+        egress.check(parsed, encrypted).map_err(|refusal| {
+            let field = if refusal == Refusal::Plaintext { "`tls`" } else { "`host`" };
+            refusal.of_field("smtp", field)
+        })?;
         let from_address = wire_address(&self.from.address)
             .ok_or_else(|| wrong("`from.address` has a domain that cannot exist"))?;
         let from_domain = from_address.domain().to_owned();
@@ -232,6 +246,7 @@ impl SmtpConfig {
             }),
             host,
             tls,
+            egress: egress.clone(),
             credentials,
             mechanisms: self.mechanisms.iter().map(|mechanism| mechanism.on_the_wire()).collect(),
             hello,
@@ -388,7 +403,8 @@ mod tests {
             "from": { "name": "Пример", "address": "leads@example.com" },
         });
         change(&mut json);
-        serde_json::from_value::<SmtpConfig>(json).unwrap().validate()
+        let egress = Egress::public().with_private_hosts(&["10.1.0.0/16".to_owned()]).unwrap();
+        serde_json::from_value::<SmtpConfig>(json).unwrap().validate(&egress)
     }
 
     #[test]
@@ -450,6 +466,12 @@ mod tests {
             ("host", |json| json["host"] = "".into()),
             ("host", |json| json["host"] = "smtp example com".into()),
             ("host", |json| json["host"] = "smtp.example.com\r\nQUIT".into()),
+            ("host", |json| json["host"] = "10.2.0.1".into()),
+            ("host", |json| json["host"] = "::1".into()),
+            ("tls", |json| {
+                json["host"] = "8.8.8.8".into();
+                json["tls"] = "none".into();
+            }),
             ("port", |json| json["port"] = 0.into()),
             ("username", |json| json["username"] = "leads".into()),
             ("username", |json| json["password"] = "secret".into()),

@@ -12,6 +12,8 @@ use std::time::Duration;
 use fastlead_core::secret::Pii;
 use fastlead_core::{Error, ErrorKind, RetryHint};
 
+use crate::egress::Refusal;
+
 /// How long a full mailbox is left alone.
 const MAILBOX_FULL_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long greylisting usually lasts.
@@ -81,6 +83,8 @@ pub(super) enum Failure {
     Closed,
     /// The network failed.
     Network(io::ErrorKind),
+    /// The connection must not be made.
+    Refused(Refusal),
     /// The server's certificate was not accepted.
     Certificate,
     /// TLS failed in another way.
@@ -181,6 +185,7 @@ pub(super) fn parse_error(operation: &'static str, trouble: &Trouble) -> Error {
             let verdict = Verdict::new(ErrorKind::Unavailable, silent, "the network failed");
             return finish(operation, phase, verdict).with_context("io", kind.to_string());
         }
+        Failure::Refused(refusal) => Verdict::never(ErrorKind::Config, refusal.message()),
         Failure::Certificate => Verdict::never(
             ErrorKind::Config,
             "the server's certificate is not trusted; check `host`, or give its authority in `ca_pem`",

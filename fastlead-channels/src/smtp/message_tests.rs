@@ -15,7 +15,11 @@ fn sender(change: impl FnOnce(&mut serde_json::Value)) -> Sender {
         "from": { "name": "Пример, ООО", "address": "leads@example.com" },
     });
     change(&mut json);
-    serde_json::from_value::<SmtpConfig>(json).unwrap().validate().unwrap().sender
+    serde_json::from_value::<SmtpConfig>(json)
+        .unwrap()
+        .validate(&crate::egress::Egress::public())
+        .unwrap()
+        .sender
 }
 
 fn message(text: Text) -> OutboundMessage {

@@ -6,7 +6,7 @@ use fastlead_core::channel::{
     Capabilities, Channel, ChannelInfo, Lookup, Poller, Rate, SendReceipt, SentReference, TextLimit, TextUnit,
 };
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient,
+    Button, ButtonAction, Content, Edit, InteractionReply, OutboundMessage, PressedMessage, Recipient,
     RecipientKind, ResponseToken, Text,
 };
 use fastlead_core::registry::ChannelAdapter;
@@ -14,7 +14,7 @@ use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 use teloxide_core::payloads::{
     AnswerCallbackQuery, AnswerCallbackQuerySetters, EditMessageReplyMarkup, EditMessageReplyMarkupSetters,
-    SendMessage, SendMessageSetters,
+    EditMessageText, EditMessageTextSetters, SendMessage, SendMessageSetters,
 };
 use teloxide_core::types::{
     CallbackQueryId, ChatId, InlineKeyboardButton, InlineKeyboardMarkup, LinkPreviewOptions, MessageId,
@@ -24,10 +24,11 @@ use url::Url;
 
 use super::client::{Client, LONGEST_EDIT};
 use super::config::{TelegramConfig, Updates};
-use super::error::Operation;
+use super::error::{NOT_FOUND, NOT_MODIFIED, Operation};
 use super::html::telegram_html;
 use super::poller::TelegramPoller;
 use super::webhook::TelegramWebhook;
+use crate::egress::Egress;
 
 pub(super) const KIND: &str = "telegram";
 
@@ -39,6 +40,16 @@ const MAX_IN_FLIGHT: u32 = 16;
 /// "Avoid sending more than one message per second" to one chat:
 /// <https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this>.
 const RECIPIENT_RATE: Rate = Rate::per_second(1);
+
+const NO_PREVIEW: LinkPreviewOptions = LinkPreviewOptions {
+    is_disabled: true,
+    url: None,
+    prefer_small_media: false,
+    prefer_large_media: false,
+    show_above_text: false,
+};
+/// Refusals of an edit that leave nothing to do.
+const NOTHING_TO_CHANGE: [&str; 2] = [NOT_MODIFIED, NOT_FOUND];
 
 /// The kind `telegram` for a registry.
 #[derive(Debug)]
@@ -65,13 +76,21 @@ pub struct Telegram {
 }
 
 impl Telegram {
-    /// A bot. Makes no network call.
+    /// A bot, reached over the public internet. Makes no network call.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: TelegramConfig) -> Result<Self> {
+        Self::with_egress(info, config, &Egress::public())
+    }
+
+    /// A bot, reached where `egress` lets channels connect to. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    pub fn with_egress(info: ChannelInfo, config: TelegramConfig, egress: &Egress) -> Result<Self> {
         config.validate()?;
-        let client = Client::new(&config)?;
+        let client = Client::new(&config, egress)?;
         let by_webhook = config.updates == Updates::Webhook;
         let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
         let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
@@ -86,18 +105,11 @@ impl Telegram {
     fn compose(&self, message: &OutboundMessage, text: &Text) -> Result<SendMessage> {
         let chat = chat(&message.recipient)?;
         let is_group = !matches!(chat, TelegramChat::Id(ChatId(1..)));
-        let preview = LinkPreviewOptions {
-            is_disabled: true,
-            url: None,
-            prefer_small_media: false,
-            prefer_large_media: false,
-            show_above_text: false,
-        };
         let mut request = match &text.html {
             Some(html) => SendMessage::new(chat, telegram_html(html.expose())).parse_mode(ParseMode::Html),
             None => SendMessage::new(chat, text.plain.expose()),
         }
-        .link_preview_options(preview);
+        .link_preview_options(NO_PREVIEW);
         if let Some(id) = self.config.message_thread_id.filter(|_| is_group) {
             request = request.message_thread_id(ThreadId(MessageId(id)));
         }
@@ -124,6 +136,33 @@ impl Telegram {
                 Err(_) => refuse(ErrorKind::Content, "a button's address cannot be read"),
             },
             _ => refuse(ErrorKind::Unsupported, "a telegram button can respond or open a page only"),
+        }
+    }
+
+    async fn change(&self, message: &OutboundMessage, edit: &Edit) -> Result<SendReceipt> {
+        let refuse = |kind, text| Err(Operation::Edit.error(kind, RetryHint::Never, text));
+        let Ok(id) = edit.message_id.parse() else {
+            return refuse(ErrorKind::Invalid, "the message id is not a number");
+        };
+        let (chat, id) = (chat(&message.recipient)?, MessageId(id));
+        let mut request = match &edit.text.html {
+            Some(html) => {
+                EditMessageText::new(chat, id, telegram_html(html.expose())).parse_mode(ParseMode::Html)
+            }
+            None => EditMessageText::new(chat, id, edit.text.plain.expose()),
+        }
+        .link_preview_options(NO_PREVIEW);
+        if !edit.text.buttons.is_empty() {
+            let rows = edit.text.buttons.iter().map(|shown| Ok([self.button(message, shown)?]));
+            request = request.reply_markup(InlineKeyboardMarkup::new(rows.collect::<Result<Vec<_>>>()?));
+        }
+        match self.client.edit_message_text(&request).await {
+            Ok(()) => Ok(SendReceipt::accepted(edit.message_id.clone())),
+            // It says so already, or is gone: either way nobody reads the old text.
+            Err(error) if error.provider_code().is_some_and(|code| NOTHING_TO_CHANGE.contains(&code)) => {
+                Ok(SendReceipt::accepted(edit.message_id.clone()))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -195,6 +234,7 @@ impl Channel for Telegram {
         capabilities.html = true;
         capabilities.buttons = hears;
         capabilities.interaction_replies = hears;
+        capabilities.edits = true;
         capabilities.inbound = hears;
         capabilities.text_max = Some(LONGEST_TEXT);
         capabilities.max_in_flight = MAX_IN_FLIGHT;
@@ -213,10 +253,11 @@ impl Channel for Telegram {
                 Ok(SendReceipt::accepted(sent.message_id.to_string()))
             }
             Content::InteractionReply(reply) if self.hears() => self.answer(reply).await,
+            Content::Edit(edit) => self.change(message, edit).await,
             _ => Err(Operation::Send.error(
                 ErrorKind::Unsupported,
                 RetryHint::Never,
-                "a telegram bot carries texts and answers to buttons only",
+                "a telegram bot carries texts, changes of them and answers to buttons only",
             )),
         }
     }

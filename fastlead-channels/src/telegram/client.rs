@@ -14,24 +14,23 @@ use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use teloxide_core::payloads::{
-    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, GetMe, GetUpdates, GetWebhookInfo,
-    SendMessage, SetWebhook,
+    AnswerCallbackQuery, DeleteWebhook, EditMessageReplyMarkup, EditMessageText, GetMe, GetUpdates,
+    GetWebhookInfo, SendMessage, SetWebhook,
 };
 use teloxide_core::requests::Payload;
-use url::Url;
+use url::{Host, Url};
 
 use super::adapter::KIND;
-use super::config::TelegramConfig;
+use super::config::{TELEGRAM, TelegramConfig};
 use super::error::{Operation, parse_error, transport_error};
 use super::wire::{SentMessage, Success, Update, WebhookInfo};
+use crate::egress::Egress;
+use crate::http;
 
 /// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
 /// How long to wait until buttons are taken away from a message.
 pub(super) const LONGEST_EDIT: Duration = Duration::from_secs(3);
-/// Shorter than servers and proxies keep idle connections, so that a request is not written into one
-/// that is just being closed: its outcome would be unknown for no reason.
-const IDLE_CONNECTION: Duration = Duration::from_secs(15);
 
 /// Cheap to clone: the clones share their connections.
 #[derive(Clone)]
@@ -50,22 +49,14 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &TelegramConfig) -> Result<Self> {
-        crate::tls::install_crypto();
+    pub(super) fn new(config: &TelegramConfig, egress: &Egress) -> Result<Self> {
         let configure =
             |kind, message| Error::new(kind, message).with_adapter(KIND).with_operation("configure");
         let timeout = config.timeout();
-        let mut http = reqwest::Client::builder()
-            .timeout(timeout)
-            // Shorter than the whole, so that an unreachable host is known to have got nothing.
-            .connect_timeout(timeout / 2)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // The environment is the server's business, not an adapter's.
-            .no_proxy()
-            .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")));
-        if let Some(url) = config.proxy_url()? {
+        let (base, proxy) = (config.base_url()?, config.proxy_url()?);
+        check(egress, &base, proxy.as_ref())?;
+        let mut http = http::client(egress, is_encrypted(&base), timeout);
+        if let Some(url) = proxy {
             let proxy = reqwest::Proxy::all(url)
                 .map_err(|_| configure(ErrorKind::Config, "proxy: cannot be used; check the address"))?;
             http = http.proxy(proxy);
@@ -73,7 +64,7 @@ impl Client {
         let http = http.build().map_err(|error| {
             configure(ErrorKind::Internal, "cannot set up the http client").with_source(error.without_url())
         })?;
-        Ok(Self { http, base: config.base_url()?, token: config.bot_token.clone(), timeout })
+        Ok(Self { http, base, token: config.bot_token.clone(), timeout })
     }
 
     pub(super) async fn send_message(&self, request: &SendMessage) -> Result<SentMessage> {
@@ -82,6 +73,10 @@ impl Client {
 
     pub(super) async fn answer_callback_query(&self, request: &AnswerCallbackQuery) -> Result<()> {
         self.call::<_, IgnoredAny>(Operation::Send, request, self.timeout).await.map(drop)
+    }
+
+    pub(super) async fn edit_message_text(&self, request: &EditMessageText) -> Result<()> {
+        self.call::<_, IgnoredAny>(Operation::Edit, request, self.timeout).await.map(drop)
     }
 
     /// Waits only shortly: the answer to the press, which comes before, must not be held up by it.
@@ -157,6 +152,27 @@ impl Client {
     }
 }
 
+fn is_encrypted(base: &Url) -> bool {
+    base.scheme() == "https"
+}
+
+/// Judges what is connected to: the proxy, where there is one. A proxy looks the endpoint up by itself,
+/// past our guard, and may stand where it reaches more than we would, so behind it only Telegram and what
+/// the installation has named may be an endpoint.
+fn check(egress: &Egress, base: &Url, proxy: Option<&Url>) -> Result<()> {
+    let (target, field) = proxy.map_or((base, "endpoint"), |proxy| (proxy, "proxy"));
+    if let Some(host) = target.host() {
+        egress.check(host, is_encrypted(base)).map_err(|refusal| refusal.of_field(KIND, field))?;
+    }
+    let is_known = |host: Host<&str>| host == Host::Domain(TELEGRAM) || egress.names(host);
+    if proxy.is_none() || base.host().is_some_and(is_known) {
+        return Ok(());
+    }
+    let message = "endpoint: cannot be checked behind a proxy; leave one of them out, or whoever runs the \
+                   installation can name the endpoint in channels.allowed_private_hosts";
+    Err(Error::new(ErrorKind::Config, message).with_adapter(KIND).with_operation("configure"))
+}
+
 /// The result asked for, or the error that came in its place.
 fn decode<R: DeserializeOwned>(operation: Operation, status: u16, body: &[u8]) -> Result<R> {
     match serde_json::from_slice::<Success<R>>(body) {
@@ -169,11 +185,15 @@ fn decode<R: DeserializeOwned>(operation: Operation, status: u16, body: &[u8]) -
 mod tests {
     use super::*;
 
+    fn egress() -> Egress {
+        Egress::public().with_private_hosts(&["127.0.0.1".to_owned()]).unwrap()
+    }
+
     fn client(endpoint: &str) -> Client {
         let mut config = TelegramConfig::new("123456:hidden".into());
         config.endpoint = Some(endpoint.to_owned());
         config.proxy = Some("http://user:hidden@127.0.0.1:3128".into());
-        Client::new(&config).unwrap()
+        Client::new(&config, &egress()).unwrap()
     }
 
     #[test]
@@ -183,6 +203,29 @@ mod tests {
             ("http://127.0.0.1:8081/telegram/", "http://127.0.0.1:8081/telegram/bot123456:hidden/GetMe"),
         ] {
             assert_eq!(client(endpoint).method_url(Operation::Check, GetMe::NAME).unwrap().as_str(), url);
+        }
+    }
+
+    #[test]
+    fn a_proxy_hides_no_endpoint_from_the_guard() {
+        let verdict = |endpoint: Option<&str>, proxy: &str, egress: &Egress| {
+            let mut config = TelegramConfig::new("123456:hidden".into());
+            config.endpoint = endpoint.map(str::to_owned);
+            config.proxy = Some(proxy.into());
+            Client::new(&config, egress).map(drop).map_err(|error| error.message().to_owned())
+        };
+        let (public, inside) = (Egress::public(), egress());
+        assert_eq!(verdict(None, "http://proxy.example.com:3128", &public), Ok(()));
+        assert_eq!(verdict(None, "http://127.0.0.1:3128", &inside), Ok(()));
+        assert_eq!(verdict(Some("http://127.0.0.1:8081"), "http://127.0.0.1:3128", &inside), Ok(()));
+        for (endpoint, proxy, egress, field) in [
+            (None, "http://127.0.0.1:3128", &public, "proxy: "),
+            (Some("https://bots.example.com"), "http://proxy.example.com:3128", &public, "endpoint: "),
+            (Some("https://bots.example.com"), "http://127.0.0.1:3128", &inside, "endpoint: "),
+            (Some("http://api.telegram.org"), "http://proxy.example.com:3128", &public, "proxy: "),
+        ] {
+            let message = verdict(endpoint, proxy, egress).unwrap_err();
+            assert!(message.starts_with(field), "{endpoint:?} by {proxy}: {message}");
         }
     }
 

@@ -11,6 +11,8 @@ use url::Url;
 use super::adapter::KIND;
 
 const DEFAULT_ENDPOINT: &str = "https://api.telegram.org";
+/// The host of the default endpoint.
+pub(super) const TELEGRAM: &str = "api.telegram.org";
 /// <https://core.telegram.org/bots/api#setwebhook>
 const LONGEST_WEBHOOK_SECRET: usize = 256;
 
@@ -21,7 +23,8 @@ const LONGEST_WEBHOOK_SECRET: usize = 256;
 pub struct TelegramConfig {
     /// Token of the bot, as @BotFather gave it, such as `123456:ABC-DEF`.
     pub bot_token: Secret<String>,
-    /// Base address of the Bot API. Default: `https://api.telegram.org`. Set it for a server of your own.
+    /// Base address of the Bot API. Default: `https://api.telegram.org`. Set it for a server of your own; one that
+    /// is not on the public internet must be allowed by whoever runs the installation.
     #[serde(default)]
     pub endpoint: Option<String>,
     /// How presses of buttons and messages from people come back. Default: `off`, the bot only sends, and

@@ -6,6 +6,12 @@ use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use super::adapter::KIND;
 use super::wire::Refusal;
+use crate::http;
+
+/// The message says already what it shall say.
+pub(super) const NOT_MODIFIED: &str = "message_is_not_modified";
+/// The message to be changed was deleted.
+pub(super) const NOT_FOUND: &str = "message_to_edit_not_found";
 
 /// What was asked. Only a send can have an effect that must not happen twice, so only a send can
 /// leave an outcome unknown.
@@ -82,7 +88,8 @@ pub(super) fn parse_error(operation: Operation, status: u16, body: &[u8]) -> Err
             named("message_thread_not_found", Config)
         }
         400 if says("query is too old") => named("query_is_too_old", Content),
-        400 if says("message is not modified") => named("message_is_not_modified", Conflict),
+        400 if says("message is not modified") => named(NOT_MODIFIED, Conflict),
+        400 if operation == Operation::Edit && says("message to edit not found") => named(NOT_FOUND, Invalid),
         // After `logOut` the Bot API server answers so (`Client::get_closing_error`).
         400 if says("logged out") => (Auth, NEVER, None),
         400 | 413 if operation == Operation::Send => (Content, NEVER, None),
@@ -122,7 +129,9 @@ fn not_telegram(operation: Operation, status: u16) -> Error {
 
 /// The error behind a request that got no answer. The URL carries the token and is taken out.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if error.is_connect() {
+    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
+        (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
         (kind, RetryHint::SAFE, "cannot connect")

@@ -10,6 +10,8 @@ use fastlead_core::registry::ChannelAdapter;
 use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
 
+use crate::egress::Egress;
+
 use super::client::{Client, SignedBody};
 use super::config::WebhookConfig;
 use super::error::{Operation, parse_error};
@@ -42,13 +44,21 @@ pub struct Webhook {
 }
 
 impl Webhook {
-    /// An endpoint. Makes no network call.
+    /// An endpoint on the public internet. Makes no network call.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] that names the field and the fix.
     pub fn new(info: ChannelInfo, config: WebhookConfig) -> Result<Self> {
+        Self::with_egress(info, config, &Egress::public())
+    }
+
+    /// An endpoint where `egress` lets channels connect to. Makes no network call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] that names the field and the fix.
+    pub fn with_egress(info: ChannelInfo, config: WebhookConfig, egress: &Egress) -> Result<Self> {
         config.validate()?;
-        let (keys, client) = (config.signing_keys()?, Client::new(&config)?);
+        let (keys, client) = (config.signing_keys()?, Client::new(&config, egress)?);
         Ok(Self { info, keys, client, timeout_secs: config.timeout_secs })
     }
 

@@ -1,7 +1,6 @@
 //! Requests to the receiver. One HTTP request per call; nothing is retried or followed here.
 
 use std::fmt;
-use std::time::Duration;
 
 use fastlead_core::{Error, ErrorKind, Result};
 use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -11,13 +10,11 @@ use url::Url;
 use super::adapter::KIND;
 use super::config::WebhookConfig;
 use super::error::{Operation, transport_error};
-use super::resolver::GuardedResolver;
+use crate::egress::Egress;
+use crate::http;
 
 /// An answer is read up to here, so that its connection can be used again. A longer one is thrown away.
 const LONGEST_ANSWER: usize = 16 * 1024;
-/// Shorter than servers and proxies keep idle connections, so that a request is not written into one
-/// that is just being closed: its outcome would be unknown for no reason.
-const IDLE_CONNECTION: Duration = Duration::from_secs(15);
 
 /// What is signed and what it is signed with.
 pub(super) struct SignedBody {
@@ -49,22 +46,15 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    pub(super) fn new(config: &WebhookConfig) -> Result<Self> {
-        crate::tls::install_crypto();
-        let timeout = config.timeout();
-        let http = reqwest::Client::builder()
-            .timeout(timeout)
-            // Shorter than the whole, so that an unreachable host is known to have got nothing.
-            .connect_timeout(timeout / 2)
-            .pool_idle_timeout(IDLE_CONNECTION)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // A proxy would resolve the name by itself, past our resolver.
-            .no_proxy()
-            .dns_resolver(GuardedResolver::system(config.allow_list()?))
+    pub(super) fn new(config: &WebhookConfig, egress: &Egress) -> Result<Self> {
+        let url = config.target()?;
+        let encrypted = url.scheme() == "https";
+        if let Some(host) = url.host() {
+            egress.check(host, encrypted).map_err(|refusal| refusal.of_field(KIND, "url"))?;
+        }
+        let http = http::client(egress, encrypted, config.timeout())
             .default_headers(config.header_map()?)
             .tls_certs_merge(config.authorities()?)
-            .user_agent(concat!("fastlead/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|error| {
                 let (kind, message) = match config.ca_pem {
@@ -76,7 +66,7 @@ impl Client {
                     .with_operation("configure")
                     .with_source(error.without_url())
             })?;
-        Ok(Self { http, url: config.target()? })
+        Ok(Self { http, url })
     }
 
     /// Posts the body once.

@@ -10,17 +10,16 @@ use reqwest::Certificate;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use super::adapter::KIND;
 use super::sign::SigningKeys;
-use super::ssrf::AllowList;
 
 /// An endpoint that takes signed webhooks.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WebhookConfig {
-    /// Where to post: an `https://` address on the public internet. It must not carry a user name or password; put those into `headers`.
+    /// Where to post: an `https://` address on the public internet, or what whoever runs the installation allows beside it. It must not carry a user name or password; put those into `headers`.
     pub url: String,
     /// Signing secrets, each `whsec_` followed by base64 of 24 to 64 random bytes. Every webhook is signed with all of them: to change a secret, add the new one, let the receiver switch, and remove the old one.
     pub secrets: Vec<Secret<String>>,
@@ -30,14 +29,6 @@ pub struct WebhookConfig {
     /// Headers that go with every request, such as `Authorization`. The values are kept as secrets. Default: none.
     #[serde(default)]
     pub headers: BTreeMap<String, Secret<String>>,
-    /// Hosts, IP addresses and CIDR blocks that may be reached although they are not on the public internet, such as `crm.internal` or `10.1.0.0/16`. Default: none. For whoever runs the installation and not for its tenants, so the schema does not offer it.
-    #[serde(default)]
-    #[schemars(skip)]
-    pub allowed_private_hosts: Vec<String>,
-    /// Allows addresses that start with `http://`, over which anybody on the way can read leads. Default: no. For whoever runs the installation and not for its tenants, so the schema does not offer it.
-    #[serde(default)]
-    #[schemars(skip)]
-    pub allow_http: bool,
     /// Certificates in PEM form that are trusted beside the public ones, for a receiver with a private authority. Default: none.
     #[serde(default)]
     pub ca_pem: Option<String>,
@@ -78,40 +69,20 @@ impl WebhookConfig {
         Ok(())
     }
 
-    /// The URL, whose host is a name or an address that may be connected to.
+    /// The URL, as far as it can be judged without knowing where channels may connect to.
     pub(super) fn target(&self) -> Result<Url> {
         let url = Url::parse(&self.url)
             .map_err(|_| fault("url: expected an address such as https://example.com/hook"))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if self.allow_http => {}
-            "http" => {
-                return Err(fault(
-                    "url: use https://; whoever runs the installation can allow http:// with allow_http",
-                ));
-            }
-            _ => return Err(fault("url: use https://")),
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(fault("url: use https://"));
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(fault("url: must not carry a user name or password; use headers"));
         }
-        // An HTTP client does not ask its resolver about a literal address, in whatever notation.
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(address.into()),
-            Some(Host::Ipv6(address)) => Some(address.into()),
-            Some(Host::Domain(_)) => None,
-            None => return Err(fault("url: names no host")),
-        };
-        if literal.is_some_and(|address| !self.allow_list().is_ok_and(|list| list.admits(None, address))) {
-            return Err(fault(
-                "url: is not on the public internet; whoever runs the installation can name it in allowed_private_hosts",
-            ));
+        if url.host().is_none() {
+            return Err(fault("url: names no host"));
         }
         Ok(url)
-    }
-
-    pub(super) fn allow_list(&self) -> Result<AllowList> {
-        parse_hosts(&self.allowed_private_hosts)
     }
 
     pub(super) fn signing_keys(&self) -> Result<SigningKeys> {
@@ -153,20 +124,6 @@ impl WebhookConfig {
     }
 }
 
-fn parse_hosts(entries: &[String]) -> Result<AllowList> {
-    AllowList::parse(entries).ok_or_else(|| {
-        fault("allowed_private_hosts: expected hosts, IP addresses and CIDR blocks such as 10.1.0.0/16")
-    })
-}
-
-/// Checks what is to become [`WebhookConfig::allowed_private_hosts`], before there is a channel.
-///
-/// # Errors
-/// [`ErrorKind::Config`] where an entry is neither a host, nor an IP address, nor a CIDR block.
-pub fn validate_private_hosts(entries: &[String]) -> Result<()> {
-    parse_hosts(entries).map(drop)
-}
-
 /// Without the URL, whose path or query is a credential at many receivers.
 impl fmt::Debug for WebhookConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,8 +132,6 @@ impl fmt::Debug for WebhookConfig {
             .field("secrets", &self.secrets)
             .field("timeout_secs", &self.timeout_secs)
             .field("headers", &self.headers)
-            .field("allowed_private_hosts", &self.allowed_private_hosts)
-            .field("allow_http", &self.allow_http)
             .field("ca_pem", &self.ca_pem.is_some())
             .finish()
     }
@@ -205,9 +160,7 @@ mod tests {
     fn good_settings() {
         for change in [
             json!({}),
-            json!({ "url": "http://example.com", "allow_http": true }),
-            json!({ "url": "https://10.1.2.3:8443/", "allowed_private_hosts": ["10.1.0.0/16"] }),
-            json!({ "url": "https://[fd00::1]/", "allowed_private_hosts": ["fd00::/8"] }),
+            json!({ "url": "https://8.8.8.8:8443/" }),
             json!({ "headers": { "Authorization": "Bearer abc", "X-Key": "1" }, "timeout_secs": 60 }),
         ] {
             config(change.clone()).validate().unwrap_or_else(|error| panic!("{change}: {error}"));
@@ -220,7 +173,8 @@ mod tests {
             (json!({ "url": "" }), "url"),
             (json!({ "url": "example.com" }), "url"),
             (json!({ "url": "ftp://example.com" }), "url"),
-            (json!({ "url": "file:///etc/passwd", "allow_http": true }), "url"),
+            (json!({ "url": "file:///etc/passwd" }), "url"),
+            (json!({ "url": "https://10.1.2.3/" }), "url"),
             (json!({ "url": "http://example.com" }), "url"),
             (json!({ "url": "https://user:pw@example.com" }), "url"),
             (json!({ "url": "https://user@example.com" }), "url"),
@@ -233,7 +187,6 @@ mod tests {
             (json!({ "headers": { "Content-Length": "0" } }), "headers"),
             (json!({ "headers": { "X Y": "1" } }), "headers"),
             (json!({ "headers": { "X-Key": "a\r\nX-Evil: 1" } }), "headers"),
-            (json!({ "allowed_private_hosts": ["10.0.0.0/33"] }), "allowed_private_hosts"),
             (json!({ "ca_pem": "" }), "ca_pem"),
             (json!({ "ca_pem": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" }), "ca_pem"),
         ] {

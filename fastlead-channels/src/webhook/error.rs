@@ -1,6 +1,5 @@
 //! What a receiver's answer means, in one place.
 
-use std::error::Error as StdError;
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime};
@@ -8,7 +7,7 @@ use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use super::adapter::KIND;
-use super::resolver::ForbiddenAddress;
+use crate::http;
 
 /// What was asked. Only a send can have an effect that must not happen twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,15 +62,13 @@ pub(super) fn parse_error(status: u16, retry_after: Option<&str>, now: Timestamp
 
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if is_forbidden(&error) {
-        let message = "the host has no address on the public internet; whoever runs the installation can name it in \
-                       allowed_private_hosts";
+    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
+        (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if http::is_bad_certificate(&error) {
+        // Nothing was sent, and nothing will be until somebody acts: the owner has to hear of it.
+        let message = "the receiver's certificate has expired, is not trusted or is of another name; have it renewed, \
+                       check url, or give its authority in ca_pem";
         (ErrorKind::Config, RetryHint::Never, message)
-    } else if is_bad_certificate(&error) {
-        // Nothing was sent. Certificates expire and are renewed, so it is worth another try.
-        let message = "the receiver's certificate is not trusted or is of another name; check url, or give its \
-                       authority in ca_pem";
-        (ErrorKind::Unavailable, RetryHint::SAFE, message)
     } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
@@ -84,34 +81,6 @@ pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Er
         (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the connection broke before the answer")
     };
     operation.error(kind, retry, message).with_source(error.without_url())
-}
-
-fn is_forbidden(error: &reqwest::Error) -> bool {
-    has_cause(error, |cause| cause.is::<ForbiddenAddress>())
-}
-
-fn is_bad_certificate(error: &reqwest::Error) -> bool {
-    has_cause(error, is_certificate_refusal)
-}
-
-/// An error of the network shows what it wraps by `get_ref` only, and wraps others of its kind.
-fn is_certificate_refusal(cause: &(dyn StdError + 'static)) -> bool {
-    if let Some(rustls::Error::InvalidCertificate(_)) = cause.downcast_ref() {
-        return true;
-    }
-    let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-    wrapped.is_some_and(|wrapped| is_certificate_refusal(wrapped))
-}
-
-fn has_cause(error: &reqwest::Error, is_meant: impl Fn(&(dyn StdError + 'static)) -> bool) -> bool {
-    let mut next = error.source();
-    while let Some(cause) = next {
-        if is_meant(cause) {
-            return true;
-        }
-        next = cause.source();
-    }
-    false
 }
 
 /// A receiver that names more is asked again after this.

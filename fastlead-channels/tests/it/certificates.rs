@@ -21,7 +21,19 @@ impl Authority {
 
     /// A server's certificate for a host name or IP address.
     pub(crate) fn certify(&self, host: &str) -> SimTls {
-        let params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        self.sign(CertificateParams::new(vec![host.to_owned()]).unwrap())
+    }
+
+    /// One that has been good in 2020.
+    #[cfg(feature = "webhook")]
+    pub(crate) fn certify_expired(&self, host: &str) -> SimTls {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2020, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2020, 12, 31);
+        self.sign(params)
+    }
+
+    fn sign(&self, params: CertificateParams) -> SimTls {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         SimTls::from_pem(&certificate.pem(), &key.serialize_pem()).unwrap()

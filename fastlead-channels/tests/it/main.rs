@@ -3,6 +3,8 @@
 
 #[cfg(any(feature = "smtp", feature = "webhook"))]
 mod certificates;
+#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+mod egress;
 #[cfg(feature = "smsc")]
 mod smsc;
 #[cfg(feature = "smtp")]

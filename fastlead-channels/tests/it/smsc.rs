@@ -19,6 +19,8 @@ use fastlead_testkit::sim::smsc::{CallbackRequest, SmscSim};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 use serde_json::{Value, json};
 
+use super::egress::loopback;
+
 const PHONE: &str = "+79000000000";
 const OTHER_PHONE: &str = "+79000000001";
 const SECRET: &str = "callback-secret-of-the-cabinet";
@@ -44,7 +46,7 @@ fn info() -> ChannelInfo {
 
 fn smsc(sim: &SmscSim, extra: Value) -> Smsc {
     let config: SmscConfig = serde_json::from_value(config(sim, extra)).unwrap();
-    Smsc::new(info(), config).unwrap()
+    Smsc::with_egress(info(), config, &loopback()).unwrap()
 }
 
 async fn start() -> (SmscSim, Smsc) {
@@ -188,7 +190,7 @@ async fn an_api_key_does_as_well() {
     let (sim, _) = start().await;
     let with_key = |key: &str| {
         let config = json!({ "api_key": key, "endpoint": sim.base_url() });
-        Smsc::new(info(), serde_json::from_value(config).unwrap()).unwrap()
+        Smsc::with_egress(info(), serde_json::from_value(config).unwrap(), &loopback()).unwrap()
     };
     let channel = with_key(sim.api_key());
     channel.check().await.unwrap();

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
+use super::egress::loopback;
+
 const ANNA: &str = "anna@example.com";
 const NOBODY: &str = "nobody@example.org";
 const USER: &str = "login-of-the-account";
@@ -46,7 +48,7 @@ fn info() -> ChannelInfo {
 
 fn smtp_at(port: u16, extra: Value) -> Smtp {
     let config: SmtpConfig = serde_json::from_value(config(port, extra)).unwrap();
-    Smtp::new(info(), config).unwrap()
+    Smtp::with_egress(info(), config, &loopback()).unwrap()
 }
 
 fn smtp(sim: &SmtpSim, extra: Value) -> Smtp {
@@ -565,7 +567,9 @@ async fn mailboxes_with_troubles_of_their_own() {
 async fn the_registry_builds_it_and_shows_a_form() {
     let registry = Registry::builder().channel::<SmtpAdapter>().build().unwrap();
     let id = ChannelId::generate(&RandomIds, epoch());
-    let channel = registry.build("smtp", id, "mail", config(25, json!({}))).unwrap();
+    let channel = registry
+        .build("smtp", id, "mail", config(25, json!({ "host": "smtp.example.com", "tls": "required" })))
+        .unwrap();
     assert_eq!(channel.info().kind, "smtp");
     let schema = serde_json::to_value(registry.schema("smtp").unwrap()).unwrap();
     let fields = schema["properties"].as_object().unwrap();

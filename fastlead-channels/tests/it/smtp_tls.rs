@@ -12,6 +12,7 @@ use fastlead_testkit::sim::smtp::{SmtpSecurity, SmtpSim};
 use serde_json::json;
 
 use super::certificates::Authority;
+use super::egress::loopback;
 
 const USER: &str = "login-of-the-account";
 const PASSWORD: &str = "app-password-123";
@@ -30,7 +31,7 @@ fn smtp(sim: &SmtpSim, tls: &str, ca_pem: Option<&str>) -> Smtp {
     }))
     .unwrap();
     let id = ChannelId::generate(&RandomIds, epoch());
-    Smtp::new(ChannelInfo { kind: "smtp", id, name: "mail".to_owned() }, config).unwrap()
+    Smtp::with_egress(ChannelInfo { kind: "smtp", id, name: "mail".to_owned() }, config, &loopback()).unwrap()
 }
 
 fn mail() -> OutboundMessage {

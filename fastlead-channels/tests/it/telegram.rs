@@ -9,8 +9,8 @@ use fastlead_core::channel::{Channel, ChannelInfo, InboundEvent, InboundKind, Po
 use fastlead_core::id::{ChannelId, RandomIds};
 use fastlead_core::message::url_text::HttpUrl;
 use fastlead_core::message::{
-    Button, ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, Response,
-    ResponseToken, Text,
+    Button, ButtonAction, Content, Edit, InteractionReply, OutboundMessage, PressedMessage, Recipient,
+    Response, ResponseToken, Text,
 };
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
@@ -23,6 +23,8 @@ use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+
+use super::egress::loopback;
 
 const ANNA: i64 = 790_000_000;
 const GROUP: i64 = -790_000_001;
@@ -55,7 +57,7 @@ impl Bot {
     fn with(&self, change: impl FnOnce(&mut TelegramConfig)) -> Telegram {
         let mut config = self.config();
         change(&mut config);
-        Telegram::new(info(), config).unwrap()
+        Telegram::with_egress(info(), config, &loopback()).unwrap()
     }
 
     fn telegram(&self) -> Telegram {
@@ -690,9 +692,25 @@ async fn the_token_is_printed_by_nothing() {
 }
 
 #[tokio::test]
+async fn an_edit_of_a_message_that_is_gone_is_done_and_others_are_not() {
+    let bot = Bot::start(Updates::Off).await;
+    let edit = |chat: i64, id: &str| {
+        let edit = Edit { message_id: id.to_owned(), text: Text::plain("Взято в работу") };
+        outbound(Recipient::Chat(Pii::new(chat.to_string())), Content::Edit(edit))
+    };
+    let telegram = bot.telegram();
+    assert_eq!(telegram.send(&edit(ANNA, "999")).await.unwrap().provider_message_id.as_deref(), Some("999"));
+    assert_eq!(telegram.send(&edit(ANNA, "no-number")).await.unwrap_err().kind(), ErrorKind::Invalid);
+    assert_eq!(telegram.send(&edit(791_000_000, "999")).await.unwrap_err().kind(), ErrorKind::Recipient);
+    bot.sim.faults().push(Fault::DropAfterAccept);
+    let unknown = telegram.send(&edit(ANNA, "999")).await.unwrap_err();
+    assert_eq!(unknown.retry(), RetryHint::SAFE, "the same edit may be made again");
+}
+
+#[tokio::test]
 async fn a_registry_builds_it_from_json() {
     let bot = Bot::start(Updates::Off).await;
-    let registry = Registry::builder().apply(fastlead_channels::register).build().unwrap();
+    let registry = Registry::builder().apply(fastlead_channels::register_with(loopback())).build().unwrap();
     let id = ChannelId::generate(&RandomIds, epoch());
     let config = json!({"bot_token": bot.sim.token(), "endpoint": bot.sim.base_url()});
     let channel = registry.build("telegram", id, "sales-bot", config).unwrap();

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastlead_channels::egress::Egress;
 use fastlead_channels::webhook::{Webhook, WebhookConfig};
 use fastlead_core::channel::{Channel, ChannelInfo, SendReceipt};
 use fastlead_core::id::{ChannelId, RandomIds};
@@ -21,6 +22,8 @@ use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 
+use super::egress::loopback;
+
 const OLD_SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
 const NEW_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const HEADER_SECRET: &str = "Bearer confidential-header";
@@ -31,8 +34,6 @@ fn config(url: &str, extra: Value) -> Value {
         "url": url,
         "secrets": [OLD_SECRET, NEW_SECRET],
         "headers": { "Authorization": HEADER_SECRET },
-        "allow_http": true,
-        "allowed_private_hosts": ["127.0.0.0/8"],
     });
     for (name, value) in extra.as_object().unwrap() {
         config[name] = value.clone();
@@ -45,8 +46,12 @@ fn info() -> ChannelInfo {
 }
 
 fn webhook(url: &str, extra: Value) -> Result<Webhook> {
+    within(&loopback(), url, extra)
+}
+
+fn within(egress: &Egress, url: &str, extra: Value) -> Result<Webhook> {
     let config: WebhookConfig = serde_json::from_value(config(url, extra)).unwrap();
-    Webhook::new(info(), config)
+    Webhook::with_egress(info(), config, egress)
 }
 
 async fn start() -> (WebhookSim, Webhook) {
@@ -301,9 +306,12 @@ async fn silence_is_an_unknown_outcome() {
 async fn a_name_that_leads_inside_is_refused_before_a_connection() {
     let sim = WebhookSim::start().await.unwrap();
     let url = sim.url().replace("127.0.0.1", "localhost");
-    let nothing_allowed = webhook(&url, json!({ "allowed_private_hosts": [] })).unwrap();
-    let another_allowed =
-        webhook(&url, json!({ "allowed_private_hosts": ["example.com", "10.0.0.0/8"] })).unwrap();
+    let named = |hosts: &[&str]| {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        within(&Egress::public().with_plaintext().with_private_hosts(&hosts).unwrap(), &url, json!({}))
+            .unwrap()
+    };
+    let (nothing_allowed, another_allowed) = (named(&[]), named(&["example.com", "10.0.0.0/8"]));
     for channel in [&nothing_allowed, &another_allowed] {
         let sent = channel.send(&event(json!({}))).await.unwrap_err();
         let checked = channel.check().await.unwrap_err();
@@ -314,7 +322,7 @@ async fn a_name_that_leads_inside_is_refused_before_a_connection() {
     }
     assert!(sim.requests().is_empty());
 
-    let allowed = webhook(&url, json!({ "allowed_private_hosts": ["LOCALHOST"] })).unwrap();
+    let allowed = named(&["LOCALHOST"]);
     allowed.check().await.unwrap();
     allowed.send(&event(json!({}))).await.unwrap();
     assert_eq!(sim.inbox().all().len(), 1);
@@ -323,7 +331,7 @@ async fn a_name_that_leads_inside_is_refused_before_a_connection() {
 #[tokio::test]
 async fn a_literal_address_inside_is_refused_when_the_channel_is_built() {
     for url in ["http://127.0.0.1/", "http://2130706433/", "http://[::ffff:7f00:1]/", "http://0x7f.1/"] {
-        let error = webhook(url, json!({ "allowed_private_hosts": [] })).unwrap_err();
+        let error = within(&Egress::public().with_plaintext(), url, json!({})).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{url}");
     }
 }
@@ -331,7 +339,7 @@ async fn a_literal_address_inside_is_refused_when_the_channel_is_built() {
 #[tokio::test]
 async fn an_unknown_name_is_an_outage_and_not_a_refusal() {
     // RFC 6761 §6.4: names under `invalid` never exist.
-    let channel = webhook("https://receiver.invalid/", json!({ "allowed_private_hosts": [] })).unwrap();
+    let channel = within(&Egress::public(), "https://receiver.invalid/", json!({})).unwrap();
     let error = channel.send(&event(json!({}))).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::SAFE), "{error:?}");
 }

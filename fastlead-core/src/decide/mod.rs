@@ -5,6 +5,7 @@ mod candidate;
 mod capture;
 mod confirm;
 mod counter;
+mod disposable;
 mod ends;
 mod event;
 mod facts;

@@ -1,24 +1,11 @@
 //! Whether a new lead is handed out, looked at by a person first, or refused.
 
+use super::disposable::is_disposable;
 use super::{Decider, Effect, LeadStatus, Reason, TimerName, Verdict};
 use crate::lead::{Capture, EnrichmentOutcome};
 use crate::policy::{Screening, SpamCheck};
 use crate::time::plus_seconds;
 use crate::words;
-
-/// Domains that give addresses away for minutes. A sample of the best known.
-const DISPOSABLE: [&str; 10] = [
-    "mailinator.com",
-    "10minutemail.com",
-    "guerrillamail.com",
-    "yopmail.com",
-    "temp-mail.org",
-    "tempmail.com",
-    "trashmail.com",
-    "sharklasers.com",
-    "getnada.com",
-    "maildrop.cc",
-];
 
 /// The local parts of addresses that nobody has.
 const NOBODY: [&str; 8] = ["test", "asdf", "qwerty", "aaa", "abc", "none", "noemail", "fake"];
@@ -163,9 +150,8 @@ fn shows(check: SpamCheck, capture: &Capture) -> bool {
         SpamCheck::PhonePattern => {
             capture.contact.phone.as_ref().is_some_and(|phone| is_pattern(phone.expose()))
         }
-        SpamCheck::EmailDisposable => email().is_some_and(|email| {
-            email.rsplit_once('@').is_some_and(|(_, domain)| DISPOSABLE.contains(&domain))
-        }),
+        SpamCheck::EmailDisposable => email()
+            .is_some_and(|email| email.rsplit_once('@').is_some_and(|(_, domain)| is_disposable(domain))),
         SpamCheck::EmailPattern => email()
             .is_some_and(|email| email.split_once('@').is_some_and(|(local, _)| NOBODY.contains(&local))),
         SpamCheck::CommentLinks => {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::content::LeadFacts;
 use super::counters::Provisional;
+use super::ended::Ending;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
 use crate::decide::{Decision, Event, LeadState, Subject};
@@ -81,9 +82,13 @@ impl Engine {
                 guard: Guard::Version(state.version),
             };
             let next = state.apply(&decision.effects);
+            let ending = Ending::of(&decision.effects, &next);
             let decided = (next.clone(), decision);
             let extras = Extras { counters: provisional.reservations(), ..extras() };
-            let prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
+            let mut prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
+            if let Some(ending) = ending {
+                self.end_offers(&ending, &policy, &owner, &directory, &mut prepared, now).await?;
+            }
             let frees_order = policy.policy.delivery.ordered && prepared.transition.cancel_offers;
             match self.commit(prepared.transition).await? {
                 CommitOutcome::Applied => {

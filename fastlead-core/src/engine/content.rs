@@ -156,6 +156,7 @@ pub(super) fn contents(
             };
             return supported(Content::Event(payload), capabilities).map(|content| vec![content]);
         }
+        Body::OfferEnded { .. } => return Err(missing("content of its own")),
         Body::Template { name, locale, offer_buttons } => {
             let lead = lead.ok_or_else(|| missing("lead"))?;
             let policy = policy.ok_or_else(|| missing("policy"))?;
@@ -201,6 +202,7 @@ fn supported(content: Content, capabilities: &Capabilities) -> Result<Content> {
         Content::Text(_) => capabilities.text,
         Content::Event(_) => capabilities.events,
         Content::InteractionReply(_) => capabilities.interaction_replies,
+        Content::Edit(_) => capabilities.edits,
     };
     if able {
         Ok(content)

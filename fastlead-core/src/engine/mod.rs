@@ -9,6 +9,7 @@ mod content;
 mod counters;
 mod directory;
 mod dry_run;
+mod ended;
 mod enrich;
 mod inbound;
 mod outcome;

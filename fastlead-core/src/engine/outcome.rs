@@ -20,6 +20,8 @@ pub(super) struct Outcome {
 
 /// How soon an unknown outcome is asked about.
 const UNCERTAIN_CHECK_SECS: u64 = 5;
+/// How soon a send that is under way is looked at again.
+const SENDING_SECS: u64 = 2;
 
 fn ended(state: DeliveryState, reason: Option<&str>, provider_message_id: Option<String>) -> Outcome {
     let settled = Settled::Ended { state, reason: reason.map(str::to_owned), provider_message_id };
@@ -36,6 +38,16 @@ pub(super) fn asked(outcome: Outcome) -> Outcome {
     }
 }
 
+/// A changed message is nobody's news: no receipt is owed, and its id stays that of the delivery that sent it.
+pub(super) fn changed(outcome: Outcome) -> Outcome {
+    match outcome.settled {
+        Settled::Await { uncertain: false, .. } | Settled::Ended { state: DeliveryState::Sent, .. } => {
+            ended(DeliveryState::Sent, None, None)
+        }
+        _ => outcome,
+    }
+}
+
 pub(super) fn expired(delivery: &Delivery, capabilities: &Capabilities, now: Timestamp) -> Outcome {
     not_sent(delivery, capabilities, DeliveryState::Expired, "ttl", now)
 }
@@ -47,6 +59,19 @@ pub(super) fn suppressed(
     now: Timestamp,
 ) -> Outcome {
     not_sent(delivery, capabilities, DeliveryState::Suppressed, reason, now)
+}
+
+/// An unknown outcome of what may be done twice.
+pub(super) fn harmless_again(error: Error) -> Error {
+    match error.retry() {
+        RetryHint::IfIdempotent { after } => error.with_retry(RetryHint::Safe { after }),
+        _ => error,
+    }
+}
+
+/// There is nothing to change: what was to be changed was never sent.
+pub(super) fn not_shown() -> Outcome {
+    ended(DeliveryState::Cancelled, Some("not_shown"), None)
 }
 
 pub(super) fn refused(
@@ -182,6 +207,11 @@ fn failed(
 /// Nothing was begun; it is claimed again.
 pub(super) fn deferred(delivery: &Delivery, now: Timestamp) -> Outcome {
     put_off(delivery, now, "deferred")
+}
+
+/// What is to be changed is just being sent.
+pub(super) fn waits_for_another(delivery: &Delivery, now: Timestamp) -> Outcome {
+    put_off(delivery, plus_seconds(now, SENDING_SECS), "deferred")
 }
 
 /// Comes back at `due_at`; no attempt counts.

@@ -7,6 +7,7 @@ use super::announce::{Announcement, Stage};
 use super::apply::Applied;
 use super::content::{LeadFacts, contents};
 use super::directory::ActiveChannel;
+use super::ended::Shown;
 use super::outcome::{self, Outcome, Recovery};
 use super::transition::Extras;
 use super::{Change, Engine};
@@ -61,6 +62,13 @@ impl Engine {
             }
             Phase::Send => self.send(delivery, *lease, channel, lead, &mut answer).await?,
             Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await?),
+            // The same edit once more changes nothing.
+            Phase::Recover
+                if matches!(delivery.spec.body, Body::OfferEnded { .. }) && delivery.expires_at > now =>
+            {
+                let again = Delivery { state: DeliveryState::Pending, uncertain: false, ..delivery.clone() };
+                self.send(&again, *lease, channel, lead, &mut answer).await?
+            }
             Phase::Recover => match outcome::after_crash(&channel.capabilities, delivery.expires_at > now) {
                 Recovery::SendAgain => {
                     // The attempt that was cut off counts and may have arrived, and this is another one.
@@ -78,6 +86,9 @@ impl Engine {
         };
         if matches!(delivery.spec.purpose, Purpose::Ping { .. }) {
             outcome = outcome::asked(outcome);
+        }
+        if matches!(delivery.spec.body, Body::OfferEnded { .. }) {
+            outcome = outcome::changed(outcome);
         }
         if let Some(cause) = outcome.pause {
             self.pause_account(delivery, channel, cause).await?;
@@ -111,7 +122,18 @@ impl Engine {
                 return Ok(Some((ended, None)));
             }
         };
-        let prepared = self.parts(delivery, channel, lead).await?;
+        let prepared = match &delivery.spec.body {
+            Body::OfferEnded { offer, line } => {
+                match self.ended_offer(delivery, (*offer, line), channel, lead).await? {
+                    Shown::Message(content) => content.map(|content| (content, Part::WHOLE)),
+                    Shown::NotYet => {
+                        return Ok(Some((outcome::waits_for_another(delivery, self.now()), None)));
+                    }
+                    Shown::Never => return Ok(Some((outcome::not_shown(), None))),
+                }
+            }
+            _ => self.parts(delivery, channel, lead).await?,
+        };
         let started_at = self.now();
         // Begun with the insert, or to be announced when its turn has come.
         let announcement = (delivery.state != DeliveryState::Sending).then(|| {
@@ -148,6 +170,10 @@ impl Engine {
         });
         let before = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
         let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, before).await;
+        let (result, may_have_arrived) = match &delivery.spec.body {
+            Body::OfferEnded { .. } => (result.map_err(outcome::harmless_again), false),
+            _ => (result, may_have_arrived),
+        };
         let begun = match announcement.map_or(Stage::Begun, |announcement| announcement.stage()) {
             Stage::Begun => true,
             Stage::Waiting => false,
@@ -214,7 +240,11 @@ impl Engine {
         }))
     }
 
-    async fn lead_facts(&self, delivery: &Delivery, id: crate::id::LeadId) -> Result<Option<LeadFacts>> {
+    pub(super) async fn lead_facts(
+        &self,
+        delivery: &Delivery,
+        id: crate::id::LeadId,
+    ) -> Result<Option<LeadFacts>> {
         let record = self.inner.store.lead(delivery.scope.workspace_id, id).await?;
         Ok(record.map(|record| LeadFacts {
             id,

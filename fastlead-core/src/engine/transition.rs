@@ -171,7 +171,7 @@ impl Engine {
         outcome
     }
 
-    fn new_delivery(
+    pub(super) fn new_delivery(
         &self,
         scope: Scope,
         lead_id: LeadId,

@@ -46,6 +46,16 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// [`crate::ErrorKind::Conflict`] where another instance of the workspace has the same name.
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()>;
 
+    /// Replaces a channel's sealed configuration, where it still is `before`. Answers whether it was; a channel
+    /// that does not exist (any more) is not changed.
+    async fn reseal_channel(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        before: &SealedConfig,
+        after: SealedConfig,
+    ) -> Result<bool>;
+
     /// Pauses or resumes a channel instance. Answers whether that changed anything.
     async fn set_channel_status(
         &self,

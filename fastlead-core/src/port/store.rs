@@ -99,6 +99,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// One delivery.
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>>;
 
+    /// All deliveries of a lead, in the order of their ids.
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>>;
+
     /// The delivery that a receipt or a pressed button names.
     async fn find_delivery(
         &self,

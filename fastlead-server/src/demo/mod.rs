@@ -78,9 +78,8 @@ pub async fn build(mut settings: Settings, port: u16, store: PathBuf) -> Result<
     settings.store.path = store;
     settings.auth.admin_password = Secret::from(PASSWORD);
     settings.engine.lease_secs = settings.engine.lease_secs.min(65);
-    // The simulated receiver of webhooks is in this process.
-    settings.channels.webhook.allow_http = true;
-    settings.channels.webhook.allowed_private_hosts.push("127.0.0.1".to_owned());
+    // The simulated providers are in this process.
+    settings.channels.allowed_private_hosts.push("127.0.0.1".to_owned());
     let providers = Arc::new(Providers::start().await?);
     let state = DemoState::new(Arc::clone(&providers), SystemClock.now());
     let server = Server::builder(settings).routes(page::routes(state)).build().await?;

@@ -392,7 +392,9 @@ impl From<Delivery> for DeliveryView {
     fn from(delivery: Delivery) -> Self {
         let purpose = delivery.spec.purpose.as_str().to_owned();
         let target = match delivery.spec.purpose {
-            Purpose::Offer { target, .. } | Purpose::Ping { target } => Some(target),
+            Purpose::Offer { target, .. } | Purpose::Ping { target } | Purpose::OfferEnded { target } => {
+                Some(target)
+            }
             _ => None,
         };
         let (template, event_type) = match delivery.spec.body {

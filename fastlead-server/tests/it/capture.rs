@@ -51,6 +51,7 @@ async fn shop(limits: SourceLimits, consents: bool) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::defaults().unwrap();
     settings.http.listen.set_port(0);
+    settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
     settings.store.path = folder.path().join("store.db");
     let server = Server::builder(settings).build().await.unwrap();
     let app = server.app().clone();

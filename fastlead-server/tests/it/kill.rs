@@ -68,6 +68,7 @@ fn workspace() -> WorkspaceId {
 fn settings(folder: &Path) -> Settings {
     let mut settings = Settings::defaults().unwrap();
     settings.http.listen.set_port(0);
+    settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
     settings.store.path = folder.join("store.db");
     settings.engine.lease_secs = LEASE_SECS;
     settings

@@ -42,6 +42,7 @@ impl Fixture {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults().unwrap();
         settings.http.listen.set_port(0);
+        settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
         settings.store.path = folder.path().join("store.db");
         settings.auth.admin_password = Secret::from(PASSWORD);
         let server = Server::builder(settings).store(Arc::new(MemoryStore::new())).build().await.unwrap();
@@ -453,17 +454,17 @@ async fn channels_are_tested_paused_and_recovered() {
     let refused = refused.problem(422, "invalid_fields");
     assert_eq!(refused.body["errors"][0]["field"], "config");
     assert!(!refused.raw.contains("not-a-token"));
-    for (field, value) in [("allow_http", json!(true)), ("allowed_private_hosts", json!(["127.0.0.1"]))] {
+    for (field, value, setting) in [
+        ("allow_http", json!(true), "channels.allow_plaintext"),
+        ("allowed_private_hosts", json!(["127.0.0.1"]), "channels.allowed_private_hosts"),
+    ] {
         let mut config =
             json!({"url": "https://example.com", "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]});
         config[field] = value;
         let body = json!({"kind": "webhook", "name": "crm", "config": config});
         let refused = server.post("/v1/channels", &admin, body).await.problem(422, "invalid_fields");
         let message = refused.body["errors"][0]["message"].as_str().unwrap();
-        assert!(
-            message.contains(&format!("set channels.webhook.{field} in the server's settings")),
-            "{message}"
-        );
+        assert!(message.contains(&format!("set {setting} in the server's settings")), "{message}");
     }
     let unknown =
         server.post("/v1/channels", &admin, json!({"kind": "pager", "name": "p", "config": {}})).await;

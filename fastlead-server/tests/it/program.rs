@@ -72,8 +72,7 @@ fn command(folder: &Path, variables: &[(&str, &str)]) -> Command {
         .env("FASTLEAD__AUTH__ADMIN_PASSWORD", PASSWORD)
         .env("FASTLEAD__LOG__FILTER", "error")
         // The simulated receivers are on this machine.
-        .env("FASTLEAD__CHANNELS__WEBHOOK__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
-        .env("FASTLEAD__CHANNELS__WEBHOOK__ALLOW_HTTP", "true")
+        .env("FASTLEAD__CHANNELS__ALLOWED_PRIVATE_HOSTS", "127.0.0.1")
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

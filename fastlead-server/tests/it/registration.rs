@@ -32,6 +32,7 @@ impl Office {
     async fn open(store: &MemoryStore, folder: &tempfile::TempDir, telegram: &TelegramSim) -> Self {
         let mut settings = Settings::defaults().unwrap();
         settings.http.listen.set_port(0);
+        settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
         settings.http.public_url = PUBLIC.to_owned();
         settings.store.path = folder.path().join("store.db");
         settings.auth.admin_password = Secret::from(PASSWORD);

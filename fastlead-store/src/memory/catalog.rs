@@ -8,8 +8,8 @@ use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Source,
-    Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
+    Source, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -93,6 +93,19 @@ impl Catalog for MemoryStore {
         }
         data.channels.insert(channel.id, channel);
         Ok(())
+    }
+
+    async fn reseal_channel(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        before: &SealedConfig,
+        after: SealedConfig,
+    ) -> Result<bool> {
+        let mut data = self.lock();
+        let record = data.channels.get_mut(&channel);
+        let record = record.filter(|record| record.workspace_id == workspace && record.config == *before);
+        Ok(record.map(|record| record.config = after).is_some())
     }
 
     async fn set_channel_status(

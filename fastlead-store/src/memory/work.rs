@@ -194,6 +194,15 @@ impl Store for MemoryStore {
         Ok(row.map(|row| row.delivery.clone()))
     }
 
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
+        let data = self.lock();
+        let rows = data.deliveries.values().map(|row| &row.delivery);
+        let mine = rows.filter(|row| row.scope.workspace_id == workspace && row.lead_id == Some(lead));
+        let mut found: Vec<Delivery> = mine.cloned().collect();
+        found.sort_by_key(|delivery| delivery.id);
+        Ok(found)
+    }
+
     async fn find_delivery(
         &self,
         channel: ChannelId,

@@ -186,6 +186,33 @@ impl Catalog for SqliteStore {
             .await
     }
 
+    async fn reseal_channel(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        before: &SealedConfig,
+        after: SealedConfig,
+    ) -> Result<bool> {
+        let before = before.0.clone();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE channels SET config = ?4 WHERE id = ?1 AND workspace_id = ?2 AND config = ?3",
+                    )
+                    .bind(blob(channel.as_uuid()))
+                    .bind(blob(workspace.as_uuid()))
+                    .bind(before)
+                    .bind(after.0)
+                    .execute(connection)
+                    .await
+                    .map(|done| done.rows_affected() == 1)
+                    .map_err(|error| failed("reseal channel", &error))
+                })
+            })
+            .await
+    }
+
     async fn set_channel_status(
         &self,
         workspace: WorkspaceId,

@@ -277,6 +277,18 @@ impl Store for SqliteStore {
         row.map(|row| rows::delivery(&row, 0)).transpose()
     }
 
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
+        let sql = format!(
+            "SELECT {DELIVERY} FROM deliveries INDEXED BY deliveries_by_lead
+             WHERE workspace_id = ?1 AND lead_id = ?2 ORDER BY id"
+        );
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).bind(blob(lead.as_uuid()));
+        let rows = query.fetch_all(&self.readers).await;
+        let rows = rows.map_err(|error| failed("read deliveries of a lead", &error))?;
+        rows.iter().map(|row| rows::delivery(row, 0)).collect()
+    }
+
     async fn find_delivery(
         &self,
         channel: ChannelId,

@@ -159,6 +159,18 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     let mut changes = world.bot.inbox().subscribe();
     within(changes.wait_for(|_| world.bot.inbox().all()[1].buttons.is_empty())).await.unwrap();
 
+    // Both messages say what has become of the offer, and the other one cannot be answered any more.
+    let time = policy().timezone.local(world.clock.now()).format("%H:%M").to_string();
+    let ended = [
+        format!("Заявка: Вера +79000000000\n\nПредложение больше не действует, {time}"),
+        format!("Заявка: Вера +79000000000\n\nВзято в работу: Oleg, {time}"),
+    ];
+    let says = |wanted: &[String]| {
+        let all = world.bot.inbox().all();
+        all.iter().map(|told| &told.text).eq(wanted) && all.iter().all(|told| told.buttons.is_empty())
+    };
+    within(changes.wait_for(|_| says(&ended))).await.unwrap();
+
     let leads = world.store.leads(workspace, LeadFilter::default(), page()).await.unwrap();
     assert_eq!(leads.items.len(), 1);
     assert_eq!(
@@ -178,6 +190,33 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     assert_eq!(sources, [source("site"), source("partner"), None, None]);
     assert!(source("site") != source("partner"));
     assert_eq!(Some(leads.items[0].source_id), source("site"));
+    world.finish().await;
+}
+
+async fn an_offer_that_was_declined_keeps_saying_so<S: Store + Catalog + Journal + Addresses + Clone>(
+    store: S,
+) {
+    let world = World::start(store).await;
+    let workspace = world.engine.directory().source("site").unwrap().workspace_id;
+    let lead = world.capture("+7 900 000-00-00", None).await.answer.lead_id;
+    within(world.bot.inbox().wait_for(1)).await;
+    let mut changes = world.bot.inbox().subscribe();
+    world.engine.respond(workspace, lead, "anna", Response::Decline).await.unwrap();
+    let time = policy().timezone.local(world.clock.now()).format("%H:%M").to_string();
+    let declined = format!("Заявка: Вера +79000000000\n\nОтказ: Anna, {time}");
+    within(changes.wait_for(|_| world.bot.inbox().all()[0].text == declined)).await.unwrap();
+
+    // The next one takes it, which changes nothing about the answer of the first.
+    let told = within(world.bot.inbox().wait_for(2)).await;
+    assert_eq!(told[1].to, "2");
+    world.engine.respond(workspace, lead, "oleg", Response::Accept).await.unwrap();
+    let taken = |text: &str| text.ends_with(&format!("Взято в работу: Oleg, {time}"));
+    within(changes.wait_for(|_| taken(&world.bot.inbox().all()[1].text))).await.unwrap();
+    assert_eq!(world.bot.inbox().all()[0].text, declined);
+    let filter = DeliveryFilter { lead_id: Some(lead), ..DeliveryFilter::default() };
+    let deliveries = world.store.deliveries(workspace, filter, PageRequest::default()).await.unwrap().items;
+    let ends = deliveries.iter().filter(|delivery| delivery.spec.purpose.as_str() == "offer_ended");
+    assert_eq!(ends.count(), 2);
     world.finish().await;
 }
 
@@ -356,6 +395,7 @@ macro_rules! stories {
 
 stories! {
     a_lead_is_captured_told_answered_and_explained
+    an_offer_that_was_declined_keeps_saying_so
     one_key_one_answer_and_one_lead_for_many
     trouble_is_retried_paused_told_and_escalated
     who_has_blocked_is_left_alone_and_who_has_moved_is_followed

@@ -11,7 +11,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::id::{ChannelId, DeliveryId, RandomIds};
 use fastlead_core::message::{
-    ButtonAction, Content, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind,
+    ButtonAction, Content, Edit, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind,
     ResponseToken, Text,
 };
 use fastlead_core::secret::Pii;
@@ -184,6 +184,7 @@ impl MemoryChannel {
             Content::Text(_) => declared.text,
             Content::Event(_) => declared.events,
             Content::InteractionReply(_) => declared.interaction_replies,
+            Content::Edit(_) => declared.edits,
             _ => false,
         };
         if !carried {
@@ -229,6 +230,14 @@ impl MemoryChannel {
                     }
                     state.replies.push(reply.clone());
                 }
+                Content::Edit(edit) => {
+                    let changed = self.arrival(message, &message.content, id.clone());
+                    self.shared.inbox.update(&edit.message_id, |arrival| {
+                        arrival.text = changed.text;
+                        arrival.markup = changed.markup;
+                        arrival.buttons = changed.buttons;
+                    });
+                }
                 content => drop(self.shared.inbox.push(self.arrival(message, content, id.clone()))),
             }
             id
@@ -241,7 +250,7 @@ impl MemoryChannel {
 
     fn arrival(&self, message: &OutboundMessage, content: &Content, provider_message_id: String) -> Arrival {
         let text = match content {
-            Content::Text(text) => text.clone(),
+            Content::Text(text) | Content::Edit(Edit { text, .. }) => text.clone(),
             Content::Event(event) => Text::plain(
                 json!({ "type": event.event_type, "timestamp": event.occurred_at, "data": event.data })
                     .to_string(),
@@ -380,6 +389,7 @@ fn every_capability() -> Capabilities {
     all.events = true;
     all.buttons = true;
     all.interaction_replies = true;
+    all.edits = true;
     all.inbound = true;
     all.receipts = true;
     all.idempotent_send = true;

@@ -1,6 +1,7 @@
 //! Offline simulators of providers, built from the providers' documentation and not from our
 //! adapters, so that the two can disagree.
 
+mod door;
 mod fault;
 mod inbox;
 mod page;
@@ -12,6 +13,7 @@ pub mod telegram;
 mod tls;
 pub mod webhook;
 
+pub use door::Door;
 pub use fault::{Fault, Faults};
 pub use inbox::{Arrival, ArrivedButton, Inbox};
 pub use serve::SimServer;

@@ -10,9 +10,10 @@ use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+use super::door::{Connection, Gate};
 
 /// How long a client may take to agree on a key.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
@@ -68,17 +69,17 @@ fn invalid(message: &'static str) -> io::Error {
 
 /// A listener for [`axum::serve`]. One handshake after the other: enough for tests.
 pub(super) struct TlsListener {
-    pub(super) listener: TcpListener,
+    pub(super) gate: Gate,
     pub(super) tls: SimTls,
 }
 
 impl axum::serve::Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = TlsStream<Connection>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         loop {
-            let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+            let (stream, address) = axum::serve::Listener::accept(&mut self.gate).await;
             match self.tls.accept(stream).await {
                 Ok(stream) => return (stream, address),
                 Err(error) => tracing::debug!(%error, "a client did not agree on tls"),
@@ -87,6 +88,6 @@ impl axum::serve::Listener for TlsListener {
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+        axum::serve::Listener::local_addr(&self.gate)
     }
 }

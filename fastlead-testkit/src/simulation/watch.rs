@@ -222,6 +222,11 @@ impl Store for Watch {
         self.at_once(self.store.delivery(workspace, delivery))
     }
 
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
+        self.turn().await;
+        self.at_once(self.store.deliveries_of(workspace, lead))
+    }
+
     async fn find_delivery(
         &self,
         channel: ChannelId,

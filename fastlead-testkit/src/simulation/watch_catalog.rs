@@ -5,7 +5,7 @@ use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Source, Suppression, Workspace,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, SealedConfig, Source, Suppression, Workspace,
 };
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Result, async_trait};
@@ -46,6 +46,16 @@ impl Catalog for Watch {
         let answers = lines.any(|line| line.name == channel.name && line.capabilities.answers);
         self.world.model().knows_channel(&channel, answers);
         self.at_once(self.store.put_channel(channel))
+    }
+
+    async fn reseal_channel(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        before: &SealedConfig,
+        after: SealedConfig,
+    ) -> Result<bool> {
+        self.at_once(self.store.reseal_channel(workspace, channel, before, after))
     }
 
     async fn set_channel_status(

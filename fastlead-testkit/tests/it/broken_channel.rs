@@ -39,6 +39,7 @@ enum Flaw {
     LeaksAddressInErrors,
     LeaksSecretInDebug,
     ChangesCapabilities,
+    SendsEditsAnew,
 }
 
 struct Broken {
@@ -116,6 +117,10 @@ impl Channel for Broken {
         self.sends.fetch_add(1, Ordering::Relaxed);
         match &mut sent.content {
             Content::Text(text) => self.text(text),
+            Content::Edit(edit) if self.flaw == Flaw::SendsEditsAnew => {
+                let text = edit.text.clone();
+                sent.content = Content::Text(text);
+            }
             Content::Event(event) if self.flaw == Flaw::SendsPlainTextForEvents => {
                 let name = event.event_type.clone();
                 sent.content = Content::Text(Text::plain(name));
@@ -217,7 +222,7 @@ impl fmt::Debug for BrokenWebhook {
 /// A flaw as a type, because a harness is chosen by type.
 struct With<const FLAW: usize>(Full);
 
-const FLAWS: [Flaw; 22] = [
+const FLAWS: [Flaw; 23] = [
     Flaw::None,
     Flaw::CutsTexts,
     Flaw::EscapesTexts,
@@ -240,6 +245,7 @@ const FLAWS: [Flaw; 22] = [
     Flaw::LeaksAddressInErrors,
     Flaw::LeaksSecretInDebug,
     Flaw::ChangesCapabilities,
+    Flaw::SendsEditsAnew,
 ];
 
 fn broken(inner: Arc<dyn Channel>, flaw: Flaw) -> Arc<dyn Channel> {
@@ -349,4 +355,5 @@ each_flaw_is_caught! {
     address_in_errors: 19 LeaksAddressInErrors => [errors_and_debug_leak_nothing];
     secret_in_debug: 20 LeaksSecretInDebug => [errors_and_debug_leak_nothing];
     changing_capabilities: 21 ChangesCapabilities => [capabilities_are_consistent];
+    edits_sent_anew: 22 SendsEditsAnew => [an_edit_changes_the_message_that_it_names];
 }

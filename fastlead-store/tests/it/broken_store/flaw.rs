@@ -64,6 +64,7 @@ flaws! {
     KeepsDrafts
     ForgetsDocuments
     ResumesWhenPut
+    SealsOver
     ReplacesSettings
     KeepsRevokedKeys
     ForgetsEverythingOnRestart
@@ -315,6 +316,10 @@ impl Store for BrokenStore {
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
         self.inner.delivery(workspace, delivery).await
+    }
+
+    async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
+        self.inner.deliveries_of(workspace, lead).await
     }
 
     async fn find_delivery(

@@ -104,6 +104,7 @@ caught! {
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
     the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;
+    a_configuration_sealed_over: SealsOver by resealing_overwrites_no_other_configuration;
     a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
     a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;

@@ -12,8 +12,8 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal,
     LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged,
-    QueueDepth, Recovered, Recovery, RiskFilter, Source, StoredCapture, StoredEvent, Suppression, UserRecord,
-    Workspace,
+    QueueDepth, Recovered, Recovery, RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent,
+    Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -59,6 +59,21 @@ impl Catalog for BrokenStore {
             self.inner.set_channel_status(workspace, id, status).await?;
         }
         Ok(())
+    }
+
+    async fn reseal_channel(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        before: &SealedConfig,
+        after: SealedConfig,
+    ) -> Result<bool> {
+        if self.has(Flaw::SealsOver) {
+            let loaded = self.inner.load().await?.channels;
+            let now = loaded.iter().find(|record| record.id == channel).map(|record| record.config.clone());
+            return self.inner.reseal_channel(workspace, channel, &now.unwrap_or_default(), after).await;
+        }
+        self.inner.reseal_channel(workspace, channel, before, after).await
     }
 
     async fn set_channel_status(

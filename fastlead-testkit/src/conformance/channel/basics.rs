@@ -51,6 +51,7 @@ pub async fn capabilities_are_consistent<H: ChannelHarness>() -> Outcome {
         (rate_is_sane(declared.account_rate), "`account_rate` is at least 1 per millisecond or slower"),
         (rate_is_sane(declared.recipient_rate), "`recipient_rate` is at least 1 per millisecond or slower"),
         (declared.buttons || !declared.interaction_replies, "`interaction_replies` needs `buttons`"),
+        (declared.text || !declared.edits, "`edits` needs `text`"),
         (
             webhook || poller || !(declared.inbound || declared.buttons),
             "inbound and buttons need a webhook or a poller",

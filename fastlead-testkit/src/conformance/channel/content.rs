@@ -2,12 +2,13 @@
 
 use fastlead_core::ErrorKind;
 use fastlead_core::channel::Channel;
-use fastlead_core::message::{Content, Text};
+use fastlead_core::message::url_text::HttpUrl;
+use fastlead_core::message::{Button, ButtonAction, Content, Text};
 use fastlead_core::secret::Pii;
 
 use super::ChannelHarness;
 use super::probe::{
-    Probe, event, expect_error, expect_kind, expect_never, interaction_reply, recipients_of_every_kind,
+    Probe, edit, event, expect_error, expect_kind, expect_never, interaction_reply, recipients_of_every_kind,
 };
 use super::sample::outbound;
 use crate::conformance::{Outcome, Verdict, Violation, applies_if, ensure};
@@ -119,6 +120,7 @@ pub async fn unsupported_content_is_refused_before_any_request<H: ChannelHarness
         (declared.text, Content::Text(Text::plain("текст"))),
         (declared.events, event("событие")),
         (declared.interaction_replies, interaction_reply("1", None)),
+        (declared.edits, edit("1", Text::plain("другой текст"))),
     ]
     .into_iter()
     .filter_map(|(carried, content)| (!carried).then_some(content))
@@ -132,6 +134,36 @@ pub async fn unsupported_content_is_refused_before_any_request<H: ChannelHarness
         expect_never(kind, &error)?;
     }
     probe.arrived(0).await?;
+    Ok(Verdict::Held)
+}
+
+/// An edit changes the message that it names: its text and its buttons. Once more it changes nothing, and succeeds.
+pub async fn an_edit_changes_the_message_that_it_names<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.edits, "capability edits");
+    let open = |label: &str| -> Result<Button, Violation> {
+        let page = HttpUrl::try_from("https://example.com/lead?id=1".to_owned()).map_err(Violation::new)?;
+        Ok(Button { label: label.to_owned(), action: ButtonAction::Open(page) })
+    };
+    let buttons = if probe.capabilities.buttons { vec![open("Старая")?] } else { Vec::new() };
+    let first = Text { buttons, ..Text::plain("Новая заявка") };
+    let receipt = probe.send(&outbound(probe.harness.recipient(), Content::Text(first))).await?;
+    probe.send(&probe.message("соседнее сообщение")).await?;
+    let Some(id) = receipt.provider_message_id else {
+        return Err(Violation::new("a channel that edits gives no id of what it has sent"));
+    };
+    let buttons = if probe.capabilities.buttons { vec![open("Новая")?] } else { Vec::new() };
+    let html = Some("Новая заявка<br><i>Взято: Анна &amp; Ко</i>".into());
+    let text = Text { html, buttons, ..Text::plain("Новая заявка\nВзято: Анна & Ко") };
+    for _ in 0..2 {
+        probe.send(&outbound(probe.harness.recipient(), edit(&id, text.clone()))).await?;
+    }
+    let all: Vec<_> = probe.arrived(2).await?.iter().map(|arrival| probe.harness.as_seen(arrival)).collect();
+    let seen: Vec<_> = all.iter().map(|arrival| arrival.text.as_str()).collect();
+    ensure!(seen == ["Новая заявка\nВзято: Анна & Ко", "соседнее сообщение"], "a person sees {seen:?}");
+    let labels: Vec<_> = all[0].buttons.iter().map(|button| button.label.as_str()).collect();
+    let expected = if probe.capabilities.buttons { vec!["Новая"] } else { Vec::new() };
+    ensure!(labels == expected, "after the edit the buttons are {labels:?}");
     Ok(Verdict::Held)
 }
 

@@ -19,8 +19,9 @@ pub mod checks {
         parts_of_one_delivery_all_arrive, same_key_arrives_once,
     };
     pub use super::content::{
-        event_arrives, html_is_shown, longest_text_is_accepted_and_a_longer_one_refused, subject_is_shown,
-        text_arrives_literally, unsupported_content_is_refused_before_any_request,
+        an_edit_changes_the_message_that_it_names, event_arrives, html_is_shown,
+        longest_text_is_accepted_and_a_longer_one_refused, subject_is_shown, text_arrives_literally,
+        unsupported_content_is_refused_before_any_request,
         wrong_kind_of_recipient_is_refused_before_any_request,
     };
     pub use super::faults::{
@@ -50,6 +51,7 @@ macro_rules! __for_each_channel_check {
             subject_is_shown
             html_is_shown
             event_arrives
+            an_edit_changes_the_message_that_it_names
             unsupported_content_is_refused_before_any_request
             wrong_kind_of_recipient_is_refused_before_any_request
             longest_text_is_accepted_and_a_longer_one_refused

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use fastlead_core::channel::{Capabilities, Channel, Poller, SendReceipt, SentReference};
 use fastlead_core::message::{
-    Content, EventPayload, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind, Text,
+    Content, Edit, EventPayload, InteractionReply, OutboundMessage, PressedMessage, Recipient, RecipientKind,
+    Text,
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, plus};
@@ -163,6 +164,10 @@ pub(super) fn event(text: &str) -> Content {
         occurred_at: SystemClock.now(),
         data: Pii::new(serde_json::json!({ "name": text, "score": 7, "tags": ["a", "б"] })),
     })
+}
+
+pub(super) fn edit(message_id: &str, text: Text) -> Content {
+    Content::Edit(Edit { message_id: message_id.to_owned(), text })
 }
 
 pub(super) fn interaction_reply(interaction_id: &str, closes: Option<PressedMessage>) -> Content {

@@ -148,6 +148,34 @@ pub async fn names_and_keys_are_unique<H: StoreHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
+/// A configuration is sealed anew only where nobody has changed it meanwhile, and nothing else of the channel
+/// changes.
+pub async fn resealing_overwrites_no_other_configuration<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (workspace, id) = (tenant.scope.workspace_id, tenant.channel);
+    let sealed = |byte: u8| SealedConfig(vec![byte; 40]);
+    let mut record = tenant.channel_record(id, "first");
+    record.config = sealed(1);
+    store.put_channel(record.clone()).await?;
+    ensure!(
+        store.reseal_channel(workspace, id, &sealed(1), sealed(2)).await?,
+        "it is as it was, and stays so"
+    );
+    // Somebody saves another one; whoever has read the first comes too late.
+    let outdated = store.reseal_channel(workspace, id, &sealed(1), sealed(3)).await?;
+    ensure!(!outdated, "a configuration that was changed meanwhile is overwritten");
+    let other = Tenant::new(&*store, Arc::clone(&tenant.ids)).await?;
+    let foreign = store.reseal_channel(other.scope.workspace_id, id, &sealed(2), sealed(4)).await?;
+    ensure!(!foreign, "another workspace seals a channel anew");
+    let missing = ChannelId::generate(&*tenant.ids, start());
+    let made = store.reseal_channel(workspace, missing, &sealed(2), sealed(5)).await?;
+    ensure!(!made, "a channel that does not exist is sealed anew");
+    let loaded = store.load().await?;
+    let wanted = ChannelRecord { config: sealed(2), ..record };
+    ensure!(*channel(&loaded, id)? == wanted, "it reads back as {:?}", channel(&loaded, id));
+    Ok(Verdict::Held)
+}
+
 /// The status of a channel changes only by its own call, which says whether it changed anything.
 pub async fn putting_a_channel_keeps_its_status<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;

@@ -69,6 +69,10 @@ pub async fn a_new_lead_reads_back_with_its_work<H: StoreHarness>() -> Outcome {
         let found = delivery(&*store, &tenant, new.id).await?;
         ensure!(found == expected(new), "expected {:?}, read {found:?}", expected(new));
     }
+    let of_lead = store.deliveries_of(tenant.scope.workspace_id, lead).await?;
+    let mut wanted: Vec<_> = deliveries.iter().map(expected).collect();
+    wanted.sort_by_key(|delivery| delivery.id);
+    ensure!(of_lead == wanted, "expected the deliveries of the lead {wanted:?}, read {of_lead:?}");
     let events = store.events(tenant.scope.workspace_id, lead, PageRequest::default()).await?.items;
     ensure!(events.len() == 1, "a new lead has {} events instead of 1", events.len());
     let event = &events[0];

@@ -67,7 +67,8 @@ pub mod checks {
     };
     pub use super::catalog::{
         concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
-        policies_have_versions, putting_a_channel_keeps_its_status, the_catalog_reads_back,
+        policies_have_versions, putting_a_channel_keeps_its_status,
+        resealing_overwrites_no_other_configuration, the_catalog_reads_back,
     };
     pub use super::counters::{
         a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
@@ -206,6 +207,7 @@ macro_rules! __for_each_store_check {
             names_and_keys_are_unique
             consent_documents_are_kept
             putting_a_channel_keeps_its_status
+            resealing_overwrites_no_other_configuration
             policies_have_versions
             concurrent_policies_get_versions_of_their_own
             a_draft_is_kept_until_it_is_discarded

@@ -23,6 +23,10 @@ pub async fn another_workspace_sees_nothing<H: StoreHarness>() -> Outcome {
 
     ensure!(store.lead(other, lead).await?.is_none(), "another workspace reads a lead");
     ensure!(store.delivery(other, id).await?.is_none(), "another workspace reads a delivery");
+    ensure!(
+        store.deliveries_of(other, lead).await?.is_empty(),
+        "another workspace reads the deliveries of a lead"
+    );
     ensure!(store.events(other, lead, page()).await?.items.is_empty(), "another workspace reads a history");
     ensure!(store.attempts(other, failed).await?.is_empty(), "another workspace reads attempts");
     let leads = store.leads(other, LeadFilter::default(), page()).await?;

@@ -26,7 +26,7 @@ use tokio::sync::watch;
 
 pub(super) use shown::{Act, Fact, Field, Form, Label, Queue, Shown, ShownArrival, Trouble, both};
 
-use super::{Fault, Faults};
+use super::{Door, Fault, Faults};
 
 /// What a simulator puts on its page and lets be done there.
 pub(super) trait Stage: Clone + Send + Sync + 'static {
@@ -42,6 +42,9 @@ pub(super) trait Stage: Clone + Send + Sync + 'static {
     /// The trouble of a queue that [`Shown::queues`] names.
     fn faults(&self, queue: &str) -> Option<Faults>;
 
+    /// The simulator's port.
+    fn door(&self) -> &Door;
+
     /// Changes whenever something else is to be shown.
     fn changes(&self) -> watch::Receiver<u64>;
 }
@@ -56,11 +59,43 @@ pub(super) fn parts<S: Stage>(stage: S) -> Router {
     Router::new()
         .route("/page/frame.css", get(|| async { asset("text/css", include_str!("frame.css")) }))
         .route("/page/frame.js", get(|| async { asset("text/javascript", include_str!("frame.js")) }))
-        .route("/page/state", get(|State(stage): State<S>| async move { Json(stage.show()) }))
+        .route("/page/state", get(|State(stage): State<S>| async move { Json(shown(&stage)) }))
         .route("/page/stream", get(live::<S>))
         .route("/page/act", post(act::<S>))
         .route("/page/fault", post(script::<S>))
         .with_state(stage)
+}
+
+/// What every simulator can do beside its own: be down. The page is behind the same port, but for mail, so it is
+/// down for a time and not until it is told.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefuseConnections {
+    seconds: u64,
+}
+
+const REFUSE: &str = "refuse_connections";
+/// Longer is of no use to anybody at a page.
+const LONGEST_REFUSAL_SECS: u64 = 3_600;
+
+fn shown<S: Stage>(stage: &S) -> Shown {
+    let mut shown = stage.show();
+    let title = both("Не принимать соединений", "Refuse connections");
+    let seconds = Field::number("seconds", both("Секунд", "Seconds"), 10);
+    shown.forms.push(Form::new(title, REFUSE, vec![seconds]));
+    shown
+}
+
+fn refuse<S: Stage>(stage: &S, mut body: Value) -> Result<(), String> {
+    if let Some(fields) = body.as_object_mut() {
+        fields.remove("action");
+    }
+    let RefuseConnections { seconds } = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    if !(1..=LONGEST_REFUSAL_SECS).contains(&seconds) {
+        return Err(format!("seconds: use 1 to {LONGEST_REFUSAL_SECS}"));
+    }
+    stage.door().shut_for(Duration::from_secs(seconds));
+    Ok(())
 }
 
 /// The page itself.
@@ -92,6 +127,9 @@ async fn live<S: Stage>(State(stage): State<S>) -> Sse<impl Stream<Item = Result
 
 /// `body` is read only here, so that what is wrong with it is said in one line.
 async fn act<S: Stage>(State(stage): State<S>, Json(body): Json<Value>) -> Response {
+    if body.get("action").is_some_and(|action| action == REFUSE) {
+        return answer(refuse(&stage, body));
+    }
     match serde_json::from_value(body) {
         Ok(action) => answer(stage.act(action).await),
         Err(error) => answer(Err(error.to_string())),

@@ -317,3 +317,69 @@ async fn the_receivers_page_answers_as_it_is_told() {
     assert_eq!(send("/webhook").await, 204);
     assert!(page.refuses(json!({"action": "answer", "status": 99, "body": ""})).await.contains("200"));
 }
+
+/// Whether somebody listens there.
+async fn takes_connections(address: &str) -> bool {
+    TcpStream::connect(address.trim_start_matches("http://")).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_page_refuses_connections_for_a_while() {
+    let (telegram, smsc) = (TelegramSim::start().await.unwrap(), SmscSim::start().await.unwrap());
+    let (mail, webhook) = (SmtpSim::start().await.unwrap(), WebhookSim::start().await.unwrap());
+    let receiver = webhook.url().trim_end_matches("/webhook").to_owned();
+    for (page, address, door) in [
+        (telegram.base_url(), telegram.base_url(), telegram.door()),
+        (smsc.base_url(), smsc.base_url(), smsc.door()),
+        (mail.page_url(), mail.address().to_string(), mail.door()),
+        (receiver.clone(), receiver.clone(), webhook.door()),
+    ] {
+        let page = Page(page);
+        let state = page.state().await;
+        let forms = state["forms"].as_array().unwrap();
+        assert!(forms.iter().any(|form| form["action"] == "refuse_connections"), "{state}");
+        page.refuses(json!({"action": "refuse_connections", "seconds": 0})).await;
+        page.refuses(json!({"action": "refuse_connections"})).await;
+        page.act(json!({"action": "refuse_connections", "seconds": 3600})).await;
+        // The answer has come before the door was shut; waiting for the shut door proves that it was the page's doing.
+        while takes_connections(&address).await {
+            tokio::task::yield_now().await;
+        }
+        door.open().await;
+        assert!(takes_connections(&address).await, "{address} is open again");
+        door.shut_for(Duration::from_millis(1));
+        door.open().await;
+        assert!(takes_connections(&address).await);
+    }
+}
+
+#[tokio::test]
+async fn a_shut_door_cuts_connections() {
+    let sim = SmscSim::start().await.unwrap();
+    let address = sim.base_url().trim_start_matches("http://").to_owned();
+    let mut kept = TcpStream::connect(&address).await.unwrap();
+    kept.write_all(b"GET /page/state HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    kept.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    sim.door().shut().await;
+    let mut rest = Vec::new();
+    // The end of the answer, then the end of the connection; a reset is an end too.
+    let _reset = kept.read_to_end(&mut rest).await;
+    let refused = TcpStream::connect(&address).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sim.door().open().await;
+    assert_eq!(status(&get(&format!("http://{address}/page/state")).await.unwrap()).unwrap(), 200);
+}
+
+#[tokio::test]
+async fn a_door_that_was_shut_for_a_time_opens_by_itself() {
+    let sim = WebhookSim::start().await.unwrap();
+    let address = sim.url().trim_start_matches("http://").trim_end_matches("/webhook").to_owned();
+    sim.door().shut().await;
+    assert!(!takes_connections(&address).await);
+    sim.door().shut_for(Duration::from_millis(20));
+    while !takes_connections(&address).await {
+        tokio::task::yield_now().await;
+    }
+}

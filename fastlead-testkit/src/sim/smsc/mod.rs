@@ -39,7 +39,7 @@ use std::time::Duration;
 
 pub use callback::CallbackRequest;
 
-use crate::sim::{Faults, Inbox, SimServer};
+use crate::sim::{Door, Faults, Inbox, SimServer};
 use state::{Callback, Shared, stored_phone};
 
 /// A simulated SMSC with one account. Cheap to clone; all clones are the same SMSC, and the port closes with
@@ -48,6 +48,7 @@ use state::{Callback, Shared, stored_phone};
 pub struct SmscSim {
     shared: Arc<Shared>,
     server: Option<Arc<SimServer>>,
+    door: Door,
 }
 
 impl fmt::Debug for SmscSim {
@@ -65,7 +66,7 @@ impl Default for SmscSim {
 impl SmscSim {
     /// An SMSC without a port of its own: mount [`SmscSim::router`] somewhere.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()), server: None }
+        Self { shared: Arc::new(Shared::new()), server: None, door: Door::default() }
     }
 
     /// An SMSC on a free port of 127.0.0.1, with a page at `/` that shows what arrived and plays the
@@ -75,7 +76,11 @@ impl SmscSim {
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router().merge(crate::sim::page::routes(sim.clone()))).await?;
+        let server = SimServer::start_behind(
+            sim.door.clone(),
+            sim.router().merge(crate::sim::page::routes(sim.clone())),
+        )
+        .await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -103,6 +108,11 @@ impl SmscSim {
     /// The account's API key, in place of login and password.
     pub fn api_key(&self) -> &str {
         &self.shared.api_key
+    }
+
+    /// Shuts the port for a while: connections are refused. Of no use where the simulator has no port of its own.
+    pub const fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Scripted trouble for `send.php`. SMSC names no delay, so [`crate::sim::Fault::RateLimited`] is answered

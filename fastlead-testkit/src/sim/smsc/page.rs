@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::SmscSim;
 use super::state::money;
 use crate::sim::page::{Act, Fact, Field, Form, Label, Queue, Shown, ShownArrival, Stage, Trouble, both};
-use crate::sim::{Arrival, Faults};
+use crate::sim::{Arrival, Door, Faults};
 
 /// What the operator, the person and the owner of the account can do.
 #[derive(Debug, Deserialize)]
@@ -71,6 +71,10 @@ impl Stage for SmscSim {
             "questions" => Some(self.query_faults().clone()),
             _ => None,
         }
+    }
+
+    fn door(&self) -> &Door {
+        Self::door(self)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

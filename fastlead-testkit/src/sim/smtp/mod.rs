@@ -33,12 +33,12 @@ mod dialogue_tests;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio_util::task::AbortOnDropHandle;
 
 pub use fault::{SmtpAction, SmtpFault, SmtpPhase};
 
-use crate::sim::{Faults, Inbox, SimServer, SimTls};
+use crate::sim::door::Gate;
+use crate::sim::{Door, Faults, Inbox, SimServer, SimTls};
 use server::Shared;
 
 /// When a mail server encrypts.
@@ -86,12 +86,12 @@ impl SmtpSim {
     }
 
     async fn serve(address: SocketAddr, shared: Shared) -> std::io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+        let gate = Gate::bind(address, shared.door.clone()).await?;
+        let address = gate.address();
         let shared = Arc::new(shared);
         let stage = page::MailPage { shared: Arc::clone(&shared), address };
         let page = SimServer::start(crate::sim::page::routes(stage)).await?;
-        let task = tokio::spawn(server::accept(listener, Arc::clone(&shared)));
+        let task = tokio::spawn(server::accept(gate, Arc::clone(&shared)));
         Ok(Self { address, page, shared, _task: AbortOnDropHandle::new(task) })
     }
 
@@ -111,6 +111,11 @@ impl SmtpSim {
     /// recipient at `RCPT`, refused content after the message, and so on.
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
+    }
+
+    /// Shuts the port of the mail server for a while: connections are refused. The page stays.
+    pub fn door(&self) -> &Door {
+        &self.shared.door
     }
 
     /// Trouble at an exact phase, met by the next session that gets there. Comes before [`Self::faults`].

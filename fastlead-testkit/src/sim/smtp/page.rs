@@ -12,7 +12,7 @@ use super::SmtpSecurity;
 use super::fault::{SmtpFault, SmtpPhase};
 use super::server::Shared;
 use crate::sim::page::{Act, Fact, Field, Form, Label, Queue, Shown, ShownArrival, Stage, Trouble, both};
-use crate::sim::{Arrival, Faults};
+use crate::sim::{Arrival, Door, Faults};
 
 /// The mail server as its page sees it.
 #[derive(Debug, Clone)]
@@ -78,6 +78,10 @@ impl Stage for MailPage {
 
     fn faults(&self, queue: &str) -> Option<Faults> {
         (queue == "messages").then(|| self.shared.faults.clone())
+    }
+
+    fn door(&self) -> &Door {
+        &self.shared.door
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -4,14 +4,14 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::SmtpSecurity;
 use super::fault::{SmtpAction, SmtpFault, SmtpPhase};
 use super::session::Session;
 use super::wire::Wire;
-use crate::sim::{Faults, Inbox, SimTls};
+use crate::sim::door::{Connection, Gate};
+use crate::sim::{Door, Faults, Inbox, SimTls};
 
 /// More sessions at once than this are turned away, as real servers do.
 const MAX_SESSIONS: usize = 64;
@@ -24,6 +24,7 @@ const MAX_GREYLISTED: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     pub(super) faults: Faults,
+    pub(super) door: Door,
     pub(super) inbox: Inbox,
     pub(super) tls: Option<(SmtpSecurity, SimTls)>,
     state: Mutex<State>,
@@ -104,11 +105,11 @@ impl Shared {
 }
 
 /// Accepts connections for ever. Dropping the future ends every session with it.
-pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+pub(super) async fn accept(mut gate: Gate, shared: Arc<Shared>) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
+            accepted = gate.accept() => match accepted {
                 Ok((stream, _)) => {
                     shared.lock().connections += 1;
                     if sessions.len() < MAX_SESSIONS {
@@ -132,7 +133,7 @@ pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+async fn serve(stream: Connection, shared: Arc<Shared>) {
     let wire = match &shared.tls {
         Some((SmtpSecurity::Wrapper, tls)) => {
             tls.accept(stream).await.map(|stream| Wire::new(Box::new(stream)))
@@ -148,7 +149,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-async fn turn_away(mut stream: TcpStream) {
+async fn turn_away(mut stream: Connection) {
     if let Err(error) = stream.write_all(b"421 4.7.0 Too many connections, try again later\r\n").await {
         tracing::debug!(%error, "mail simulator lost a connection");
     }

@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 pub use state::CallbackAnswer;
 
-use crate::sim::{Faults, Inbox, SimServer};
+use crate::sim::{Door, Faults, Inbox, SimServer};
 use state::{Access, Chat, Shared};
 
 /// The bot's username, without `@`.
@@ -49,6 +49,7 @@ const TOKEN: &str = "1000000001:SIMULATED-TOKEN-FOR-TESTS-0000000001";
 pub struct TelegramSim {
     shared: Arc<Shared>,
     server: Option<Arc<SimServer>>,
+    door: Door,
 }
 
 impl Default for TelegramSim {
@@ -60,7 +61,7 @@ impl Default for TelegramSim {
 impl TelegramSim {
     /// A Telegram without a port of its own: mount [`TelegramSim::router`] somewhere.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new(TOKEN)), server: None }
+        Self { shared: Arc::new(Shared::new(TOKEN)), server: None, door: Door::default() }
     }
 
     /// A Telegram on a free port of 127.0.0.1, with a page at `/` that shows what arrived and plays the
@@ -70,7 +71,11 @@ impl TelegramSim {
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.router().merge(crate::sim::page::routes(sim.clone()))).await?;
+        let server = SimServer::start_behind(
+            sim.door.clone(),
+            sim.router().merge(crate::sim::page::routes(sim.clone())),
+        )
+        .await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -88,6 +93,11 @@ impl TelegramSim {
     /// The bot's token.
     pub fn token(&self) -> &str {
         &self.shared.token
+    }
+
+    /// Shuts the port for a while: connections are refused. Of no use where the simulator has no port of its own.
+    pub const fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Scripted trouble for every method but `getUpdates`. Telegram has no account to run empty, so

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::TelegramSim;
 use super::state::Access;
 use crate::sim::page::{Act, Fact, Field, Form, Label, Queue, Shown, ShownArrival, Stage, Trouble, both};
-use crate::sim::{Arrival, Faults};
+use crate::sim::{Arrival, Door, Faults};
 
 /// What a person can do.
 #[derive(Debug, Deserialize)]
@@ -70,6 +70,10 @@ impl Stage for TelegramSim {
             "updates" => Some(self.update_faults().clone()),
             _ => None,
         }
+    }
+
+    fn door(&self) -> &Door {
+        Self::door(self)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 pub use state::{ReceivedRequest, WebhookAnswer};
 
-use crate::sim::{Faults, Inbox, SimServer, SimTls};
+use crate::sim::{Door, Faults, Inbox, SimServer, SimTls};
 use state::Shared;
 
 /// A simulated receiver. Cheap to clone; all clones are the same receiver, and the port closes with
@@ -35,6 +35,7 @@ use state::Shared;
 pub struct WebhookSim {
     shared: Arc<Shared>,
     server: Option<Arc<SimServer>>,
+    door: Door,
 }
 
 impl Default for WebhookSim {
@@ -46,7 +47,7 @@ impl Default for WebhookSim {
 impl WebhookSim {
     /// A receiver without a port of its own: mount [`WebhookSim::router`] somewhere.
     pub fn new() -> Self {
-        Self { shared: Arc::new(Shared::new()), server: None }
+        Self { shared: Arc::new(Shared::new()), server: None, door: Door::default() }
     }
 
     /// A receiver on a free port of 127.0.0.1. A `GET` of `/` shows a page with what arrived, which uses
@@ -56,7 +57,7 @@ impl WebhookSim {
     /// When no port can be bound.
     pub async fn start() -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start(sim.with_page()).await?;
+        let server = SimServer::start_behind(sim.door.clone(), sim.with_page()).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -66,7 +67,7 @@ impl WebhookSim {
     /// When no port can be bound.
     pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
         let sim = Self::new();
-        let server = SimServer::start_tls(sim.with_page(), tls).await?;
+        let server = SimServer::start_tls(sim.door.clone(), sim.with_page(), tls).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
@@ -85,6 +86,11 @@ impl WebhookSim {
     pub fn url(&self) -> String {
         let base = self.server.as_ref().map(|server| server.base_url()).unwrap_or_default();
         format!("{base}/webhook")
+    }
+
+    /// Shuts the port for a while: connections are refused. Of no use where the simulator has no port of its own.
+    pub const fn door(&self) -> &Door {
+        &self.door
     }
 
     /// Scripted trouble for `POST`s. As statuses: 429 with `Retry-After`, 401 for refused

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{WebhookAnswer, WebhookSim};
-use crate::sim::Faults;
 use crate::sim::page::{Fact, Field, Form, Label, Queue, Shown, ShownArrival, Stage, Trouble, both};
+use crate::sim::{Door, Faults};
 
 /// What the owner of the receiver can do.
 #[derive(Debug, Deserialize)]
@@ -50,6 +50,10 @@ impl Stage for WebhookSim {
 
     fn faults(&self, queue: &str) -> Option<Faults> {
         (queue == "messages").then(|| Self::faults(self).clone())
+    }
+
+    fn door(&self) -> &Door {
+        Self::door(self)
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

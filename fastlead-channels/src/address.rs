@@ -1,5 +1,4 @@
-//! Which addresses a webhook may connect to. A tenant names the URL, and our machine stands inside
-//! networks that the tenant must not reach through it (server-side request forgery).
+//! Which addresses are on the public internet, and which others an installation has named.
 //!
 //! Sources: the IANA special-purpose address registries for
 //! [IPv4](https://www.iana.org/assignments/iana-ipv4-special-registry) and
@@ -10,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use url::Host;
 
 /// Whether connecting to this address could reach anything but the public internet.
-pub(super) fn is_forbidden(address: IpAddr) -> bool {
+pub(crate) fn is_forbidden(address: IpAddr) -> bool {
     match address.to_canonical() {
         IpAddr::V4(address) => is_forbidden_v4(address),
         IpAddr::V6(address) => is_forbidden_v6(address),
@@ -55,9 +54,9 @@ fn is_forbidden_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// What an owner has allowed in spite of [`is_forbidden`].
+/// What an installation has allowed in spite of [`is_forbidden`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct AllowList {
+pub(crate) struct AllowList {
     names: Vec<String>,
     networks: Vec<Network>,
 }
@@ -70,7 +69,7 @@ struct Network {
 
 impl AllowList {
     /// Reads host names, IP addresses and CIDR blocks; `None` where an entry is neither.
-    pub(super) fn parse(entries: &[String]) -> Option<Self> {
+    pub(crate) fn parse(entries: &[String]) -> Option<Self> {
         let mut list = Self::default();
         for entry in entries {
             if let Some(network) = Network::parse(entry) {
@@ -87,11 +86,20 @@ impl AllowList {
         Some(list)
     }
 
-    /// Whether a connection to `address` may be made; `name` is the host that resolved to it.
-    pub(super) fn admits(&self, name: Option<&str>, address: IpAddr) -> bool {
-        !is_forbidden(address)
-            || self.networks.iter().any(|network| network.contains(address))
-            || name.is_some_and(|name| self.names.contains(&normal_name(name)))
+    /// Whether the list names this address, or the host that has resolved to it.
+    pub(crate) fn names(&self, host: Option<&str>, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(address))
+            || host.is_some_and(|host| self.names_host(host))
+    }
+
+    /// Whether the list names this host, whatever it resolves to.
+    pub(crate) fn names_host(&self, host: &str) -> bool {
+        self.names.contains(&normal_name(host))
+    }
+
+    /// Whether the list names addresses, to which any host may resolve.
+    pub(crate) const fn has_networks(&self) -> bool {
+        !self.networks.is_empty()
     }
 }
 

@@ -1,16 +1,11 @@
-//! A corpus of addresses that a webhook must not reach, and of those that it may.
+//! A corpus of addresses that a channel must not reach, and of those that it may.
 
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
-use fastlead_core::ErrorKind;
-use reqwest::dns::Resolve as _;
-use serde_json::json;
+use url::Url;
 
-use super::WebhookConfig;
-use super::resolver::{ForbiddenAddress, GuardedResolver, Lookup};
-use super::ssrf::{AllowList, is_forbidden};
+use super::*;
 
 /// Literal addresses in every notation that URL parsers know.
 const FORBIDDEN_URLS: &[&str] = &[
@@ -102,25 +97,42 @@ const PUBLIC_URLS: &[&str] = &[
     "https://[::ffff:8.8.8.8]/",
 ];
 
-fn config(url: &str, allowed: &[&str]) -> WebhookConfig {
-    serde_json::from_value(json!({
-        "url": url,
-        "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"],
-        "allow_http": true,
-        "allowed_private_hosts": allowed,
-    }))
-    .unwrap()
+fn egress(allowed: &[&str]) -> Egress {
+    let entries: Vec<String> = allowed.iter().map(|entry| (*entry).to_owned()).collect();
+    Egress::public().with_private_hosts(&entries).unwrap()
+}
+
+fn check(egress: &Egress, url: &str) -> Result<(), Refusal> {
+    let url = Url::parse(url).unwrap();
+    egress.check(url.host().unwrap(), url.scheme() == "https")
 }
 
 #[test]
 fn literal_addresses_of_every_notation_are_judged_before_any_request() {
     for url in FORBIDDEN_URLS {
-        let error = config(url, &[]).validate().expect_err(url);
-        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
-        assert!(error.message().contains("public internet"), "{url} was refused for another reason: {error}");
+        for egress in [egress(&[]), egress(&[]).with_plaintext(), egress(&["example.com", "9.0.0.0/8"])] {
+            assert_eq!(check(&egress, url), Err(Refusal::Private), "{url}");
+        }
     }
     for url in PUBLIC_URLS {
-        config(url, &[]).validate().unwrap_or_else(|error| panic!("{url}: {error}"));
+        assert_eq!(check(&egress(&[]), url), Ok(()), "{url}");
+    }
+}
+
+#[test]
+fn without_encryption_only_what_is_named_is_reached() {
+    for (url, allowed, verdict) in [
+        ("http://example.com/", &[][..], Err(Refusal::Plaintext)),
+        ("http://8.8.8.8/", &["8.8.8.8"], Err(Refusal::Plaintext)),
+        ("http://10.1.2.3/", &["10.0.0.0/8"], Ok(())),
+        ("http://crm.internal/", &["crm.internal"], Ok(())),
+        ("http://example.com/", &["crm.internal"], Err(Refusal::Plaintext)),
+        // It may resolve to one of these addresses, and is judged when it does.
+        ("http://example.com/", &["10.0.0.0/8"], Ok(())),
+    ] {
+        assert_eq!(check(&egress(allowed), url), verdict, "{url} {allowed:?}");
+        let open = egress(allowed).with_plaintext();
+        assert_eq!(check(&open, url), Ok(()), "{url} {allowed:?}");
     }
 }
 
@@ -138,7 +150,7 @@ fn an_owner_may_allow_exactly_what_is_named() {
         ("0x7f.1", "127.0.0.1", "127.0.0.2"),
     ] {
         let list = AllowList::parse(&[entry.to_owned()]).unwrap();
-        let admits = |address: &str| list.admits(None, address.parse().unwrap());
+        let admits = |address: &str| list.names(None, address.parse().unwrap());
         assert!(admits(allowed), "{entry} allows {allowed}");
         assert!(!admits(refused), "{entry} does not allow {refused}");
     }
@@ -147,9 +159,9 @@ fn an_owner_may_allow_exactly_what_is_named() {
     for (name, admitted) in
         [("crm.internal", true), ("crm.internal.", true), ("x.crm.internal", false), ("internal", false)]
     {
-        assert_eq!(list.admits(Some(name), inside), admitted, "{name}");
+        assert_eq!(list.names(Some(name), inside), admitted, "{name}");
     }
-    assert!(!list.admits(None, inside));
+    assert!(!list.names(None, inside));
     for entry in
         ["", "10.0.0.0/33", "::/129", "10.0.0.0/", "/8", "10.0.0/8", "a b", "example.com/24", "10.0.0.0/-1"]
     {
@@ -170,10 +182,14 @@ fn scripted(answers: &[&[&str]]) -> Lookup {
     })
 }
 
-async fn resolve(resolver: &GuardedResolver, name: &str) -> Result<Vec<IpAddr>, ForbiddenAddress> {
-    match resolver.resolve(name.parse().unwrap()).await {
-        Ok(addresses) => Ok(addresses.map(|address| address.ip()).collect()),
-        Err(error) => Err(*error.downcast::<ForbiddenAddress>().unwrap()),
+async fn resolve(egress: &Egress, name: &str, encrypted: bool) -> Result<Vec<IpAddr>, Refusal> {
+    match egress.addresses(name, 443, encrypted).await {
+        Ok(addresses) => {
+            assert!(addresses.iter().all(|address| address.port() == 443));
+            Ok(addresses.iter().map(SocketAddr::ip).collect())
+        }
+        Err(Blocked::Refused(refusal)) => Err(refusal),
+        Err(Blocked::Lookup(error)) => panic!("{error}"),
     }
 }
 
@@ -181,20 +197,28 @@ async fn resolve(resolver: &GuardedResolver, name: &str) -> Result<Vec<IpAddr>, 
 async fn a_name_that_changes_its_address_gains_nothing() {
     let answers =
         scripted(&[&["8.8.8.8"], &["169.254.169.254"], &["8.8.8.8", "127.0.0.1", "::ffff:10.0.0.1"], &[]]);
-    let resolver = GuardedResolver::new(AllowList::default(), answers);
+    let egress = Egress::public().with_lookup(answers);
     let public = vec!["8.8.8.8".parse().unwrap()];
-    assert_eq!(resolve(&resolver, "rebind.example.com").await, Ok(public.clone()));
-    assert_eq!(resolve(&resolver, "rebind.example.com").await, Err(ForbiddenAddress));
-    assert_eq!(resolve(&resolver, "rebind.example.com").await, Ok(public));
-    assert_eq!(resolve(&resolver, "rebind.example.com").await, Err(ForbiddenAddress));
+    assert_eq!(resolve(&egress, "rebind.example.com", true).await, Ok(public.clone()));
+    assert_eq!(resolve(&egress, "rebind.example.com", true).await, Err(Refusal::Private));
+    assert_eq!(resolve(&egress, "rebind.example.com", true).await, Ok(public));
+    assert_eq!(resolve(&egress, "rebind.example.com", true).await, Err(Refusal::Private));
 }
 
 #[tokio::test]
 async fn an_allowed_name_may_resolve_to_the_inside_and_others_may_not() {
-    let allowed = AllowList::parse(&["crm.internal".to_owned()]).unwrap();
-    let resolver = GuardedResolver::new(allowed, scripted(&[&["10.0.0.5"], &["10.0.0.5"]]));
-    assert_eq!(resolve(&resolver, "crm.internal").await, Ok(vec!["10.0.0.5".parse().unwrap()]));
-    assert_eq!(resolve(&resolver, "other.internal").await, Err(ForbiddenAddress));
+    let egress = egress(&["crm.internal"]).with_lookup(scripted(&[&["10.0.0.5"], &["10.0.0.5"]]));
+    assert_eq!(resolve(&egress, "crm.internal", true).await, Ok(vec!["10.0.0.5".parse().unwrap()]));
+    assert_eq!(resolve(&egress, "other.internal", true).await, Err(Refusal::Private));
+}
+
+#[tokio::test]
+async fn without_encryption_a_name_is_followed_to_the_named_inside_only() {
+    let answers = scripted(&[&["8.8.8.8", "10.0.0.5"], &["8.8.8.8"], &["8.8.8.8"]]);
+    let named = egress(&["10.0.0.0/8"]).with_lookup(answers);
+    assert_eq!(resolve(&named, "crm.example.com", false).await, Ok(vec!["10.0.0.5".parse().unwrap()]));
+    assert_eq!(resolve(&named, "crm.example.com", false).await, Err(Refusal::Plaintext));
+    assert!(resolve(&named.with_plaintext(), "crm.example.com", false).await.is_ok());
 }
 
 /// The judgement agrees with the standard library wherever that has an opinion.

@@ -1,0 +1,225 @@
+//! What has become of an offer is said under the messages that show it.
+
+use std::collections::HashSet;
+
+use super::Engine;
+use super::content::{LeadFacts, contents};
+use super::directory::{ActiveChannel, ActivePolicy, Directory};
+use super::transition::{Owner, Prepared};
+use crate::channel::{MessageReference, TextLimit};
+use crate::decide::{Deliver, Effect, LeadState};
+use crate::delivery::{Body, Delivery, DeliverySpec, DeliveryState, Purpose};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::DeliveryId;
+use crate::message::{ButtonAction, Content, Edit, MessageClass, Text};
+use crate::secret::Pii;
+use crate::text::{Overflow, fit};
+use crate::time::{Timestamp, plus_seconds};
+use crate::words::{self, Fate};
+
+/// Whose offers a decision ends.
+pub(super) struct Ending {
+    taken: Option<String>,
+    declined: Option<String>,
+    /// Also those of everybody else, where the lead waits for nobody any more.
+    all: bool,
+}
+
+impl Ending {
+    /// `None` where the decision ends no offer; `after` is the state that it leads to. An offer that has lapsed
+    /// can still be accepted while the lead waits, so it is not over.
+    pub(super) fn of(effects: &[Effect], after: &LeadState) -> Option<Self> {
+        let mut ending = Self { taken: None, declined: None, all: false };
+        for effect in effects {
+            match effect {
+                Effect::Assign { target, .. } => ending.taken = Some(target.clone()),
+                Effect::Decline { target } => ending.declined = Some(target.clone()),
+                Effect::CancelOffers => ending.all = !after.waits(),
+                _ => {}
+            }
+        }
+        (ending.taken.is_some() || ending.declined.is_some() || ending.all).then_some(ending)
+    }
+
+    /// What is said to the target of this name.
+    fn fate<'a>(&self, target: &str, name: &'a str) -> Option<Fate<'a>> {
+        let is = |whom: &Option<String>| whom.as_deref() == Some(target);
+        if is(&self.taken) {
+            Some(Fate::Taken(name))
+        } else if is(&self.declined) {
+            Some(Fate::Declined(name))
+        } else {
+            self.all.then_some(Fate::Over)
+        }
+    }
+}
+
+/// What a delivery that ends an offer has to show.
+pub(super) enum Shown {
+    /// The message with its last line, or why it cannot be put together.
+    Message(Result<Content>),
+    /// The offer itself is just being sent.
+    NotYet,
+    /// The offer was not sent.
+    Never,
+}
+
+/// Whether somebody may see the buttons of this delivery, now or in a moment.
+fn may_be_seen(offer: &Delivery) -> bool {
+    use DeliveryState::{Ambiguous, AwaitingReceipt, Delivered, Sending, Sent};
+    matches!(offer.spec.body, Body::Template { offer_buttons: true, .. })
+        && matches!(offer.state, Sending | AwaitingReceipt | Delivered | Sent | Ambiguous)
+}
+
+impl Engine {
+    /// Adds to a transition what shall be said under the messages of offers that it ends.
+    ///
+    /// # Errors
+    /// Where the store cannot be read; nothing was stored then.
+    pub(super) async fn end_offers(
+        &self,
+        ending: &Ending,
+        policy: &ActivePolicy,
+        owner: &Owner,
+        directory: &Directory,
+        prepared: &mut Prepared,
+        now: Timestamp,
+    ) -> Result<()> {
+        let workspace = owner.scope.workspace_id;
+        let edits = |channel: &ActiveChannel| channel.capabilities.edits && channel.workspace_id == workspace;
+        if !directory.channels().any(|channel| edits(channel)) {
+            return Ok(());
+        }
+        // The guard of the transition sees to it that no other decision adds one meanwhile.
+        let deliveries = self.inner.store.deliveries_of(workspace, owner.lead_id).await?;
+        let ended: HashSet<DeliveryId> = deliveries
+            .iter()
+            .filter_map(|delivery| match delivery.spec.body {
+                Body::OfferEnded { offer, .. } => Some(offer),
+                _ => None,
+            })
+            .collect();
+        let rules = &policy.policy;
+        for offer in deliveries.iter().filter(|delivery| may_be_seen(delivery)) {
+            let Purpose::Offer { target, .. } = &offer.spec.purpose else { continue };
+            let Some(reader) = rules.targets.get(target) else { continue };
+            if !directory.channel(offer.channel_id).is_some_and(|channel| edits(channel)) {
+                continue;
+            }
+            let Some(fate) = ending.fate(target, &reader.display_name) else { continue };
+            if fate == Fate::Over && ended.contains(&offer.id) {
+                continue;
+            }
+            let zone = reader.timezone.unwrap_or(rules.timezone);
+            let line = words::offer_ended(reader.locale, fate, zone.local(now));
+            let deliver = Deliver {
+                channel_id: offer.channel_id,
+                expires_at: plus_seconds(now, rules.delivery.ttl_secs),
+                ordered: false,
+                spec: DeliverySpec {
+                    purpose: Purpose::OfferEnded { target: target.clone() },
+                    recipient: offer.spec.recipient.clone(),
+                    body: Body::OfferEnded { offer: offer.id, line },
+                    class: MessageClass::Service,
+                    retry: rules.delivery.retry.clone(),
+                    overflow: offer.spec.overflow,
+                    policy: offer.spec.policy,
+                },
+            };
+            let (new, at_once) = self.new_delivery(owner.scope, owner.lead_id, deliver, directory, now);
+            match at_once {
+                Some(at_once) => prepared.immediate.push(at_once),
+                None => prepared.wake_by = Some(prepared.wake_by.map_or(now, |moment| moment.min(now))),
+            }
+            prepared.transition.deliveries.push(new);
+        }
+        Ok(())
+    }
+
+    /// The message of an offer as it shall be from now on.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub(super) async fn ended_offer(
+        &self,
+        delivery: &Delivery,
+        (offer, line): (DeliveryId, &str),
+        channel: &ActiveChannel,
+        lead: Option<LeadFacts>,
+    ) -> Result<Shown> {
+        let reference = MessageReference::Delivery(offer);
+        let Some(offer) = self.inner.store.find_delivery(channel.id, &reference).await? else {
+            return Ok(Shown::Never);
+        };
+        let is_accepted = offer.state == DeliveryState::AwaitingReceipt && !offer.uncertain;
+        if !offer.state.is_terminal() && !is_accepted {
+            return Ok(Shown::NotYet);
+        }
+        let Some(message_id) = offer.provider_message_id.clone() else { return Ok(Shown::Never) };
+        let lead = match (lead, delivery.lead_id) {
+            (None, Some(id)) => self.lead_facts(delivery, id).await?,
+            (lead, _) => lead,
+        };
+        let policy = match offer.spec.policy {
+            Some(reference) => Some(self.policy(reference).await?),
+            None => None,
+        };
+        let capabilities = &channel.capabilities;
+        let parts = contents(
+            &offer,
+            lead.as_ref(),
+            policy.as_deref(),
+            &self.directory(),
+            self.inner.links.as_deref(),
+            capabilities,
+        );
+        // The buttons are under the last part, and the id is that of the last part.
+        let last = parts.and_then(|parts| match parts.into_iter().next_back() {
+            Some(Content::Text(text)) => with_last_line(text, line, capabilities.text_max),
+            _ => Err(Error::new(ErrorKind::Internal, "an offer is no text").with_operation("render")),
+        });
+        Ok(Shown::Message(last.map(|text| Content::Edit(Edit { message_id, text }))))
+    }
+}
+
+/// The text with another line and without the buttons that respond. A text that would be too long is cut: the
+/// line says more than its end.
+fn with_last_line(mut text: Text, line: &str, limit: Option<TextLimit>) -> Result<Text> {
+    text.buttons.retain(|button| matches!(button.action, ButtonAction::Open(_)));
+    if let Some(limit) = limit {
+        let taken = u32::try_from(limit.unit.measure(line) + 2).unwrap_or(u32::MAX);
+        let room = TextLimit { max: limit.max.saturating_sub(taken), ..limit };
+        text = fit(&text, Some(room), Overflow::Truncate, 1)?.pop().unwrap_or(text);
+    }
+    text.plain = Pii::new(format!("{}\n\n{line}", text.plain.expose()));
+    let shown = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    text.html = text.html.map(|html| Pii::new(format!("{}<br><br><i>{shown}</i>", html.expose())));
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::TextUnit;
+    use crate::message::{Button, Response};
+
+    #[test]
+    fn the_line_stays_where_the_text_has_no_room_for_it() {
+        let respond = Button { label: "Accept".to_owned(), action: ButtonAction::Respond(Response::Accept) };
+        let page = "https://example.com".to_owned().try_into().unwrap();
+        let open = Button { label: "Open".to_owned(), action: ButtonAction::Open(page) };
+        let text = Text {
+            html: Some("<b>Anna</b>".into()),
+            buttons: vec![respond, open.clone()],
+            ..Text::plain("Anna")
+        };
+        let room = |max| Some(TextLimit { max, unit: TextUnit::Chars });
+        let whole = with_last_line(text.clone(), "Taken: A & B", room(100)).unwrap();
+        assert_eq!(whole.plain.expose(), "Anna\n\nTaken: A & B");
+        assert_eq!(whole.html.unwrap().expose(), "<b>Anna</b><br><br><i>Taken: A &amp; B</i>");
+        assert_eq!(whole.buttons, [open]);
+        let cut = with_last_line(Text::plain("x".repeat(100)), "Taken", room(100)).unwrap();
+        let plain = cut.plain.expose();
+        assert!(plain.ends_with("\n\nTaken") && plain.chars().count() <= 100, "{plain}");
+    }
+}
