@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use fastlead_core::{ErrorKind, RetryHint};
+
 use crate::egress::{Egress, Refusal};
 use crate::resolver::GuardedResolver;
 
@@ -30,6 +32,23 @@ pub(crate) fn client(egress: &Egress, encrypted: bool, timeout: Duration) -> req
 /// The refusal behind an error, where it comes from the guard and nothing was sent.
 pub(crate) fn refusal(error: &reqwest::Error) -> Option<Refusal> {
     causes(error).find_map(|cause| cause.downcast_ref::<Refusal>().copied())
+}
+
+/// What a request without an answer comes to: the kind of the error, whether it may be repeated, and what is said.
+pub(crate) fn no_answer(error: &reqwest::Error) -> (ErrorKind, RetryHint, &'static str) {
+    if let Some(refusal) = refusal(error) {
+        (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if error.is_connect() {
+        // Not a byte of the request was written.
+        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
+        (kind, RetryHint::SAFE, "cannot connect")
+    } else if error.is_timeout() {
+        (ErrorKind::Timeout, RetryHint::UNKNOWN, "no answer in time")
+    } else if error.is_builder() {
+        (ErrorKind::Internal, RetryHint::Never, "cannot build the request")
+    } else {
+        (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the connection broke before the answer")
+    }
 }
 
 /// Whether the certificate of the other side was not accepted: nothing was sent then.

@@ -129,19 +129,7 @@ fn not_telegram(operation: Operation, status: u16) -> Error {
 
 /// The error behind a request that got no answer. The URL carries the token and is taken out.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
-        (ErrorKind::Config, RetryHint::Never, refusal.message())
-    } else if error.is_connect() {
-        // Not a byte of the request was written.
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-        (kind, RetryHint::SAFE, "cannot connect")
-    } else if error.is_timeout() {
-        (ErrorKind::Timeout, RetryHint::UNKNOWN, "no answer in time")
-    } else if error.is_builder() {
-        (ErrorKind::Internal, RetryHint::Never, "cannot build the request")
-    } else {
-        (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the connection broke before the answer")
-    };
+    let (kind, retry, message) = http::no_answer(&error);
     operation.error(kind, retry, message).with_source(error.without_url())
 }
 

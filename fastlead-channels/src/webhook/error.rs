@@ -62,23 +62,13 @@ pub(super) fn parse_error(status: u16, retry_after: Option<&str>, now: Timestamp
 
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if let Some(refusal) = http::refusal(&error) {
-        (ErrorKind::Config, RetryHint::Never, refusal.message())
-    } else if http::is_bad_certificate(&error) {
+    let (kind, retry, message) = if http::is_bad_certificate(&error) {
         // Nothing was sent, and nothing will be until somebody acts: the owner has to hear of it.
         let message = "the receiver's certificate has expired, is not trusted or is of another name; have it renewed, \
                        check url, or give its authority in ca_pem";
         (ErrorKind::Config, RetryHint::Never, message)
-    } else if error.is_connect() {
-        // Not a byte of the request was written.
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-        (kind, RetryHint::SAFE, "cannot connect")
-    } else if error.is_timeout() {
-        (ErrorKind::Timeout, RetryHint::UNKNOWN, "no answer in time")
-    } else if error.is_builder() {
-        (ErrorKind::Internal, RetryHint::Never, "cannot build the request")
     } else {
-        (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the connection broke before the answer")
+        http::no_answer(&error)
     };
     operation.error(kind, retry, message).with_source(error.without_url())
 }

@@ -91,7 +91,8 @@ impl SqliteStore {
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", "-16384")
+            // 8 MiB for each connection: twice as much was not faster, for the system keeps the file in memory too.
+            .pragma("cache_size", "-8192")
             .pragma("wal_autocheckpoint", "1000")
             .statement_cache_capacity(256)
             .disable_statement_logging();
