@@ -68,6 +68,7 @@ impl Engine {
                 source: directory.source_facts(source_id),
                 capture: &capture,
             };
+            let shown = self.shown_offers((workspace, lead_id), &state, &event, &directory).await?;
             let (decision, mut provisional) =
                 self.decide_on(&policy, subject, &state, &snapshot, &event, now).await?;
             if !wanted(&decision, &provisional) {
@@ -87,7 +88,7 @@ impl Engine {
             let extras = Extras { counters: provisional.reservations(), ..extras() };
             let mut prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
             if let Some(ending) = ending {
-                self.end_offers(&ending, &policy, &owner, &directory, &mut prepared, now).await?;
+                self.end_offers((&ending, &shown), &policy, &owner, &directory, &mut prepared, now);
             }
             let frees_order = policy.policy.delivery.ordered && prepared.transition.cancel_offers;
             match self.commit(prepared.transition).await? {

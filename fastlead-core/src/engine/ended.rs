@@ -7,10 +7,10 @@ use super::content::{LeadFacts, contents};
 use super::directory::{ActiveChannel, ActivePolicy, Directory};
 use super::transition::{Owner, Prepared};
 use crate::channel::{MessageReference, TextLimit};
-use crate::decide::{Deliver, Effect, LeadState};
+use crate::decide::{Deliver, Effect, Event, LeadState};
 use crate::delivery::{Body, Delivery, DeliverySpec, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::DeliveryId;
+use crate::id::{DeliveryId, LeadId, WorkspaceId};
 use crate::message::{ButtonAction, Content, Edit, MessageClass, Text};
 use crate::secret::Pii;
 use crate::text::{Overflow, fit};
@@ -72,26 +72,40 @@ fn may_be_seen(offer: &Delivery) -> bool {
 }
 
 impl Engine {
-    /// Adds to a transition what shall be said under the messages of offers that it ends.
+    /// The deliveries of a lead, where `event` may end offers that somebody sees. They are read before the decision:
+    /// between it and its commit nothing may be waited for, because others already count on what it frees. The
+    /// guard of the transition sees to it that no other decision adds one meanwhile.
     ///
     /// # Errors
-    /// Where the store cannot be read; nothing was stored then.
-    pub(super) async fn end_offers(
+    /// Where the store cannot be read.
+    pub(super) async fn shown_offers(
         &self,
-        ending: &Ending,
+        lead: (WorkspaceId, LeadId),
+        state: &LeadState,
+        event: &Event,
+        directory: &Directory,
+    ) -> Result<Vec<Delivery>> {
+        let (workspace, lead) = lead;
+        let edits = directory
+            .channels()
+            .any(|channel| channel.workspace_id == workspace && channel.capabilities.edits);
+        // A lead that leaves the queue is offered; that ends no offer.
+        if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree) {
+            return Ok(Vec::new());
+        }
+        self.inner.store.deliveries_of(workspace, lead).await
+    }
+
+    /// Adds to a transition what shall be said under the messages of offers that it ends.
+    pub(super) fn end_offers(
+        &self,
+        (ending, deliveries): (&Ending, &[Delivery]),
         policy: &ActivePolicy,
         owner: &Owner,
         directory: &Directory,
         prepared: &mut Prepared,
         now: Timestamp,
-    ) -> Result<()> {
-        let workspace = owner.scope.workspace_id;
-        let edits = |channel: &ActiveChannel| channel.capabilities.edits && channel.workspace_id == workspace;
-        if !directory.channels().any(|channel| edits(channel)) {
-            return Ok(());
-        }
-        // The guard of the transition sees to it that no other decision adds one meanwhile.
-        let deliveries = self.inner.store.deliveries_of(workspace, owner.lead_id).await?;
+    ) {
         let ended: HashSet<DeliveryId> = deliveries
             .iter()
             .filter_map(|delivery| match delivery.spec.body {
@@ -103,7 +117,7 @@ impl Engine {
         for offer in deliveries.iter().filter(|delivery| may_be_seen(delivery)) {
             let Purpose::Offer { target, .. } = &offer.spec.purpose else { continue };
             let Some(reader) = rules.targets.get(target) else { continue };
-            if !directory.channel(offer.channel_id).is_some_and(|channel| edits(channel)) {
+            if !directory.channel(offer.channel_id).is_some_and(|channel| channel.capabilities.edits) {
                 continue;
             }
             let Some(fate) = ending.fate(target, &reader.display_name) else { continue };
@@ -133,7 +147,6 @@ impl Engine {
             }
             prepared.transition.deliveries.push(new);
         }
-        Ok(())
     }
 
     /// The message of an offer as it shall be from now on.
