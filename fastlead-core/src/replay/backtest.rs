@@ -117,8 +117,8 @@ pub struct Backtest {
 
 impl Backtest {
     /// Replays the captures with both policies and answers what came of it, `before` first. Reads only, and
-    /// keeps no more in memory than what is under way at one moment of the replay. The same captures and
-    /// policies give the same answer.
+    /// keeps no more in memory than what is under way at one moment of the replay, and what the policies remember
+    /// of people for as long as their windows say. The same captures and policies give the same answer.
     ///
     /// `progress` hears how many captures were read so far.
     ///
