@@ -1,9 +1,13 @@
 //! Whether the server lives, is ready, and how it does.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
 use crate::problem::Problem;
@@ -12,6 +16,9 @@ use crate::problem::Problem;
 pub(crate) const AT_RISK: TimeDelta = TimeDelta::minutes(5);
 /// The metric counts no further, so that a scrape does not take long where everything is late.
 const MOST_AT_RISK: u32 = 10_000;
+
+/// How long measured durations are kept one by one.
+const UPKEEP: Duration = Duration::from_secs(1);
 
 /// The process lives.
 pub(crate) async fn healthz() -> &'static str {
@@ -57,6 +64,18 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     }
     app.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
+}
+
+/// Folds measured durations into their summaries, until `stop`: without it they would be kept one by one for as long as
+/// nobody asks for `/metrics`.
+pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) {
+    let mut every = tokio::time::interval(UPKEEP);
+    loop {
+        tokio::select! {
+            _ = every.tick() => metrics.run_upkeep(),
+            () = stop.cancelled() => return,
+        }
+    }
 }
 
 /// Gauges are floating point; counts of rows stay far below 2^53.

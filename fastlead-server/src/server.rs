@@ -82,6 +82,7 @@ impl Server {
             async move { app.registrar.register_all(&app).await }
         });
         let keeper = tokio::spawn(retention::run(self.app.clone(), stop.clone()));
+        let measuring = tokio::spawn(health::keep_up(self.app.metrics.clone(), stop.clone()));
         let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
         let listener = self.listener.tap_io(|stream| {
             if let Err(error) = stream.set_nodelay(true) {
@@ -103,6 +104,9 @@ impl Server {
             registrar.stop();
             if workers.await.is_err() {
                 tracing::error!("the workers ended in a fault");
+            }
+            if measuring.await.is_err() {
+                tracing::error!("the upkeep of metrics ended in a fault");
             }
             if keeper.await.is_err() {
                 tracing::error!("forgetting ended in a fault");
