@@ -12,6 +12,7 @@ use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::confirm::Links;
 use crate::limits::CaptureLimits;
+use crate::operator::Running;
 use crate::registration::Registrar;
 use crate::seal::Keyring;
 use crate::settings::Settings;
@@ -42,6 +43,8 @@ pub struct App {
     pub settings: Arc<Settings>,
     /// Renders `/metrics`.
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    /// Who has a backtest running.
+    pub(crate) backtests: Running,
     /// Makes the links by which visitors confirm leads.
     pub(crate) links: Arc<Links>,
     /// How the outside world reaches the server, without a slash at the end.

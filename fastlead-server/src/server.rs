@@ -202,6 +202,7 @@ impl ServerBuilder {
             limits: Arc::new(CaptureLimits::default()),
             settings,
             metrics: handle,
+            backtests: Default::default(),
             links,
             public_url: public_url.into(),
             stopping: CancellationToken::new(),

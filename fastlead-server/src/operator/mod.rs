@@ -28,6 +28,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(crate) use leads::{ExplanationView, explanation};
+pub(crate) use policies::backtest::Running;
 pub(crate) use views::LeadView;
 
 use crate::app::App;

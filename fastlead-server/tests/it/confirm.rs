@@ -1,11 +1,9 @@
 //! A visitor confirms by the link of a message, on a page that works without JavaScript.
 
-use fastlead_testkit::sim::smsc::SmscSim;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use super::desk::{Desk, of};
-use super::program::{PASSWORD, Program};
+use super::desk::{SmsOffice, of};
 
 fn policy(within_secs: u64) -> Value {
     json!({
@@ -37,12 +35,8 @@ async fn page(request: reqwest::RequestBuilder) -> Page {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_visitor_confirms_and_only_then_the_manager_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let smsc = SmscSim::start().await.unwrap();
-    let program = Program::start(folder.path(), &[]).await;
-    let desk = Desk::sign_in(&program.url, PASSWORD).await;
-    let sms = json!({"login": smsc.login(), "password": smsc.password(), "endpoint": smsc.base_url()});
-    desk.channel("smsc", "sms", sms).await;
+    let office = SmsOffice::open().await;
+    let (desk, smsc) = (&office.desk, &office.smsc);
     let source = desk.project("double opt-in", policy(3_600)).await;
 
     let lead = desk.capture(&source, &json!({"phone": "+79000000000", "name": "Вера"})).await;
@@ -52,7 +46,7 @@ async fn a_visitor_confirms_and_only_then_the_manager_is_told() {
     let state = desk.get(&path).await;
     assert_eq!(of(&state["state"], "status"), "unconfirmed", "{state}");
     let link = asked.text.strip_prefix("Подтвердите: ").unwrap();
-    assert!(link.starts_with(&format!("{}/c/", program.url)), "{link}");
+    assert!(link.starts_with(&format!("{}/c/", office.program.url)), "{link}");
 
     // Programs that look at links change nothing, however often.
     for _ in 0..3 {
@@ -65,7 +59,7 @@ async fn a_visitor_confirms_and_only_then_the_manager_is_told() {
     assert_eq!(of(&desk.get(&path).await["state"], "status"), "unconfirmed");
     // Nor does somebody who knows the lead's id and guesses.
     let guessed = format!("{}x", &link[..link.len() - 1]);
-    for wrong in [guessed.as_str(), &format!("{}/c/{lead}", program.url)] {
+    for wrong in [guessed.as_str(), &format!("{}/c/{lead}", office.program.url)] {
         assert_eq!(page(desk.http.post(wrong)).await.status, StatusCode::NOT_FOUND, "{wrong}");
     }
 
@@ -94,12 +88,8 @@ async fn a_visitor_confirms_and_only_then_the_manager_is_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_confirms_for_a_visitor_and_a_link_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let smsc = SmscSim::start().await.unwrap();
-    let program = Program::start(folder.path(), &[]).await;
-    let desk = Desk::sign_in(&program.url, PASSWORD).await;
-    let sms = json!({"login": smsc.login(), "password": smsc.password(), "endpoint": smsc.base_url()});
-    desk.channel("smsc", "sms", sms).await;
+    let office = SmsOffice::open().await;
+    let (desk, smsc) = (&office.desk, &office.smsc);
     let source = desk.project("double opt-in", policy(3_600)).await;
     let lead = desk.capture(&source, &json!({"phone": "+79000000000", "name": "Вера"})).await;
     let state = desk.post(&format!("/v1/leads/{lead}/confirm"), Value::Null).await;

@@ -1,11 +1,9 @@
 //! What a person has agreed to can be proved after the texts have changed.
 
-use fastlead_testkit::sim::smsc::SmscSim;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::desk::{Desk, of};
-use super::program::{PASSWORD, Program};
+use super::desk::{SmsOffice, of};
 
 fn policy() -> Value {
     json!({
@@ -33,12 +31,8 @@ fn settings(version: &str, text: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_texts_of_consents_are_proved_after_they_have_changed() {
-    let folder = tempfile::tempdir().unwrap();
-    let smsc = SmscSim::start().await.unwrap();
-    let program = Program::start(folder.path(), &[]).await;
-    let desk = Desk::sign_in(&program.url, PASSWORD).await;
-    let sms = json!({"login": smsc.login(), "password": smsc.password(), "endpoint": smsc.base_url()});
-    desk.channel("smsc", "sms", sms).await;
+    let office = SmsOffice::open().await;
+    let desk = &office.desk;
     let source = desk.project("consents", policy()).await;
     let change = format!("/v1/sources/{}", of(&source, "id"));
     desk.put(&change, settings("1", "Первый текст")).await;

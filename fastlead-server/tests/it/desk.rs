@@ -3,10 +3,11 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use fastlead_testkit::sim::smsc::SmscSim;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
-use super::program::client;
+use super::program::{PASSWORD, Program, client};
 
 /// How long something that is waited for may take.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -159,6 +160,26 @@ impl Desk {
     /// Every problem document so far.
     pub(crate) fn refusals(&self) -> Vec<String> {
         self.refusals.lock().unwrap().clone()
+    }
+}
+
+/// A server whose only channel is `sms`, and its operator.
+pub(crate) struct SmsOffice {
+    pub(crate) desk: Desk,
+    pub(crate) smsc: SmscSim,
+    pub(crate) program: Program,
+    _folder: tempfile::TempDir,
+}
+
+impl SmsOffice {
+    pub(crate) async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let smsc = SmscSim::start().await.unwrap();
+        let program = Program::start(folder.path(), &[]).await;
+        let desk = Desk::sign_in(&program.url, PASSWORD).await;
+        let sms = json!({"login": smsc.login(), "password": smsc.password(), "endpoint": smsc.base_url()});
+        desk.channel("smsc", "sms", sms).await;
+        Self { desk, smsc, program, _folder: folder }
     }
 }
 

@@ -33,8 +33,17 @@ const DAYS: i64 = 30;
 /// Longest assumption: as durations of a policy.
 const MAX_SECS: u64 = 366 * 86_400;
 
-/// Who has a backtest running.
-static RUNNING: Mutex<BTreeSet<WorkspaceId>> = Mutex::new(BTreeSet::new());
+/// Who has a backtest running. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Running(Arc<Mutex<BTreeSet<WorkspaceId>>>);
+
+impl Running {
+    /// The workspace's turn, unless it has one running.
+    fn take(&self, workspace: WorkspaceId) -> Option<Turn> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(workspace).then(|| Turn { workspace, running: self.clone() })
+    }
+}
 
 /// Which policies are compared, and on which captures.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -111,18 +120,14 @@ impl From<Row> for RowView {
 
 /// The right of a workspace to have a backtest running; given back when it is dropped.
 #[derive(Debug)]
-struct Turn(WorkspaceId);
-
-impl Turn {
-    fn take(workspace: WorkspaceId) -> Option<Self> {
-        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(workspace).then(|| Self(workspace))
-    }
+struct Turn {
+    workspace: WorkspaceId,
+    running: Running,
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        RUNNING.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.workspace);
     }
 }
 
@@ -170,7 +175,7 @@ pub(crate) async fn backtest_policy(
     policies::check(&app, operator.workspace_id, &new).map_err(Problem::policy)?;
     let (against, old) =
         named(&app, &operator, project, input.against.as_deref().unwrap_or("current")).await?;
-    let Some(_turn) = Turn::take(operator.workspace_id) else {
+    let Some(_turn) = app.backtests.take(operator.workspace_id) else {
         let detail = "a backtest of this workspace is running; wait for it to end";
         return Err(Problem::new(StatusCode::CONFLICT, "backtest_running", detail).retry_after(5));
     };
@@ -213,11 +218,12 @@ mod tests {
     #[test]
     fn a_workspace_has_one_backtest_at_a_time() {
         let workspace = |number| WorkspaceId::from_uuid(uuid::Uuid::from_u128(number));
-        let first = Turn::take(workspace(1));
+        let running = Running::default();
+        let first = running.take(workspace(1));
         assert!(first.is_some());
-        assert!(Turn::take(workspace(1)).is_none());
-        assert!(Turn::take(workspace(2)).is_some(), "another workspace does not wait");
+        assert!(running.take(workspace(1)).is_none());
+        assert!(running.take(workspace(2)).is_some(), "another workspace does not wait");
         drop(first);
-        assert!(Turn::take(workspace(1)).is_some(), "it was given back");
+        assert!(running.take(workspace(1)).is_some(), "it was given back");
     }
 }
