@@ -16,7 +16,7 @@ const WORDS = {
       others_may_answer: 'ещё могут ответить другие', answered: 'ответ принят',
     },
     states: { pending: 'ждёт', sending: 'отправляется', awaiting_receipt: 'принято, ждём отчёт', delivered: 'доставлено', sent: 'отправлено', failed: 'не доставлено', expired: 'устарело', suppressed: 'запрещено', cancelled: 'отменено', ambiguous: 'неясно, нужен человек' },
-    purposes: { offer: 'предложение', auto_reply: 'ответ посетителю', webhook: 'вебхук', interaction_reply: 'ответ на кнопку', notice: 'уведомление' },
+    purposes: { offer: 'предложение', auto_reply: 'ответ посетителю', webhook: 'вебхук', interaction_reply: 'ответ на кнопку', offer_ended: 'итог предложения', confirmation: 'просьба подтвердить', ping: 'запрос цены', notice: 'уведомление' },
   },
   en: {
     lead: 'Leave a number in the form and watch what happens.', form: 'Form on the site', chats: 'Managers’ Telegram',

@@ -5,7 +5,7 @@ const BOTH = {
   ru: {
     offline: 'Нет связи с сервером, пробую снова…', other: 'English', empty: 'Пока пусто',
     tabStory: 'Одна заявка', tabDay: 'День агентства',
-    status: { open: 'ждёт', queued: 'в очереди', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа', closed: 'закрыта', returned: 'возвращена' },
+    status: { unconfirmed: 'не подтверждена', open: 'ждёт', queued: 'в очереди', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа', closed: 'закрыта', returned: 'возвращена' },
   },
   en: { offline: 'No connection to the server, trying again…', other: 'Русский', empty: 'Nothing yet', tabStory: 'One lead', tabDay: 'An agency’s day', status: {} },
 };
