@@ -31,10 +31,6 @@ use clap::Parser;
 use experiments::Bench;
 use protocol::Spec;
 
-// As in the program.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Throughput, latency and memory of FastLead, each beside a limit measured in the same run.
 #[derive(Debug, Parser)]
 struct Options {
