@@ -144,7 +144,7 @@ impl Settings {
     /// [`ErrorKind::Config`] that names the setting.
     pub fn load(file: Option<&Path>) -> Result<Self> {
         let dotenv = read_dotenv(Path::new(".env"))?;
-        Self::from_sources(file, dotenv.into_iter().chain(std::env::vars()))
+        Self::from_sources(file, dotenv.into_iter().chain(environment()?))
     }
 
     /// The defaults alone.
@@ -165,7 +165,16 @@ impl Settings {
             Some(file) => builder.add_source(config::File::from(file).format(config::FileFormat::Toml)),
             None => builder.add_source(config::File::from(Path::new("fastlead.toml")).required(false)),
         };
-        let map = variables.filter(|(name, _)| name.starts_with("FASTLEAD__")).collect();
+        let mut map = std::collections::HashMap::new();
+        for (name, value) in variables {
+            if name.starts_with("FASTLEAD__") {
+                map.insert(name, value);
+            } else if let Some(rest) = name.strip_prefix("FASTLEAD_").filter(|rest| rest.contains("__")) {
+                let message =
+                    format!("settings: the variable {name} is not read; did you mean FASTLEAD__{rest}?");
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        }
         let environment = config::Environment::with_prefix("FASTLEAD")
             .prefix_separator("__")
             .separator("__")
@@ -177,6 +186,19 @@ impl Settings {
         settings.channels.refuse_old_names()?;
         Ok(settings)
     }
+}
+
+/// The variables of the environment that may be settings. Those of other programs may be anything.
+fn environment() -> Result<Vec<(String, String)>> {
+    let named = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+    let ours = named.filter(|(name, _)| name.starts_with("FASTLEAD_"));
+    ours.map(|(name, value)| match value.into_string() {
+        Ok(value) => Ok((name, value)),
+        Err(_) => {
+            Err(Error::new(ErrorKind::Config, format!("settings: the value of {name} is not UTF-8 text")))
+        }
+    })
+    .collect()
 }
 
 /// Quoted values may be secrets.
@@ -239,6 +261,14 @@ mod tests {
         let channels = settings.unwrap().channels;
         assert_eq!(channels.allowed_private_hosts, ["crm.internal", "10.1.0.0/16"]);
         assert!(channels.allow_plaintext);
+    }
+
+    #[test]
+    fn a_variable_with_one_underscore_too_few_is_refused() {
+        let error = with(&[("FASTLEAD_HTTP__LISTEN", "127.0.0.1:0")]).unwrap_err();
+        assert!(error.message().contains("did you mean FASTLEAD__HTTP__LISTEN?"), "{error}");
+        // Such as Kubernetes sets them beside a service that is called `fastlead`.
+        assert!(with(&[("FASTLEAD_SERVICE_HOST", "192.0.2.1"), ("FASTLEAD_PORT", "tcp://x")]).is_ok());
     }
 
     #[test]

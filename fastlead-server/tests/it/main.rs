@@ -10,6 +10,7 @@ mod desk;
 mod drain;
 mod keys;
 mod kill;
+mod logs;
 mod operator;
 mod policy;
 mod program;
