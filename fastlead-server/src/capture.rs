@@ -153,9 +153,8 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<CaptureInput, Problem> {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match media.as_str() {
-        "application/json" | "text/plain" | "" => {
-            serde_json::from_slice(body).map_err(|error| json_problem(&error))
-        }
+        "application/json" | "text/plain" | "" => crate::json::read(body)
+            .map_err(|problem| problem.with_advice("put your own fields under `fields`")),
         "application/x-www-form-urlencoded" => form_input(body),
         _ => Err(Problem::new(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -163,34 +162,6 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<CaptureInput, Problem> {
             "send `application/json` or `application/x-www-form-urlencoded`",
         )),
     }
-}
-
-/// What is wrong with the JSON, without repeating a value.
-pub(crate) fn json_problem(error: &serde_json::Error) -> Problem {
-    let place = format!("line {}, column {}", error.line(), error.column());
-    if !error.is_data() {
-        let detail = format!("the body is not valid JSON at {place}; check that it is complete and UTF-8");
-        return Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail);
-    }
-    let text = error.to_string();
-    let text = text.split(" at line ").next().unwrap_or_default();
-    let what = if text.starts_with("unknown field")
-        || text.starts_with("missing field")
-        || text.starts_with("unknown variant")
-    {
-        text.to_owned()
-    } else {
-        // `invalid type: integer `123`, expected a string`: the value is left out.
-        let expected = text.rsplit_once(", expected ").map_or("another type", |(_, expected)| expected);
-        let given = text.split(['`', '"', ',']).next().unwrap_or("invalid value").trim();
-        format!("{given}, expected {expected}")
-    };
-    let mut problem =
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_json_type", format!("{what}, at {place}"));
-    if text.starts_with("unknown field") {
-        problem.detail = Some(format!("{what}; put your own fields under `fields`"));
-    }
-    problem
 }
 
 /// A form: known names go to their places, `utm_*` and click ids to the attribution, the rest to `fields`.

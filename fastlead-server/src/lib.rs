@@ -9,6 +9,7 @@ mod client;
 mod confirm;
 mod form;
 mod health;
+mod json;
 pub mod keys;
 pub mod limits;
 mod live;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::app::App;
-use crate::capture::{json_problem, too_large};
+use crate::capture::too_large;
 use crate::problem::{FieldProblem, Problem};
 
 /// Entries on a page unless asked otherwise.
@@ -34,7 +34,7 @@ impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         let body = json(request, app).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| unreadable(&error))
+        Ok(Self(crate::json::read(&body)?))
     }
 }
 
@@ -47,7 +47,7 @@ impl FromRequest<App> for Document {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         let body = json(request, app).await?;
-        serde_json::from_slice::<IgnoredAny>(&body).map_err(|error| unreadable(&error))?;
+        crate::json::read::<IgnoredAny>(&body)?;
         Ok(Self(Policy::from_json(&body)))
     }
 }
@@ -62,16 +62,6 @@ async fn json(request: Request, app: &App) -> Result<Bytes, Problem> {
     }
     let limit = app.settings.http.body_limit_bytes;
     Bytes::from_request(request, app).await.map_err(|rejection| too_large(rejection.status(), limit))
-}
-
-/// The advice to put unknown fields under `fields` is for captures only.
-fn unreadable(error: &serde_json::Error) -> Problem {
-    let mut problem = json_problem(error);
-    problem.detail = problem.detail.map(|detail| match detail.split_once("; put your own fields") {
-        Some((what, _)) => what.to_owned(),
-        None => detail,
-    });
-    problem
 }
 
 /// The id in the path.
