@@ -11,6 +11,7 @@ pub mod layer;
 pub mod lead;
 pub mod message;
 pub mod money;
+mod named;
 pub mod policy;
 pub mod port;
 pub mod registry;

@@ -1,26 +1,16 @@
 //! What a channel is asked to carry.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::contact::{Email, Phone};
 use crate::id::DeliveryId;
+use crate::named;
 use crate::secret::Pii;
 use crate::time::Timestamp;
 
 /// The languages that FastLead speaks to people.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    schemars::JsonSchema,
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Locale {
@@ -48,6 +38,12 @@ impl Locale {
             Self::Ru => "ru",
             Self::En => "en",
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Locale {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named::deserialize(deserializer, &["ru", "en"], &[Self::Ru, Self::En])
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::net::IpAddr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::secret::Pii;
 use crate::time::Timestamp;
 
 /// What a person agrees to. Each purpose has a document and a box of its own.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsentPurpose {
@@ -31,6 +29,13 @@ impl ConsentPurpose {
             Self::Advertising => "advertising",
             Self::Offer => "offer",
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for ConsentPurpose {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let names = &["personal_data", "advertising", "offer"];
+        crate::named::deserialize(deserializer, names, &[Self::PersonalData, Self::Advertising, Self::Offer])
     }
 }
 

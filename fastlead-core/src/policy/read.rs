@@ -60,9 +60,18 @@ where
             Some(plain) if error.is_data() => plain.to_owned(),
             _ => message,
         };
+        let message = as_written(&message);
         let shown = Some(path.to_string()).filter(|path| path != ".").unwrap_or_default();
         (path, PolicyFault { path: shown, message })
     })
+}
+
+/// A type of the program says nothing to whoever writes a policy: it is written as a map.
+fn as_written(message: &str) -> String {
+    match message.split_once(", expected struct ") {
+        Some((given, kind)) if !kind.contains(' ') => format!("{given}, expected a map"),
+        _ => message.to_owned(),
+    }
 }
 
 /// The value at a path.
@@ -100,6 +109,10 @@ mod tests {
         assert!(fault.message.ends_with("  | fields.city > 3\n  |               ^"), "{fault}");
         let faults = read(&|json| json["delivery"]["ttl"] = 1.into()).unwrap_err();
         assert!(faults[0].path == "delivery.ttl" && faults[0].message.contains("`ttl_secs`"), "{faults:?}");
+        let faults = read(&|json| json["delivery"] = 1.into()).unwrap_err();
+        assert_eq!(faults[0].to_string(), "delivery: invalid type: integer `1`, expected a map");
+        let faults = read(&|json| json["templates"]["lead"] = serde_json::json!({"ru": 5})).unwrap_err();
+        assert_eq!(faults[0].path, "templates.lead.ru");
         let faults = Policy::from_json(b"{\"accept\": [").unwrap_err();
         assert!(faults[0].message.contains("at line 1 column 12"), "{faults:?}");
         assert!(Policy::from_json(b"{} {}").is_err());

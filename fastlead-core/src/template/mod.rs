@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::message::Locale;
 
@@ -25,6 +25,7 @@ mod context;
 mod environment;
 mod filter;
 mod scan;
+mod source;
 
 pub use check::check;
 pub use compiled::CompiledTemplates;
@@ -32,17 +33,16 @@ pub use compiled::CompiledTemplates;
 /// A text in each language that it has.
 pub type Template = BTreeMap<Locale, TemplateSource>;
 
-/// A text with holes, such as `Новая заявка: {{ lead.phone }}`.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// A text with holes, such as `Новая заявка: {{ lead.phone }}`. Written as a text alone, it is the plain one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct TemplateSource {
     /// Subject line, for channels that have one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// The text without markup.
     pub plain: String,
     /// The same text as HTML, for channels that show it. Values are escaped.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
 }
 
