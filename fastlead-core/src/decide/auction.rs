@@ -153,9 +153,9 @@ impl<'a> Decider<'a> {
         let mut best: Option<(i64, usize)> = None;
         for (place, candidate) in candidates.iter_mut().enumerate() {
             // Nobody is waited for who has made no bid, and will not be asked again.
-            let may_take = candidate.out.is_none_or(|reason| reason.wait().is_some());
+            let may_take = candidate.out.is_none_or(|out| out.wait().is_some());
             match self.bid_of(candidate.name).unwrap_or(Err(Reason::NoBid)) {
-                Err(reason) if may_take => candidate.out = Some(reason),
+                Err(reason) if may_take => candidate.out = Some(reason.into()),
                 _ if candidate.out.is_some() => {}
                 Ok(bid) if best.is_none_or(|(most, _)| bid.minor > most) => best = Some((bid.minor, place)),
                 _ => {}

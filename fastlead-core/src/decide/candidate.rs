@@ -3,9 +3,9 @@
 use super::Decider;
 use super::facts::{CapLevel, TargetFacts};
 use super::hold::YEAR_SECS;
-use super::trace::{Reason, Verdict, Wait};
+use super::trace::{Out, Reason, Verdict, Wait};
 use crate::policy::{Cap, OffHours, RouteRule, Strategy, Target};
-use crate::schedule::Zone;
+use crate::schedule::{Per, Period, Weekday, Zone};
 use crate::time::{Timestamp, plus_seconds};
 
 /// A target of a rule.
@@ -20,7 +20,7 @@ pub(super) struct Candidate<'a> {
     /// What is known of it.
     pub facts: &'a TargetFacts,
     /// Why it cannot be chosen now, if it can not.
-    pub out: Option<Reason>,
+    pub out: Option<Out<'a>>,
 }
 
 impl<'a> Decider<'a> {
@@ -42,7 +42,25 @@ impl<'a> Decider<'a> {
         candidates
     }
 
-    fn left_out(&self, rule: &RouteRule, name: &str, target: &Target, facts: &TargetFacts) -> Option<Reason> {
+    fn left_out(
+        &self,
+        rule: &RouteRule,
+        name: &str,
+        target: &'a Target,
+        facts: &TargetFacts,
+    ) -> Option<Out<'a>> {
+        let own = self.not_for_this(rule, name, target, facts);
+        own.map(Out::from).or_else(|| self.full(name, target, facts))
+    }
+
+    /// Why the target cannot be chosen, whether it has room or not.
+    fn not_for_this(
+        &self,
+        rule: &RouteRule,
+        name: &str,
+        target: &Target,
+        facts: &TargetFacts,
+    ) -> Option<Reason> {
         for offer in &self.state.offers {
             if offer.target == name {
                 return Some(if offer.declined { Reason::DeclinedBefore } else { Reason::OfferedBefore });
@@ -62,12 +80,10 @@ impl<'a> Decider<'a> {
         if target.dedupe_secs.is_some() && facts.sold > 0 {
             return Some(Reason::BoughtBefore);
         }
-        if rule.off_hours != OffHours::Ignore
-            && let Some(reason) = self.absence(target)
-        {
-            return Some(reason);
+        if rule.off_hours == OffHours::Ignore {
+            return None;
         }
-        self.full(name, target, facts)
+        self.absence(target)
     }
 
     pub(super) fn zone(&self, target: &Target) -> Zone {
@@ -110,38 +126,40 @@ impl<'a> Decider<'a> {
     }
 
     /// Why the target has no room for this lead, if it has none.
-    pub(super) fn full(&self, name: &str, target: &Target, facts: &TargetFacts) -> Option<Reason> {
-        let price = self.price_of(name, target).map_or(0, |price| price.minor);
+    pub(super) fn full(&self, name: &str, target: &'a Target, facts: &TargetFacts) -> Option<Out<'a>> {
         if target.capacity.is_some_and(|capacity| facts.open >= i64::from(capacity)) {
-            return Some(Reason::CapacityFull);
+            return Some(Reason::CapacityFull.into());
         }
-        self.over_caps(target, facts, price)
+        if target.caps.is_empty() {
+            return None;
+        }
+        let price = self.price_of(name, target).map_or(0, |price| price.minor);
+        self.over(&target.caps, &facts.caps, price, self.zone(target))
     }
 
-    fn over_caps(&self, target: &Target, facts: &TargetFacts, price: i64) -> Option<Reason> {
-        self.over(&target.caps, &facts.caps, price).map(|(_, reason)| reason)
-    }
-
-    /// The first cap that this lead would lead beyond, with its place.
-    fn over(&self, caps: &[Cap], levels: &[CapLevel], price: i64) -> Option<(usize, Reason)> {
+    /// The first cap that this lead would lead beyond.
+    fn over(&self, caps: &'a [Cap], levels: &[CapLevel], price: i64, zone: Zone) -> Option<Out<'a>> {
         caps.iter().enumerate().find_map(|(index, cap)| {
-            over(cap, levels, index, price)
-                .filter(|_| cap.concerns(self.subject.source.key))
-                .map(|reason| (index, reason))
+            let reason = over(cap, level(levels, index), price)?;
+            let today = || cap.days.is_none() || cap.holds_on(Weekday::of(self.now, zone));
+            let holds = cap.concerns(self.subject.source.key) && today();
+            holds.then_some(Out { reason, cap: Some(cap) })
         })
     }
 
     /// Why the whole project has no room, if it has none, and until when.
-    pub(super) fn project_full(&mut self) -> Option<(Reason, Option<Timestamp>)> {
-        if self.policy.caps.is_empty() || self.counted_by_project() {
+    pub(super) fn project_full(&mut self) -> Option<(Out<'a>, Option<Timestamp>)> {
+        let policy = self.policy;
+        if policy.caps.is_empty() || self.counted_by_project() {
             return None;
         }
-        let (_, reason) = self.over(&self.policy.caps, &self.snapshot.facts.caps, 0)?;
         let levels = &self.snapshot.facts.caps;
-        Some((reason, self.caps_free_at(&self.policy.caps, levels, 0, self.policy.timezone)))
+        let out = self.over(&policy.caps, levels, 0, policy.timezone)?;
+        Some((out, self.caps_free_at(&policy.caps, levels, 0, policy.timezone)))
     }
 
-    /// When none of the caps is full any more by the passing of time; `None` where a full one never ends.
+    /// The first moment at which no cap is in the way any more by the passing of time alone; `None` where that
+    /// never comes. Days on which nothing may be taken are passed over.
     fn caps_free_at(
         &mut self,
         caps: &[Cap],
@@ -149,22 +167,46 @@ impl<'a> Decider<'a> {
         price: i64,
         zone: Zone,
     ) -> Option<Timestamp> {
+        let source = self.subject.source.key;
         let mut at = self.now;
-        for (index, cap) in caps.iter().enumerate() {
-            if cap.concerns(self.subject.source.key) && over(cap, levels, index, price).is_some() {
-                at = at.max(self.periods.of(cap.per, zone).end);
+        // Each cap is full once, in its present period, and in between at most the days of a week are closed.
+        for _ in 0..8 * (caps.len() + 1) {
+            let mut day = None;
+            let mut later: Option<Timestamp> = None;
+            for (index, cap) in caps.iter().enumerate().filter(|(_, cap)| cap.concerns(source)) {
+                let mut holds = || cap.holds_on(*day.get_or_insert_with(|| Weekday::of(at, zone)));
+                if cap.days.is_some() && !holds() {
+                    continue;
+                }
+                let end = if over(cap, CapLevel::default(), price).is_some() {
+                    // Not even an empty one has room, so it takes another day of the week.
+                    cap.days?;
+                    Period::of(Per::Day, at, zone).end
+                } else if over(cap, level(levels, index), price).is_some() {
+                    self.periods.of(cap.per, zone).end
+                } else {
+                    continue;
+                };
+                if end > at {
+                    later = later.max(Some(end));
+                }
+            }
+            match later {
+                None => return Some(at),
+                Some(end) if end >= Timestamp::MAX_UTC => return None,
+                Some(end) => at = end,
             }
         }
-        (at < Timestamp::MAX_UTC).then_some(at)
+        None
     }
 
     /// When a candidate that was left out may be chosen by the passing of time alone; `None` where it
     /// takes an event.
     pub(super) fn free_at(&mut self, candidate: &Candidate<'_>) -> Option<Timestamp> {
-        let reason = candidate.out?;
-        match reason.wait()? {
+        let out = candidate.out?;
+        match out.wait()? {
             Wait::Hours => self.works_at(candidate.target),
-            Wait::Room if reason == Reason::CapacityFull => None,
+            Wait::Room if out.reason == Reason::CapacityFull => None,
             Wait::Room => {
                 let price = self.price_of(candidate.name, candidate.target).map_or(0, |price| price.minor);
                 let zone = self.zone(candidate.target);
@@ -177,33 +219,37 @@ impl<'a> Decider<'a> {
     pub(super) fn owner_fits(
         &self,
         rule: &RouteRule,
-        candidate: &Candidate<'_>,
+        candidate: &Candidate<'a>,
         owned_at: Timestamp,
-    ) -> Result<(), Reason> {
-        let Some(sticky) = rule.sticky else { return Err(Reason::OthersFirst) };
+    ) -> Result<(), Out<'a>> {
+        let Some(sticky) = rule.sticky else { return Err(Reason::OthersFirst.into()) };
         if plus_seconds(owned_at, sticky.within_secs.unwrap_or(YEAR_SECS)) < self.now {
-            return Err(Reason::OwnerTooLong);
+            return Err(Reason::OwnerTooLong.into());
         }
         match candidate.out {
             None => Ok(()),
-            Some(Reason::Away | Reason::OffHours) => {
+            Some(Out { reason: Reason::Away | Reason::OffHours, .. }) => {
                 if let Some(full) = self.full(candidate.name, candidate.target, candidate.facts) {
                     return Err(full);
                 }
                 let Some(limit) = sticky.unless_away_secs else { return Ok(()) };
                 match self.works_at(candidate.target) {
                     Some(at) if at <= plus_seconds(self.now, limit) => Ok(()),
-                    _ => Err(Reason::OwnerTooLong),
+                    _ => Err(Reason::OwnerTooLong.into()),
                 }
             }
-            Some(reason) => Err(reason),
+            Some(out) => Err(out),
         }
     }
 }
 
+/// How far the cap at this place is used up.
+fn level(levels: &[CapLevel], index: usize) -> CapLevel {
+    levels.get(index).copied().unwrap_or_default()
+}
+
 /// Whether one lead more at this price is beyond the cap.
-fn over(cap: &Cap, levels: &[CapLevel], index: usize, price: i64) -> Option<Reason> {
-    let level = levels.get(index).copied().unwrap_or_default();
+fn over(cap: &Cap, level: CapLevel, price: i64) -> Option<Reason> {
     if cap.limit.is_some_and(|limit| level.leads >= i64::from(limit)) {
         return Some(Reason::CapFull);
     }

@@ -85,7 +85,7 @@ impl Decider<'_> {
         price: i64,
         limited: bool,
     ) {
-        if !cap.concerns(self.subject.source.key) {
+        if !cap.concerns(self.subject.source.key) || !self.periods.hold(cap, zone) {
             return;
         }
         let period = self.periods.of(cap.per, zone).clone();

@@ -165,8 +165,8 @@ impl Decider<'_> {
     }
 
     fn offer_rung(&mut self, rung: u32, step: &EscalationStep) {
-        if let Some((reason, _)) = self.project_full() {
-            self.trace.note("caps", None, Verdict::Skipped, reason);
+        if let Some((out, _)) = self.project_full() {
+            self.trace.note_out("caps", None, Verdict::Skipped, out);
             return;
         }
         let (policy, snapshot) = (self.policy, self.snapshot);
@@ -184,9 +184,10 @@ impl Decider<'_> {
             }
             let holding = state.holds_for(name);
             let facts = snapshot.facts.one(name);
-            let bought = (target.dedupe_secs.is_some() && facts.sold > 0).then_some(Reason::BoughtBefore);
-            if !holding && let Some(reason) = bought.or_else(|| self.full(name, target, facts)) {
-                self.trace.note(path, Some(name), Verdict::Skipped, reason);
+            let bought =
+                (target.dedupe_secs.is_some() && facts.sold > 0).then(|| Reason::BoughtBefore.into());
+            if !holding && let Some(out) = bought.or_else(|| self.full(name, target, facts)) {
+                self.trace.note_out(path, Some(name), Verdict::Skipped, out);
                 continue;
             }
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);

@@ -33,7 +33,7 @@ pub use facts::{CapLevel, Facts, Needs, PreviousOwner, RuleQueue, TargetFacts};
 pub use needs::needs;
 pub use snapshot::{ChannelFacts, Snapshot};
 pub use state::{Hold, HoldKind, LeadScore, LeadState, LeadStatus, Offer, Sale};
-pub use trace::{Reason, Trace, TraceStep, Verdict};
+pub use trace::{FullCap, Reason, Trace, TraceStep, Verdict};
 
 use period::Periods;
 

@@ -247,7 +247,7 @@ impl<'a> Asker<'a> {
         cap: &Cap,
         zone: Zone,
     ) -> (Option<CounterKey>, Option<CounterKey>) {
-        if !cap.concerns(self.subject.source.key) {
+        if !cap.concerns(self.subject.source.key) || !self.periods.hold(cap, zone) {
             return (None, None);
         }
         let period = self.periods.of(cap.per, zone);

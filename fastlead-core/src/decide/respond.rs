@@ -1,5 +1,6 @@
 //! A target has answered.
 
+use super::trace::Out;
 use super::{Address, Decider, Effect, Hold, LeadStatus, Reason, Verdict, Via};
 use crate::delivery::{Body, Purpose};
 use crate::message::{Content, InteractionReply, Locale, MessageClass, Recipient, Response};
@@ -10,7 +11,7 @@ use crate::words;
 /// A press is answered within this many seconds or not at all: providers forget it soon.
 const REPLY_TTL_SECS: u64 = 30;
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
     pub(super) fn responded(&mut self, target: &str, response: Response, via: &Via) {
         let locale = self.policy.targets.get(target).map_or(Locale::Ru, |target| target.locale);
         let mine = self.state.assigned_to.as_deref() == Some(target)
@@ -52,8 +53,8 @@ impl Decider<'_> {
         let target = policy.targets.get(name);
         let holds = match target.map_or(Ok(None), |target| self.take_again(name, target)) {
             Ok(holds) => holds,
-            Err(reason) => {
-                self.trace.note("respond.accept", Some(name), Verdict::Refused, reason);
+            Err(out) => {
+                self.trace.note_out("respond.accept", Some(name), Verdict::Refused, out);
                 return words::Reply::Full;
             }
         };
@@ -99,19 +100,19 @@ impl Decider<'_> {
 
     /// What a target must take anew whose offer holds nothing (any more); `None` where it holds or needs
     /// nothing.
-    fn take_again(&mut self, name: &str, target: &Target) -> Result<Option<Vec<Hold>>, Reason> {
+    fn take_again(&mut self, name: &str, target: &'a Target) -> Result<Option<Vec<Hold>>, Out<'a>> {
         if self.state.holds_for(name) {
             return Ok(None);
         }
         let facts = self.snapshot.facts.one(name);
         if target.dedupe_secs.is_some() && facts.sold > 0 {
-            return Err(Reason::BoughtBefore);
+            return Err(Reason::BoughtBefore.into());
         }
-        if let Some(reason) = self.full(name, target, facts) {
-            return Err(reason);
+        if let Some(out) = self.full(name, target, facts) {
+            return Err(out);
         }
-        if let Some((reason, _)) = self.project_full() {
-            return Err(reason);
+        if let Some((out, _)) = self.project_full() {
+            return Err(out);
         }
         self.hold_for_lead();
         let holds = self.holds_of(name, target, self.price_of(name, target), true);

@@ -3,7 +3,7 @@
 use super::candidate::Candidate;
 use super::facts::RuleQueue;
 use super::strategy::{self, Marks, Window};
-use super::trace::Wait;
+use super::trace::{Out, Wait};
 use super::{Decider, Effect, Reason, TimerName, Verdict};
 use crate::money::Money;
 use crate::policy::{OffHours, RouteOverflow, RouteRule, Strategy, Target};
@@ -125,8 +125,8 @@ impl<'a> Decider<'a> {
 
     fn consider(&mut self, index: usize, rule: &'a RouteRule) -> Considered<'a> {
         let mut candidates = self.candidates(index, rule);
-        if let Some((reason, until)) = self.project_full() {
-            self.trace.note("caps", None, Verdict::Skipped, reason);
+        if let Some((out, until)) = self.project_full() {
+            self.trace.note_out("caps", None, Verdict::Skipped, out);
             return Considered::ProjectFull(until);
         }
         let window = self.window(rule);
@@ -160,7 +160,7 @@ impl<'a> Decider<'a> {
 
     /// Nobody can be chosen: whether somebody may be later, and when.
     fn whom_to_wait_for(&mut self, candidates: &[Candidate<'a>]) -> Considered<'a> {
-        let wait = |candidate: &Candidate<'_>| candidate.out.and_then(Reason::wait);
+        let wait = |candidate: &Candidate<'_>| candidate.out.and_then(Out::wait);
         let room = candidates.iter().any(|candidate| wait(candidate) == Some(Wait::Room));
         let hours = candidates.iter().any(|candidate| wait(candidate) == Some(Wait::Hours));
         let mut soonest: Option<Timestamp> = None;
@@ -186,7 +186,7 @@ impl<'a> Decider<'a> {
     }
 
     /// The candidate that had the person's last lead, where the rule wants it and it can take this one.
-    fn owner_place(&mut self, index: usize, rule: &RouteRule, candidates: &[Candidate<'_>]) -> Option<usize> {
+    fn owner_place(&mut self, index: usize, rule: &RouteRule, candidates: &[Candidate<'a>]) -> Option<usize> {
         rule.sticky?;
         let owner = self.snapshot.facts.owner.as_ref()?;
         let place = candidates.iter().position(|candidate| candidate.name == owner.target)?;
@@ -196,8 +196,8 @@ impl<'a> Decider<'a> {
                 self.trace.note(path, Some(&owner.target), Verdict::Chosen, Reason::PreviousOwner);
                 Some(place)
             }
-            Err(reason) => {
-                self.trace.note(path, Some(&owner.target), Verdict::Skipped, reason);
+            Err(out) => {
+                self.trace.note_out(path, Some(&owner.target), Verdict::Skipped, out);
                 None
             }
         }
@@ -205,25 +205,25 @@ impl<'a> Decider<'a> {
 
     /// Says of every candidate that was not chosen why: one step for each reason.
     fn note_left_out(&mut self, index: usize, candidates: &[Candidate<'_>], chosen: &[usize]) {
-        let mut groups: Vec<(Reason, Vec<String>)> = Vec::new();
+        let mut groups: Vec<(Out<'_>, Vec<String>)> = Vec::new();
         let mut chosen = chosen.iter().copied().peekable();
         for (place, candidate) in candidates.iter().enumerate() {
             if chosen.next_if_eq(&place).is_some() {
                 continue;
             }
-            let reason = candidate.out.unwrap_or(Reason::OthersFirst);
+            let out = candidate.out.unwrap_or_else(|| Reason::OthersFirst.into());
             let name = candidate.name.to_owned();
-            match groups.iter_mut().find(|(known, _)| *known == reason) {
+            match groups.iter_mut().find(|(known, _)| known.is_like(out)) {
                 Some((_, names)) => names.push(name),
-                None => groups.push((reason, vec![name])),
+                None => groups.push((out, vec![name])),
             }
         }
         if groups.is_empty() {
             return;
         }
         let path = format!("{}.targets", self.rule_path(index));
-        for (reason, names) in groups {
-            self.trace.note_all(&path, names, Verdict::Skipped, reason);
+        for (out, names) in groups {
+            self.trace.note_all_out(&path, names, out);
         }
     }
 
@@ -238,15 +238,15 @@ impl<'a> Decider<'a> {
         let facts = self.snapshot.facts.one(name);
         let sold = target.dedupe_secs.is_some() && facts.sold > 0;
         let out = if offered {
-            Some(Reason::OfferedBefore)
+            Some(Reason::OfferedBefore.into())
         } else if sold {
-            Some(Reason::BoughtBefore)
+            Some(Reason::BoughtBefore.into())
         } else {
             let own = self.full(name, target, facts);
-            own.or_else(|| self.project_full().map(|(reason, _)| reason))
+            own.or_else(|| self.project_full().map(|(out, _)| out))
         };
-        if let Some(reason) = out {
-            self.trace.note(path, Some(name), Verdict::Skipped, reason);
+        if let Some(out) = out {
+            self.trace.note_out(path, Some(name), Verdict::Skipped, out);
             return None;
         }
         self.trace.note(path, Some(name), Verdict::Passed, Reason::OverflowTarget);

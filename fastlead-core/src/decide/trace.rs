@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::facts::Facts;
-use crate::policy::PolicyRef;
+use crate::policy::{Cap, PolicyRef};
+use crate::schedule::{Per, Weekdays};
 
 /// The reasons of one decision. It names rules, targets and channels, and no personal data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -35,6 +36,22 @@ pub struct TraceStep {
     /// The candidates that it was about, where there were several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub candidates: Vec<String>,
+    /// The cap that has no room, where that is the reason. Absent in what older versions have stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<FullCap>,
+}
+
+/// Which of a target's or the project's caps has no room: no two of them are alike in all of this on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct FullCap {
+    /// The period.
+    pub per: Per,
+    /// The days on which it holds. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<Weekdays>,
+    /// The key of the only source that it counts. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
 }
 
 /// What came of a rule or candidate.
@@ -180,6 +197,36 @@ impl Reason {
     }
 }
 
+/// Why somebody is left out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Out<'a> {
+    /// As a stable code.
+    pub reason: Reason,
+    /// The cap that has no room, where that is the reason.
+    pub cap: Option<&'a Cap>,
+}
+
+impl From<Reason> for Out<'_> {
+    fn from(reason: Reason) -> Self {
+        Self { reason, cap: None }
+    }
+}
+
+impl Out<'_> {
+    /// What must be waited for, where it may take the lead later.
+    pub(super) fn wait(self) -> Option<Wait> {
+        self.reason.wait()
+    }
+
+    /// Whether both are told in the same words.
+    pub(super) fn is_like(self, other: Out<'_>) -> bool {
+        fn told(cap: &Cap) -> (Per, Option<Weekdays>, Option<&str>) {
+            (cap.per, cap.days, cap.source.as_deref())
+        }
+        self.reason == other.reason && self.cap.map(told) == other.cap.map(told)
+    }
+}
+
 /// What a candidate must be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wait {
@@ -187,6 +234,12 @@ pub(super) enum Wait {
     Hours,
     /// It has no room.
     Room,
+}
+
+impl From<&Cap> for FullCap {
+    fn from(cap: &Cap) -> Self {
+        Self { per: cap.per, days: cap.days, source: cap.source.clone() }
+    }
 }
 
 impl Trace {
@@ -208,12 +261,29 @@ impl Trace {
             verdict,
             reason: reason.into(),
             candidates: Vec::new(),
+            cap: None,
         });
     }
 
-    /// The same for several candidates at once.
-    pub(super) fn note_all(&mut self, rule: &str, candidates: Vec<String>, verdict: Verdict, reason: Reason) {
-        let reason = Some(reason);
-        self.steps.push(TraceStep { rule: rule.to_owned(), subject: None, verdict, reason, candidates });
+    /// Somebody is left out.
+    pub(super) fn note_out(
+        &mut self,
+        rule: impl Into<String>,
+        subject: Option<&str>,
+        verdict: Verdict,
+        out: Out<'_>,
+    ) {
+        self.note(rule, subject, verdict, out.reason);
+        if let Some(step) = self.steps.last_mut() {
+            step.cap = out.cap.map(FullCap::from);
+        }
+    }
+
+    /// Several candidates are left out at once.
+    pub(super) fn note_all_out(&mut self, rule: &str, candidates: Vec<String>, out: Out<'_>) {
+        self.note_out(rule, None, Verdict::Skipped, out);
+        if let Some(step) = self.steps.last_mut() {
+            step.candidates = candidates;
+        }
     }
 }

@@ -106,7 +106,8 @@ mod tests {
                 {"reject_if": {"missing": "contact.phone"}, "code": "no_phone"},
                 {"reject_if": "comment.contains('x')", "code": "spam"},
             ],
-            "targets": {"anna": {"display_name": "Anna", "destinations": [], "weight": 1}},
+            "targets": {"anna": {"display_name": "Anna", "destinations": [], "weight": 1,
+                "caps": [{"per": "day", "limit": 5, "days": "mon-fri"}]}},
             "route": {"strategy": "weighted", "targets": ["anna"], "template": "t"},
             "templates": {"t": {"ru": {"plain": "x"}}},
         });
@@ -123,6 +124,9 @@ mod tests {
         let old = policy(|_| {});
         let new = policy(|document| {
             document["targets"]["anna"]["weight"] = json!(3);
+            document["targets"]["anna"]["caps"][0]["days"] = json!("mon-thu,fri,sat");
+            let closed = json!({"per": "day", "limit": 0, "days": "sun"});
+            document["targets"]["anna"]["caps"].as_array_mut().unwrap().push(closed);
             document["targets"]["oleg"] = json!({"display_name": "Oleg", "destinations": []});
             document["route"]["targets"] = json!(["anna", "oleg"]);
             document["accept"].as_array_mut().unwrap().remove(0);
@@ -132,6 +136,8 @@ mod tests {
             [
                 r#"- accept[0]: {"code":"no_phone","reject_if":{"missing":"contact.phone"}}"#,
                 r#"+ route.targets[1]: "oleg""#,
+                r#"~ targets.anna.caps[0].days: "mon-fri" -> "mon-sat""#,
+                r#"+ targets.anna.caps[1]: {"days":"sun","limit":0,"per":"day"}"#,
                 "~ targets.anna.weight: 1 -> 3",
                 r#"+ targets.oleg: {"destinations":[],"display_name":"Oleg","locale":"ru"}"#,
             ]

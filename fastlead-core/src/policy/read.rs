@@ -113,6 +113,13 @@ mod tests {
         assert_eq!(faults[0].to_string(), "delivery: invalid type: integer `1`, expected a map");
         let faults = read(&|json| json["templates"]["lead"] = serde_json::json!({"ru": 5})).unwrap_err();
         assert_eq!(faults[0].path, "templates.lead.ru");
+        let caps = |days: serde_json::Value| serde_json::json!([{"per": "day", "limit": 0, "days": days}]);
+        let faults = read(&|json| json["caps"] = caps("sat,sum".into())).unwrap_err();
+        assert_eq!(faults[0].to_string(), "caps[0].days: unknown day `sum`; did you mean `sun`?");
+        let faults = read(&|json| json["caps"] = caps(serde_json::json!(["sat"]))).unwrap_err();
+        assert!(
+            faults[0].to_string().starts_with("caps[0].days: invalid type: sequence, expected days as a")
+        );
         let faults = Policy::from_json(b"{\"accept\": [").unwrap_err();
         assert!(faults[0].message.contains("at line 1 column 12"), "{faults:?}");
         assert!(Policy::from_json(b"{} {}").is_err());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::delivery::RetrySchedule;
 use crate::message::{Locale, Recipient};
 use crate::money::Money;
-use crate::schedule::{Per, WorkingHours, Zone};
+use crate::schedule::{Per, Weekday, Weekdays, WorkingHours, Zone};
 
 /// Somebody who can be told about a lead: a manager, a team chat, a buyer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -80,12 +80,16 @@ pub struct Away {
 pub struct Cap {
     /// The period, which begins and ends at local midnight, or at the full hour.
     pub per: Per,
-    /// Most leads in it.
+    /// Most leads in it. 0, for none, only on some `days`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// Most money for leads in it, in minor units of the target's currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<i64>,
+    /// The local days on which it holds, such as `mon-fri`, for a cap per hour or day. On others it neither limits nor
+    /// counts. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<Weekdays>,
     /// Only leads of the source with this key count. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -95,5 +99,10 @@ impl Cap {
     /// Whether leads of the source with this key count.
     pub fn concerns(&self, source: &str) -> bool {
         self.source.as_deref().is_none_or(|only| only == source)
+    }
+
+    /// Whether it holds on such a day.
+    pub fn holds_on(&self, day: Weekday) -> bool {
+        self.days.is_none_or(|days| days.contains(day))
     }
 }

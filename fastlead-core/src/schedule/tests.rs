@@ -145,9 +145,15 @@ fn hours_are_written_as_people_write_them() {
         assert_eq!(days.to_string(), expected, "{text}");
         assert_eq!(expected.parse::<Weekdays>().unwrap(), days);
     }
-    for text in ["", "monday", "mon-", "mon;tue"] {
+    for text in ["", "mon-", "weekend"] {
         assert!(text.parse::<Weekdays>().unwrap_err().contains("expected mon, tue"), "{text}");
     }
+    for (text, near) in [("monday", "mon"), ("moon-fri", "mon"), ("sat,sum", "sun"), ("Thurs", "thu")] {
+        let error = text.parse::<Weekdays>().unwrap_err();
+        assert!(error.ends_with(&format!("did you mean `{near}`?")), "{error}");
+    }
+    let list = serde_json::from_str::<Weekdays>(r#"["mon", "tue"]"#).unwrap_err().to_string();
+    assert!(list.contains("expected days as a text, such as `mon-fri`"), "{list}");
     for text in ["00:00", "09:30", "24:00"] {
         assert_eq!(text.parse::<TimeOfDay>().unwrap().to_string(), text);
     }

@@ -4,7 +4,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use chrono::Datelike;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use super::Zone;
+use crate::policy::nearest;
+use crate::time::Timestamp;
 
 /// A day of the week.
 #[derive(
@@ -45,6 +50,11 @@ impl Weekday {
         }
     }
 
+    /// That of the local day that `at` belongs to.
+    pub fn of(at: Timestamp, zone: Zone) -> Self {
+        zone.day(at).weekday().into()
+    }
+
     const fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -70,7 +80,13 @@ impl FromStr for Weekday {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|day| day.as_str().eq_ignore_ascii_case(text)).ok_or_else(|| {
             let short: String = text.chars().take(32).collect();
-            format!("unknown day `{short}`, expected mon, tue, wed, thu, fri, sat or sun")
+            let lower = short.to_ascii_lowercase();
+            // A whole name, in English, begins with the short one.
+            let begins = Self::ALL.into_iter().map(Self::as_str).find(|day| lower.starts_with(day));
+            match begins.or_else(|| nearest(&lower, &Self::ALL.map(Self::as_str))) {
+                Some(near) => format!("unknown day `{short}`; did you mean `{near}`?"),
+                None => format!("unknown day `{short}`, expected mon, tue, wed, thu, fri, sat or sun"),
+            }
         })
     }
 }
@@ -93,6 +109,24 @@ impl Weekdays {
     /// Whether there is none.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// The days that are in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The days that are in one of them or in both.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// The days that are not in `other`.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 }
 
@@ -157,7 +191,19 @@ impl Serialize for Weekdays {
 
 impl<'de> Deserialize<'de> for Weekdays {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = Weekdays;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("days as a text, such as `mon-fri` or `sat,sun`")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Weekdays, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

@@ -123,6 +123,7 @@ impl Site {
             verdict: Verdict::Chosen,
             reason: Some(Reason::ConditionHeld),
             candidates: Vec::new(),
+            cap: None,
         }
     }
 

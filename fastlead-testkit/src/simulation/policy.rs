@@ -23,7 +23,8 @@ pub(super) fn policy(seed: u64, version: u32) -> Result<Policy, serde_json::Erro
     // In the same seeds for all versions, so that bids are under way when another is published.
     let bids = Chance::new(seed, "strategies").percent(30);
     let market = bids.then(|| Chance::new(seed, &format!("market {version}")));
-    let mut maker = Maker { seed, chance, market, names: Vec::new() };
+    let days = Chance::new(seed, &format!("days of caps {version}"));
+    let mut maker = Maker { seed, chance, market, days, names: Vec::new() };
     serde_json::from_value(maker.policy())
 }
 
@@ -32,6 +33,8 @@ struct Maker {
     chance: Chance,
     /// Draws of what concerns bids, where leads are sold by ping-post.
     market: Option<Chance>,
+    /// Draws of the days of the week on which caps hold.
+    days: Chance,
     names: Vec<String>,
 }
 
@@ -151,9 +154,34 @@ impl Maker {
             if self.chance.percent(25) {
                 cap["source"] = json!(self.chance.pick(SOURCES));
             }
-            caps.push(cap);
+            caps.extend(self.by_days(cap));
         }
         json!(caps)
+    }
+
+    /// In place of some caps per hour or day others for parts of the week, and days without any. Monday is never
+    /// closed.
+    fn by_days(&mut self, cap: Value) -> Vec<Value> {
+        let days = &mut self.days;
+        if (cap["per"] != "hour" && cap["per"] != "day") || !days.percent(50) {
+            return vec![cap];
+        }
+        let weeks: [&[&str]; 5] = [
+            &["mon-fri", "sat", "sun"],
+            &["mon-fri", "sat,sun"],
+            &["sun-tue,thu"],
+            &["sat-mon"],
+            &["mon", "sat"],
+        ];
+        let parts = days.pick(weeks).iter().enumerate().map(|(place, part)| {
+            let mut cap = cap.clone();
+            cap["days"] = json!(part);
+            if place > 0 {
+                cap["limit"] = json!(if days.percent(35) { 0 } else { days.between(1, 4) });
+            }
+            cap
+        });
+        parts.collect()
     }
 
     fn hours(&mut self) -> Value {

@@ -10,6 +10,7 @@ mod rotation;
 mod screen;
 mod sticky;
 mod waiting;
+mod weekdays;
 mod world;
 
 use std::collections::BTreeMap;

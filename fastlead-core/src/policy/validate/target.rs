@@ -3,7 +3,7 @@
 use super::{Check, MAX_ENTRIES};
 use crate::money::Currency;
 use crate::policy::{Cap, Target};
-use crate::schedule::{WorkingHours, Zone};
+use crate::schedule::{Per, Weekdays, WorkingHours, Zone};
 
 impl Check<'_> {
     pub(super) fn distribution(&mut self) {
@@ -75,8 +75,19 @@ impl Check<'_> {
             if cap.limit.is_none() && cap.money.is_none() {
                 self.fault(&path, "expected `limit`, `money` or both");
             }
-            if cap.limit == Some(0) {
-                self.fault(format!("{path}.limit"), "expected at least 1, or no lead ever passes");
+            if cap.limit == Some(0) && closed_days(&caps[..=index], cap) == Weekdays::ALL {
+                let message = match cap.days {
+                    Some(_) => "leaves no day on which a lead passes; expected at least 1 on one",
+                    None => "expected at least 1, or no lead ever passes; 0 needs `days`, such as `sun`",
+                };
+                self.fault(format!("{path}.limit"), message);
+            }
+            if cap.days.is_some() && !matches!(cap.per, Per::Hour | Per::Day) {
+                let message = format!(
+                    "a cap per {} holds on all days; expected one per `day` or `hour`",
+                    cap.per.as_str()
+                );
+                self.fault(format!("{path}.days"), message);
             }
             if cap.money.is_some_and(|money| money <= 0) {
                 self.fault(format!("{path}.money"), "expected at least 1 minor unit, or no lead ever passes");
@@ -93,11 +104,34 @@ impl Check<'_> {
                 }
                 _ => {}
             }
-            let same = |other: &Cap| other.per == cap.per && other.source == cap.source;
-            if let Some(first) = caps.iter().take(index).position(same) {
-                let message = format!("counts the same leads as entry {first}; expected one cap for both");
-                self.fault(path, message);
-            }
+            self.counted_twice(&path, caps, index);
         }
     }
+
+    /// Two caps of a kind on one day would count each lead twice.
+    fn counted_twice(&mut self, path: &str, caps: &[Cap], index: usize) {
+        let Some(cap) = caps.get(index) else { return };
+        let own = cap.days.unwrap_or(Weekdays::ALL);
+        let both = |other: &Cap| own.and(other.days.unwrap_or(Weekdays::ALL));
+        let same =
+            |other: &&Cap| other.per == cap.per && other.source == cap.source && !both(other).is_empty();
+        let earlier = caps.iter().take(index);
+        let Some((first, other)) = earlier.enumerate().find(|(_, other)| same(other)) else { return };
+        let left = own.without(both(other));
+        if left.is_empty() {
+            self.fault(path, format!("counts the same leads as entry {first}; expected one cap for both"));
+        } else {
+            let message = format!(
+                "counts the same leads on {} as entry {first}; expected each day in one of them, here `{left}`",
+                both(other)
+            );
+            self.fault(format!("{path}.days"), message);
+        }
+    }
+}
+
+/// The days on which some of `caps` lets no lead of the same sources as `like` pass.
+fn closed_days(caps: &[Cap], like: &Cap) -> Weekdays {
+    let closed = caps.iter().filter(|cap| cap.limit == Some(0) && cap.source == like.source);
+    closed.fold(Weekdays::NONE, |days, cap| days.or(cap.days.unwrap_or(Weekdays::ALL)))
 }

@@ -83,7 +83,28 @@ fn faults_say_where_what_and_what_was_expected() {
         (
             "/targets/anna/caps",
             json!([{"per": "day", "limit": 0}]),
-            "targets.anna.caps[0].limit: expected at least 1, or no lead ever passes",
+            "targets.anna.caps[0].limit: expected at least 1, or no lead ever passes; 0 needs `days`, such as `sun`",
+        ),
+        (
+            "/targets/anna/caps",
+            json!([{"per": "day", "limit": 0, "days": "mon-fri"}, {"per": "hour", "limit": 0, "days": "sat,sun"}]),
+            "targets.anna.caps[1].limit: leaves no day on which a lead passes; expected at least 1 on one",
+        ),
+        (
+            "/targets/anna/caps",
+            json!([{"per": "week", "limit": 9, "days": "mon-fri"}]),
+            "targets.anna.caps[0].days: a cap per week holds on all days; expected one per `day` or `hour`",
+        ),
+        (
+            "/targets/anna/caps",
+            json!([{"per": "day", "limit": 5, "days": "sat"}, {"per": "day", "limit": 9}]),
+            "targets.anna.caps[1].days: counts the same leads on sat as entry 0; expected each day in one of them, here \
+             `mon-fri,sun`",
+        ),
+        (
+            "/targets/anna/caps",
+            json!([{"per": "day", "limit": 5}, {"per": "hour", "limit": 1, "days": "sat"}, {"per": "day", "limit": 0, "days": "sun"}]),
+            "targets.anna.caps[2]: counts the same leads as entry 0; expected one cap for both",
         ),
         (
             "/targets/anna/caps",

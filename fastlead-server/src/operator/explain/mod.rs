@@ -10,7 +10,7 @@ use fastlead_core::message::{Locale, Response};
 pub(super) use effect::effects;
 
 use claim::{Part, claim_en, claim_ru};
-use why::why;
+use why::{which_cap, why};
 
 /// What happened, and each thing that was looked at, one sentence each. They name rules, targets, channels and
 /// codes, and no personal data.
@@ -105,14 +105,18 @@ fn sentence(step: &TraceStep, locale: Locale) -> String {
         (_, None) | (Part::Accept, Some(Reason::ConditionHeld)) | (_, Some(Reason::Answered))
     );
     match step.reason.filter(|_| !said) {
-        Some(reason) => format!("{claim}: {}.", why(reason, locale)),
+        Some(reason) => {
+            let which = step.cap.as_ref().map(|cap| which_cap(cap, locale)).unwrap_or_default();
+            format!("{claim}: {}{which}.", why(reason, locale))
+        }
         None => format!("{claim}."),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use fastlead_core::decide::Verdict;
+    use fastlead_core::decide::{FullCap, Verdict};
+    use fastlead_core::schedule::Per;
 
     use super::*;
 
@@ -123,6 +127,7 @@ mod tests {
             verdict,
             reason,
             candidates: Vec::new(),
+            cap: None,
         }
     }
 
@@ -166,6 +171,26 @@ mod tests {
                 },
                 "Не выбраны: `anna`, `oleg`: лимит лидов исчерпан.",
                 "Not chosen: `anna`, `oleg`: the limit of leads is reached.",
+            ),
+            (
+                TraceStep {
+                    cap: Some(FullCap {
+                        per: Per::Day,
+                        days: Some("sat,sun".parse().unwrap()),
+                        source: Some("site".to_owned()),
+                    }),
+                    ..step("route.overflow", Some("anna"), Verdict::Skipped, Some(Reason::CapFull))
+                },
+                "`anna` его тоже не возьмёт: лимит лидов исчерпан (за день, по дням `sat,sun`, источник `site`).",
+                "`anna` cannot take it instead: the limit of leads is reached (per day, on `sat,sun`, source `site`).",
+            ),
+            (
+                TraceStep {
+                    cap: Some(FullCap { per: Per::Total, days: None, source: None }),
+                    ..step("caps", None, Verdict::Skipped, Some(Reason::CapFull))
+                },
+                "Проект больше не раздаёт лидов: лимит лидов исчерпан (за всё время).",
+                "The project hands out no more leads: the limit of leads is reached (in total).",
             ),
             (
                 step("route", None, Verdict::Scheduled, Some(Reason::OthersWait)),

@@ -1,7 +1,8 @@
 //! Reasons in words.
 
-use fastlead_core::decide::Reason;
+use fastlead_core::decide::{FullCap, Reason};
 use fastlead_core::message::Locale;
+use fastlead_core::schedule::Per;
 
 /// The reason, to stand after a colon.
 pub(super) const fn why(reason: Reason, locale: Locale) -> &'static str {
@@ -86,4 +87,23 @@ pub(super) const fn why(reason: Reason, locale: Locale) -> &'static str {
         Locale::Ru => ru,
         Locale::En => en,
     }
+}
+
+/// Which cap has no room, to stand after its reason.
+pub(super) fn which_cap(cap: &FullCap, locale: Locale) -> String {
+    let (ru, en) = match cap.per {
+        Per::Hour => ("за час", "per hour"),
+        Per::Day => ("за день", "per day"),
+        Per::Week => ("за неделю", "per week"),
+        Per::Month => ("за месяц", "per month"),
+        Per::Total => ("за всё время", "in total"),
+        _ => ("за период", "per period"),
+    };
+    let (per, on, source) = match locale {
+        Locale::Ru => (ru, "по дням", "источник"),
+        Locale::En => (en, "on", "source"),
+    };
+    let days = cap.days.map(|days| format!(", {on} `{days}`")).unwrap_or_default();
+    let source = cap.source.as_ref().map(|key| format!(", {source} `{key}`")).unwrap_or_default();
+    format!(" ({per}{days}{source})")
 }

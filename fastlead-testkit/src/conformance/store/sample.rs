@@ -165,6 +165,7 @@ impl Tenant {
             verdict: Verdict::Chosen,
             reason: Some(Reason::Answered),
             candidates: Vec::new(),
+            cap: None,
         };
         Trace { steps: vec![step], ..Trace::new(self.policy) }
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use chrono::Datelike;
 use fastlead_core::decide::{Effect, LeadState, LeadStatus};
-use fastlead_core::policy::Policy;
-use fastlead_core::schedule::Period;
+use fastlead_core::policy::{Cap, Policy};
+use fastlead_core::schedule::{Period, Weekday};
 use fastlead_core::time::Timestamp;
 
 use super::Lead;
@@ -76,31 +77,37 @@ pub(super) fn taken(
 impl Lead {
     /// What the lead takes by `policy`.
     pub(super) fn takes(&self, policy: &Policy, source: &str) -> Vec<Take> {
-        let mut takes = Vec::new();
-        for (name, since) in self.taken.iter().filter(|(_, since)| !since.forced) {
-            let Some(target) = policy.targets.get(name) else { continue };
-            let mut take = |what: String, price, leads_limit: Option<u32>, money_limit| {
-                let place = (name.clone(), what);
-                takes.push(Take { place, price, leads_limit: leads_limit.map(i64::from), money_limit });
-            };
-            if target.capacity.is_some() && self.state.status != LeadStatus::Closed {
-                take("open".to_owned(), 0, target.capacity, None);
+        takes(&self.taken, self.state.status == LeadStatus::Closed, policy, source)
+    }
+}
+
+fn takes(taken: &BTreeMap<String, Since>, closed: bool, policy: &Policy, source: &str) -> Vec<Take> {
+    let mut takes = Vec::new();
+    for (name, since) in taken.iter().filter(|(_, since)| !since.forced) {
+        let Some(target) = policy.targets.get(name) else { continue };
+        let mut take = |what: String, price, leads_limit: Option<u32>, money_limit| {
+            let place = (name.clone(), what);
+            takes.push(Take { place, price, leads_limit: leads_limit.map(i64::from), money_limit });
+        };
+        if target.capacity.is_some() && !closed {
+            take("open".to_owned(), 0, target.capacity, None);
+        }
+        let zone = target.timezone.unwrap_or(policy.timezone);
+        let day = Weekday::from(zone.local(since.at).weekday());
+        let today = |cap: &&Cap| cap.days.is_none_or(|days| days.contains(day));
+        for cap in target.caps.iter().filter(|cap| cap.concerns(source)).filter(today) {
+            let period = Period::of(cap.per, since.at, zone).key;
+            let what = format!("{} {:?} {period}", cap.per.as_str(), cap.source);
+            // Leads and money are counted by themselves: a cap counts from the version on that has it.
+            if cap.limit.is_some() {
+                take(format!("{what}, leads"), 0, cap.limit, None);
             }
-            let zone = target.timezone.unwrap_or(policy.timezone);
-            for cap in target.caps.iter().filter(|cap| cap.concerns(source)) {
-                let period = Period::of(cap.per, since.at, zone).key;
-                let what = format!("{} {:?} {period}", cap.per.as_str(), cap.source);
-                // Leads and money are counted by themselves: a cap counts from the version on that has it.
-                if cap.limit.is_some() {
-                    take(format!("{what}, leads"), 0, cap.limit, None);
-                }
-                if cap.money.is_some() {
-                    take(format!("{what}, money"), since.price, None, cap.money);
-                }
+            if cap.money.is_some() {
+                take(format!("{what}, money"), since.price, None, cap.money);
             }
         }
-        takes
     }
+    takes
 }
 
 impl Takes {
@@ -142,5 +149,59 @@ impl Takes {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fastlead_core::schedule::Zone;
+    use fastlead_core::time::plus_seconds;
+    use serde_json::json;
+
+    use super::*;
+
+    /// Counts leads that a target is offered, of which so many come at each moment, in hours after Friday's midnight
+    /// in Berlin.
+    fn count(caps: &serde_json::Value, offers: &[(u64, usize)]) -> Result<(), String> {
+        let policy: Policy = serde_json::from_value(json!({
+            "timezone": "Europe/Moscow",
+            "targets": {"a": {"display_name": "a", "destinations": [], "timezone": "Europe/Berlin", "caps": caps,
+                "price": {"minor": 100, "currency": "RUB"}}},
+            "route": {"strategy": "waterfall", "targets": ["a"], "template": "t"},
+            "templates": {"t": {"ru": {"plain": "x"}}},
+        }))
+        .unwrap();
+        let zone: Zone = "Europe/Berlin".parse().unwrap();
+        let friday = zone.day_start("2026-10-23".parse().unwrap());
+        let mut counted = Takes::default();
+        for (hours, leads) in offers {
+            let at = plus_seconds(friday, hours * 3_600);
+            for _ in 0..*leads {
+                let since = Since { at, forced: false, price: 100 };
+                let taken = BTreeMap::from([("a".to_owned(), since)]);
+                counted.change(&[], &takes(&taken, false, &policy, "site")).map_err(|(_, told)| told)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_lead_too_many_is_seen_on_the_days_of_its_cap() {
+        let caps = json!([
+            {"per": "day", "limit": 2, "money": 200, "days": "sat"},
+            {"per": "hour", "limit": 1, "days": "sun"},
+            {"per": "day", "limit": 0, "days": "mon"},
+        ]);
+        // Sunday has 25 hours, so Monday begins after 73.
+        let good = [(23, 9), (24, 1), (47, 1), (48, 1), (50, 1), (51, 1), (72, 1), (97, 9)];
+        count(&caps, &good).unwrap();
+        for (hours, told) in [(24, "limit is 2"), (51, "limit is 1"), (73, "limit is 0"), (96, "limit is 0")]
+        {
+            let found = count(&caps, &[&good[..], &[(hours, 1)]].concat()).unwrap_err();
+            assert!(found.contains(told), "{hours}: {found}");
+        }
+        let budget = json!([{"per": "day", "money": 200, "days": "sat"}]);
+        assert!(count(&budget, &[(30, 3)]).unwrap_err().contains("leads for 300"));
+        count(&budget, &[(20, 3), (50, 3)]).unwrap();
     }
 }
