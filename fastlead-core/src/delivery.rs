@@ -9,6 +9,7 @@ use crate::error::{ErrorKind, RetryHint};
 use crate::id::{ChannelId, DeliveryId, LeadId, LeaseToken, ProjectId, WorkspaceId};
 use crate::message::{Content, Locale, MessageClass, Recipient};
 use crate::policy::PolicyRef;
+use crate::secret::Pii;
 use crate::text::Overflow;
 use crate::time::{Timestamp, plus, plus_seconds};
 
@@ -107,8 +108,8 @@ pub enum Body {
     OfferEnded {
         /// That delivery, over the same channel.
         offer: DeliveryId,
-        /// The line.
-        line: String,
+        /// The line. It may name whoever has pressed the button.
+        line: Pii<String>,
     },
     /// A finished content.
     Fixed(Content),

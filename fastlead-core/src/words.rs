@@ -40,26 +40,74 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
 /// The last line under a message that has offered a lead, once the offer is over. `local` is the moment in the
 /// reader's time zone.
 pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime) -> String {
-    let time = local.format("%H:%M");
-    match (locale, fate) {
-        (Locale::Ru, Fate::Taken(name)) => format!("Взято в работу: {name}, {time}"),
-        (Locale::Ru, Fate::Declined(name)) => format!("Отказ: {name}, {time}"),
-        (Locale::Ru, Fate::Over) => format!("Предложение больше не действует, {time}"),
-        (Locale::En, Fate::Taken(name)) => format!("Accepted by {name}, {time}"),
-        (Locale::En, Fate::Declined(name)) => format!("Declined by {name}, {time}"),
-        (Locale::En, Fate::Over) => format!("This offer is no longer open, {time}"),
-    }
+    let what = match (locale, fate) {
+        (Locale::Ru, Fate::Taken(who)) => match who.in_words() {
+            (name, true) => format!("Взял(а) в работу: {name}"),
+            (name, false) => format!("Взято в работу: {name}"),
+        },
+        (Locale::Ru, Fate::Declined(who)) => format!("Отказ: {}", who.in_words().0),
+        (Locale::Ru, Fate::Over) => "Предложение больше не действует".to_owned(),
+        (Locale::En, Fate::Taken(who)) => format!("Accepted by {}", who.in_words().0),
+        (Locale::En, Fate::Declined(who)) => format!("Declined by {}", who.in_words().0),
+        (Locale::En, Fate::Over) => "This offer is no longer open".to_owned(),
+    };
+    format!("{what}, {}", local.format("%H:%M"))
 }
 
 /// What has become of an offer, for those who see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate<'a> {
     /// This reader has taken the lead.
-    Taken(&'a str),
+    Taken(Who<'a>),
     /// This reader does not want it.
-    Declined(&'a str),
+    Declined(Who<'a>),
     /// Nobody can take it any more: somebody else has it, or it is closed.
     Over,
+}
+
+/// Who has answered an offer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Who<'a> {
+    /// The target's name, as people call it.
+    pub target: &'a str,
+    /// What the person who pressed the button is called in the messenger, where that is known.
+    pub person: Option<&'a str>,
+}
+
+/// A person's name does not print.
+impl std::fmt::Debug for Who<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Who").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+impl Who<'_> {
+    /// The person and the target, or the target alone where that says it all; and whether the person is named.
+    fn in_words(self) -> (String, bool) {
+        match self.person.map(one_line) {
+            Some(person) if !person.is_empty() && person != self.target => {
+                (format!("{person} ({})", self.target), true)
+            }
+            _ => (self.target.to_owned(), false),
+        }
+    }
+}
+
+/// Longest name of a person, in characters.
+const MAX_NAME: usize = 64;
+
+/// A name that somebody has given themselves, fit to stand in a line: without line breaks and marks that turn the
+/// direction of what follows, and not too long.
+fn one_line(name: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let shown: String = name.chars().map(|c| if c.is_control() || turns(c) { ' ' } else { c }).collect();
+    let mut words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = words.char_indices().nth(MAX_NAME) {
+        words.truncate(end);
+        words.push('…');
+    }
+    words
 }
 
 /// The words on the button that takes a lead.
@@ -159,4 +207,27 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
 
 fn notice(subject: &str, text: String) -> Text {
     Text { subject: Some(Pii::from(subject)), ..Text::plain(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_pressed_is_named_where_that_says_more_than_the_target() {
+        let noon = chrono::NaiveDate::from_ymd_opt(2026, 11, 25).unwrap().and_hms_opt(12, 5, 0).unwrap();
+        let line = |locale, person| offer_ended(locale, Fate::Taken(Who { target: "Sales", person }), noon);
+        assert_eq!(line(Locale::Ru, Some("Ирина Т.")), "Взял(а) в работу: Ирина Т. (Sales), 12:05");
+        assert_eq!(line(Locale::En, Some("Irina T.")), "Accepted by Irina T. (Sales), 12:05");
+        for unknown in [None, Some(" \n"), Some("Sales "), Some("\u{202e}")] {
+            assert_eq!(line(Locale::Ru, unknown), "Взято в работу: Sales, 12:05", "{unknown:?}");
+            assert_eq!(line(Locale::En, unknown), "Accepted by Sales, 12:05", "{unknown:?}");
+        }
+        let declined = Fate::Declined(Who { target: "Sales", person: Some("Irina\n\u{202e}T.") });
+        assert_eq!(offer_ended(Locale::Ru, declined, noon), "Отказ: Irina T. (Sales), 12:05");
+        assert_eq!(offer_ended(Locale::En, declined, noon), "Declined by Irina T. (Sales), 12:05");
+        let long = "я".repeat(500);
+        assert_eq!(line(Locale::En, Some(&long)), format!("Accepted by {}… (Sales), 12:05", "я".repeat(64)));
+        assert!(!format!("{declined:?}").contains("Irina"));
+    }
 }

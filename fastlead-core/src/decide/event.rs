@@ -117,6 +117,9 @@ pub enum Via {
         /// The message that the button was under, where the provider says it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<crate::message::PressedMessage>,
+        /// What whoever pressed it is called there: in a chat of several people the target's name does not say it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Pii<String>>,
     },
     /// The operator API.
     Api,

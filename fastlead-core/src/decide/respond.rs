@@ -143,7 +143,7 @@ impl<'a> Decider<'a> {
     }
 
     fn answer_press(&mut self, via: &Via, text: &str) {
-        let Via::Button { channel_id, interaction_id, chat, message } = via else { return };
+        let Via::Button { channel_id, interaction_id, chat, message, .. } = via else { return };
         let channels = &self.snapshot.channels;
         let Some(name) =
             channels.iter().find(|(_, facts)| facts.id == *channel_id).map(|(name, _)| name.clone())

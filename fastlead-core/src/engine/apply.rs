@@ -83,7 +83,7 @@ impl Engine {
                 guard: Guard::Version(state.version),
             };
             let next = state.apply(&decision.effects);
-            let ending = Ending::of(&decision.effects, &next);
+            let ending = Ending::of(&event, &decision.effects, &next);
             let decided = (next.clone(), decision);
             let extras = Extras { counters: provisional.reservations(), ..extras() };
             let mut prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);

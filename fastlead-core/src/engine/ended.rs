@@ -7,7 +7,7 @@ use super::content::{LeadFacts, contents};
 use super::directory::{ActiveChannel, ActivePolicy, Directory};
 use super::transition::{Owner, Prepared};
 use crate::channel::{MessageReference, TextLimit};
-use crate::decide::{Deliver, Effect, Event, LeadState};
+use crate::decide::{Deliver, Effect, Event, LeadState, Via};
 use crate::delivery::{Body, Delivery, DeliverySpec, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{DeliveryId, LeadId, WorkspaceId};
@@ -15,12 +15,14 @@ use crate::message::{ButtonAction, Content, Edit, MessageClass, Text};
 use crate::secret::Pii;
 use crate::text::{Overflow, fit};
 use crate::time::{Timestamp, plus_seconds};
-use crate::words::{self, Fate};
+use crate::words::{self, Fate, Who};
 
 /// Whose offers a decision ends.
 pub(super) struct Ending {
     taken: Option<String>,
     declined: Option<String>,
+    /// The target whose button was pressed, and by whom.
+    pressed: Option<(String, Pii<String>)>,
     /// Also those of everybody else, where the lead waits for nobody any more.
     all: bool,
 }
@@ -28,8 +30,14 @@ pub(super) struct Ending {
 impl Ending {
     /// `None` where the decision ends no offer; `after` is the state that it leads to. An offer that has lapsed
     /// can still be accepted while the lead waits, so it is not over.
-    pub(super) fn of(effects: &[Effect], after: &LeadState) -> Option<Self> {
-        let mut ending = Self { taken: None, declined: None, all: false };
+    pub(super) fn of(event: &Event, effects: &[Effect], after: &LeadState) -> Option<Self> {
+        let pressed = match event {
+            Event::Responded { target, via: Via::Button { by: Some(by), .. }, .. } => {
+                Some((target.clone(), by.clone()))
+            }
+            _ => None,
+        };
+        let mut ending = Self { taken: None, declined: None, pressed, all: false };
         for effect in effects {
             match effect {
                 Effect::Assign { target, .. } => ending.taken = Some(target.clone()),
@@ -42,12 +50,14 @@ impl Ending {
     }
 
     /// What is said to the target of this name.
-    fn fate<'a>(&self, target: &str, name: &'a str) -> Option<Fate<'a>> {
+    fn fate<'a>(&'a self, target: &str, name: &'a str) -> Option<Fate<'a>> {
         let is = |whom: &Option<String>| whom.as_deref() == Some(target);
+        let pressed = self.pressed.as_ref().filter(|(whose, _)| whose == target);
+        let who = Who { target: name, person: pressed.map(|(_, by)| by.expose().as_str()) };
         if is(&self.taken) {
-            Some(Fate::Taken(name))
+            Some(Fate::Taken(who))
         } else if is(&self.declined) {
-            Some(Fate::Declined(name))
+            Some(Fate::Declined(who))
         } else {
             self.all.then_some(Fate::Over)
         }
@@ -125,7 +135,7 @@ impl Engine {
                 continue;
             }
             let zone = reader.timezone.unwrap_or(rules.timezone);
-            let line = words::offer_ended(reader.locale, fate, zone.local(now));
+            let line = Pii::new(words::offer_ended(reader.locale, fate, zone.local(now)));
             let deliver = Deliver {
                 channel_id: offer.channel_id,
                 expires_at: plus_seconds(now, rules.delivery.ttl_secs),
@@ -231,6 +241,9 @@ mod tests {
         assert_eq!(whole.plain.expose(), "Anna\n\nTaken: A & B");
         assert_eq!(whole.html.unwrap().expose(), "<b>Anna</b><br><br><i>Taken: A &amp; B</i>");
         assert_eq!(whole.buttons, [open]);
+        // A name that somebody has given themselves is no markup.
+        let named = with_last_line(text.clone(), "Accepted by <b>A</b> & <i", room(100)).unwrap();
+        assert!(named.html.unwrap().expose().ends_with("by &lt;b&gt;A&lt;/b&gt; &amp; &lt;i</i>"));
         let cut = with_last_line(Text::plain("x".repeat(100)), "Taken", room(100)).unwrap();
         let plain = cut.plain.expose();
         assert!(plain.ends_with("\n\nTaken") && plain.chars().count() <= 100, "{plain}");

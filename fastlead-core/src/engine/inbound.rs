@@ -203,6 +203,7 @@ impl Engine {
                     interaction_id: interaction_id.clone(),
                     chat: from.chat.clone(),
                     message: message.clone(),
+                    by: from.display_name.clone(),
                 };
                 self.pressed(record, token.as_ref(), via).await?
             }

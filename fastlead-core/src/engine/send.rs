@@ -124,7 +124,7 @@ impl Engine {
         };
         let prepared = match &delivery.spec.body {
             Body::OfferEnded { offer, line } => {
-                match self.ended_offer(delivery, (*offer, line), channel, lead).await? {
+                match self.ended_offer(delivery, (*offer, line.expose()), channel, lead).await? {
                     Shown::Message(content) => content.map(|content| (content, Part::WHOLE)),
                     Shown::NotYet => {
                         return Ok(Some((outcome::waits_for_another(delivery, self.now()), None)));

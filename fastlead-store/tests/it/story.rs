@@ -143,7 +143,12 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
             token: Some(ResponseTokenText(
                 ResponseToken { response: Response::Accept, delivery_id: offer.id }.encode(),
             )),
-            from: Peer { chat: "2".into(), user: "2".into(), display_name: None, language: None },
+            from: Peer {
+                chat: "2".into(),
+                user: "22".into(),
+                display_name: Some("Пётр <Смена>".into()),
+                language: None,
+            },
             message: Some(PressedMessage {
                 chat: "2".into(),
                 message_id: told[1].provider_message_id.clone(),
@@ -163,7 +168,7 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     let time = policy().timezone.local(world.clock.now()).format("%H:%M").to_string();
     let ended = [
         format!("Заявка: Вера +79000000000\n\nПредложение больше не действует, {time}"),
-        format!("Заявка: Вера +79000000000\n\nВзято в работу: Oleg, {time}"),
+        format!("Заявка: Вера +79000000000\n\nВзял(а) в работу: Пётр <Смена> (Oleg), {time}"),
     ];
     let says = |wanted: &[String]| {
         let all = world.bot.inbox().all();

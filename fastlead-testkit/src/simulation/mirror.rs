@@ -193,9 +193,9 @@ fn of_replay(setting: &Setting, event: Event) -> Event {
         Event::Responded {
             target,
             response,
-            via: Via::Button { channel_id, interaction_id, chat, message },
+            via: Via::Button { channel_id, interaction_id, chat, message, by },
         } => {
-            let via = Via::Button { channel_id: other(channel_id), interaction_id, chat, message };
+            let via = Via::Button { channel_id: other(channel_id), interaction_id, chat, message, by };
             Event::Responded { target, response, via }
         }
         other => other,

@@ -160,9 +160,16 @@ fn the_first_to_accept_has_it() {
             interaction_id: "i".into(),
             chat: "1".into(),
             message: None,
+            by: Some("Ирина Тихая".into()),
         },
     };
     let (state, decision) = run(&state, &snapshot(), &press("anna", Response::Accept));
+    // Who pressed stands in the event, and in nothing that follows from it.
+    assert!(!serde_json::to_string(&decision).unwrap().contains("Ирина"));
+    let stored = serde_json::to_string(&press("anna", Response::Accept)).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&stored).unwrap(), press("anna", Response::Accept));
+    let older = stored.replace(r#","by":"Ирина Тихая""#, "");
+    assert!(stored != older && serde_json::from_str::<Event>(&older).is_ok());
     assert_eq!((state.status.clone(), state.assigned_to.as_deref()), (LeadStatus::Accepted, Some("anna")));
     assert!(state.timers.is_empty() && decision.effects.contains(&Effect::CancelOffers));
     let (after, decision) = run(&state, &snapshot(), &press("oleg", Response::Accept));

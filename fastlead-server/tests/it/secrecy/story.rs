@@ -19,7 +19,9 @@ use crate::program::{self, PASSWORD, Program};
 /// How the outside world reaches the program.
 const PUBLIC: &str = "https://leads.example.com";
 const PATIENCE: Duration = Duration::from_secs(30);
-const POLLING_CHAT: i64 = 70_001;
+/// A group, in which one of several people presses.
+const POLLING_CHAT: i64 = -1_000_000_070_001;
+const PRESSER: &str = "Ирина <Тихая> & Ко";
 const WEBHOOK_CHAT: i64 = 70_002;
 const MAIL_USER: &str = "relay-login@example.com";
 const MAIL_PASSWORD: &str = "mail-password-Kx7";
@@ -144,6 +146,8 @@ impl<'a> Story<'a> {
             ("sealing key", KEYS.trim_start_matches("7:")),
             ("JWT", &self.desk.token),
             ("user agent", AGENT),
+            ("who pressed", PRESSER),
+            ("who pressed", "Тихая"),
             ("manager", "Менеджер Анна Лаврова"),
             ("manager", "Менеджер Борис Лавров"),
             ("manager's address", "anna.lavrova@example.com"),
@@ -269,8 +273,20 @@ impl<'a> Story<'a> {
     async fn a_lead_by_json_is_taken_by_a_button(&self) {
         let id = self.desk.capture(&self.source, &Self::lead(0)).await;
         let (message, accept) = Self::offer(&self.cast.polling, VISITORS[0].0).await;
-        self.cast.polling.press_button(POLLING_CHAT, message, &accept).expect("the button is there");
+        let bot = &self.cast.polling;
+        bot.press_button_as(POLLING_CHAT, message, &accept, PRESSER).expect("the button is there");
         self.desk.until(&format!("/v1/leads/{id}"), |lead| lead["state"]["status"] == "accepted").await;
+        let line = format!("Взял(а) в работу: {PRESSER} (Менеджер Анна Лаврова), ");
+        let mut changes = bot.inbox().subscribe();
+        let number = message.to_string();
+        let named = || {
+            let all = bot.inbox().all();
+            let text =
+                all.iter().find(|told| told.provider_message_id == number).map(|told| told.text.clone());
+            text.is_some_and(|text| text.contains(&line))
+        };
+        let edited = tokio::time::timeout(PATIENCE, changes.wait_for(|_| named()));
+        edited.await.expect("the message says who has pressed").unwrap();
         let deliveries = format!("/v1/deliveries?lead_id={id}");
         self.desk.until(&deliveries, settled).await;
         // The report on the SMS, once right and once forged.

@@ -11,15 +11,28 @@ impl TelegramSim {
     ///
     /// The message need not have such a button: a modified client can send anything.
     pub fn press_button(&self, chat_id: i64, message_id: i64, data: &str) -> Option<String> {
+        self.press(chat_id, message_id, data, None)
+    }
+
+    /// The same by a member of a group who is called so there.
+    pub fn press_button_as(&self, chat_id: i64, message_id: i64, data: &str, name: &str) -> Option<String> {
+        self.press(chat_id, message_id, data, Some(name))
+    }
+
+    fn press(&self, chat_id: i64, message_id: i64, data: &str, name: Option<&str>) -> Option<String> {
         let bot = self.shared.bot();
         self.act(|state| {
             let chat = state.chats.get(&chat_id)?.clone();
             let message = state.messages.get(&message_id).filter(|message| message.chat_id == chat_id)?;
             let message = message.to_json(&bot, &chat);
             let press = state.take_press_id();
+            let mut person = chat.person();
+            if let Some(name) = name {
+                person["first_name"] = name.into();
+            }
             let query = json!({
                 "id": press,
-                "from": chat.person(),
+                "from": person,
                 "message": message,
                 "chat_instance": "-3141592653589793238",
                 "data": data,
