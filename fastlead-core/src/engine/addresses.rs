@@ -46,9 +46,14 @@ impl Engine {
         change(Arc::make_mut(&mut book));
     }
 
+    /// What is known of addresses at this moment.
+    pub(super) fn book(&self) -> Arc<AddressBook> {
+        Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Where a delivery goes, or why it may not be sent.
     pub(super) fn destination(&self, delivery: &Delivery) -> std::result::Result<Recipient, String> {
-        let book = Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner));
+        let book = self.book();
         let recipient = &delivery.spec.recipient;
         if book.is_empty() || *recipient == Recipient::Endpoint {
             return Ok(recipient.clone());
@@ -72,19 +77,26 @@ impl Engine {
             scope: SuppressionScope::All,
             reason: "blocked".to_owned(),
             since: now,
+            advertising: None,
         };
         self.suppress(suppression).await.map(drop)
     }
 
-    /// A person has let the sender in again. What an operator has suppressed stays so.
+    /// A person has let the sender in again. What an operator has suppressed stays so, and so does that they want no
+    /// advertising.
     pub(super) async fn unblocked(&self, channel: &ActiveChannel, from: &Peer) -> Result<()> {
         let recipient = Recipient::Chat(from.chat.clone());
         let key = AddressKey::of(channel.workspace_id, channel.id, &recipient);
-        let book = Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner));
+        let book = self.book();
         let blocked = book.suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
-        if blocked {
-            self.lift(channel.workspace_id, key).await?;
+        if !blocked {
+            return Ok(());
         }
+        let left = self.inner.addresses.narrow(channel.workspace_id, key).await?;
+        self.change_book(|book| match &left {
+            Some(left) => book.suppress(left),
+            None => book.lift(key),
+        });
         Ok(())
     }
 

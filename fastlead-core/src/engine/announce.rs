@@ -4,19 +4,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::Engine;
+use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
-use crate::id::{DeliveryId, LeaseToken};
+use crate::id::LeaseToken;
 use crate::layer::BeforeAttempt;
-use crate::port::{BeginOutcome, Beginning, Store};
-use crate::time::Clock;
+use crate::port::{BeginOutcome, Beginning};
 
 /// How far an attempt has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stage {
     /// It waits for its turn; nothing was sent for certain.
     Waiting,
     /// It is on disk that it has begun.
     Begun,
+    /// It may not be sent any more, for this reason; nothing was sent.
+    Suppressed(String),
     /// The delivery is not ours any more, and nothing was sent.
     LeaseLost,
     /// The store has failed; nothing was sent, and the lease will run out.
@@ -26,25 +29,19 @@ pub(super) enum Stage {
 /// Tells the store of one attempt at one delivery, once, however many requests it takes.
 #[derive(Debug)]
 pub(super) struct Announcement {
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    delivery_id: DeliveryId,
+    engine: Engine,
+    delivery: Arc<Delivery>,
     token: LeaseToken,
     stage: Mutex<Stage>,
 }
 
 impl Announcement {
-    pub(super) fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
-        delivery_id: DeliveryId,
-        token: LeaseToken,
-    ) -> Self {
-        Self { store, clock, delivery_id, token, stage: Mutex::new(Stage::Waiting) }
+    pub(super) fn new(engine: Engine, delivery: Arc<Delivery>, token: LeaseToken) -> Self {
+        Self { engine, delivery, token, stage: Mutex::new(Stage::Waiting) }
     }
 
     pub(super) fn stage(&self) -> Stage {
-        *self.stage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn reach(&self, stage: Stage) {
@@ -58,8 +55,15 @@ impl BeforeAttempt for Announcement {
         if self.stage() == Stage::Begun {
             return Ok(());
         }
-        let beginning = Beginning { delivery_id: self.delivery_id, token: self.token, at: self.clock.now() };
-        match self.store.begin(beginning).await {
+        // It may have waited long for its turn, and somebody may have said meanwhile that they want no more.
+        if let Err(reason) = self.engine.destination(&self.delivery) {
+            self.reach(Stage::Suppressed(reason));
+            let message = "the recipient wants no such message any more";
+            return Err(Error::new(ErrorKind::Recipient, message).with_retry(RetryHint::Never));
+        }
+        let (delivery_id, at) = (self.delivery.id, self.engine.now());
+        let beginning = Beginning { delivery_id, token: self.token, at };
+        match self.engine.inner.store.begin(beginning).await {
             Ok(BeginOutcome::Begun) => {
                 self.reach(Stage::Begun);
                 Ok(())

@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use super::{Engine, Inner, directory};
+use super::{Engine, Inner, StopWords, directory};
 use crate::channel::{Channel, ChannelInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, IdSource, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
@@ -47,6 +47,7 @@ pub struct EngineBuilder {
     channels: Vec<Arc<dyn Channel>>,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
+    stop_words: StopWords,
     policy: Option<(String, Policy)>,
     sources: Vec<String>,
 }
@@ -86,6 +87,7 @@ impl EngineBuilder {
             channels: Vec::new(),
             enrichers: Vec::new(),
             links: None,
+            stop_words: StopWords::default(),
             policy: None,
             sources: Vec::new(),
         }
@@ -148,6 +150,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Other words by which people take their consent to advertising back. [`StopWords::PUBLISHED`] unless said.
+    #[must_use]
+    pub fn stop_words(mut self, words: StopWords) -> Self {
+        self.stop_words = words;
+        self
+    }
+
     /// The embedded project and its policy, published when the engine is built.
     #[must_use]
     pub fn project(mut self, name: &str, policy: Policy) -> Self {
@@ -184,6 +193,7 @@ impl EngineBuilder {
             boards: super::counters::Boards::default(),
             enrichers: self.enrichers,
             links: self.links,
+            stop_words: self.stop_words,
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
             wake: Notify::new(),

@@ -212,7 +212,12 @@ impl Engine {
                 self.address_changed(record).await?;
                 false
             }
-            // Conversations and bindings are kept; nothing acts upon them yet.
+            InboundKind::Message { from, text } => {
+                self.wrote(record, from, text).await?;
+                false
+            }
+            // Kept for people to read: a person who comes through a link says who they are, and asks for nothing.
+            InboundKind::Started { .. } => false,
             _ => false,
         };
         if finished {

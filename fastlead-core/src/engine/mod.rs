@@ -13,9 +13,11 @@ mod ended;
 mod enrich;
 mod inbound;
 mod outcome;
+mod people;
 mod queue;
 mod run;
 mod send;
+mod stop_words;
 mod transition;
 
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 pub use directory::{ActiveChannel, ActivePolicy, Directory};
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
+pub use stop_words::StopWords;
 
 use self::builder::lease_covers;
 use crate::channel::Channel;
@@ -65,6 +68,7 @@ struct Inner {
     boards: counters::Boards,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
+    stop_words: StopWords,
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,

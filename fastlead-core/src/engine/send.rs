@@ -137,9 +137,9 @@ impl Engine {
         let started_at = self.now();
         // Begun with the insert, or to be announced when its turn has come.
         let announcement = (delivery.state != DeliveryState::Sending).then(|| {
-            let (store, clock) = (Arc::clone(&self.inner.store), Arc::clone(&self.inner.clock));
-            Arc::new(Announcement::new(store, clock, delivery.id, lease.token))
+            Arc::new(Announcement::new(self.clone(), Arc::new(delivery.clone()), lease.token))
         });
+        let before = delivery;
         let counted = u32::from(announcement.is_some());
         let delivery = &Delivery { attempts: delivery.attempts + counted, ..delivery.clone() };
         let (content, part) = match prepared {
@@ -168,8 +168,8 @@ impl Engine {
             attempted_at: started_at,
             expires_at: Some(delivery.expires_at),
         });
-        let before = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
-        let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, before).await;
+        let told = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
+        let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, told).await;
         let (result, may_have_arrived) = match &delivery.spec.body {
             Body::OfferEnded { .. } => (result.map_err(outcome::harmless_again), false),
             _ => (result, may_have_arrived),
@@ -177,6 +177,10 @@ impl Engine {
         let begun = match announcement.map_or(Stage::Begun, |announcement| announcement.stage()) {
             Stage::Begun => true,
             Stage::Waiting => false,
+            Stage::Suppressed(reason) => {
+                let ended = outcome::suppressed(before, &channel.capabilities, &reason, self.now());
+                return Ok(Some((ended, None)));
+            }
             Stage::LeaseLost => return Ok(None),
             Stage::StoreFailed => {
                 let failed = Error::new(ErrorKind::Storage, "an attempt could not be begun");

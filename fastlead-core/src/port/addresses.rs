@@ -24,11 +24,17 @@ pub trait Addresses: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * One address has one suppression. A new one takes the place of an old one, except that one of everything
     ///   is not narrowed to advertising.
+    /// * One of advertising beside one of everything is kept beneath it ([`Suppression::followed_by`]), whichever comes
+    ///   first, so that it is there when the other is narrowed.
     /// * Answers the suppression that holds afterwards.
     async fn suppress(&self, suppression: Suppression) -> Result<Suppression>;
 
     /// Takes the suppression of an address back. Answers whether there was one.
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool>;
+
+    /// Takes the suppression of everything back and leaves that of advertising, where there is one. Answers what holds
+    /// afterwards.
+    async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>>;
 
     /// One suppression.
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>>;
@@ -112,6 +118,18 @@ pub struct Suppression {
     pub reason: String,
     /// Since when.
     pub since: Timestamp,
+    /// That advertising may not be sent there either, beneath a suppression of everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertising: Option<NoAdvertising>,
+}
+
+/// Why and since when advertising may not be sent to an address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct NoAdvertising {
+    /// Why: a stable code such as `unsubscribed`.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl Suppression {
@@ -123,8 +141,27 @@ impl Suppression {
     /// What holds where this one was there before and `newer` is said.
     #[must_use]
     pub fn followed_by(self, newer: Self) -> Self {
-        let narrows = self.scope == SuppressionScope::All && newer.scope == SuppressionScope::Advertising;
-        if narrows { self } else { newer }
+        use SuppressionScope::{Advertising, All};
+        let said = |of: &Self| Some(NoAdvertising { reason: of.reason.clone(), since: of.since });
+        match (self.scope, newer.scope) {
+            (All, Advertising) => Self { advertising: said(&newer), ..self },
+            (Advertising, All) => Self { advertising: said(&self), ..newer },
+            (All, All) => {
+                let advertising = newer.advertising.clone().or(self.advertising);
+                Self { advertising, ..newer }
+            }
+            (Advertising, Advertising) => newer,
+        }
+    }
+
+    /// What is left of it when the sender is let in again: what is said of advertising.
+    #[must_use]
+    pub fn narrowed(mut self) -> Option<Self> {
+        if self.scope == SuppressionScope::All {
+            let NoAdvertising { reason, since } = self.advertising.take()?;
+            (self.scope, self.reason, self.since) = (SuppressionScope::Advertising, reason, since);
+        }
+        Some(self)
     }
 }
 

@@ -10,7 +10,7 @@ mod risk;
 mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
-pub use addresses::{AddressBook, AddressKey, AddressMove, Addresses, Suppression, SuppressionScope};
+pub use addresses::{AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope};
 pub use catalog::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,

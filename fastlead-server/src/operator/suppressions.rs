@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::id::{ChannelId, SuppressionId};
 use fastlead_core::message::Recipient;
-use fastlead_core::port::{Suppression, SuppressionScope};
+use fastlead_core::port::{NoAdvertising, Suppression, SuppressionScope};
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,16 +28,20 @@ pub(crate) struct SuppressionView {
     recipient: Recipient,
     /// What may not be sent there.
     scope: SuppressionScope,
-    /// Why: `blocked` where the person has blocked the sender, else what the operator said.
+    /// Why: `blocked` where the person has blocked the sender, `unsubscribed` where they have written a stop word, else
+    /// what the operator said.
     reason: String,
     /// Since when.
     since: Timestamp,
+    /// What stays of it where everything is suppressed and the person lets the sender in again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_advertising: Option<NoAdvertising>,
 }
 
 impl From<Suppression> for SuppressionView {
     fn from(held: Suppression) -> Self {
-        let Suppression { id, channel_id, recipient, scope, reason, since, .. } = held;
-        Self { id, channel_id, recipient, scope, reason, since }
+        let Suppression { id, channel_id, recipient, scope, reason, since, advertising, .. } = held;
+        Self { id, channel_id, recipient, scope, reason, since, no_advertising: advertising }
     }
 }
 
@@ -128,6 +132,7 @@ pub(crate) async fn create_suppression(
             scope: input.scope,
             reason: input.reason,
             since: now,
+            advertising: None,
         })
         .await?;
     tracing::info!(suppression = %held.id, reason = held.reason, "address suppressed");

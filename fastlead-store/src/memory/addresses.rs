@@ -35,6 +35,18 @@ impl Addresses for MemoryStore {
         Ok(mine && data.suppressions.remove(&address).is_some())
     }
 
+    async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
+        let mut data = self.lock();
+        let held = data.suppressions.get(&address).filter(|held| held.workspace_id == workspace).cloned();
+        let Some(held) = held else { return Ok(None) };
+        let left = held.narrowed();
+        match &left {
+            Some(left) => drop(data.suppressions.insert(address, left.clone())),
+            None => drop(data.suppressions.remove(&address)),
+        }
+        Ok(left)
+    }
+
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
         let data = self.lock();
         let held = data.suppressions.values().find(|held| held.id == id && held.workspace_id == workspace);

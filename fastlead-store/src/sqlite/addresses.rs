@@ -19,26 +19,60 @@ pub(super) const SUPPRESSIONS: &str = concat!(
 );
 
 async fn suppress(connection: &mut SqliteConnection, new: Suppression) -> Result<Suppression> {
-    let fault = |error: sqlx::Error| failed("suppress", &error);
     let key = new.key().0.to_vec();
-    let row = sqlx::query("SELECT doc FROM suppressions WHERE key = ?1")
-        .bind(key.clone())
-        .fetch_optional(&mut *connection)
-        .await
-        .map_err(fault)?;
-    let held = match row {
-        Some(row) => json::<Suppression>(&row, 0, "suppressions.doc")?.followed_by(new),
+    let held = match held(connection, &key).await? {
+        Some(held) => held.followed_by(new),
         None => new,
     };
+    put(connection, key, &held).await?;
+    Ok(held)
+}
+
+/// The suppression of the address with this key.
+async fn held(connection: &mut SqliteConnection, key: &[u8]) -> Result<Option<Suppression>> {
+    let row = sqlx::query("SELECT doc FROM suppressions WHERE key = ?1")
+        .bind(key.to_vec())
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| failed("read suppression", &error))?;
+    row.map(|row| json(&row, 0, "suppressions.doc")).transpose()
+}
+
+async fn put(connection: &mut SqliteConnection, key: Vec<u8>, held: &Suppression) -> Result<()> {
     sqlx::query("INSERT OR REPLACE INTO suppressions (key, id, workspace_id, doc) VALUES (?1, ?2, ?3, ?4)")
         .bind(key)
         .bind(blob(held.id.as_uuid()))
         .bind(blob(held.workspace_id.as_uuid()))
-        .bind(to_json(&held, "a suppression")?)
+        .bind(to_json(held, "a suppression")?)
         .execute(connection)
         .await
-        .map_err(fault)?;
-    Ok(held)
+        .map(drop)
+        .map_err(|error| failed("suppress", &error))
+}
+
+async fn lift(connection: &mut SqliteConnection, workspace: WorkspaceId, key: Vec<u8>) -> Result<bool> {
+    sqlx::query("DELETE FROM suppressions WHERE key = ?1 AND workspace_id = ?2")
+        .bind(key)
+        .bind(blob(workspace.as_uuid()))
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected() > 0)
+        .map_err(|error| failed("lift suppression", &error))
+}
+
+async fn narrow(
+    connection: &mut SqliteConnection,
+    workspace: WorkspaceId,
+    key: Vec<u8>,
+) -> Result<Option<Suppression>> {
+    let held = held(connection, &key).await?.filter(|held| held.workspace_id == workspace);
+    let Some(held) = held else { return Ok(None) };
+    let left = held.narrowed();
+    match &left {
+        Some(left) => put(connection, key, left).await?,
+        None => drop(lift(connection, workspace, key).await?),
+    }
+    Ok(left)
 }
 
 #[async_trait]
@@ -62,19 +96,13 @@ impl Addresses for SqliteStore {
     }
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    sqlx::query("DELETE FROM suppressions WHERE key = ?1 AND workspace_id = ?2")
-                        .bind(address.0.to_vec())
-                        .bind(blob(workspace.as_uuid()))
-                        .execute(connection)
-                        .await
-                        .map(|done| done.rows_affected() > 0)
-                        .map_err(|error| failed("lift suppression", &error))
-                })
-            })
-            .await
+        let key = address.0.to_vec();
+        self.writer.run(move |connection| Box::pin(lift(connection, workspace, key))).await
+    }
+
+    async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
+        let key = address.0.to_vec();
+        self.writer.run(move |connection| Box::pin(narrow(connection, workspace, key))).await
     }
 
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {

@@ -125,6 +125,10 @@ impl Addresses for Watch {
         self.at_once(self.store.lift(workspace, address))
     }
 
+    async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
+        self.at_once(self.store.narrow(workspace, address))
+    }
+
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
         self.at_once(self.store.suppression(workspace, id))
     }

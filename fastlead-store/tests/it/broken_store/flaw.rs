@@ -54,6 +54,7 @@ flaws! {
     DropsReceipts
     ForgetsTooMuch
     ForgetsSuppressions
+    LetsAdvertisingIn
     RepeatsEvents
     ActsTwice
     SharesTheLimit

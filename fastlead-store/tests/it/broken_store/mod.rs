@@ -93,6 +93,7 @@ caught! {
     a_purge_of_what_is_young: ForgetsTooMuch by only_what_has_ended_is_forgotten;
     a_forgotten_suppression: ForgetsSuppressions by
         a_suppression_is_kept_until_it_is_lifted suppressions_are_listed_by_workspace moved_addresses_are_kept;
+    an_unsubscription_forgotten: LetsAdvertisingIn by no_advertising_outlives_a_block;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;

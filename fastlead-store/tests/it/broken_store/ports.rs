@@ -250,6 +250,14 @@ impl Addresses for BrokenStore {
         self.inner.lift(workspace, address).await
     }
 
+    async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
+        if self.has(Flaw::LetsAdvertisingIn) {
+            self.inner.lift(workspace, address).await?;
+            return Ok(None);
+        }
+        self.inner.narrow(workspace, address).await
+    }
+
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
         self.inner.suppression(workspace, id).await
     }

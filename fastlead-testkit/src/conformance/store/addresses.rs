@@ -18,6 +18,7 @@ fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -
         scope,
         reason: "operator".to_owned(),
         since: at(5),
+        advertising: None,
     }
 }
 
@@ -45,7 +46,10 @@ pub async fn a_suppression_is_kept_until_it_is_lifted<H: StoreHarness>() -> Outc
     ensure!(foreign.is_none(), "another workspace reads a suppression");
     let narrower = suppression(&tenant, chat(1), SuppressionScope::Advertising);
     let held = store.suppress(narrower).await?;
-    ensure!(held == all, "a suppression of everything was narrowed to {held:?}");
+    ensure!(
+        held == Suppression { advertising: held.advertising.clone(), ..all.clone() },
+        "a suppression of everything was narrowed to {held:?}"
+    );
     let said = |book: &AddressBook, class| book.suppression(key, class).map(str::to_owned);
     let book = store.address_book().await?;
     for class in [MessageClass::Service, MessageClass::Advertising] {
@@ -74,6 +78,50 @@ pub async fn a_suppression_is_kept_until_it_is_lifted<H: StoreHarness>() -> Outc
     ensure!(!again, "a suppression was lifted twice");
     let reason = said(&store.address_book().await?, MessageClass::Service);
     ensure!(reason.is_none(), "a lifted suppression is in the book: {reason:?}");
+    Ok(Verdict::Held)
+}
+
+/// Advertising that was suppressed before or after everything was stays so when the rest is taken back.
+pub async fn no_advertising_outlives_a_block<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let workspace = tenant.scope.workspace_id;
+    let key = |number| AddressKey::of(workspace, tenant.channel, &chat(number));
+    let blocked = |number| Suppression {
+        reason: "blocked".to_owned(),
+        ..suppression(&tenant, chat(number), SuppressionScope::All)
+    };
+    let unsubscribed = |number| Suppression {
+        reason: "unsubscribed".to_owned(),
+        since: at(3),
+        ..suppression(&tenant, chat(number), SuppressionScope::Advertising)
+    };
+    for (number, first, second) in
+        [(1, unsubscribed(1), blocked(1)), (2, blocked(2), unsubscribed(2)), (3, blocked(3), blocked(3))]
+    {
+        store.suppress(first).await?;
+        let held = store.suppress(second).await?;
+        ensure!(held.scope == SuppressionScope::All, "of two suppressions {held:?} holds");
+        let stranger = fastlead_core::id::WorkspaceId::from_uuid(held.id.as_uuid());
+        let foreign = store.narrow(stranger, key(number)).await?;
+        ensure!(foreign.is_none(), "another workspace narrows a suppression: {foreign:?}");
+        let left = store.narrow(workspace, key(number)).await?;
+        let book = store.address_book().await?;
+        let service = book.suppression(key(number), MessageClass::Service);
+        ensure!(service.is_none(), "a narrowed suppression holds for everything: {service:?}");
+        let advertising = book.suppression(key(number), MessageClass::Advertising);
+        if number == 3 {
+            ensure!(left.is_none() && advertising.is_none(), "a block left {left:?} and {advertising:?}");
+            continue;
+        }
+        let kept = left.as_ref().is_some_and(|left| {
+            (left.scope, left.reason.as_str(), left.since)
+                == (SuppressionScope::Advertising, "unsubscribed", at(3))
+        });
+        ensure!(kept, "of who has unsubscribed and blocked {left:?} is left");
+        ensure!(advertising == Some("unsubscribed"), "advertising is let in again: {advertising:?}");
+        let again = store.narrow(workspace, key(number)).await?;
+        ensure!(again == left, "narrowed twice, {left:?} became {again:?}");
+    }
     Ok(Verdict::Held)
 }
 

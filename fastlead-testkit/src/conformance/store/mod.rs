@@ -63,7 +63,7 @@ pub mod checks {
     };
     pub use super::addresses::{
         a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept,
-        suppressions_are_listed_by_workspace,
+        no_advertising_outlives_a_block, suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
         concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
@@ -217,6 +217,7 @@ macro_rules! __for_each_store_check {
             a_setting_is_set_once
             a_suppression_is_kept_until_it_is_lifted
             suppressions_are_listed_by_workspace
+            no_advertising_outlives_a_block
             moved_addresses_are_kept
             only_what_has_ended_is_forgotten
             leads_and_their_work_survive_a_restart
