@@ -395,6 +395,13 @@ pub enum InboundKind {
     },
 }
 
+impl InboundKind {
+    /// Whether a person says something by it: a message, a start, a shared phone number.
+    pub const fn is_spoken(&self) -> bool {
+        matches!(self, Self::Message { .. } | Self::Started { .. } | Self::PhoneShared { .. })
+    }
+}
+
 /// A [`ResponseToken`] in its wire form, so that an event can be stored as it came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

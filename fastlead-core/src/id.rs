@@ -127,6 +127,8 @@ typed_id!(/// An API key of the operator API.
     ApiKeyId, "key");
 typed_id!(/// An address to which nothing more may be sent.
     SuppressionId, "sup");
+typed_id!(/// That a messenger account and a phone number are one person's.
+    IdentityId, "idn");
 typed_id!(/// Proof that a worker holds a piece of work; a settle that carries another token is refused.
     LeaseToken, "lse");
 

@@ -12,6 +12,7 @@ pub mod lead;
 pub mod message;
 pub mod money;
 mod named;
+pub mod person;
 pub mod policy;
 pub mod port;
 pub mod registry;

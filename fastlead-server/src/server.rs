@@ -177,13 +177,17 @@ impl ServerBuilder {
             url => url.to_owned(),
         };
         let links = Arc::new(Links::load(&*store, &public_url).await?);
-        let engine =
-            Engine::builder_with(Arc::clone(&store) as _, Arc::clone(&store) as _, Arc::clone(&store) as _)
-                .opener(Arc::clone(&channels) as _)
-                .confirm_links(Arc::clone(&links) as _)
-                .lease(Duration::from_secs(settings.engine.lease_secs))
-                .build()
-                .await?;
+        let engine = Engine::builder_with(
+            Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
+        )
+        .opener(Arc::clone(&channels) as _)
+        .confirm_links(Arc::clone(&links) as _)
+        .lease(Duration::from_secs(settings.engine.lease_secs))
+        .build()
+        .await?;
         let auth = Arc::new(Authenticator::load(Arc::clone(&store), &settings).await?);
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::contact::Contact;
 use crate::id::ProjectId;
+use crate::person::PersonKey;
 use crate::schedule::Per;
 use crate::time::Timestamp;
 
@@ -127,22 +127,22 @@ impl CounterKey {
 
     /// Whether a person's lead was offered to the target.
     pub(super) fn sold(person: &PersonKey, target: &str) -> Self {
-        Self::of(&["sold", &person.0, target])
+        Self::of(&["sold", person.as_str(), target])
     }
 
     /// How many leads of a person there were.
     pub(super) fn earlier(person: &PersonKey) -> Self {
-        Self::of(&["leads", &person.0])
+        Self::of(&["leads", person.as_str()])
     }
 
     /// How many leads of a person there were on a day.
     pub(super) fn today(person: &PersonKey, day: &str) -> Self {
-        Self::of(&["today", &person.0, day])
+        Self::of(&["today", person.as_str(), day])
     }
 
     /// Who had a person's last lead.
     pub(super) fn owner(person: &PersonKey) -> Self {
-        Self::of(&["owner", &person.0])
+        Self::of(&["owner", person.as_str()])
     }
 
     /// Joins the parts; a colon inside a part is doubled, so that no two lists give one key.
@@ -172,29 +172,6 @@ impl CounterKey {
 impl std::fmt::Display for CounterKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
-    }
-}
-
-/// Names a person within a project without telling who it is: made of the phone, or else the e-mail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PersonKey(String);
-
-impl PersonKey {
-    pub(super) fn of(project: ProjectId, contact: &Contact) -> Option<Self> {
-        let mut hash = Sha256::new();
-        hash.update(project.as_uuid().as_bytes());
-        match (&contact.phone, &contact.email) {
-            (Some(phone), _) => {
-                hash.update(b"phone");
-                hash.update(phone.expose().as_bytes());
-            }
-            (None, Some(email)) => {
-                hash.update(b"email");
-                hash.update(email.dedupe_key().as_bytes());
-            }
-            (None, None) => return None,
-        }
-        Some(Self(hex::encode(&hash.finalize()[..16])))
     }
 }
 

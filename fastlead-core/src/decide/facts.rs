@@ -27,6 +27,9 @@ pub struct Facts {
     /// Of the person.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<PreviousOwner>,
+    /// How many accounts, linked to the person's phone number, the person's history is also of.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub merged: u32,
 }
 
 /// The levels of one target.
@@ -53,6 +56,11 @@ pub struct TargetFacts {
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 const fn is_zero(value: &i64) -> bool {
+    *value == 0
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+const fn is_none(value: &u32) -> bool {
     *value == 0
 }
 
@@ -165,7 +173,7 @@ impl Needs {
     }
 
     /// The facts, given each counter's value in the order of [`Needs::keys`]. A counter that has no
-    /// value is 0.
+    /// value is 0. What several say of one person is added up; of several owners the latest counts.
     pub fn answer(self, counters: impl IntoIterator<Item = Counter>) -> Facts {
         let mut facts = self.shape;
         for (slot, counter) in self.slots.into_iter().zip(counters) {
@@ -174,20 +182,30 @@ impl Needs {
                 Slot::Turn(target) => facts.targets[target].turn = value,
                 Slot::Share(target) => facts.targets[target].share = counter.last_at.map(|_| value),
                 Slot::Open(target) => facts.targets[target].open = value,
-                Slot::Sold(target) => facts.targets[target].sold = value,
+                Slot::Sold(target) => facts.targets[target].sold += value,
                 Slot::Leads(target, cap) => facts.targets[target].caps[cap].leads = value,
                 Slot::Money(target, cap) => facts.targets[target].caps[cap].money = value,
                 Slot::ProjectLeads(cap) => facts.caps[cap].leads = value,
                 Slot::ProjectMoney(cap) => facts.caps[cap].money = value,
                 Slot::Queue(place) => facts.queues[place].leads = value,
-                Slot::Earlier(own) => facts.earlier = Some(u64::try_from(value - own).unwrap_or(0)),
-                Slot::Today => facts.today = Some(u64::try_from(value).unwrap_or(0)),
+                Slot::Earlier(own) => add(&mut facts.earlier, value - own),
+                Slot::Today => add(&mut facts.today, value),
                 Slot::Owner => {
-                    facts.owner =
+                    let known = facts.owner.take();
+                    let owner =
                         counter.note.zip(counter.last_at).map(|(target, at)| PreviousOwner { target, at });
+                    facts.owner = match (known, owner) {
+                        (Some(known), Some(owner)) => Some(if owner.at > known.at { owner } else { known }),
+                        (known, owner) => known.or(owner),
+                    };
                 }
             }
         }
         facts
     }
+}
+
+/// Adds what a counter says, where it says more than nothing.
+fn add(sum: &mut Option<u64>, value: i64) {
+    *sum = Some(sum.unwrap_or(0) + u64::try_from(value).unwrap_or(0));
 }

@@ -1,10 +1,11 @@
 //! What an offer takes from counters, and what is given back.
 
-use super::counter::{CounterKey, PersonKey};
+use super::counter::CounterKey;
 use super::state::{Hold, HoldKind};
 use super::strategy::Marks;
 use super::{Decider, Effect};
 use crate::money::Money;
+use crate::person::PersonKey;
 use crate::policy::{Cap, Fact, RouteRule, Target};
 use crate::schedule::{Per, Zone};
 use crate::time::{Timestamp, plus_seconds};
@@ -199,6 +200,6 @@ impl Decider<'_> {
     }
 
     fn person(&self) -> Option<PersonKey> {
-        PersonKey::of(self.subject.project_id, &self.subject.capture.contact)
+        self.subject.person()
     }
 }

@@ -41,6 +41,7 @@ use crate::delivery::{Body, DeliverySpec, Purpose, RetrySchedule};
 use crate::id::{LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
 use crate::message::{Locale, MessageClass, Recipient};
+use crate::person::PersonKey;
 use crate::policy::{ConditionInput, History, LeadEventType, Policy, PolicyRef, SourceFacts, Target};
 use crate::time::{Timestamp, plus_seconds};
 
@@ -59,6 +60,21 @@ pub struct Subject<'a> {
     pub source: SourceFacts<'a>,
     /// What was captured first. For [`Event::Captured`] the event's own capture.
     pub capture: &'a Capture,
+}
+
+impl<'a> Subject<'a> {
+    /// Whose lead it is: in whose name it is counted.
+    fn person(&self) -> Option<PersonKey> {
+        match &self.capture.person {
+            Some(person) => Some(person.main.clone()),
+            None => PersonKey::of(self.project_id, &self.capture.contact),
+        }
+    }
+
+    /// Under which other keys the same person has a history.
+    fn merged(&self) -> &'a [PersonKey] {
+        self.capture.person.as_deref().map_or(&[], |person| &person.merged)
+    }
 }
 
 /// What was decided, and why.

@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::counter::{CounterKey, PersonKey};
+use super::counter::CounterKey;
 use super::event::{Event, TimerName};
 use super::facts::{CapLevel, Facts, Needs, RuleQueue, Slot, TargetFacts};
 use super::period::Periods;
 use super::state::{LeadState, LeadStatus};
 use super::{Subject, condition_input};
 use crate::message::Response;
+use crate::person::PersonKey;
 use crate::policy::{Cap, Fact, LadderAction, OffHours, Policy, RouteOverflow, RouteRule, Strategy, Target};
 use crate::schedule::{Per, Zone};
 use crate::time::Timestamp;
@@ -110,9 +111,12 @@ impl<'a> Asker<'a> {
         if self.policy.reads(Fact::History)
             && let Some(person) = self.person()
         {
-            let keys = (CounterKey::earlier(person), CounterKey::owner(person));
-            self.needs.want(Slot::Earlier(own), keys.0);
-            self.needs.want(Slot::Owner, keys.1);
+            let key = CounterKey::earlier(person);
+            self.needs.want(Slot::Earlier(own), key);
+            for merged in self.merged() {
+                self.needs.want(Slot::Earlier(0), CounterKey::earlier(merged));
+            }
+            self.owner();
         }
         let limited = self.policy.spam.as_ref().is_some_and(|spam| spam.most_per_day.is_some());
         if own == 0
@@ -121,6 +125,9 @@ impl<'a> Asker<'a> {
         {
             let day = self.periods.of(Per::Day, self.policy.timezone).key.clone();
             self.needs.want(Slot::Today, CounterKey::today(&person, &day));
+            for merged in self.merged() {
+                self.needs.want(Slot::Today, CounterKey::today(merged, &day));
+            }
         }
     }
 
@@ -148,12 +155,19 @@ impl<'a> Asker<'a> {
         for name in elsewhere.into_iter().flatten() {
             self.target(name);
         }
-        if rule.sticky.is_some()
-            && !self.needs.slots.contains(&Slot::Owner)
-            && let Some(person) = self.person()
-        {
+        if rule.sticky.is_some() && !self.needs.slots.contains(&Slot::Owner) {
+            self.owner();
+        }
+    }
+
+    /// Asks who had the person's last lead.
+    fn owner(&mut self) {
+        if let Some(person) = self.person() {
             let key = CounterKey::owner(person);
             self.needs.want(Slot::Owner, key);
+            for merged in self.merged() {
+                self.needs.want(Slot::Owner, CounterKey::owner(merged));
+            }
         }
     }
 
@@ -205,6 +219,9 @@ impl<'a> Asker<'a> {
         {
             let key = CounterKey::sold(person, name);
             self.needs.want(Slot::Sold(at), key);
+            for merged in self.merged() {
+                self.needs.want(Slot::Sold(at), CounterKey::sold(merged, name));
+            }
         }
         self.caps(name, target, at);
         Some(at)
@@ -269,8 +286,13 @@ impl<'a> Asker<'a> {
 
     fn person(&mut self) -> Option<&PersonKey> {
         let subject = self.subject;
-        self.person
-            .get_or_insert_with(|| PersonKey::of(subject.project_id, &subject.capture.contact))
-            .as_ref()
+        self.person.get_or_insert_with(|| subject.person()).as_ref()
+    }
+
+    /// The other keys of the person, whose history is wanted too.
+    fn merged(&mut self) -> &'a [PersonKey] {
+        let merged = self.subject.merged();
+        self.needs.shape.merged = u32::try_from(merged.len()).unwrap_or(u32::MAX);
+        merged
     }
 }

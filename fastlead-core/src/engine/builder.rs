@@ -19,8 +19,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyFault};
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, PolicyRecord,
-    Project, SealedConfig, Source, SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, Identities,
+    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -39,6 +39,7 @@ pub struct EngineBuilder {
     store: Arc<dyn Store>,
     catalog: Arc<dyn Catalog>,
     addresses: Arc<dyn Addresses>,
+    identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
@@ -74,11 +75,13 @@ impl EngineBuilder {
         store: Arc<dyn Store>,
         catalog: Arc<dyn Catalog>,
         addresses: Arc<dyn Addresses>,
+        identities: Arc<dyn Identities>,
     ) -> Self {
         Self {
             store,
             catalog,
             addresses,
+            identities,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             resilience: ResiliencePolicy::default(),
@@ -183,6 +186,7 @@ impl EngineBuilder {
             store: self.store,
             catalog: Arc::clone(&self.catalog),
             addresses: self.addresses,
+            identities: self.identities,
             clock: self.clock,
             ids: self.ids,
             resilience: self.resilience,
@@ -190,6 +194,8 @@ impl EngineBuilder {
             lease: self.lease,
             directory: directory::Shared::default(),
             book: RwLock::default(),
+            people: RwLock::default(),
+            linking: tokio::sync::Mutex::new(()),
             boards: super::counters::Boards::default(),
             enrichers: self.enrichers,
             links: self.links,

@@ -81,6 +81,7 @@ impl Engine {
         let source_facts = SourceFacts { key: &source.key, name: &source.name };
         self.enrich(&policy.policy, source_facts, &mut capture).await;
         capture.received.source_id = Some(source.id);
+        capture.person = self.person(source.workspace_id, source.project_id, &capture.contact);
         let scope = Scope { workspace_id: source.workspace_id, project_id: source.project_id };
         let mut snapshot = directory.snapshot(scope.workspace_id);
         let now = self.now();

@@ -46,7 +46,8 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::Config`] where the source's project has no policy; those of the store.
     pub async fn dry_run(&self, run: DryRun) -> Result<DryRunOutcome> {
-        let DryRun { source, capture, policy, at } = run;
+        let DryRun { source, mut capture, policy, at } = run;
+        capture.person = self.person(source.workspace_id, source.project_id, &capture.contact);
         let directory = self.directory();
         let current = directory.current_policy(source.project_id);
         let (policy, reference) = match (policy, current) {

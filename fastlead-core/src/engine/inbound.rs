@@ -216,9 +216,12 @@ impl Engine {
                 self.wrote(record, from, text).await?;
                 false
             }
+            InboundKind::PhoneShared { from, phone } => {
+                self.phone_shared(record, from, phone).await?;
+                false
+            }
             // Kept for people to read: a person who comes through a link says who they are, and asks for nothing.
             InboundKind::Started { .. } => false,
-            _ => false,
         };
         if finished {
             return Ok(());

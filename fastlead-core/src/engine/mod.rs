@@ -42,8 +42,8 @@ use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{
-    AddressBook, Addresses, Catalog, ChannelStatus, ConfirmLinks, Enricher, PolicyRecord, Project, Source,
-    Store,
+    AddressBook, Addresses, Catalog, ChannelStatus, ConfirmLinks, Enricher, Identities, IdentityBook,
+    PolicyRecord, Project, Source, Store,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -58,6 +58,7 @@ struct Inner {
     store: Arc<dyn Store>,
     catalog: Arc<dyn Catalog>,
     addresses: Arc<dyn Addresses>,
+    identities: Arc<dyn Identities>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
@@ -65,6 +66,9 @@ struct Inner {
     lease: Duration,
     directory: directory::Shared,
     book: RwLock<Arc<AddressBook>>,
+    people: RwLock<IdentityBook>,
+    /// One change of links at a time, so that what is in memory ends as what is stored.
+    linking: tokio::sync::Mutex<()>,
     boards: counters::Boards,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
@@ -124,18 +128,20 @@ pub enum Change {
 
 impl Engine {
     /// Starts to put an engine together.
-    pub fn builder<S: Store + Catalog + Addresses>(store: Arc<S>) -> EngineBuilder {
+    pub fn builder<S: Store + Catalog + Addresses + Identities>(store: Arc<S>) -> EngineBuilder {
         let (catalog, addresses) = (Arc::clone(&store), Arc::clone(&store));
-        EngineBuilder::new(store, catalog, addresses)
+        let identities = Arc::clone(&store);
+        EngineBuilder::new(store, catalog, addresses, identities)
     }
 
-    /// The same for a store that is known by its three ports.
+    /// The same for a store that is known by its four ports.
     pub fn builder_with(
         store: Arc<dyn Store>,
         catalog: Arc<dyn Catalog>,
         addresses: Arc<dyn Addresses>,
+        identities: Arc<dyn Identities>,
     ) -> EngineBuilder {
-        EngineBuilder::new(store, catalog, addresses)
+        EngineBuilder::new(store, catalog, addresses, identities)
     }
 
     /// The clock that the engine goes by.
@@ -171,6 +177,7 @@ impl Engine {
     /// logged and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
         self.load_book().await?;
+        self.load_people().await?;
         let loaded = self.inner.catalog.load().await?;
         for project in loaded.projects {
             self.put_project(project);

@@ -1,19 +1,96 @@
-//! What people say for themselves: that they want no more advertising.
+//! What people say for themselves: that they want no more advertising, and which phone number is theirs.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 use super::Engine;
 use super::directory::ActiveChannel;
-use crate::channel::Peer;
-use crate::contact::{Email, Phone};
+use crate::channel::{Channel as _, Peer};
+use crate::contact::{Contact, Email, Handle, Phone};
 use crate::error::Result;
-use crate::id::SuppressionId;
+use crate::id::{ChannelId, IdentityId, ProjectId, SuppressionId, WorkspaceId};
 use crate::message::{Recipient, RecipientKind};
-use crate::port::{InboundRecord, Suppression, SuppressionScope};
+use crate::person::Person;
+use crate::port::{
+    AddressKey, IdentityBook, IdentityLink, InboundRecord, LinkedBy, Suppression, SuppressionScope, Undone,
+};
 use crate::secret::Pii;
+use crate::time::Timestamp;
 
-/// Why advertising is suppressed where a person has written a stop word.
-const UNSUBSCRIBED: &str = "unsubscribed";
+/// An address and the channel over which it is written to.
+type Place = (ChannelId, Recipient);
 
 impl Engine {
+    /// Says that a messenger account and a phone number are one person's, for all captures from now on. Answers the
+    /// link that says so: this one, or one that was there.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn link_identity(&self, link: IdentityLink) -> Result<IdentityLink> {
+        let order = self.inner.linking.lock().await;
+        let link = self.inner.identities.link(link).await?;
+        if link.undone.is_some() {
+            return Ok(link);
+        }
+        self.change_people(|book| book.link(link.clone()));
+        drop(order);
+        // Who wants no advertising wants none at the addresses that become known later.
+        let places = self.places_of(link.workspace_id, &link.phone);
+        let book = self.book();
+        let key = |(channel, recipient): &Place| AddressKey::of(link.workspace_id, *channel, recipient);
+        if places.iter().any(|place| book.has_unsubscribed(key(place))) {
+            self.unsubscribe(link.workspace_id, places, link.at).await?;
+        }
+        Ok(link)
+    }
+
+    /// Takes a link back, for all captures from now on. What was decided stays decided, and who has wanted no
+    /// advertising is not written to. Answers the link; `None` where there is none.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn undo_identity(
+        &self,
+        workspace: WorkspaceId,
+        id: IdentityId,
+        undone: Undone,
+    ) -> Result<Option<IdentityLink>> {
+        let _order = self.inner.linking.lock().await;
+        let link = self.inner.identities.undo_link(workspace, id, undone).await?;
+        if let Some(link) = &link {
+            self.change_people(|book| book.undo(link));
+        }
+        Ok(link)
+    }
+
+    pub(super) async fn load_people(&self) -> Result<()> {
+        let _order = self.inner.linking.lock().await;
+        let mut links = self.inner.identities.active_links().await?;
+        links.sort_by_key(|link| link.id);
+        let mut book = IdentityBook::default();
+        links.into_iter().for_each(|link| book.link(link));
+        self.change_people(|held| *held = book);
+        Ok(())
+    }
+
+    fn change_people(&self, change: impl FnOnce(&mut IdentityBook)) {
+        change(&mut self.inner.people.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whom a contact stands for, where links say more than the contact. Looks nothing up where there are no links.
+    pub(super) fn person(
+        &self,
+        workspace: WorkspaceId,
+        project: ProjectId,
+        contact: &Contact,
+    ) -> Option<Box<Person>> {
+        let book = self.inner.people.read().unwrap_or_else(PoisonError::into_inner);
+        if book.is_empty() {
+            return None;
+        }
+        book.person(workspace, project, contact).map(Box::new)
+    }
+
     /// A person has written. A stop word takes the consent to advertising back; nothing that a person writes gives
     /// it again, because a consent is evidence that a form or an operator must hold.
     pub(super) async fn wrote(&self, record: &InboundRecord, from: &Peer, text: &Pii<String>) -> Result<()> {
@@ -22,24 +99,118 @@ impl Engine {
         }
         let directory = self.directory();
         let Some(channel) = directory.channel(record.channel_id) else { return Ok(()) };
-        let Some(address) = address(channel, from) else {
+        let address = address(channel, from);
+        let known = match &address {
+            Some(Recipient::Phone(phone)) => Some(phone.clone()),
+            _ => self.phone_of(channel, from),
+        };
+        let mut places: Vec<Place> = address.map(|address| (channel.id, address)).into_iter().collect();
+        if let Some(phone) = known {
+            places.extend(self.places_of(channel.workspace_id, &phone));
+        }
+        if places.is_empty() {
             tracing::warn!(channel = %channel.id, "a person wants no advertising, and their address cannot be read");
+        }
+        self.unsubscribe(channel.workspace_id, places, record.event.occurred_at).await
+    }
+
+    /// A person has shared a phone number that the messenger attests as theirs.
+    pub(super) async fn phone_shared(
+        &self,
+        record: &InboundRecord,
+        from: &Peer,
+        phone: &Pii<String>,
+    ) -> Result<()> {
+        let directory = self.directory();
+        let Some(channel) = directory.channel(record.channel_id) else { return Ok(()) };
+        // Providers leave the plus sign out.
+        let Ok(phone) = Phone::parse(&format!("+{}", phone.expose().trim().trim_start_matches('+'))) else {
+            tracing::warn!(channel = %channel.id, "a shared phone number cannot be read");
             return Ok(());
         };
-        let suppression = Suppression {
-            id: SuppressionId::generate(&*self.inner.ids, self.now()),
+        let link = IdentityLink {
+            id: IdentityId::generate(&*self.inner.ids, self.now()),
             workspace_id: channel.workspace_id,
-            channel_id: channel.id,
-            recipient: address,
-            scope: SuppressionScope::Advertising,
-            reason: UNSUBSCRIBED.to_owned(),
-            since: record.event.occurred_at,
-            advertising: None,
+            handle: handle(channel, from),
+            phone,
+            by: LinkedBy::Attested {
+                channel_id: channel.id,
+                provider_event_id: record.event.provider_event_id.clone(),
+                chat: from.chat.clone(),
+            },
+            at: record.event.occurred_at,
+            undone: None,
         };
-        let held = self.suppress(suppression).await?;
-        tracing::info!(suppression = %held.id, channel = %channel.id, "a person wants no advertising");
+        let link = self.link_identity(link).await?;
+        tracing::info!(identity = %link.id, channel = %channel.id, "an account and a phone number are one person's");
         Ok(())
     }
+
+    fn phone_of(&self, channel: &ActiveChannel, from: &Peer) -> Option<Phone> {
+        let book = self.inner.people.read().unwrap_or_else(PoisonError::into_inner);
+        book.phone_of(channel.workspace_id, &handle(channel, from)).cloned()
+    }
+
+    /// Every address of who has a phone number: the number itself, and the chats of the accounts that are linked to it.
+    fn places_of(&self, workspace: WorkspaceId, phone: &Phone) -> Vec<Place> {
+        let directory = self.directory();
+        let channels: Vec<_> =
+            directory.channels().filter(|channel| channel.workspace_id == workspace).collect();
+        let sends_to = |channel: &ActiveChannel, kind| channel.capabilities.recipients.contains(&kind);
+        let book = self.inner.people.read().unwrap_or_else(PoisonError::into_inner);
+        let mut places = Vec::new();
+        // A number is the same on every channel, those that come later too, so that one is enough.
+        let by_phone = channels.iter().find(|channel| sends_to(channel, RecipientKind::Phone));
+        let by_phone = by_phone.or(channels.first());
+        places.extend(by_phone.map(|channel| (channel.id, Recipient::Phone(phone.clone()))));
+        for link in book.links_to(workspace, phone) {
+            if let LinkedBy::Attested { channel_id, chat, .. } = &link.by {
+                places.push((*channel_id, Recipient::Chat(chat.clone())));
+            }
+            let same = |channel: &&&std::sync::Arc<ActiveChannel>| {
+                channel.channel.info().kind == link.handle.messenger && sends_to(channel, RecipientKind::Chat)
+            };
+            for channel in channels.iter().filter(same) {
+                places.push((channel.id, Recipient::Chat(link.handle.id.clone())));
+            }
+        }
+        places
+    }
+
+    /// Suppresses advertising at every place where it is not known already that the person wants none.
+    async fn unsubscribe(
+        &self,
+        workspace_id: WorkspaceId,
+        places: Vec<Place>,
+        since: Timestamp,
+    ) -> Result<()> {
+        let book = self.book();
+        let mut done = BTreeSet::new();
+        for (channel_id, recipient) in places {
+            let key = AddressKey::of(workspace_id, channel_id, &recipient);
+            if book.has_unsubscribed(key) || !done.insert(key) {
+                continue;
+            }
+            let suppression = Suppression {
+                id: SuppressionId::generate(&*self.inner.ids, self.now()),
+                workspace_id,
+                channel_id,
+                recipient,
+                scope: SuppressionScope::Advertising,
+                reason: Suppression::UNSUBSCRIBED.to_owned(),
+                since,
+                advertising: None,
+            };
+            let held = self.suppress(suppression).await?;
+            tracing::info!(suppression = %held.id, channel = %channel_id, "a person wants no advertising");
+        }
+        Ok(())
+    }
+}
+
+/// The account of who has written over a channel.
+fn handle(channel: &ActiveChannel, from: &Peer) -> Handle {
+    Handle { messenger: channel.channel.info().kind.to_owned(), id: from.user.clone() }
 }
 
 /// Where messages to a person who has written over this channel go.

@@ -136,9 +136,8 @@ impl Engine {
         };
         let started_at = self.now();
         // Begun with the insert, or to be announced when its turn has come.
-        let announcement = (delivery.state != DeliveryState::Sending).then(|| {
-            Arc::new(Announcement::new(self.clone(), Arc::new(delivery.clone()), lease.token))
-        });
+        let announcement = (delivery.state != DeliveryState::Sending)
+            .then(|| Arc::new(Announcement::new(self.clone(), Arc::new(delivery.clone()), lease.token)));
         let before = delivery;
         let counted = u32::from(announcement.is_some());
         let delivery = &Delivery { attempts: delivery.attempts + counted, ..delivery.clone() };

@@ -66,12 +66,20 @@ mod tests {
     #[test]
     fn the_whole_text_counts() {
         let words = StopWords::default();
-        for text in
-            ["STOP", " стоп! ", "/stop", "Стоп.", "«Отписаться»", "opt-out", "Не  пишите\nмне!!!", "stop-all 🛑"]
-        {
+        for text in [
+            "STOP",
+            " стоп! ",
+            "/stop",
+            "Стоп.",
+            "«Отписаться»",
+            "opt-out",
+            "Не  пишите\nмне!!!",
+            "stop-all 🛑",
+        ] {
             assert!(words.hold(text), "{text}");
         }
-        for text in ["", "!", "не стоп", "stop by at six", "стопка", "не пишите после шести", &"stop ".repeat(60)]
+        for text in
+            ["", "!", "не стоп", "stop by at six", "стопка", "не пишите после шести", &"stop ".repeat(60)]
         {
             assert!(!words.hold(text), "{text}");
         }

@@ -118,8 +118,8 @@ impl CaptureInput {
             return Err(errors);
         }
         let locale = self.locale.as_deref().and_then(Locale::from_tag).unwrap_or(default_locale);
-        let enrichment = Vec::new();
-        Ok(Capture { contact, comment, fields, attribution, consents, locale, received, enrichment })
+        let (enrichment, person) = (Vec::new(), None);
+        Ok(Capture { contact, comment, fields, attribution, consents, locale, received, enrichment, person })
     }
 }
 

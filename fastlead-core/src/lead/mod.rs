@@ -16,6 +16,7 @@ pub use input::{BotCheck, CaptureInput, FieldError, limits};
 use crate::contact::Contact;
 use crate::id::SourceId;
 use crate::message::Locale;
+use crate::person::Person;
 use crate::secret::Pii;
 use crate::time::Timestamp;
 
@@ -43,6 +44,10 @@ pub struct Capture {
     /// What came of asking others for more about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub enrichment: Vec<Enrichment>,
+    /// Whom it stands for, where links of identities said more than the contact when it was captured; the engine notes
+    /// it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<Box<Person>>,
 }
 
 /// What came of one step of enrichment. What it answered stands in the capture's fields.

@@ -133,6 +133,9 @@ pub struct NoAdvertising {
 }
 
 impl Suppression {
+    /// The reason where a person has said themselves that they want no more advertising.
+    pub const UNSUBSCRIBED: &str = "unsubscribed";
+
     /// The key of its address.
     pub fn key(&self) -> AddressKey {
         AddressKey::of(self.workspace_id, self.channel_id, &self.recipient)
@@ -181,14 +184,26 @@ pub struct AddressMove {
 /// What the engine keeps in memory of addresses.
 #[derive(Debug, Clone, Default)]
 pub struct AddressBook {
-    suppressed: HashMap<AddressKey, (SuppressionScope, String)>,
+    suppressed: HashMap<AddressKey, Known>,
     moved: HashMap<AddressKey, Recipient>,
+}
+
+/// What the engine has to know of a suppression.
+#[derive(Debug, Clone)]
+struct Known {
+    scope: SuppressionScope,
+    reason: String,
+    unsubscribed: bool,
 }
 
 impl AddressBook {
     /// Notes a suppression.
     pub fn suppress(&mut self, suppression: &Suppression) {
-        self.suppressed.insert(suppression.key(), (suppression.scope, suppression.reason.clone()));
+        let Suppression { scope, reason, advertising, .. } = suppression;
+        let beneath = advertising.as_ref().map(|advertising| advertising.reason.as_str());
+        let unsubscribed = [Some(reason.as_str()), beneath].contains(&Some(Suppression::UNSUBSCRIBED));
+        let known = Known { scope: *scope, reason: reason.clone(), unsubscribed };
+        self.suppressed.insert(suppression.key(), known);
     }
 
     /// Takes a suppression back.
@@ -209,8 +224,13 @@ impl AddressBook {
 
     /// Why a message of `class` may not be sent to the address.
     pub fn suppression(&self, address: AddressKey, class: MessageClass) -> Option<&str> {
-        let (scope, reason) = self.suppressed.get(&address)?;
-        scope.covers(class).then_some(reason.as_str())
+        let known = self.suppressed.get(&address)?;
+        known.scope.covers(class).then_some(known.reason.as_str())
+    }
+
+    /// Whether the person at the address has said that they want no more advertising.
+    pub fn has_unsubscribed(&self, address: AddressKey) -> bool {
+        self.suppressed.get(&address).is_some_and(|known| known.unsubscribed)
     }
 
     /// Where the address has moved to.

@@ -10,7 +10,7 @@ use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
-use crate::port::{LeadAtRisk, RiskFilter};
+use crate::port::{InboundRecord, LeadAtRisk, RiskFilter};
 use crate::time::Timestamp;
 
 /// Reads what has happened, a page at a time, and repairs what has failed.
@@ -108,6 +108,16 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// How many leads of all workspaces are at risk until a moment, for metrics. Counts to `most` and no further,
     /// so that it takes no longer than that.
     async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64>;
+
+    /// What people have said over a channel of the workspace ([`InboundKind::is_spoken`]), the latest received first.
+    ///
+    /// [`InboundKind::is_spoken`]: crate::channel::InboundKind::is_spoken
+    async fn spoken(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        page: PageRequest,
+    ) -> Result<Page<InboundRecord>>;
 
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;

@@ -4,18 +4,22 @@ mod accounts;
 mod addresses;
 mod catalog;
 mod enricher;
+mod identities;
 mod journal;
 mod links;
 mod risk;
 mod store;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
-pub use addresses::{AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope};
+pub use addresses::{
+    AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
+};
 pub use catalog::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use enricher::Enricher;
+pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
     Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, StoredCapture, StoredEvent,

@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter, StoredCapture,
-    StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
+    RiskFilter, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -226,6 +226,29 @@ impl Journal for MemoryStore {
 
     async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {
         Ok(self.lock().count_at_risk(until).min(u64::from(most)))
+    }
+
+    async fn spoken(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        request: PageRequest,
+    ) -> Result<Page<InboundRecord>> {
+        let data = self.lock();
+        let mine = data.channels.get(&channel).is_some_and(|record| record.workspace_id == workspace);
+        let after = request.after.map(|cursor| cursor.0.as_u128());
+        let rows = data.inbound.iter().rev().filter(|(number, row)| {
+            mine && row.channel_id == channel
+                && row.event.kind.is_spoken()
+                && after.is_none_or(|after| u128::from(**number) < after)
+        });
+        let numbered = rows.map(|(number, row)| {
+            let record =
+                InboundRecord { channel_id: channel, event: row.event.clone(), received_at: row.received_at };
+            (*number, record)
+        });
+        let found = page(numbered, &request, |(number, _)| Uuid::from_u128(u128::from(*number)));
+        Ok(Page { items: found.items.into_iter().map(|(_, record)| record).collect(), next: found.next })
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -4,6 +4,7 @@ mod accounts;
 mod addresses;
 mod catalog;
 mod commit;
+mod identities;
 mod journal;
 mod risk;
 mod work;
@@ -15,13 +16,13 @@ use fastlead_core::channel::InboundEvent;
 use fastlead_core::decide::{Counter, CounterId, TimerName, UniqueKey};
 use fastlead_core::delivery::{Attempt, Delivery, Lease, Scope};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, EventId, LeadId, PolicyId, ProjectId, SourceId, TimerId, UserId,
-    WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, PolicyId, ProjectId, SourceId, TimerId,
+    UserId, WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::port::{
-    AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, LeadRecord, PolicyDraft,
-    PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
+    AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, IdentityLink, LeadRecord,
+    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -57,6 +58,7 @@ struct Data {
     settings: HashMap<String, Vec<u8>>,
     suppressions: HashMap<AddressKey, Suppression>,
     moved: HashMap<AddressKey, AddressMove>,
+    links: BTreeMap<IdentityId, IdentityLink>,
 }
 
 /// An idempotency key that was used.

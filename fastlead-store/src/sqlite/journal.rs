@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadAtRisk, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter, StoredCapture,
-    StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
+    RiskFilter, StoredCapture, StoredEvent,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -340,6 +340,15 @@ impl Journal for SqliteStore {
 
     async fn count_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {
         self.count_leads_at_risk(until, most).await
+    }
+
+    async fn spoken(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        request: PageRequest,
+    ) -> Result<Page<InboundRecord>> {
+        super::identities::spoken(&self.readers, workspace, channel, request).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

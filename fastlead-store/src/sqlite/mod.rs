@@ -11,6 +11,7 @@ mod drafts;
 mod fault;
 mod forget;
 mod group;
+mod identities;
 mod journal;
 mod list;
 #[cfg(test)]
@@ -43,6 +44,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("drafts.sql"),
     include_str!("documents.sql"),
     include_str!("claims.sql"),
+    include_str!("people.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -12,6 +12,7 @@ use super::counters::{COUNTERS, HOLDER, WAITING};
 use super::documents::NAMED;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
+use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
 use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
 use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_TIMERS, claim_deliveries, next_due};
@@ -73,6 +74,11 @@ async fn every_statement_finds_its_rows_by_an_index() {
             PURGE_ATTEMPTS,
             PURGE_INBOUND,
             NAMED,
+            KNOWN,
+            LINKS,
+            LINKS_OF_ACCOUNT,
+            LINKS_OF_PHONE,
+            SPOKEN,
         ]
         .map(str::to_owned),
     );
@@ -116,6 +122,15 @@ async fn unfinished_work_is_listed_and_counted_without_what_is_done() {
     }
     let steps = plan(&mut connection, super::journal::DEPTH).await;
     assert!(steps[0].contains("COVERING INDEX deliveries_open"), "{steps:?}");
+}
+
+/// What people have said is found without the receipts and presses that came between.
+#[tokio::test]
+async fn what_people_have_said_is_found_by_its_own_index() {
+    let mut connection = database().await;
+    let steps = plan(&mut connection, SPOKEN).await;
+    let own = |step: &String| step.contains("inbound_spoken (channel_id=? AND number<?)");
+    assert!(steps.iter().any(own), "{steps:?}");
 }
 
 /// What is to be sent is found without reading what waits for its receipt, and the other way round.

@@ -11,7 +11,7 @@ use fastlead_core::id::{LeadId, RandomIds, WorkspaceId};
 use fastlead_core::lead::{Capture, CaptureInput, EnrichmentOutcome, Received};
 use fastlead_core::message::{Locale, Recipient, Response};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Journal, Store};
+use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Identities, Journal, Store};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -36,7 +36,7 @@ fn policy(targets: Value, route: Value) -> Policy {
     .unwrap()
 }
 
-async fn engine<S: Store + Catalog + Addresses + Clone>(
+async fn engine<S: Store + Catalog + Addresses + Identities + Clone>(
     store: &S,
     clock: &Arc<ManualClock>,
     policy: &Policy,
@@ -44,7 +44,7 @@ async fn engine<S: Store + Catalog + Addresses + Clone>(
     engine_on(store, clock, policy, &MemoryChannel::new("bot")).await
 }
 
-async fn engine_on<S: Store + Catalog + Addresses + Clone>(
+async fn engine_on<S: Store + Catalog + Addresses + Identities + Clone>(
     store: &S,
     clock: &Arc<ManualClock>,
     policy: &Policy,
@@ -115,7 +115,7 @@ async fn decided(changes: &mut Receiver<Change>, lead: LeadId, what: &str) {
     }
 }
 
-async fn a_cap_of_twenty_is_twenty<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn a_cap_of_twenty_is_twenty<S: Store + Catalog + Journal + Addresses + Identities + Clone>(store: S) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!([
         {"strategy": "waterfall", "targets": ["a"], "template": "t", "overflow": "next"},
@@ -135,7 +135,9 @@ async fn a_cap_of_twenty_is_twenty<S: Store + Catalog + Journal + Addresses + Cl
     assert_eq!(shares(&store, workspace(&third), &[lead]).await, BTreeMap::from([("rest".to_owned(), 1)]));
 }
 
-async fn a_round_is_exact_under_concurrency<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn a_round_is_exact_under_concurrency<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "round_robin", "targets": ["a", "b", "c"], "template": "t"});
     let policy = policy(json!({"a": {}, "b": {}, "c": {}}), route);
@@ -146,7 +148,11 @@ async fn a_round_is_exact_under_concurrency<S: Store + Catalog + Journal + Addre
     assert!(most - least <= 1, "{shares:?}");
 }
 
-async fn the_oldest_gets_the_place_that_is_free<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn the_oldest_gets_the_place_that_is_free<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "round_robin", "targets": ["a"], "template": "t"});
     let engine = engine(&store, &clock, &policy(json!({"a": {"capacity": 1}}), route)).await;
@@ -175,7 +181,7 @@ async fn the_oldest_gets_the_place_that_is_free<S: Store + Catalog + Journal + A
 }
 
 async fn a_queue_is_first_in_first_out_however_many_leave_at_once<
-    S: Store + Catalog + Journal + Addresses + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
 >(
     store: S,
 ) {
@@ -208,7 +214,7 @@ async fn a_queue_is_first_in_first_out_however_many_leave_at_once<
     }
 }
 
-async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + Identities + Clone>(store: S) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "waterfall", "targets": ["a"], "template": "t"});
     let hours = json!({"weekly": [{"days": "mon-sun", "from": "09:00", "to": "18:00"}]});
@@ -227,7 +233,9 @@ async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + C
     assert_eq!(status(&store, workspace, second).await, "queued");
 }
 
-async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "waterfall", "targets": ["a"], "template": "t"});
     let hours = json!({"weekly": [{"days": "mon-sun", "from": "09:00", "to": "18:00"}]});
@@ -248,7 +256,9 @@ async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresse
     within(running).await.unwrap();
 }
 
-async fn the_highest_bid_gets_the_lead<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn the_highest_bid_gets_the_lead<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "ping_post", "targets": ["low", "high", "silent"], "template": "t",
         "ping_timeout_secs": 10});
@@ -305,7 +315,11 @@ impl Enricher for City {
     }
 }
 
-async fn an_enricher_that_hangs_holds_up_nobody<S: Store + Catalog + Journal + Addresses + Clone>(store: S) {
+async fn an_enricher_that_hangs_holds_up_nobody<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
+    store: S,
+) {
     let route = json!([
         {"when": "fields[\"city.name\"] == \"Казань\"", "strategy": "waterfall", "targets": ["kazan"], "template": "t"},
         {"strategy": "waterfall", "targets": ["rest"], "template": "t"},

@@ -7,6 +7,7 @@ mod checks;
 mod distribution;
 mod lease;
 mod memory;
+mod people;
 mod simulation;
 mod sqlite;
 mod story;

@@ -145,6 +145,7 @@ impl Site {
             locale: Locale::Ru,
             received: Received::at(now),
             enrichment: Vec::new(),
+            person: None,
         };
         let mut trace = Trace::new(self.policy);
         trace.steps = ["dedupe", "route.targets[0]", "route.targets[0].destinations[0]", "escalation[0]"]

@@ -14,8 +14,8 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, PressedMessage, Recipient, Response, ResponseToken};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    Addresses, CaptureVerdict, Catalog, DeliveryFilter, Journal, LeadFilter, PageRequest, Store, Suppression,
-    SuppressionScope,
+    Addresses, CaptureVerdict, Catalog, DeliveryFilter, Identities, Journal, LeadFilter, PageRequest, Store,
+    Suppression, SuppressionScope,
 };
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -53,7 +53,7 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
@@ -107,7 +107,9 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
-async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Journal + Addresses + Clone>(
+async fn a_lead_is_captured_told_answered_and_explained<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
     store: S,
 ) {
     let world = World::start(store).await;
@@ -198,7 +200,9 @@ async fn a_lead_is_captured_told_answered_and_explained<S: Store + Catalog + Jou
     world.finish().await;
 }
 
-async fn an_offer_that_was_declined_keeps_saying_so<S: Store + Catalog + Journal + Addresses + Clone>(
+async fn an_offer_that_was_declined_keeps_saying_so<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
     store: S,
 ) {
     let world = World::start(store).await;
@@ -225,7 +229,9 @@ async fn an_offer_that_was_declined_keeps_saying_so<S: Store + Catalog + Journal
     world.finish().await;
 }
 
-async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal + Addresses + Clone>(
+async fn one_key_one_answer_and_one_lead_for_many<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
     store: S,
 ) {
     let world = World::start(store).await;
@@ -238,7 +244,9 @@ async fn one_key_one_answer_and_one_lead_for_many<S: Store + Catalog + Journal +
     world.finish().await;
 }
 
-async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journal + Addresses + Clone>(
+async fn trouble_is_retried_paused_told_and_escalated<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
     store: S,
 ) {
     let world = World::start(store).await;
@@ -267,7 +275,7 @@ async fn trouble_is_retried_paused_told_and_escalated<S: Store + Catalog + Journ
 }
 
 async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
-    S: Store + Catalog + Journal + Addresses + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
 >(
     store: S,
 ) {
@@ -330,7 +338,9 @@ async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
     world.finish().await;
 }
 
-async fn a_lookup_of_one_part_does_not_end_the_others<S: Store + Catalog + Journal + Addresses + Clone>(
+async fn a_lookup_of_one_part_does_not_end_the_others<
+    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+>(
     store: S,
 ) {
     let clock = Arc::new(ManualClock::new(epoch()));

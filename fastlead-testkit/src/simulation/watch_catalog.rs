@@ -1,11 +1,12 @@
-//! The other two ports of a watched store.
+//! The other three ports of a watched store.
 
-use fastlead_core::id::{ChannelId, PolicyId, ProjectId, SuppressionId, WorkspaceId};
+use fastlead_core::id::{ChannelId, IdentityId, PolicyId, ProjectId, SuppressionId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, SealedConfig, Source, Suppression, Workspace,
+    Identities, IdentityFilter, IdentityLink, Page, PageRequest, PolicyDraft, PolicyRecord, Project,
+    SealedConfig, Source, Suppression, Undone, Workspace,
 };
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Result, async_trait};
@@ -139,5 +140,34 @@ impl Addresses for Watch {
 
     async fn move_address(&self, moved: AddressMove) -> Result<()> {
         self.at_once(self.store.move_address(moved))
+    }
+}
+
+#[async_trait]
+impl Identities for Watch {
+    async fn active_links(&self) -> Result<Vec<IdentityLink>> {
+        self.at_once(self.store.active_links())
+    }
+
+    async fn link(&self, link: IdentityLink) -> Result<IdentityLink> {
+        self.at_once(self.store.link(link))
+    }
+
+    async fn undo_link(
+        &self,
+        workspace: WorkspaceId,
+        id: IdentityId,
+        undone: Undone,
+    ) -> Result<Option<IdentityLink>> {
+        self.at_once(self.store.undo_link(workspace, id, undone))
+    }
+
+    async fn identity_links(
+        &self,
+        workspace: WorkspaceId,
+        filter: IdentityFilter,
+        page: PageRequest,
+    ) -> Result<Page<IdentityLink>> {
+        self.at_once(self.store.identity_links(workspace, filter, page))
     }
 }

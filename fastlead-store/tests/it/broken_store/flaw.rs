@@ -55,6 +55,9 @@ flaws! {
     ForgetsTooMuch
     ForgetsSuppressions
     LetsAdvertisingIn
+    LinksAgain
+    KeepsTheFirstNumber
+    KeepsLinks
     RepeatsEvents
     ActsTwice
     SharesTheLimit

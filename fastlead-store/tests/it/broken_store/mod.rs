@@ -94,6 +94,10 @@ caught! {
     a_forgotten_suppression: ForgetsSuppressions by
         a_suppression_is_kept_until_it_is_lifted suppressions_are_listed_by_workspace moved_addresses_are_kept;
     an_unsubscription_forgotten: LetsAdvertisingIn by no_advertising_outlives_a_block;
+    a_link_made_again: LinksAgain by a_link_is_undone_once;
+    a_number_that_stays: KeepsTheFirstNumber by
+        an_account_has_one_phone_number of_concurrent_links_of_an_account_one_holds;
+    a_link_that_is_never_undone: KeepsLinks by a_link_is_undone_once;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;
@@ -101,7 +105,8 @@ caught! {
     another_tenants_lead: ShowsEveryLead by another_workspace_sees_nothing;
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
-        leads_at_risk_are_listed_soonest_first;
+        leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
+        what_people_say_is_listed_newest_first;
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
     the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;

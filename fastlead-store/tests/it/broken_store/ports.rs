@@ -4,16 +4,17 @@ use fastlead_core::async_trait;
 use fastlead_core::delivery::Delivery;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SuppressionId, UserId, WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
+    WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged,
-    QueueDepth, Recovered, Recovery, RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent,
-    Suppression, UserRecord, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
+    IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Recovered, Recovery,
+    RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -228,6 +229,20 @@ impl Journal for BrokenStore {
         self.inner.count_at_risk(until, most).await
     }
 
+    async fn spoken(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        page: PageRequest,
+    ) -> Result<Page<InboundRecord>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.spoken(workspace, channel, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
+    }
+
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
         self.inner.queue_depth(now).await
     }
@@ -322,5 +337,56 @@ impl Accounts for BrokenStore {
             return Ok(value);
         }
         self.inner.init_setting(name, value).await
+    }
+}
+
+#[async_trait]
+impl Identities for BrokenStore {
+    async fn active_links(&self) -> Result<Vec<IdentityLink>> {
+        self.inner.active_links().await
+    }
+
+    async fn link(&self, mut link: IdentityLink) -> Result<IdentityLink> {
+        if self.has(Flaw::LinksAgain)
+            && let LinkedBy::Attested { provider_event_id, .. } = &mut link.by
+        {
+            *provider_event_id = link.id.to_string();
+        }
+        if self.has(Flaw::KeepsTheFirstNumber) {
+            let held = self.inner.active_links().await?;
+            if held.iter().any(|held| held.account() == link.account()) {
+                return Ok(link);
+            }
+        }
+        self.inner.link(link).await
+    }
+
+    async fn undo_link(
+        &self,
+        workspace: WorkspaceId,
+        id: IdentityId,
+        undone: Undone,
+    ) -> Result<Option<IdentityLink>> {
+        if self.has(Flaw::KeepsLinks) {
+            let page = PageRequest { after: None, limit: 500 };
+            let links = self.inner.identity_links(workspace, IdentityFilter::default(), page).await?;
+            let link = links.items.into_iter().find(|link| link.id == id);
+            return Ok(link.map(|link| IdentityLink { undone: Some(undone), ..link }));
+        }
+        self.inner.undo_link(workspace, id, undone).await
+    }
+
+    async fn identity_links(
+        &self,
+        workspace: WorkspaceId,
+        filter: IdentityFilter,
+        page: PageRequest,
+    ) -> Result<Page<IdentityLink>> {
+        let later = page.after.is_some();
+        let mut found = self.inner.identity_links(workspace, filter, page).await?;
+        if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
+            found.items.remove(0);
+        }
+        Ok(found)
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use fastlead_core::async_trait;
-use fastlead_core::port::{Accounts, Addresses, Catalog, Journal, Store};
+use fastlead_core::port::{Accounts, Addresses, Catalog, Identities, Journal, Store};
 
-/// All five ports of a store in one. Every type that implements them has it.
-pub trait FullStore: Store + Catalog + Journal + Accounts + Addresses {}
+/// All six ports of a store in one. Every type that implements them has it.
+pub trait FullStore: Store + Catalog + Journal + Accounts + Addresses + Identities {}
 
-impl<S: Store + Catalog + Journal + Accounts + Addresses> FullStore for S {}
+impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities> FullStore for S {}
 
 /// One empty store. Every check starts its own.
 #[async_trait]

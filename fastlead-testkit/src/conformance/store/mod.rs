@@ -1,6 +1,7 @@
 //! What every store promises: [`Store`](fastlead_core::port::Store),
-//! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal) and
-//! [`Accounts`](fastlead_core::port::Accounts).
+//! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
+//! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses) and
+//! [`Identities`](fastlead_core::port::Identities).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -36,6 +37,7 @@ mod decisions;
 mod drafts;
 mod harness;
 mod idempotency;
+mod identities;
 mod inbound;
 mod known;
 mod leads;
@@ -62,8 +64,8 @@ pub mod checks {
         a_setting_is_set_once, keys_are_found_until_revoked, users_read_back_and_logins_are_unique,
     };
     pub use super::addresses::{
-        a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept,
-        no_advertising_outlives_a_block, suppressions_are_listed_by_workspace,
+        a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept, no_advertising_outlives_a_block,
+        suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
         concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
@@ -85,6 +87,10 @@ pub mod checks {
     pub use super::idempotency::{
         a_key_repeats_its_answer_until_its_moment, a_repeated_request_is_recognised_first,
         answers_survive_a_restart, concurrent_requests_get_one_answer,
+    };
+    pub use super::identities::{
+        a_link_is_undone_once, an_account_has_one_phone_number, links_are_listed_by_account_and_number,
+        of_concurrent_links_of_an_account_one_holds, what_people_say_is_listed_newest_first,
     };
     pub use super::inbound::{
         a_concurrent_event_is_recorded_once, an_event_is_acted_upon_once, an_event_is_recorded_once,
@@ -219,6 +225,11 @@ macro_rules! __for_each_store_check {
             suppressions_are_listed_by_workspace
             no_advertising_outlives_a_block
             moved_addresses_are_kept
+            an_account_has_one_phone_number
+            of_concurrent_links_of_an_account_one_holds
+            a_link_is_undone_once
+            links_are_listed_by_account_and_number
+            what_people_say_is_listed_newest_first
             only_what_has_ended_is_forgotten
             leads_and_their_work_survive_a_restart
             settings_survive_a_restart

@@ -267,6 +267,7 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         locale: Locale::Ru,
         received: Received::at(now),
         enrichment: Vec::new(),
+        person: None,
     }
 }
 

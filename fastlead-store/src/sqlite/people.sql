@@ -1,0 +1,10 @@
+-- Version 7: which accounts and phone numbers are one person's, and what people have said over a channel.
+CREATE TABLE identities (
+  id BLOB PRIMARY KEY, workspace_id BLOB NOT NULL, account BLOB NOT NULL, phone BLOB NOT NULL, active INTEGER NOT NULL, doc TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX identities_active ON identities (account) WHERE active = 1;
+CREATE INDEX identities_by_workspace ON identities (workspace_id, id);
+CREATE INDEX identities_by_account ON identities (account, id);
+CREATE INDEX identities_by_phone ON identities (phone, id);
+CREATE INDEX inbound_spoken ON inbound (channel_id, number)
+  WHERE json_extract(event, '$.kind.type') IN ('message', 'started', 'phone_shared');
