@@ -203,6 +203,23 @@ pub struct Handle {
     pub id: Pii<String>,
 }
 
+impl Handle {
+    /// What [`Handle::read`] asks for.
+    pub const EXPECTED: &str = "needs `messenger` (up to 32 characters) and `id` (up to 128 characters)";
+
+    /// The account as leads keep it: no spaces around it, no control characters, the messenger in small letters. `None`
+    /// where something is missing or too long.
+    pub fn read(&self) -> Option<Self> {
+        let clean = |text: &str| {
+            let kept: String = text.chars().filter(|character| !character.is_control()).collect();
+            kept.trim().to_owned()
+        };
+        let (messenger, id) = (clean(&self.messenger).to_lowercase(), clean(self.id.expose()));
+        let fits = |text: &str, most| (1..=most).contains(&text.chars().count());
+        (fits(&messenger, 32) && fits(&id, 128)).then(|| Self { messenger, id: Pii::new(id) })
+    }
+}
+
 /// How a person can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Contact {

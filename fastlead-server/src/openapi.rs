@@ -53,6 +53,7 @@ async fn page() -> impl IntoResponse {
         (name = "leads", description = "What came in, what happened to it and why"),
         (name = "deliveries", description = "Messages and what became of them"),
         (name = "suppressions", description = "Addresses to which nothing more is sent"),
+        (name = "identities", description = "Messenger accounts and phone numbers of one person"),
         (name = "live", description = "What is happening now"),
     ),
     components(schemas(Problem, FieldProblem)),

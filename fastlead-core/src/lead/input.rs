@@ -191,17 +191,11 @@ fn handles(handles: Vec<Handle>, errors: &mut Vec<FieldError>) -> Vec<Handle> {
     }
     let mut kept = Vec::with_capacity(handles.len());
     for (index, handle) in handles.into_iter().enumerate() {
-        let messenger = clean(&handle.messenger, false).to_lowercase();
-        let id = clean(handle.id.expose(), false);
-        if messenger.is_empty() || messenger.chars().count() > 32 || id.is_empty() || id.chars().count() > 128
-        {
-            errors.push(FieldError::new(
-                format!("handles.{index}"),
-                "invalid_handle",
-                "needs `messenger` (up to 32 characters) and `id` (up to 128 characters)",
-            ));
-        } else {
-            kept.push(Handle { messenger, id: Pii::new(id) });
+        match handle.read() {
+            Some(handle) => kept.push(handle),
+            None => {
+                errors.push(FieldError::new(format!("handles.{index}"), "invalid_handle", Handle::EXPECTED))
+            }
         }
     }
     kept

@@ -77,7 +77,7 @@ pub struct IdentityLink {
 }
 
 /// Who says that an account and a phone number belong together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum LinkedBy {
@@ -105,7 +105,7 @@ impl LinkedBy {
 }
 
 /// That a link was taken back.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Undone {
     /// When.
     pub at: Timestamp,

@@ -165,7 +165,8 @@ impl Query {
     }
 }
 
-fn parameter(name: &str, code: &str, message: String) -> Problem {
+/// A parameter that cannot be taken.
+pub(crate) fn parameter(name: &str, code: &str, message: String) -> Problem {
     let mut problem = Problem::new(StatusCode::BAD_REQUEST, code, format!("{name}: {message}"));
     problem.errors.push(FieldProblem { field: name.to_owned(), code: code.to_owned(), message });
     problem
@@ -224,11 +225,16 @@ impl Faults {
 
     /// The problem, where there is a fault.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        let Some(first) = self.0.first() else { return Ok(()) };
-        let detail = format!("{}: {}", first.field, first.message);
+        if self.0.is_empty() { Ok(()) } else { Err(self.problem()) }
+    }
+
+    /// The problem that names every fault.
+    pub(crate) fn problem(self) -> Problem {
+        let first = self.0.first();
+        let detail = first.map(|first| format!("{}: {}", first.field, first.message)).unwrap_or_default();
         let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", detail);
         problem.errors = self.0;
-        Err(problem)
+        problem
     }
 }
 

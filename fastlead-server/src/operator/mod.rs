@@ -6,6 +6,7 @@ mod channels;
 mod consents;
 mod deliveries;
 mod explain;
+mod identities;
 mod input;
 mod lead_work;
 mod leads;
@@ -14,6 +15,7 @@ mod projects;
 mod providers;
 mod session;
 mod sources;
+mod spoken;
 mod suppressions;
 mod views;
 
@@ -79,6 +81,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channels::list_channel_kinds))
         .routes(routes!(channels::list_channels, channels::create_channel))
         .routes(routes!(channels::get_channel, channels::update_channel))
+        .routes(routes!(spoken::list_inbound))
         .routes(routes!(channel_work::check_channel))
         .routes(routes!(channel_work::test_channel))
         .routes(routes!(channel_work::pause_channel))
@@ -99,6 +102,8 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(deliveries::retry_delivery))
         .routes(routes!(suppressions::list_suppressions, suppressions::create_suppression))
         .routes(routes!(suppressions::lift_suppression))
+        .routes(routes!(identities::list_identities, identities::create_identity))
+        .routes(routes!(identities::undo_identity))
 }
 
 /// Adds the types that the descriptions name.
@@ -150,5 +155,8 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         views::DeliveryDetailsView,
         suppressions::SuppressionInput,
         List<suppressions::SuppressionView>,
+        identities::IdentityInput,
+        List<identities::IdentityView>,
+        List<spoken::InboundView>,
     );
 }

@@ -12,6 +12,7 @@ mod keys;
 mod kill;
 mod logs;
 mod operator;
+mod people;
 mod policy;
 mod program;
 mod registration;

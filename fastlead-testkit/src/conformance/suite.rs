@@ -33,7 +33,7 @@ macro_rules! __conformance_tests {
 macro_rules! run_all {
     ([$harness:ident] $($name:ident)*) => {{
         let mut outcomes = Vec::new();
-        $(outcomes.push((stringify!($name), super::bounded(checks::$name::<$harness>()).await));)*
+        $(outcomes.push((stringify!($name), super::run_one(checks::$name::<$harness>).await));)*
         outcomes
     }};
 }
