@@ -5,6 +5,7 @@ mod found;
 mod hours;
 mod ladder;
 mod lives;
+mod people;
 mod returns;
 mod rotation;
 mod screen;
