@@ -7,6 +7,7 @@ use fastlead_core::{ErrorKind, RetryHint};
 
 use crate::egress::{Egress, Refusal};
 use crate::resolver::GuardedResolver;
+use crate::tls;
 
 /// Shorter than servers and proxies keep idle connections, so that a request is not written into one
 /// that is just being closed: its outcome would be unknown for no reason.
@@ -15,7 +16,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(15);
 /// A client that connects only where `egress` lets it, and follows and repeats nothing. `encrypted` says
 /// whether what it sends will be. A host that is an address is not looked up: [`Egress::check`] it first.
 pub(crate) fn client(egress: &Egress, encrypted: bool, timeout: Duration) -> reqwest::ClientBuilder {
-    crate::tls::install_crypto();
+    tls::install_crypto();
     reqwest::Client::builder()
         .timeout(timeout)
         // Shorter than the whole, so that an unreachable host is known to have got nothing.
@@ -34,10 +35,17 @@ pub(crate) fn refusal(error: &reqwest::Error) -> Option<Refusal> {
     causes(error).find_map(|cause| cause.downcast_ref::<Refusal>().copied())
 }
 
-/// What a request without an answer comes to: the kind of the error, whether it may be repeated, and what is said.
-pub(crate) fn no_answer(error: &reqwest::Error) -> (ErrorKind, RetryHint, &'static str) {
+/// What a request without an answer comes to: the kind of the error, whether it may be repeated, and what is said. Where
+/// the certificate of the other side is not accepted, `bad_certificate` is said: it names the fields to look at.
+pub(crate) fn no_answer(
+    error: &reqwest::Error,
+    bad_certificate: &'static str,
+) -> (ErrorKind, RetryHint, &'static str) {
     if let Some(refusal) = refusal(error) {
         (ErrorKind::Config, RetryHint::Never, refusal.message())
+    } else if causes(error).any(tls::is_bad_certificate) {
+        // Nothing was sent, and nothing will be until somebody acts: the owner has to hear of it.
+        (ErrorKind::Config, RetryHint::Never, bad_certificate)
     } else if error.is_connect() {
         // Not a byte of the request was written.
         let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
@@ -49,12 +57,6 @@ pub(crate) fn no_answer(error: &reqwest::Error) -> (ErrorKind, RetryHint, &'stat
     } else {
         (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the connection broke before the answer")
     }
-}
-
-/// Whether the certificate of the other side was not accepted: nothing was sent then.
-#[cfg(feature = "webhook")]
-pub(crate) fn is_bad_certificate(error: &reqwest::Error) -> bool {
-    causes(error).any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// What is behind an error, also inside errors of the network: those show what they wrap by `get_ref` only.

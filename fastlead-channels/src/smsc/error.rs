@@ -112,9 +112,12 @@ pub(super) fn error_code(body: &[u8]) -> Option<String> {
     answer.error_code.integer().map(|code| code.to_string())
 }
 
+const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trusted or is of another name; check endpoint, \
+                               and the clock of this machine";
+
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = http::no_answer(&error);
+    let (kind, retry, message) = http::no_answer(&error, BAD_CERTIFICATE);
     operation.error(kind, retry, message).with_source(error.without_url())
 }
 

@@ -13,6 +13,7 @@ use fastlead_core::secret::Pii;
 use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use crate::egress::Refusal;
+use crate::tls::is_bad_certificate;
 
 /// How long a full mailbox is left alone.
 const MAILBOX_FULL_PAUSE: Duration = Duration::from_secs(60 * 60);
@@ -146,7 +147,7 @@ fn network_failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
         if let Some(io) = error.downcast_ref::<io::Error>() {
             let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
             return Some(match (tls, io.kind()) {
-                (Some(rustls::Error::InvalidCertificate(_)), _) => Failure::Certificate,
+                (Some(tls), _) if is_bad_certificate(tls) => Failure::Certificate,
                 (Some(_), _) => Failure::Tls,
                 (None, io::ErrorKind::TimedOut) => Failure::Timeout,
                 (
@@ -188,7 +189,8 @@ pub(super) fn parse_error(operation: &'static str, trouble: &Trouble) -> Error {
         Failure::Refused(refusal) => Verdict::never(ErrorKind::Config, refusal.message()),
         Failure::Certificate => Verdict::never(
             ErrorKind::Config,
-            "the server's certificate is not trusted; check `host`, or give its authority in `ca_pem`",
+            "the server's certificate has expired, is not trusted or is of another name; check `host`, or give its \
+             authority in `ca_pem`",
         ),
         Failure::Tls => Verdict::new(
             ErrorKind::Unavailable,

@@ -127,9 +127,12 @@ fn not_telegram(operation: Operation, status: u16) -> Error {
     operation.error(kind, retry, message).with_context("http_status", status.to_string())
 }
 
+const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trusted or is of another name; check endpoint \
+                               and proxy, and the clock of this machine";
+
 /// The error behind a request that got no answer. The URL carries the token and is taken out.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = http::no_answer(&error);
+    let (kind, retry, message) = http::no_answer(&error, BAD_CERTIFICATE);
     operation.error(kind, retry, message).with_source(error.without_url())
 }
 

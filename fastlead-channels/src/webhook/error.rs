@@ -60,16 +60,12 @@ pub(super) fn parse_error(status: u16, retry_after: Option<&str>, now: Timestamp
     Operation::Send.error(kind, retry, message).with_provider_code(status.to_string())
 }
 
+const BAD_CERTIFICATE: &str = "the receiver's certificate has expired, is not trusted or is of another name; have it \
+                               renewed, check url, or give its authority in ca_pem";
+
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = if http::is_bad_certificate(&error) {
-        // Nothing was sent, and nothing will be until somebody acts: the owner has to hear of it.
-        let message = "the receiver's certificate has expired, is not trusted or is of another name; have it renewed, \
-                       check url, or give its authority in ca_pem";
-        (ErrorKind::Config, RetryHint::Never, message)
-    } else {
-        http::no_answer(&error)
-    };
+    let (kind, retry, message) = http::no_answer(&error, BAD_CERTIFICATE);
     operation.error(kind, retry, message).with_source(error.without_url())
 }
 

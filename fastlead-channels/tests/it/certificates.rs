@@ -25,12 +25,17 @@ impl Authority {
     }
 
     /// One that has been good in 2020.
-    #[cfg(feature = "webhook")]
     pub(crate) fn certify_expired(&self, host: &str) -> SimTls {
         let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);
         params.not_after = rcgen::date_time_ymd(2020, 12, 31);
         self.sign(params)
+    }
+
+    /// Certificates of `host` that nobody accepts who does not know the authority.
+    #[cfg(any(feature = "smsc", feature = "telegram"))]
+    pub(crate) fn unacceptable(&self, host: &str) -> [SimTls; 3] {
+        [self.certify(host), self.certify("elsewhere.example.org"), self.certify_expired(host)]
     }
 
     fn sign(&self, params: CertificateParams) -> SimTls {

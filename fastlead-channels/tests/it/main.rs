@@ -1,7 +1,7 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#[cfg(any(feature = "smtp", feature = "webhook"))]
+#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod certificates;
 #[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod egress;

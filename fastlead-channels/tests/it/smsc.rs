@@ -19,6 +19,7 @@ use fastlead_testkit::sim::smsc::{CallbackRequest, SmscSim};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 use serde_json::{Value, json};
 
+use super::certificates::Authority;
 use super::egress::loopback;
 
 const PHONE: &str = "+79000000000";
@@ -535,4 +536,22 @@ fn the_registry_builds_it_and_shows_its_form() {
     let error = registry.build("smsc", id, "sms", json!({ "password": "leaked-password" })).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(!error.to_string().contains("leaked-password"), "{error}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_fit_gets_nothing_and_its_owner_is_told() {
+    for certificate in Authority::new().unacceptable("127.0.0.1") {
+        let sim = SmscSim::start_tls(certificate).await.unwrap();
+        let (channel, message) = (smsc(&sim, json!({})), sms("hello"));
+        for error in [
+            channel.send(&message).await.unwrap_err(),
+            channel.lookup(&reference(&message, None)).await.unwrap_err(),
+            channel.check().await.unwrap_err(),
+        ] {
+            // An error of the account: the channel is paused, its owner is told, and nothing is lost.
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never), "{error}");
+            assert!(error.message().contains("the server's certificate has expired"), "{error}");
+        }
+        assert!(sim.inbox().all().is_empty(), "nothing was sent");
+    }
 }

@@ -70,17 +70,21 @@ async fn mail_goes_encrypted_where_the_certificate_is_trusted() {
 }
 
 #[tokio::test]
-async fn an_unknown_authority_and_another_name_are_refused() {
+async fn a_certificate_that_does_not_fit_is_refused() {
     let (authority, stranger) = (Authority::new(), Authority::new());
     for (security, tls) in BOTH {
         for (certificate, ca_pem) in [
             (authority.certify("127.0.0.1"), None),
             (stranger.certify("127.0.0.1"), Some(authority.pem.as_str())),
             (authority.certify("mail.example.org"), Some(authority.pem.as_str())),
+            (authority.certify_expired("127.0.0.1"), Some(authority.pem.as_str())),
         ] {
             let sim = SmtpSim::start_tls(certificate, security).await.unwrap();
             let channel = smtp(&sim, tls, ca_pem);
-            is_refused(&channel.send(&mail()).await.unwrap_err(), "certificate is not trusted");
+            is_refused(
+                &channel.send(&mail()).await.unwrap_err(),
+                "certificate has expired, is not trusted or is of another name",
+            );
             is_refused(&channel.check().await.unwrap_err(), "ca_pem");
             heard_nothing(&sim);
         }

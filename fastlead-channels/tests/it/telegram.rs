@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use super::certificates::Authority;
 use super::egress::loopback;
 
 const ANNA: i64 = 790_000_000;
@@ -723,4 +724,27 @@ async fn a_registry_builds_it_from_json() {
         registry.build("telegram", id, "sales-bot", json!({"bot_token": "hidden-token"})).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert!(!format!("{error:?}").contains("hidden-token"));
+}
+
+#[tokio::test]
+async fn a_certificate_that_does_not_fit_gets_nothing_and_its_owner_is_told() {
+    for certificate in Authority::new().unacceptable("127.0.0.1") {
+        let sim = TelegramSim::start_tls(certificate).await.unwrap();
+        sim.add_chat(ANNA, "Anna");
+        let mut config = TelegramConfig::new(sim.token().into());
+        config.endpoint = Some(sim.base_url());
+        config.updates = Updates::Polling;
+        let telegram = Telegram::with_egress(info(), config, &loopback()).unwrap();
+        for error in [
+            telegram.send(&to(ANNA, Text::plain("hello"))).await.unwrap_err(),
+            telegram.check().await.unwrap_err(),
+            poll(&telegram, None, 0).await.unwrap_err(),
+        ] {
+            // An error of the account: the channel is paused, its owner is told, and nothing is lost.
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never), "{error}");
+            assert!(error.message().contains("the server's certificate has expired"), "{error}");
+            assert!(!everything_that_prints(&error).contains(sim.token()));
+        }
+        assert!(sim.inbox().all().is_empty() && sim.poll_count() == 0, "nothing was sent");
+    }
 }

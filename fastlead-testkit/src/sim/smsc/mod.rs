@@ -39,7 +39,7 @@ use std::time::Duration;
 
 pub use callback::CallbackRequest;
 
-use crate::sim::{Door, Faults, Inbox, SimServer};
+use crate::sim::{Door, Faults, Inbox, SimServer, SimTls};
 use state::{Callback, Shared, stored_phone};
 
 /// A simulated SMSC with one account. Cheap to clone; all clones are the same SMSC, and the port closes with
@@ -81,6 +81,16 @@ impl SmscSim {
             sim.router().merge(crate::sim::page::routes(sim.clone())),
         )
         .await?;
+        Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
+    /// An SMSC on a free port of 127.0.0.1, over TLS.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
+        let sim = Self::new();
+        let server = SimServer::start_tls(sim.door.clone(), sim.router(), tls).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 

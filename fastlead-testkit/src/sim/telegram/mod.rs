@@ -36,7 +36,7 @@ use std::sync::Arc;
 
 pub use state::CallbackAnswer;
 
-use crate::sim::{Door, Faults, Inbox, SimServer};
+use crate::sim::{Door, Faults, Inbox, SimServer, SimTls};
 use state::{Access, Chat, Shared};
 
 /// The bot's username, without `@`.
@@ -76,6 +76,16 @@ impl TelegramSim {
             sim.router().merge(crate::sim::page::routes(sim.clone())),
         )
         .await?;
+        Ok(Self { server: Some(Arc::new(server)), ..sim })
+    }
+
+    /// A Telegram on a free port of 127.0.0.1, over TLS.
+    ///
+    /// # Errors
+    /// When no port can be bound.
+    pub async fn start_tls(tls: SimTls) -> std::io::Result<Self> {
+        let sim = Self::new();
+        let server = SimServer::start_tls(sim.door.clone(), sim.router(), tls).await?;
         Ok(Self { server: Some(Arc::new(server)), ..sim })
     }
 
