@@ -82,3 +82,48 @@ pub(crate) async fn keep_up(metrics: PrometheusHandle, stop: CancellationToken) 
 fn whole(count: u64) -> f64 {
     u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+
+    const SECONDS: u32 = 100;
+    const PER_SECOND: u32 = 1_000;
+    /// What one duration takes where it is kept: itself and its moment.
+    const KEPT_BYTES: u32 = 16;
+
+    /// How many bytes more are held after durations were measured and nobody has asked for them.
+    fn held(is_kept_up: bool) -> i64 {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let durations = metrics::with_local_recorder(&recorder, || metrics::histogram!("some_seconds"));
+        let stop = CancellationToken::new();
+        let allocated = allocation_counter::measure(|| {
+            runtime.block_on(async {
+                let keeping = is_kept_up.then(|| tokio::spawn(keep_up(recorder.handle(), stop.clone())));
+                for _ in 0..SECONDS {
+                    (0..PER_SECOND).for_each(|_| durations.record(0.05));
+                    tokio::time::advance(UPKEEP).await;
+                }
+                stop.cancel();
+                if let Some(keeping) = keeping {
+                    keeping.await.unwrap();
+                }
+            });
+        });
+        let counted = format!("some_seconds_count {}", SECONDS * PER_SECOND);
+        assert!(recorder.handle().render().contains(&counted), "none is lost");
+        allocated.bytes_current
+    }
+
+    #[test]
+    fn measured_durations_are_not_kept_where_nobody_asks_for_them() {
+        let all_of_them = i64::from(SECONDS * PER_SECOND * KEPT_BYTES);
+        let (kept, folded) = (held(false), held(true));
+        assert!(kept >= all_of_them, "without the upkeep all are kept: {kept} bytes");
+        assert!(folded < all_of_them / 4, "{folded} bytes are held, {kept} without the upkeep");
+    }
+}
