@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fastlead_core::decide::{Reason, TraceStep, Verdict};
 use fastlead_core::policy::{Policy, Strategy};
+use fastlead_core::port::Transition;
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::conformance::store::FullStore;
 use fastlead_testkit::policy::read_policies;
-use fastlead_testkit::simulation::{Failure, Report, Simulation};
+use fastlead_testkit::simulation::{Bend, Failure, Report, Simulation};
 
 use crate::broken_store::{BrokenStore, Flaw};
 
@@ -156,13 +158,12 @@ fn a_seed_goes_the_same_way_again() {
     }
 }
 
-/// Plays seeds on a store with one flaw until it is caught.
-fn caught(flaw: Flaw) -> Failure {
-    let store = || Arc::new(BrokenStore::new(flaw)) as Arc<dyn FullStore>;
-    let failure = (1..400).find_map(|seed| Simulation::new(seed).run(store()).err());
-    let failure = failure.unwrap_or_else(|| panic!("{flaw:?} was not caught"));
+/// Plays seeds with one flaw until it is caught.
+fn caught(flaw: &str, run: impl Fn(u64) -> Result<Report, Failure>) -> Failure {
+    let failure = (1..400).find_map(|seed| run(seed).err());
+    let failure = failure.unwrap_or_else(|| panic!("{flaw} was not caught"));
     // What was found is found again, at the same step.
-    let again = Simulation::new(failure.seed).run(store()).expect_err("it was caught before");
+    let again = run(failure.seed).expect_err("it was caught before");
     assert_eq!((again.step, &again.what), (failure.step, &failure.what));
     failure
 }
@@ -172,7 +173,8 @@ macro_rules! flaws {
         $(
             #[test]
             fn $name() {
-                let failure = caught(Flaw::$flaw);
+                let store = || Arc::new(BrokenStore::new(Flaw::$flaw)) as Arc<dyn FullStore>;
+                let failure = caught(stringify!($flaw), |seed| Simulation::new(seed).run(store()));
                 let words: &[&str] = &[$words];
                 assert!(words.iter().any(|words| failure.what.contains(words)), "{failure}");
             }
@@ -202,4 +204,60 @@ flaws! {
     an_auction_that_goes_on_is_caught: ReopensAuctions as "";
     lost_news_is_caught: LosesNews as "never";
     a_forgotten_cursor_is_caught: ForgetsCursors as "rest";
+}
+
+/// Plays seeds with a decider that has one flaw until it is caught.
+fn bent(flaw: &str, bend: Bend) -> Failure {
+    caught(flaw, |seed| Simulation::new(seed).bend(bend).run(Arc::new(MemoryStore::new())))
+}
+
+/// A decider that takes no notice of the end of an auction.
+fn late_bids_count(transition: &mut Transition) {
+    let late = |step: &&mut TraceStep| step.rule == "auction.bid" && step.reason == Some(Reason::TooLate);
+    for step in transition.trace.steps.iter_mut().filter(late) {
+        (step.verdict, step.reason) = (Verdict::Passed, Some(Reason::Answered));
+    }
+}
+
+#[test]
+fn a_late_bid_that_counts_is_caught() {
+    let failure = bent("a late bid", late_bids_count);
+    assert!(failure.what.contains("too late, and it counts"), "{failure}");
+}
+
+/// A decider that offers the lead to another bidder whose bid counts, where there is one.
+fn a_lower_bid_wins(transition: &mut Transition) {
+    let Some(rule) = transition.state.auction.as_ref().map(|auction| auction.rule) else { return };
+    let steps = &transition.trace.steps;
+    let chosen = |name: &str| {
+        steps.iter().any(|step| {
+            step.reason == Some(Reason::ByStrategy)
+                && step.rule.starts_with("route")
+                && step.subject.as_deref() == Some(name)
+        })
+    };
+    let beaten = steps.iter().filter(|step| step.reason == Some(Reason::OthersFirst));
+    let beaten =
+        beaten.filter(|step| step.rule.starts_with("route")).find_map(|step| step.candidates.first());
+    let (Some(beaten), Some(offer)) = (beaten.cloned(), transition.state.offers.last_mut()) else { return };
+    if offer.rule != Some(rule) || !chosen(&offer.target) {
+        return;
+    }
+    let winner = std::mem::replace(&mut offer.target, beaten.clone());
+    let swapped = |name: &mut String| {
+        if *name == winner {
+            name.clone_from(&beaten);
+        } else if *name == beaten {
+            name.clone_from(&winner);
+        }
+    };
+    for step in &mut transition.trace.steps {
+        step.subject.iter_mut().chain(&mut step.candidates).for_each(swapped);
+    }
+}
+
+#[test]
+fn a_lower_bid_that_wins_is_caught() {
+    let failure = bent("a lower bid", a_lower_bid_wins);
+    assert!(failure.what.contains("has bid"), "{failure}");
 }

@@ -38,6 +38,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fastlead_core::policy::Policy;
+use fastlead_core::port::Transition;
 
 use tokio::runtime::Handle;
 
@@ -48,6 +49,9 @@ use crate::conformance::store::FullStore;
 
 /// How many lines of the journal a failure shows.
 const SHOWN: usize = 40;
+
+/// See [`Simulation::bend`].
+pub type Bend = fn(&mut Transition);
 
 /// What may go wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +71,7 @@ pub struct Simulation {
     policy: Option<Policy>,
     written: Arc<[Policy]>,
     shown: usize,
+    bend: Option<Bend>,
 }
 
 /// What a simulation that went well has done.
@@ -124,7 +129,8 @@ impl fmt::Display for Failure {
 impl Simulation {
     /// What this seed makes.
     pub fn new(seed: u64) -> Self {
-        Self { seed, visits: None, last_step: None, policy: None, written: Arc::default(), shown: SHOWN }
+        let written = Arc::default();
+        Self { seed, visits: None, last_step: None, policy: None, written, shown: SHOWN, bend: None }
     }
 
     /// With so many visits instead of those that the seed makes: the first of them stay as they are.
@@ -160,6 +166,14 @@ impl Simulation {
     #[must_use]
     pub const fn show(mut self, lines: usize) -> Self {
         self.shown = lines;
+        self
+    }
+
+    /// Makes every decision on its way to the store into that of a decider with a flaw: for proofs that what must hold
+    /// is checked.
+    #[must_use]
+    pub const fn bend(mut self, bend: Bend) -> Self {
+        self.bend = Some(bend);
         self
     }
 
@@ -210,6 +224,7 @@ impl Simulation {
     ) -> Result<Report, Failure> {
         let setting = match self.setting() {
             Ok(mut setting) => {
+                setting.bend = self.bend;
                 if weather == Weather::Good {
                     setting.quieten();
                 }

@@ -8,6 +8,7 @@ use fastlead_core::message::RecipientKind;
 use fastlead_core::policy::{Policy, Strategy};
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 
+use super::Bend;
 use super::chance::Chance;
 use super::policy;
 use super::questions::{Answers, Questions};
@@ -32,6 +33,8 @@ pub(super) struct Setting {
     pub people: Habits,
     /// Nothing goes wrong, and nobody waits for others.
     pub quiet: bool,
+    /// What is done to every decision on its way to the store.
+    pub bend: Option<Bend>,
 }
 
 /// How those answer who are offered leads, in percent.
@@ -140,6 +143,7 @@ impl Setting {
             published,
             people,
             quiet: false,
+            bend: None,
         })
     }
 

@@ -79,7 +79,10 @@ impl Watch {
 
 #[async_trait]
 impl Store for Watch {
-    async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+    async fn commit(&self, mut transition: Transition) -> Result<CommitOutcome> {
+        if let Some(bend) = self.world.setting.bend {
+            bend(&mut transition);
+        }
         self.turn().await;
         self.trouble(RetryHint::Never, "commit")?;
         let outcome = self.at_once(self.store.commit(transition.clone()))?;
