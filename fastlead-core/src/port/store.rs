@@ -166,7 +166,8 @@ pub struct Transition {
     pub state: LeadState,
     /// Deliveries to be made.
     pub deliveries: Vec<NewDelivery>,
-    /// Whether pending offers of the lead are cancelled.
+    /// Whether pending offers of the lead end: as `cancelled`, or as `ambiguous` with the reason `outcome_unknown` where
+    /// an earlier attempt may have arrived.
     pub cancel_offers: bool,
     /// Whether all timers of the lead are cleared, before new ones are set.
     pub clear_timers: bool,

@@ -171,7 +171,12 @@ impl Data {
             let delivery = &mut row.delivery;
             let offer = matches!(delivery.spec.purpose, Purpose::Offer { .. });
             if offer && delivery.lead_id == Some(lead_id) && delivery.state == DeliveryState::Pending {
-                delivery.state = DeliveryState::Cancelled;
+                if std::mem::take(&mut delivery.uncertain) {
+                    delivery.state = DeliveryState::Ambiguous;
+                    delivery.reason = Some("outcome_unknown".to_owned());
+                } else {
+                    delivery.state = DeliveryState::Cancelled;
+                }
                 delivery.updated_at = at;
                 row.lease = None;
             }

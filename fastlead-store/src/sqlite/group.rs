@@ -94,7 +94,9 @@ UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = ", i
 UPDATE deliveries SET state = ", int!("$31", 1), ", reason = ", maybe_text!("$31", 2), ", uncertain = 0,
     updated_at = max(updated_at, ", int!("$31", 3), "), lease_token = NULL, lease_until = NULL
   FROM json_each($15) j WHERE deliveries.id = ", id!("$31", 0), ";
-UPDATE deliveries SET state = 15, updated_at = ", int!("$23", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
+UPDATE deliveries SET state = CASE uncertain WHEN 1 THEN 16 ELSE 15 END,
+    reason = CASE uncertain WHEN 1 THEN 'outcome_unknown' ELSE reason END, uncertain = 0,
+    updated_at = ", int!("$23", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
   WHERE deliveries.lead_id = ", id!("$23", 0), " AND state = 0 AND purpose = 'offer';
 INSERT INTO unique_keys
   SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", int!("$24", 2), " FROM json_each($8) j WHERE true

@@ -11,8 +11,9 @@ use fastlead_core::channel::{
 };
 use fastlead_core::delivery::{Delivery, DeliveryState, RetrySchedule};
 use fastlead_core::engine::{CaptureRequest, Change, Engine};
+use fastlead_core::id::WorkspaceId;
 use fastlead_core::lead::{CaptureInput, Received};
-use fastlead_core::message::{Locale, OutboundMessage, Recipient};
+use fastlead_core::message::{Locale, OutboundMessage, Recipient, Response};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{DeliveryFilter, Journal as _, PageRequest, Store as _};
 use fastlead_core::time::{Clock, ManualClock, epoch};
@@ -90,58 +91,90 @@ impl Channel for Told {
     }
 }
 
+/// An engine with one channel, and one offer over it.
+struct Play {
+    engine: Engine,
+    store: MemoryStore,
+    clock: Arc<ManualClock>,
+    channel: Arc<Told>,
+    changes: tokio::sync::broadcast::Receiver<Change>,
+    workspace: WorkspaceId,
+    offer: Delivery,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Play {
+    /// The offer may be repeated twice.
+    async fn begin(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64) -> Self {
+        let clock = Arc::new(ManualClock::new(epoch()));
+        let answers = Mutex::new(answers.iter().copied().collect());
+        let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup });
+        let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
+        policy.delivery.retry = RetrySchedule { delays_secs: vec![30, 30] };
+        policy.delivery.ttl_secs = ttl_secs;
+        let store = MemoryStore::new();
+        let engine = Engine::builder(Arc::new(store.clone()))
+            .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+            .channel(Arc::clone(&channel) as _)
+            .project("clinic", policy)
+            .source("site")
+            .build()
+            .await
+            .unwrap();
+        let changes = engine.changes();
+        let stop = CancellationToken::new();
+        let running = tokio::spawn({
+            let (engine, stop) = (engine.clone(), stop.clone());
+            async move { engine.run(stop).await }
+        });
+        let source = engine.directory().source("site").cloned().unwrap();
+        let workspace = source.workspace_id;
+        let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
+        let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
+        engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
+        let all =
+            store.deliveries(workspace, DeliveryFilter::default(), PageRequest::default()).await.unwrap();
+        let [offer] = &all.items[..] else { panic!("expected one delivery, got {all:?}") };
+        let offer = offer.clone();
+        Self { engine, store, clock, channel, changes, workspace, offer, stop, running }
+    }
+
+    async fn stored(&self) -> Delivery {
+        self.store.delivery(self.workspace, self.offer.id).await.unwrap().unwrap()
+    }
+
+    async fn finish(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap();
+    }
+}
+
 /// What becomes of one offer with two repetitions, as state and reason.
 async fn end(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64) -> (DeliveryState, Option<String>) {
-    let clock = Arc::new(ManualClock::new(epoch()));
-    let answers = Mutex::new(answers.iter().copied().collect());
-    let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup });
-    let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
-    policy.delivery.retry = RetrySchedule { delays_secs: vec![30, 30] };
-    policy.delivery.ttl_secs = ttl_secs;
-    let store = MemoryStore::new();
-    let engine = Engine::builder(Arc::new(store.clone()))
-        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-        .channel(Arc::clone(&channel) as _)
-        .project("clinic", policy)
-        .source("site")
-        .build()
-        .await
-        .unwrap();
-    let mut changes = engine.changes();
-    let stop = CancellationToken::new();
-    let running = tokio::spawn({
-        let (engine, stop) = (engine.clone(), stop.clone());
-        async move { engine.run(stop).await }
-    });
-    let source = engine.directory().source("site").cloned().unwrap();
-    let workspace = source.workspace_id;
-    let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
-    let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
-    engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
-    let all = store.deliveries(workspace, DeliveryFilter::default(), PageRequest::default()).await.unwrap();
-    let [Delivery { id, .. }] = all.items[..] else { panic!("expected one delivery, got {all:?}") };
+    let mut play = Play::begin(answers, lookup, ttl_secs).await;
     let ended = async {
         loop {
-            let delivery = store.delivery(workspace, id).await.unwrap().unwrap();
+            let delivery = play.stored().await;
             if delivery.state.is_terminal() {
                 return (delivery.state, delivery.reason);
             }
-            match changes.recv().await.unwrap() {
+            match play.changes.recv().await.unwrap() {
                 Change::Delivery { verdict: "channel_paused", .. } => {
-                    engine.resume(workspace, channel.info().id).await.unwrap();
+                    play.engine.resume(play.workspace, play.channel.info().id).await.unwrap();
                 }
-                Change::Delivery { verdict: "ask_later", .. } => clock.advance(Duration::from_secs(DAY)),
-                Change::Delivery { .. } => clock.advance(Duration::from_secs(34)),
+                Change::Delivery { verdict: "ask_later", .. } => play.clock.advance(Duration::from_secs(DAY)),
+                Change::Delivery { .. } => play.clock.advance(Duration::from_secs(34)),
                 _ => {}
             }
         }
     };
-    let ended = tokio::time::timeout(Duration::from_secs(20), ended).await.expect("an end");
-    stop.cancel();
-    tokio::time::timeout(Duration::from_secs(20), running).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(PATIENCE, ended).await.expect("an end");
+    play.finish().await;
     ended
 }
 
+const PATIENCE: Duration = Duration::from_secs(20);
 const DAY: u64 = 86_400;
 
 #[tokio::test]
@@ -185,5 +218,26 @@ async fn a_provider_that_can_be_asked_is_asked_before_a_person() {
     ] {
         let ended = end(answers, Some(lookup.clone()), ttl_secs).await;
         assert_eq!(ended, (state, reason.map(str::to_owned)), "{answers:?}, {lookup:?}, {ttl_secs} s");
+    }
+}
+
+/// An offer that waits for its repetition when the lead is taken is not repeated, and what is said of it is true.
+#[tokio::test]
+async fn an_offer_that_is_not_wanted_any_more_and_may_have_arrived_is_ambiguous() {
+    for (answer, state, reason) in [
+        (Answer::IsLost, DeliveryState::Ambiguous, "outcome_unknown"),
+        (Answer::IsBusy, DeliveryState::Cancelled, "protocol"),
+    ] {
+        let mut play = Play::begin(&[answer], None, DAY).await;
+        let waits = async {
+            while !matches!(play.changes.recv().await.unwrap(), Change::Delivery { verdict: "retry", .. }) {}
+        };
+        tokio::time::timeout(PATIENCE, waits).await.expect("a repetition");
+        let lead = play.offer.lead_id.unwrap();
+        play.engine.respond(play.workspace, lead, "manager", Response::Accept).await.unwrap();
+        let ended = play.stored().await;
+        assert_eq!((ended.state, ended.reason.as_deref()), (state, Some(reason)), "{answer:?}");
+        assert!(!ended.uncertain);
+        play.finish().await;
     }
 }

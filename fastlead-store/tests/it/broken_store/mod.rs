@@ -84,7 +84,8 @@ caught! {
     a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
     a_retry_without_its_delay: RetriesAtOnce by
         a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;
-    a_retry_that_forgets: ForgetsUnknownOutcomes by a_retry_keeps_that_an_outcome_is_unknown;
+    a_retry_that_forgets: ForgetsUnknownOutcomes by
+        a_retry_keeps_that_an_outcome_is_unknown cancelled_offers_are_not_sent;
     an_attempt_that_leaves_no_mark: BeginsNothing by
         an_attempt_begins_under_its_lease a_lease_that_ran_out_is_taken_over random_histories_fit_the_model;
     an_attempt_begun_by_anybody: BeginsForAnybody by

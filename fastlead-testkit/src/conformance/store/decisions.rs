@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fastlead_core::decide::{Event, TimerName};
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Purpose};
 use fastlead_core::id::LeaseToken;
-use fastlead_core::port::{CommitOutcome, Refusal, Transition};
+use fastlead_core::port::{CommitOutcome, Refusal, Settled, Transition};
 
 use super::StoreHarness;
 use super::sample::{
@@ -15,7 +15,8 @@ use super::sample::{
 };
 use crate::conformance::{Outcome, Verdict, ensure};
 
-/// Cancelled offers are the lead's own, and only those that nobody has begun to send.
+/// Cancelled offers are the lead's own, and only those that nobody has begun to send. One that was tried and may have
+/// arrived ends as what it is.
 pub async fn cancelled_offers_are_not_sent<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let (lead, other) = (tenant.lead_id(), tenant.lead_id());
@@ -29,21 +30,41 @@ pub async fn cancelled_offers_are_not_sent<H: StoreHarness>() -> Outcome {
     let mut reply = tenant.delivery(Some(lead), start());
     reply.spec.purpose = Purpose::AutoReply;
     let foreign = tenant.delivery(Some(other), start());
-    let deliveries = vec![offer.clone(), later.clone(), sending.clone(), reply.clone()];
+    let another = || NewDelivery { id: tenant.delivery(None, start()).id, ..sending.clone() };
+    let (unknown, tried) = (another(), another());
+    let deliveries =
+        vec![offer.clone(), later.clone(), sending.clone(), reply.clone(), unknown.clone(), tried.clone()];
     applied(&*store, Transition { deliveries, ..tenant.capture(lead, start()) }).await?;
     applied(&*store, Transition { deliveries: vec![foreign.clone()], ..tenant.capture(other, start()) })
         .await?;
+    for (new, uncertain) in [(&unknown, true), (&tried, false)] {
+        let Some(lease) = new.lease else { continue };
+        let again = Settled::Retry {
+            due_at: at(600),
+            reason: "unavailable".to_owned(),
+            counted: true,
+            parts_sent: 0,
+            uncertain,
+        };
+        settled(&*store, settlement(new.id, lease.token, start(), again)).await?;
+    }
     let fresh = tenant.delivery(Some(lead), at(1));
     let cancel =
         Transition { cancel_offers: true, deliveries: vec![fresh.clone()], ..tenant.decide(lead, 1, at(1)) };
     applied(&*store, cancel).await?;
-    for id in [offer.id, later.id] {
+    for id in [offer.id, later.id, tried.id] {
         let found = delivery(&*store, &tenant, id).await?;
         ensure!(
             (found.state, found.updated_at) == (DeliveryState::Cancelled, at(1)),
             "a cancelled offer is {found:?}"
         );
     }
+    let found = delivery(&*store, &tenant, unknown.id).await?;
+    ensure!(
+        (found.state, found.reason.as_deref(), found.uncertain)
+            == (DeliveryState::Ambiguous, Some("outcome_unknown"), false),
+        "an offer that is not wanted any more and may have arrived is {found:?}"
+    );
     ensure!(
         delivery(&*store, &tenant, sending.id).await?.state == DeliveryState::Sending,
         "an offer that is being sent was cancelled"

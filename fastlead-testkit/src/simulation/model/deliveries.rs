@@ -35,8 +35,12 @@ pub(in super::super) struct Carried {
     arrived: BTreeMap<u32, u32>,
     /// Whether the provider says or has said that it will not arrive.
     failed: bool,
+    /// Whether all of it has arrived.
+    whole: bool,
     /// Whether nobody could tell the outcome of an attempt, and it was not found out.
     unknown: bool,
+    /// Whether the engine has said so with the last settlement.
+    uncertain: bool,
     /// Whether the provider has all of it and owes nothing but a receipt.
     accepted: bool,
 }
@@ -60,7 +64,9 @@ impl Model {
             lease: new.lease,
             arrived: BTreeMap::new(),
             failed: false,
+            whole: false,
             unknown: false,
+            uncertain: false,
             accepted: false,
         };
         match self.deliveries.insert(new.id, carried) {
@@ -72,7 +78,8 @@ impl Model {
     pub(super) fn offers_cancelled(&mut self, lead: LeadId, now: Timestamp) {
         for carried in self.deliveries.values_mut() {
             if carried.offer && carried.lead == Some(lead) && carried.state == DeliveryState::Pending {
-                carried.state = DeliveryState::Cancelled;
+                let unknown = carried.uncertain;
+                carried.state = if unknown { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
                 carried.lease = None;
                 self.freed_at.extend(carried.order_key.map(|key| (key, now)));
             }
@@ -150,6 +157,10 @@ impl Model {
                 carried.unknown |= attempt.error.as_ref().is_some_and(unknown);
             }
         }
+        carried.uncertain = match &settlement.outcome {
+            Settled::Retry { uncertain, .. } | Settled::Await { uncertain, .. } => *uncertain,
+            Settled::Ended { .. } => false,
+        };
         match &settlement.outcome {
             Settled::Ended { state, .. } => {
                 if *state == DeliveryState::Ambiguous && !carried.unknown {
@@ -230,6 +241,7 @@ impl Model {
         let Some(carried) = self.deliveries.get_mut(&id) else {
             return Err(format!("{id} arrived and was never added"));
         };
+        carried.whole |= message.part.index + 1 == message.part.count;
         let times = carried.arrived.entry(message.part.index).or_default();
         *times += 1;
         if *times > 1 {
@@ -294,18 +306,15 @@ impl Model {
                 DeliveryState::Delivered | DeliveryState::Sent if !arrived => {
                     return Err(format!("{id} is {state} and never arrived"));
                 }
-                // What is not wanted any more may have arrived.
-                DeliveryState::Delivered
-                | DeliveryState::Sent
-                | DeliveryState::Ambiguous
-                | DeliveryState::Cancelled => {}
+                // The first parts of what is not wanted any more may have arrived.
+                DeliveryState::Cancelled if !carried.whole => {}
+                DeliveryState::Delivered | DeliveryState::Sent | DeliveryState::Ambiguous => {}
                 _ if arrived && !carried.failed => {
                     return Err(format!("{id} has arrived, and is said to be {state}"));
                 }
                 _ => {}
             }
-            let settled_later = matches!(carried.state, DeliveryState::Delivered | DeliveryState::Cancelled)
-                || carried.failed;
+            let settled_later = carried.state == DeliveryState::Delivered || carried.failed;
             if blind && carried.unknown && carried.state != DeliveryState::Ambiguous && !settled_later {
                 return Err(format!("nobody can know what became of {id}, and it is said to be {state}"));
             }
