@@ -8,6 +8,7 @@ mod confirm;
 mod consents;
 mod desk;
 mod drain;
+mod ended;
 mod keys;
 mod kill;
 mod logs;

@@ -37,6 +37,7 @@ pub(super) fn send(shared: &Shared, params: Params) -> Result<Answer, Answer> {
         text: visible.text,
         entities: visible.entities.iter().map(Entity::to_json).collect(),
         reply_markup,
+        frozen: false,
     };
     let answer = message.to_json(&shared.bot(), &chat);
     let raw = params.text("text");
@@ -122,11 +123,11 @@ fn edit(
 }
 
 fn message_in(state: &mut State, chat_id: i64, id: i64) -> Result<&mut Message, Answer> {
-    state
-        .messages
-        .get_mut(&id)
-        .filter(|message| message.chat_id == chat_id)
-        .ok_or_else(|| Answer::refused(400, "Bad Request: message to edit not found"))
+    match state.messages.get_mut(&id).filter(|message| message.chat_id == chat_id) {
+        None => Err(Answer::refused(400, "Bad Request: message to edit not found")),
+        Some(message) if message.frozen => Err(Answer::refused(400, "Bad Request: message can't be edited")),
+        Some(message) => Ok(message),
+    }
 }
 
 pub(super) fn answer_callback(shared: &Shared, params: &Params) -> Result<Answer, Answer> {

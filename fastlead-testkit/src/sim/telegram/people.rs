@@ -103,6 +103,25 @@ impl TelegramSim {
         });
     }
 
+    /// The person deletes a message of the bot, which is told nothing of it. It stays in the inbox. Answers whether
+    /// there was such a message.
+    pub fn delete_message(&self, chat_id: i64, message_id: i64) -> bool {
+        self.act(|state| {
+            let is_there = state.messages.get(&message_id).is_some_and(|message| message.chat_id == chat_id);
+            is_there && state.messages.remove(&message_id).is_some()
+        })
+    }
+
+    /// Lets Telegram refuse every further change of a message with "message can't be edited", as it does where it
+    /// does not count the message among the bot's own to change. Age alone is no reason: the 48 hours that the
+    /// Bot API names are about business messages. Answers whether there was such a message.
+    pub fn freeze_message(&self, chat_id: i64, message_id: i64) -> bool {
+        self.act(|state| {
+            let message = state.messages.get_mut(&message_id).filter(|message| message.chat_id == chat_id);
+            message.map(|message| message.frozen = true).is_some()
+        })
+    }
+
     /// Queues an update of any kind, such as one that Telegram will only invent. Returns its
     /// `update_id`; `None` where the bot has not asked for this kind.
     pub fn push_update(&self, kind: &str, payload: Value) -> Option<i64> {

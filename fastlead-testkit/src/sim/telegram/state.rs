@@ -117,6 +117,8 @@ pub(super) struct Message {
     pub(super) text: String,
     pub(super) entities: Vec<Value>,
     pub(super) reply_markup: Option<Value>,
+    /// Whether Telegram lets the bot change it no more.
+    pub(super) frozen: bool,
 }
 
 /// An `answerCallbackQuery` that was accepted.

@@ -168,6 +168,24 @@ async fn edits_change_what_is_seen() {
 }
 
 #[tokio::test]
+async fn a_message_that_is_deleted_or_frozen_is_not_edited() {
+    let sim = sim().await;
+    let id = sent(&sim, json!({"chat_id": ANNA, "text": "new lead"})).await["message_id"].as_i64().unwrap();
+    let edit = json!({"chat_id": ANNA, "message_id": id, "text": "taken"});
+    assert!(!sim.freeze_message(GROUP, id) && sim.freeze_message(ANNA, id));
+    for method in ["editMessageText", "editMessageReplyMarkup"] {
+        let (status, answer) = call(&sim, method, edit.clone()).await;
+        let wanted = (400, "Bad Request: message can't be edited");
+        assert_eq!((status, answer["description"].as_str().unwrap()), wanted);
+    }
+    assert!(!sim.delete_message(GROUP, id) && sim.delete_message(ANNA, id) && !sim.delete_message(ANNA, id));
+    let (_, answer) = call(&sim, "editMessageText", edit).await;
+    assert_eq!(answer["description"], "Bad Request: message to edit not found");
+    assert_eq!(sim.press_button(ANNA, id, "ok:1"), None);
+    assert_eq!(sim.inbox().all()[0].text, "new lead");
+}
+
+#[tokio::test]
 async fn updates_come_until_they_are_confirmed() {
     let sim = sim().await;
     sim.write(ANNA, "one");
