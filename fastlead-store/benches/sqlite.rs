@@ -1,4 +1,4 @@
-//! How long a group of 64 commits takes until all are on disk.
+//! How long a group of 64 commits takes until all are on disk, and a page of leads at risk where very many are.
 //!
 //! The file is in the build's own folder: a temporary folder of the system may be in memory, where
 //! nothing is ever flushed.
@@ -13,15 +13,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use fastlead_core::decide::{ChannelFacts, Effect, Event, LeadState, Snapshot, Subject, decide};
+use fastlead_core::decide::{ChannelFacts, Effect, Event, LeadState, Snapshot, Subject, TimerName, decide};
 use fastlead_core::delivery::{Lease, NewDelivery, Scope};
 use fastlead_core::id::{
-    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId,
+    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, TimerId, WorkspaceId,
 };
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::{Policy, PolicyRef, SourceFacts};
-use fastlead_core::port::{CommitOutcome, Reservation, Store, Transition};
+use fastlead_core::port::{
+    CommitOutcome, Journal, NewTimer, PageRequest, Reservation, RiskFilter, Store, Transition, place_at_risk,
+};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, plus};
 use fastlead_store::{SqliteOptions, SqliteStore};
@@ -114,5 +116,53 @@ fn benches(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(all, benches);
+/// How many leads are late at once.
+const LATE: u64 = 100_000;
+
+/// Pages and the count of leads at risk, where a hundred thousand are due at the same moment.
+fn at_risk(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let store =
+        runtime.block_on(SqliteStore::open(SqliteOptions::new(folder.path().join("bench.db")))).unwrap();
+    let policy = Policy::starter("bot", Recipient::Chat("1".into()));
+    let due_at = SystemClock.now();
+    let timer =
+        || NewTimer { id: TimerId::generate(&RandomIds, due_at), name: TimerName::Escalate(0), due_at };
+    let timers: Vec<_> = (0..LATE).map(|_| timer()).collect();
+    let mut places: Vec<_> = timers.iter().map(|timer| place_at_risk(due_at, timer.id)).collect();
+    places.sort_by_key(|place| place.0);
+    for (number, group) in (0..).zip(timers.chunks(256)) {
+        let commits = (number * 256..).zip(group).map(|(number, timer)| {
+            let waits =
+                Transition { deliveries: Vec::new(), timers: vec![*timer], ..transition(&policy, number) };
+            store.commit(waits)
+        });
+        for outcome in runtime.block_on(join_all(commits)) {
+            assert_eq!(outcome.unwrap(), CommitOutcome::Applied);
+        }
+    }
+    let workspace = WorkspaceId::from_uuid(Uuid::nil());
+    let filter = RiskFilter { project_id: None, until: due_at };
+    let mut group = criterion.benchmark_group("100,000 leads at risk");
+    group.sample_size(10);
+    for (name, after) in [("the first page", None), ("a page in the middle", Some(places[50_000]))] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                let request = PageRequest { after, limit: 50 };
+                let page = runtime.block_on(store.at_risk(workspace, filter, request)).unwrap();
+                assert_eq!(page.items.len(), 50);
+            });
+        });
+    }
+    group.bench_function("the count to 10,000", |bencher| {
+        bencher.iter(|| {
+            let count = runtime.block_on(store.count_at_risk(due_at, 10_000)).unwrap();
+            assert_eq!(count, 10_000);
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(all, benches, at_risk);
 criterion_main!(all);

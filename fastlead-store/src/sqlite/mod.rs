@@ -45,6 +45,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("documents.sql"),
     include_str!("claims.sql"),
     include_str!("people.sql"),
+    include_str!("risk.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -78,6 +78,12 @@ async fn work_of_an_earlier_version_is_claimed_in_its_order() {
                 "INSERT INTO counters VALUES (x'01', 0, NULL, NULL, NULL), (x'02', 1, NULL, 7, NULL)";
             sqlx::query(counters).execute(&mut connection).await.unwrap();
         }
+        sqlx::query(
+            "INSERT INTO timers VALUES (x'01', x'02', x'03', x'04', '\"unanswered\"', 5, NULL, NULL)",
+        )
+        .execute(&mut connection)
+        .await
+        .unwrap();
         connection.close().await.unwrap();
 
         let store = SqliteStore::open(options).await.unwrap();
@@ -90,6 +96,10 @@ async fn work_of_an_earlier_version_is_claimed_in_its_order() {
             _ => 2,
         };
         assert_eq!(counters, wanted, "version {version}");
+        let deadlines = "SELECT count(*) FROM timers INDEXED BY timers_at_risk
+             WHERE workspace_id = x'02' AND name NOT IN ('\"queue\"', '\"confirm\"', '\"auction_ends\"')";
+        let deadlines: i64 = sqlx::query_scalar(deadlines).fetch_one(&store.readers).await.unwrap();
+        assert_eq!(deadlines, 1, "version {version}");
         assert_eq!(store.next_due(start(), &[channel]).await.unwrap(), Some(at(0)));
         let claim = ClaimRequest {
             now: at(60),

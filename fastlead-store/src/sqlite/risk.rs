@@ -1,13 +1,12 @@
-//! Leads at risk. Only timers within the window are read, by the index of what is due; a lead stands in the
-//! list once, with the timer that runs out first.
+//! Leads at risk. A page is read in the order of its index, from its place to its last lead; the count reads what is due.
+//! A lead stands in the list once, with the timer that runs out first.
 
 use fastlead_core::decide::{Event, LeadState};
 use fastlead_core::error::Result;
-use fastlead_core::id::{LeadId, ProjectId, SourceId, WorkspaceId};
-use fastlead_core::port::{
-    LeadAtRisk, LeadSummary, Page, PageRequest, RiskFilter, parts_of_place, place_at_risk,
-};
+use fastlead_core::id::{LeadId, ProjectId, SourceId, TimerId, WorkspaceId};
+use fastlead_core::port::{Cursor, LeadAtRisk, LeadSummary, Page, PageRequest, RiskFilter, place_at_risk};
 use fastlead_core::time::Timestamp;
+use uuid::Uuid;
 
 use super::SqliteStore;
 use super::fault::{failed, unreadable};
@@ -21,12 +20,10 @@ macro_rules! deadline {
     };
 }
 
-/// The timers of leads that nobody has, due until `?1`, each the first of its lead.
-macro_rules! first_timers {
+/// Whether a timer `t` is the first deadline of a lead `l` that nobody has.
+macro_rules! is_first {
     () => {
         concat!(
-            "FROM timers t CROSS JOIN leads l ON l.id = t.lead_id
-             WHERE coalesce(t.lease_until, t.due_at) <= ?1 AND t.due_at <= ?1 AND ",
             deadline!("t"),
             " AND l.assigned_to IS NULL AND NOT EXISTS (
                SELECT 1 FROM timers o WHERE o.lead_id = t.lead_id AND ",
@@ -36,19 +33,38 @@ macro_rules! first_timers {
     };
 }
 
+/// The place of a timer `t` in the list, as `timers_at_risk` has it.
+macro_rules! place {
+    () => {
+        "printf('%012X', t.due_at) || hex(substr(t.id, 7))"
+    };
+}
+
 pub(super) const AT_RISK: &str = concat!(
-    "SELECT k.id, k.name, k.due_at, l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event, l.state
-     FROM (SELECT t.id, t.name, t.due_at, t.lead_id ",
-    first_timers!(),
-    " AND t.workspace_id = ?2 AND (?3 IS NULL OR t.project_id = ?3)
-      AND (t.due_at > ?4 OR (t.due_at = ?4 AND substr(t.id, 7) > ?5))
-      ORDER BY t.due_at, substr(t.id, 7) LIMIT ?6) k
-     CROSS JOIN leads l ON l.id = k.lead_id CROSS JOIN events e ON e.id = l.id
-     ORDER BY k.due_at, substr(k.id, 7)",
+    "SELECT t.id, t.name, t.due_at, l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event, l.state
+     FROM timers t CROSS JOIN leads l ON l.id = t.lead_id CROSS JOIN events e ON e.id = l.id
+     WHERE t.workspace_id = ?2 AND ",
+    place!(),
+    " > ?4 AND ",
+    place!(),
+    " <= ?5 AND coalesce(t.lease_until, t.due_at) <= ?1 AND (?3 IS NULL OR t.project_id = ?3) AND ",
+    is_first!(),
+    " ORDER BY ",
+    place!(),
+    " LIMIT ?6",
 );
 
-pub(super) const COUNT_AT_RISK: &str =
-    concat!("SELECT count(*) FROM (SELECT 1 ", first_timers!(), " LIMIT ?2)");
+pub(super) const COUNT_AT_RISK: &str = concat!(
+    "SELECT count(*) FROM (SELECT 1 FROM timers t CROSS JOIN leads l ON l.id = t.lead_id
+       WHERE coalesce(t.lease_until, t.due_at) <= ?1 AND t.due_at <= ?1 AND ",
+    is_first!(),
+    " LIMIT ?2)"
+);
+
+/// A place as SQLite writes it.
+fn digits(place: Cursor) -> String {
+    format!("{:032X}", place.0.as_u128())
+}
 
 impl SqliteStore {
     pub(super) async fn read_at_risk(
@@ -58,16 +74,13 @@ impl SqliteStore {
         request: PageRequest,
     ) -> Result<Page<LeadAtRisk>> {
         let limit = limit(&request);
-        let (after, rest) = request.after.map_or((i64::MIN, [0; 10]), |place| {
-            let (at, rest) = parts_of_place(place);
-            (at.timestamp_millis(), rest)
-        });
+        let last = place_at_risk(filter.until, TimerId::from_uuid(Uuid::max()));
         let rows = sqlx::query(AT_RISK)
             .bind(filter.until.timestamp_millis())
             .bind(blob(workspace.as_uuid()))
             .bind(filter.project_id.map(|id| blob(id.as_uuid())))
-            .bind(after)
-            .bind(rest.to_vec())
+            .bind(request.after.map(digits).unwrap_or_default())
+            .bind(digits(last))
             .bind(limit + 1)
             .fetch_all(&self.readers)
             .await
@@ -77,7 +90,7 @@ impl SqliteStore {
                 return Err(unreadable("a lead's capture"));
             };
             let state: LeadState = json(row, 10, "leads.state")?;
-            let timer = fastlead_core::id::TimerId::from_uuid(uuid(row, 0)?);
+            let timer = TimerId::from_uuid(uuid(row, 0)?);
             let due_at = moment(row, 2)?;
             let waiting = state.offers.into_iter().filter(fastlead_core::decide::Offer::waits);
             let found = LeadAtRisk {
