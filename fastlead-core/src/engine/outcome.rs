@@ -153,6 +153,7 @@ fn await_receipt(
                 provider_message_id: id,
                 uncertain: false,
                 parts_sent: part.count,
+                frees_order: false,
             },
             verdict: "accepted",
             pause: None,
@@ -229,10 +230,29 @@ fn uncertain(delivery: &Delivery, parts_sent: u32, now: Timestamp) -> Outcome {
             provider_message_id: delivery.provider_message_id.clone(),
             uncertain: true,
             parts_sent,
+            frees_order: false,
         },
         verdict: "outcome_unknown",
         pause: None,
     }
+}
+
+/// What stands behind a message of unknown outcome waits for it until `wait_secs` after the attempt. Then the message is
+/// asked about once more, and the others go on whatever the answer.
+pub(super) fn held_for(
+    mut outcome: Outcome,
+    wait_secs: u64,
+    attempted_at: Timestamp,
+    now: Timestamp,
+) -> Outcome {
+    let end = plus_seconds(attempted_at, wait_secs);
+    if let Settled::Await { uncertain: true, check_at, frees_order, .. } = &mut outcome.settled {
+        *frees_order = now >= end;
+        if !*frees_order {
+            *check_at = end.min(*check_at);
+        }
+    }
+    outcome
 }
 
 /// The next attempt by the schedule, if there is one.
@@ -330,6 +350,7 @@ fn ask_later(
                 provider_message_id: delivery.provider_message_id.clone(),
                 uncertain,
                 parts_sent: if uncertain { part.index } else { part.count },
+                frees_order: false,
             },
             verdict: "ask_later",
             pause,

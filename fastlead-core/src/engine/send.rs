@@ -22,6 +22,7 @@ use crate::id::DeliveryId;
 use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
 use crate::money::{Currency, Money};
+use crate::policy::DeliveryRules;
 use crate::port::{SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
 use crate::time::{Timestamp, plus, plus_seconds};
@@ -52,6 +53,10 @@ impl Engine {
         let LeasedDelivery { delivery, phase, lease } = &leased;
         let now = self.now();
         let mut answer = None;
+        let hold = match delivery.order_key {
+            Some(_) => Some(self.hold_secs(delivery).await?),
+            None => None,
+        };
         let worked = match phase {
             Phase::Send if delivery.expires_at <= now => {
                 Some((outcome::expired(delivery, &channel.capabilities, now), None))
@@ -90,6 +95,12 @@ impl Engine {
         if matches!(delivery.spec.body, Body::OfferEnded { .. }) {
             outcome = outcome::changed(outcome);
         }
+        if let Some(seconds) = hold {
+            let sent = attempt.as_ref().filter(|attempt| attempt.operation == AttemptOperation::Send);
+            let before = delivery.last_attempt_at.unwrap_or(delivery.created_at);
+            let attempted_at = sent.map_or(before, |attempt| attempt.started_at);
+            outcome = outcome::held_for(outcome, seconds, attempted_at, self.now());
+        }
         if let Some(cause) = outcome.pause {
             self.pause_account(delivery, channel, cause).await?;
         }
@@ -101,6 +112,17 @@ impl Engine {
             attempt,
         };
         self.record(delivery, channel, &outcome, settlement, answer.as_ref()).await
+    }
+
+    /// For how many seconds a delivery of unknown outcome holds back those behind it.
+    ///
+    /// # Errors
+    /// Where its policy cannot be read.
+    async fn hold_secs(&self, delivery: &Delivery) -> Result<u64> {
+        Ok(match delivery.spec.policy {
+            Some(reference) => self.policy(reference).await?.policy.delivery.ordered_wait_secs,
+            None => DeliveryRules::default().ordered_wait_secs,
+        })
     }
 
     /// Hands the next part to the channel. `None` where the delivery turned out not to be ours any more.

@@ -275,6 +275,8 @@ pub struct DeliveryRules {
     /// Whether messages to one recipient keep their order: one that the provider has not taken and that has not ended
     /// holds back the next.
     pub ordered: bool,
+    /// For how many seconds after its attempt a message whose outcome is unknown holds back the next. Default 900.
+    pub ordered_wait_secs: u64,
     /// What happens to a text that is too long for its channel.
     pub overflow: Overflow,
     /// A page of the operator's console that a message about a lead links to; `{lead_id}` in it is
@@ -289,6 +291,7 @@ impl Default for DeliveryRules {
             ttl_secs: 86_400,
             retry: RetrySchedule::default(),
             ordered: false,
+            ordered_wait_secs: 900,
             overflow: Overflow::default(),
             lead_url: None,
         }

@@ -491,6 +491,8 @@ pub enum Settled {
         uncertain: bool,
         /// How many parts of a split text the provider has accepted so far.
         parts_sent: u32,
+        /// Whether those behind it in its order wait for it no longer: it leaves the order, whatever becomes of it.
+        frees_order: bool,
     },
 }
 

@@ -213,7 +213,10 @@ impl Data {
                     delivery.attempts = delivery.attempts.saturating_sub(1);
                 }
             }
-            Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
+            Settled::Await { check_at, provider_message_id, uncertain, parts_sent, frees_order } => {
+                if frees_order {
+                    delivery.order_key = None;
+                }
                 if delivery.state == DeliveryState::Sending || (delivery.uncertain && !uncertain) {
                     delivery.checks = 0;
                 }

@@ -76,7 +76,8 @@ macro_rules! write {
     state = ", int!("$17", 1), ", reason = ", maybe_text!("$17", 2), ", due_at = coalesce(", maybe_int!("$17", 3), ", due_at),
     updated_at = ", int!("$17", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$17", 5), "),
     parts_sent = coalesce(", maybe_int!("$17", 6), ", parts_sent), uncertain = ", int!("$17", 7), ",
-    provider_message_id = coalesce(", maybe_text!("$17", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL
+    provider_message_id = coalesce(", maybe_text!("$17", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
+    order_key = CASE ", int!("$17", 10), " WHEN 1 THEN NULL ELSE order_key END
   FROM json_each($1) j WHERE deliveries.id = ", id!("$17", 0), ";
 INSERT INTO attempts
   SELECT ", id!("$18", 0), ",
@@ -257,7 +258,8 @@ impl Changes {
     fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
         let at = settlement.at.timestamp_millis();
         // id, state, reason, due_at, updated_at, attempts given back, parts_sent, uncertain, the
-        // provider's id, whether receipt checks may begin anew
+        // provider's id, whether receipt checks may begin anew, whether it leaves its order
+        let frees = matches!(settlement.outcome, Settled::Await { frees_order: true, .. });
         let (state, reason, due_at, back, parts, uncertain, provider, awaits) = match &settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
                 (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
@@ -267,14 +269,14 @@ impl Changes {
                 let (reason, parts) = (Some(&**reason), Some(*parts_sent));
                 (DeliveryState::Pending, reason, Some(due_at), back, parts, uncertain, None, 0)
             }
-            Settled::Await { check_at, provider_message_id, uncertain, parts_sent } => {
+            Settled::Await { check_at, provider_message_id, uncertain, parts_sent, .. } => {
                 let (parts, uncertain) = (Some(*parts_sent), i64::from(*uncertain));
                 let provider = provider_message_id.as_deref();
                 (DeliveryState::AwaitingReceipt, None, Some(check_at), 0, parts, uncertain, provider, 1)
             }
         };
         self.lists[0]
-            .row(10)
+            .row(11)
             .id(settlement.delivery_id.as_uuid())
             .int(state.number())
             .maybe_text(reason)
@@ -285,6 +287,7 @@ impl Changes {
             .int(uncertain)
             .maybe_text(provider)
             .int(awaits)
+            .int(i64::from(frees))
             .end()?;
         match &settlement.attempt {
             Some(attempt) => self.attempt(settlement.delivery_id, attempt),

@@ -107,12 +107,17 @@ struct Play {
 impl Play {
     /// The offer may be repeated twice.
     async fn begin(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64) -> Self {
+        Self::ordered(answers, lookup, ttl_secs, false).await
+    }
+
+    async fn ordered(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64, ordered: bool) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let answers = Mutex::new(answers.iter().copied().collect());
         let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup });
         let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
         policy.delivery.retry = RetrySchedule { delays_secs: vec![30, 30] };
         policy.delivery.ttl_secs = ttl_secs;
+        policy.delivery.ordered = ordered;
         let store = MemoryStore::new();
         let engine = Engine::builder(Arc::new(store.clone()))
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
@@ -128,15 +133,8 @@ impl Play {
             let (engine, stop) = (engine.clone(), stop.clone());
             async move { engine.run(stop).await }
         });
-        let source = engine.directory().source("site").cloned().unwrap();
-        let workspace = source.workspace_id;
-        let input = CaptureInput { phone: Some("+7 900 000-00-00".into()), ..CaptureInput::default() };
-        let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
-        engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
-        let all =
-            store.deliveries(workspace, DeliveryFilter::default(), PageRequest::default()).await.unwrap();
-        let [offer] = &all.items[..] else { panic!("expected one delivery, got {all:?}") };
-        let offer = offer.clone();
+        let workspace = engine.directory().source("site").unwrap().workspace_id;
+        let offer = captured(&engine, &store, "+7 900 000-00-00").await;
         Self { engine, store, clock, channel, changes, workspace, offer, stop, running }
     }
 
@@ -148,6 +146,19 @@ impl Play {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, self.running).await.unwrap().unwrap();
     }
+}
+
+/// The offer of a new lead.
+async fn captured(engine: &Engine, store: &MemoryStore, phone: &str) -> Delivery {
+    let source = engine.directory().source("site").cloned().unwrap();
+    let workspace = source.workspace_id;
+    let input = CaptureInput { phone: Some(phone.into()), ..CaptureInput::default() };
+    let capture = input.validate(&[], Locale::Ru, Received::at(engine.clock().now())).unwrap();
+    let lead = engine.capture(CaptureRequest { source, capture, idempotency: None }).await.unwrap();
+    let filter = DeliveryFilter { lead_id: Some(lead.answer.lead_id), ..DeliveryFilter::default() };
+    let mut all = store.deliveries(workspace, filter, PageRequest::default()).await.unwrap().items;
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
 }
 
 /// What becomes of one offer with two repetitions, as state and reason.
@@ -240,4 +251,35 @@ async fn an_offer_that_is_not_wanted_any_more_and_may_have_arrived_is_ambiguous(
         assert!(!ended.uncertain);
         play.finish().await;
     }
+}
+
+/// Nobody can say what became of the first message. The one behind it to the same recipient waits a quarter of an hour.
+#[tokio::test]
+async fn an_unknown_outcome_holds_the_next_message_for_a_bounded_time() {
+    let answers = [Answer::IsLost, Answer::Refuses, Answer::Accepts];
+    let mut play = Play::ordered(&answers, Some(Lookup::Unknown), DAY, true).await;
+    let second = captured(&play.engine, &play.store, "+7 900 000-00-01").await;
+    let goes_on = async {
+        loop {
+            match play.changes.recv().await.unwrap() {
+                Change::Delivery { delivery_id, .. } if delivery_id == second.id => return,
+                Change::Delivery { delivery_id, .. } if delivery_id == play.offer.id => {
+                    let first = play.stored().await;
+                    if first.order_key.is_some() {
+                        let wait = (first.due_at - play.clock.now()).to_std().unwrap();
+                        play.clock.advance(wait);
+                    }
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, goes_on).await.expect("the second message");
+    let sent = play.store.delivery(play.workspace, second.id).await.unwrap().unwrap();
+    assert_eq!(sent.state, DeliveryState::Sent);
+    let first = play.stored().await;
+    assert_eq!((first.state, first.uncertain), (DeliveryState::AwaitingReceipt, true));
+    let waited = play.clock.now() - first.last_attempt_at.unwrap();
+    assert_eq!(waited.num_seconds(), 900);
+    play.finish().await;
 }

@@ -201,7 +201,10 @@ impl<'a> Check<'a> {
 
     fn durations(&mut self) {
         let policy = self.policy;
-        let mut durations = vec![("delivery.ttl_secs".to_owned(), policy.delivery.ttl_secs)];
+        let mut durations = vec![
+            ("delivery.ttl_secs".to_owned(), policy.delivery.ttl_secs),
+            ("delivery.ordered_wait_secs".to_owned(), policy.delivery.ordered_wait_secs),
+        ];
         durations
             .extend(policy.dedupe.iter().map(|dedupe| ("dedupe.window_secs".to_owned(), dedupe.window_secs)));
         for (index, step) in policy.escalation.iter().enumerate() {

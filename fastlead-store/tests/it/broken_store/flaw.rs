@@ -43,6 +43,7 @@ flaws! {
     StarvesReceipts
     ForgetsOrder
     WaitsForReceipts
+    NeverLeavesTheOrder
     SettlesBeforeDeciding
     SkipsTheVersion
     FiresTimersAgain
@@ -155,6 +156,11 @@ impl BrokenStore {
             && let Settled::Await { uncertain, .. } = &mut settlement.outcome
         {
             *uncertain = true;
+        }
+        if self.has(Flaw::NeverLeavesTheOrder)
+            && let Settled::Await { frees_order, .. } = &mut settlement.outcome
+        {
+            *frees_order = false;
         }
         if self.has(Flaw::ForgetsUnknownOutcomes)
             && let Settled::Retry { uncertain, .. } = &mut settlement.outcome

@@ -77,6 +77,7 @@ caught! {
     a_forgotten_order: ForgetsOrder by
         a_key_holds_back_only_its_own ordered_deliveries_come_one_by_one random_histories_fit_the_model;
     a_receipt_that_holds_back: WaitsForReceipts by a_missing_receipt_holds_back_nobody a_key_holds_back_only_its_own;
+    an_order_that_is_never_left: NeverLeavesTheOrder by an_unknown_outcome_can_leave_its_order;
     a_settlement_without_its_decision: SettlesBeforeDeciding by
         a_settlement_stands_and_falls_with_its_decision refusals_come_in_the_promised_order;
     a_decision_at_any_version: SkipsTheVersion by

@@ -113,8 +113,8 @@ pub mod checks {
     pub use super::model::random_histories_fit_the_model;
     pub use super::order::{
         a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, a_missing_receipt_holds_back_nobody,
-        ordered_deliveries_come_one_by_one, owed_receipts_keep_their_room,
-        what_is_to_be_sent_comes_before_owed_receipts,
+        an_unknown_outcome_can_leave_its_order, ordered_deliveries_come_one_by_one,
+        owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
         a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
@@ -182,6 +182,7 @@ macro_rules! __for_each_store_check {
             a_key_holds_back_only_its_own
             ordered_deliveries_come_one_by_one
             a_missing_receipt_holds_back_nobody
+            an_unknown_outcome_can_leave_its_order
             a_backlog_holds_up_nobody_else
             what_is_to_be_sent_comes_before_owed_receipts
             owed_receipts_keep_their_room

@@ -2,7 +2,7 @@
 
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
 use fastlead_core::id::DeliveryId;
-use fastlead_core::port::ChannelRoom;
+use fastlead_core::port::{ChannelRoom, Settled};
 
 use super::sample::{
     Tenant, at, awaiting, begin, claimed, ended, order_key, retry, settled, settlement, start,
@@ -56,6 +56,39 @@ pub async fn a_key_holds_back_only_its_own<H: StoreHarness>() -> Outcome {
     ensure!(next == Some(at(51)), "the delivery that was held back is due now; next due is {next:?}");
     let got = claimed(&*store, tenant.claim(at(51), 10)).await?;
     ensure!(got == [second.id], "the first one was accepted; expected the second, got {got:?}");
+    Ok(Verdict::Held)
+}
+
+/// A message of unknown outcome can leave its order: those behind it go on, and it is still asked about.
+pub async fn an_unknown_outcome_can_leave_its_order<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let new = |seconds| NewDelivery { order_key: Some(order_key(1)), ..tenant.delivery(None, at(seconds)) };
+    let (first, second, third) = (new(0), new(1), new(2));
+    store.enqueue(vec![first.clone(), second.clone(), third.clone()]).await?;
+    let request = tenant.claim(at(5), 10);
+    let token = request.lease.token;
+    ensure!(claimed(&*store, request).await? == [first.id], "expected the first one alone");
+    let unknown = Settled::Await {
+        check_at: at(50),
+        provider_message_id: None,
+        uncertain: true,
+        parts_sent: 0,
+        frees_order: true,
+    };
+    settled(&*store, settlement(first.id, token, at(6), unknown)).await?;
+    let next = store.next_due(at(6), &[tenant.channel]).await?;
+    ensure!(next == Some(at(6)), "the second one is due, since nobody is before it any more: {next:?}");
+    let got = claimed(&*store, tenant.claim(at(7), 10)).await?;
+    ensure!(got == [second.id], "the first one has left the order; expected the second, got {got:?}");
+    let mut got = store.claim(tenant.claim(at(50), 10)).await?.deliveries;
+    let asked = got.pop();
+    ensure!(
+        got.is_empty()
+            && asked.as_ref().is_some_and(|asked| {
+                asked.delivery.id == first.id && asked.phase == Phase::Confirm && asked.delivery.uncertain
+            }),
+        "what has left its order is still asked about, and the third waits for the second: {asked:?}, {got:?}"
+    );
     Ok(Verdict::Held)
 }
 

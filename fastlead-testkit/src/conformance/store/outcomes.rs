@@ -84,6 +84,7 @@ pub async fn an_owed_receipt_is_asked_for<H: StoreHarness>() -> Outcome {
         provider_message_id: Some("m-7".to_owned()),
         uncertain: false,
         parts_sent: 1,
+        frees_order: false,
     };
     settled(&*store, settlement(id, lease.token, at(1), accepted)).await?;
     let found = delivery(&*store, &tenant, id).await?;

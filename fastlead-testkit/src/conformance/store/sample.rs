@@ -322,7 +322,7 @@ pub(super) fn retry(due_at: Timestamp, counted: bool) -> Settled {
 }
 
 pub(super) fn awaiting(check_at: Timestamp, uncertain: bool) -> Settled {
-    Settled::Await { check_at, provider_message_id: None, uncertain, parts_sent: 1 }
+    Settled::Await { check_at, provider_message_id: None, uncertain, parts_sent: 1, frees_order: false }
 }
 
 pub(super) fn settlement(

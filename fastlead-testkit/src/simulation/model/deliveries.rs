@@ -17,6 +17,8 @@ use super::{Checked, Model};
 
 /// How late due work may be taken, in seconds: a busy channel has few places, each for half a minute.
 const LATE_SECS: i64 = 3_600;
+/// For how long a message of unknown outcome holds back those behind it, in seconds: what no policy of a seed changes.
+const HOLD_SECS: u64 = 900;
 /// How long after its lifetime a message may still go out, in seconds: the longest send.
 const GRACE_SECS: u64 = 40;
 
@@ -30,6 +32,8 @@ pub(in super::super) struct Carried {
     order_key: Option<OrderKey>,
     created_at: Timestamp,
     due_at: Timestamp,
+    /// When its last attempt began.
+    begun_at: Timestamp,
     lease: Option<Lease>,
     /// How often each part has arrived at the provider.
     arrived: BTreeMap<u32, u32>,
@@ -61,6 +65,7 @@ impl Model {
             order_key: new.order_key,
             created_at: new.created_at,
             due_at: new.due_at,
+            begun_at: new.created_at,
             lease: new.lease,
             arrived: BTreeMap::new(),
             failed: false,
@@ -130,6 +135,7 @@ impl Model {
         match self.deliveries.get_mut(&id) {
             Some(carried) if carried.lease.is_some_and(|lease| lease.token == beginning.token) => {
                 carried.state = DeliveryState::Sending;
+                carried.begun_at = beginning.at;
                 Ok(())
             }
             _ => Err(format!("{id} begins for somebody who does not hold it")),
@@ -180,7 +186,13 @@ impl Model {
                 carried.state = DeliveryState::Pending;
                 carried.due_at = *due_at;
             }
-            Settled::Await { check_at, uncertain, .. } => {
+            Settled::Await { check_at, uncertain, frees_order, .. } => {
+                if *frees_order {
+                    if !uncertain || settlement.at < plus_seconds(carried.begun_at, HOLD_SECS) {
+                        return Err(format!("{id} leaves its order too early"));
+                    }
+                    self.freed_at.extend(carried.order_key.take().map(|key| (key, settlement.at)));
+                }
                 carried.unknown |= *uncertain;
                 carried.accepted = !uncertain;
                 carried.state = DeliveryState::AwaitingReceipt;
