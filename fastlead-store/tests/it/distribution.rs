@@ -14,7 +14,6 @@ use fastlead_core::policy::Policy;
 use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Identities, Journal, Store};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
-use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
@@ -348,32 +347,6 @@ async fn an_enricher_that_hangs_holds_up_nobody<
         outcomes,
         [EnrichmentOutcome::TooLate, EnrichmentOutcome::Answered, EnrichmentOutcome::Missing]
     );
-}
-
-macro_rules! on_every_store {
-    ($($name:ident)*) => {
-        mod memory {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $name() {
-                    super::$name(MemoryStore::new()).await;
-                }
-            )*
-        }
-
-        mod sqlite {
-            use super::*;
-            $(
-                #[tokio::test(flavor = "multi_thread")]
-                async fn $name() {
-                    let folder = tempfile::tempdir().unwrap();
-                    let store = SqliteStore::open(SqliteOptions::new(folder.path().join("leads.db"))).await.unwrap();
-                    super::$name(store).await;
-                }
-            )*
-        }
-    };
 }
 
 on_every_store! {

@@ -1,6 +1,31 @@
 //! Integration tests of the stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+/// Each of these tests on a new store of every kind.
+macro_rules! on_every_store {
+    ($($name:ident)*) => {
+        mod memory {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    super::$name(fastlead_store::MemoryStore::new()).await;
+                }
+            )*
+        }
+
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    let folder = tempfile::tempdir().unwrap();
+                    let options = fastlead_store::SqliteOptions::new(folder.path().join("leads.db"));
+                    super::$name(fastlead_store::SqliteStore::open(options).await.unwrap()).await;
+                }
+            )*
+        }
+    };
+}
+
 mod backlog;
 mod broken_store;
 mod checks;

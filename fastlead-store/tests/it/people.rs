@@ -16,7 +16,6 @@ use fastlead_core::port::{
     SuppressionScope, Undone,
 };
 use fastlead_core::time::{Clock, ManualClock, epoch};
-use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -399,27 +398,7 @@ where
     world.finish().await;
 }
 
-macro_rules! stories {
-    ($($name:ident)*) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::MemoryStore::new()).await;
-            })*
-        }
-
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let options = super::SqliteOptions::new(folder.path().join("people.db"));
-                super::$name(super::SqliteStore::open(options).await.unwrap()).await;
-            })*
-        }
-    };
-}
-
-stories! {
+on_every_store! {
     who_writes_stop_gets_no_advertising
     only_an_operator_lifts_an_unsubscription
     stop_holds_for_every_linked_address

@@ -18,7 +18,7 @@ use fastlead_core::port::{
     Suppression, SuppressionScope,
 };
 use fastlead_core::time::{Clock, ManualClock, epoch};
-use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
+use fastlead_store::MemoryStore;
 use fastlead_testkit::memory::MemoryChannel;
 use fastlead_testkit::sim::Fault;
 use tokio_util::sync::CancellationToken;
@@ -389,27 +389,7 @@ async fn a_lookup_of_one_part_does_not_end_the_others<
     within(running).await.unwrap();
 }
 
-macro_rules! stories {
-    ($($name:ident)*) => {
-        mod memory {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::MemoryStore::new()).await;
-            })*
-        }
-
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                let folder = tempfile::tempdir().unwrap();
-                let options = super::SqliteOptions::new(folder.path().join("story.db"));
-                super::$name(super::SqliteStore::open(options).await.unwrap()).await;
-            })*
-        }
-    };
-}
-
-stories! {
+on_every_store! {
     a_lead_is_captured_told_answered_and_explained
     an_offer_that_was_declined_keeps_saying_so
     one_key_one_answer_and_one_lead_for_many
