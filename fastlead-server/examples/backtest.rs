@@ -5,8 +5,9 @@
 //! cargo run --release -p fastlead-server --example backtest -- measure leads.db
 //! ```
 //!
-//! `generate` fills a store with so many captures of 30 days, `measure` replays them with two policies of the library
-//! in `examples/policies`. They are two processes, so that the peak of memory is that of the backtest alone.
+//! `generate` fills a store with so many captures of 30 days, or of as many as are named in a third argument. `measure`
+//! replays them with two policies of the library in `examples/policies`, and `measure-in-memory` without temporary
+//! files. They are processes of their own, so that the peak of memory is that of the backtest alone.
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::expect_used, reason = "a measuring program")]
 
 use std::path::Path;
@@ -21,15 +22,15 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::Locale;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{CommitOutcome, Store, Transition};
-use fastlead_core::replay::{Assumptions, Backtest};
+use fastlead_core::replay::{Assumptions, Backtest, Side};
 use fastlead_core::time::{Timestamp, from_millis};
-use fastlead_store::{SqliteOptions, SqliteStore};
+use fastlead_store::{SpillingMemory, SqliteOptions, SqliteStore};
 use fastlead_testkit::policy::Document;
 use serde_json::json;
 
 /// 1 November 2026 in UTC.
 const START: i64 = 1_793_491_200_000;
-const DAYS_30: i64 = 30 * 86_400_000;
+const DAY: i64 = 86_400_000;
 /// Captures that are committed at the same time.
 const AT_ONCE: u64 = 1_000;
 
@@ -45,13 +46,17 @@ async fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["generate", file, count] => generate(file, count.parse().expect("a number")).await,
-        ["measure", file] => measure(file).await,
-        _ => println!("generate FILE COUNT, or measure FILE"),
+        ["generate", file, count] => generate(file, count.parse().expect("a number"), 30).await,
+        ["generate", file, count, days] => {
+            generate(file, count.parse().expect("a number"), days.parse().expect("a number")).await;
+        }
+        ["measure", file] => measure(file, true).await,
+        ["measure-in-memory", file] => measure(file, false).await,
+        _ => println!("generate FILE COUNT [DAYS], measure FILE, or measure-in-memory FILE"),
     }
 }
 
-async fn generate(file: &str, count: u64) {
+async fn generate(file: &str, count: u64, days: u64) {
     let store = SqliteStore::open(SqliteOptions::new(file)).await.unwrap();
     let ids = SeededIds::new(1);
     let begun = Instant::now();
@@ -59,8 +64,8 @@ async fn generate(file: &str, count: u64) {
     while number < count {
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..AT_ONCE.min(count - number) {
-            let millis =
-                i64::try_from(u128::from(number) * u128::from(DAYS_30.unsigned_abs()) / u128::from(count));
+            let span = u128::from(days) * u128::from(DAY.unsigned_abs());
+            let millis = i64::try_from(u128::from(number) * span / u128::from(count));
             let at = from_millis(START + millis.unwrap_or(0));
             let (store, transition) = (store.clone(), capture(&ids, number, at));
             tasks.spawn(async move { store.commit(transition).await });
@@ -104,22 +109,29 @@ fn policy(name: &str) -> Arc<Policy> {
     Arc::new(Document::parse(&text).unwrap().policy().unwrap())
 }
 
-async fn measure(file: &str) {
+async fn measure(file: &str, spills: bool) {
     let store = SqliteStore::open(SqliteOptions::new(file)).await.unwrap();
-    let (since, until) = (from_millis(START), from_millis(START + DAYS_30));
+    let (since, until) = (from_millis(START), from_millis(START + 3_650 * DAY));
     let Scope { workspace_id, project_id } = scope();
     let test = Backtest { workspace_id, project_id, since, until, assumed: Assumptions::default() };
     let (before, after) = (policy("dental-clinic.yaml"), policy("lead-seller.yaml"));
+    let side = |policy: Arc<Policy>| {
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        if spills { Side::new(policy, Box::new(SpillingMemory::new(folder))) } else { policy.into() }
+    };
+    let (before, after) = (side(before), side(after));
     let begun = Instant::now();
     let (before, after) = test.run(&store, &[], before, after, |_| {}).await.unwrap();
     let seconds = begun.elapsed().as_secs_f32();
     println!("{} captures, two policies, {seconds:.1} s", before.captures);
-    for (name, tally) in [("clinic", before), ("seller", after)] {
+    for (name, tally) in [("clinic", &before), ("seller", &after)] {
         println!(
             "{name}: {} accepted, {} repeated, {} queued",
             tally.accepted, tally.duplicates, tally.queued
         );
     }
+    let numbers = serde_json::to_string(&(before, after)).unwrap();
+    println!("all numbers: {}", stable_uuid("numbers", &numbers));
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or(" unknown");
     println!("peak of memory:{peak}");

@@ -56,6 +56,14 @@ pub struct StoreSettings {
     pub retention_days: u32,
 }
 
+impl StoreSettings {
+    /// The folder of the file.
+    pub fn folder(&self) -> &Path {
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        folder.unwrap_or(Path::new("."))
+    }
+}
+
 /// Keys that seal credentials.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

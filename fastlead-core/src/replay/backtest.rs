@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::{Answers, Assumptions};
 use super::tally::{Ruler, Tally};
-use super::{Observer, Origin, Replay, Step};
+use super::{InMemory, Memory, Observer, Origin, Replay, Step};
 use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{LeadId, PolicyId, ProjectId, SourceId, WorkspaceId};
@@ -52,27 +52,32 @@ impl Observer for Books {
 impl PolicyAtWork {
     /// A policy that begins without any history. The time until the first offer is measured in the hours of
     /// `measure`, which is the same policy for both sides of a comparison.
-    pub fn new(policy: Arc<Policy>, measure: &Policy, assumed: Assumptions) -> Self {
+    pub fn new(side: Side, measure: &Policy, assumed: Assumptions) -> Self {
+        let Side { policy, people } = side;
         let books = Books {
             tally: Tally::default(),
             ruler: Ruler { hours: measure.hours.clone(), zone: measure.timezone },
             answers: Answers::new(assumed, &policy),
         };
         let reference = PolicyRef { id: PolicyId::from_uuid(uuid::Uuid::nil()), version: 0 };
-        Self { replay: Replay::new(policy, reference, books) }
+        Self { replay: Replay::with_memory(policy, reference, books, people) }
     }
 
     /// The next capture, not before the one before.
-    pub fn take(&mut self, stored: &StoredCapture, origin: &Arc<Origin>) {
-        self.replay.advance(stored.at);
+    ///
+    /// # Errors
+    /// Those of the memory.
+    pub fn take(&mut self, stored: &StoredCapture, origin: &Arc<Origin>) -> Result<()> {
+        self.replay.advance(stored.at)?;
         let lead = LeadId::from_uuid(stored.id.as_uuid());
         if lead == stored.lead_id {
             self.replay.observer().answers.remember(lead, &stored.state);
         }
-        let captured = self.replay.capture(lead, origin, Capture::clone(&stored.capture));
+        let captured = self.replay.capture(lead, origin, Capture::clone(&stored.capture))?;
         if captured.lead_id != lead {
             self.replay.observer().answers.forget(lead);
         }
+        Ok(())
     }
 
     /// How many leads are in memory.
@@ -81,11 +86,35 @@ impl PolicyAtWork {
     }
 
     /// Lets what is under way come to its end, and answers what came of it all.
-    pub fn finish(mut self, until: Timestamp) -> Tally {
-        self.replay.settle(plus_seconds(until, AFTERWARDS_SECS));
+    ///
+    /// # Errors
+    /// Those of the memory.
+    pub fn finish(mut self, until: Timestamp) -> Result<Tally> {
+        self.replay.settle(plus_seconds(until, AFTERWARDS_SECS))?;
         let mut tally = self.replay.into_observer().tally;
         tally.first_offer.finish();
-        tally
+        Ok(tally)
+    }
+}
+
+/// One side of a comparison: a policy, and where it keeps what it remembers of people.
+#[derive(Debug)]
+pub struct Side {
+    policy: Arc<Policy>,
+    people: Box<dyn Memory>,
+}
+
+impl Side {
+    /// A policy that keeps what it remembers of people somewhere of its own.
+    pub fn new(policy: Arc<Policy>, people: Box<dyn Memory>) -> Self {
+        Self { policy, people }
+    }
+}
+
+/// Remembers in memory.
+impl From<Arc<Policy>> for Side {
+    fn from(policy: Arc<Policy>) -> Self {
+        Self::new(policy, Box::new(InMemory::new()))
     }
 }
 
@@ -117,19 +146,20 @@ pub struct Backtest {
 
 impl Backtest {
     /// Replays the captures with both policies and answers what came of it, `before` first. Reads only, and
-    /// keeps no more in memory than what is under way at one moment of the replay, and what the policies remember
-    /// of people for as long as their windows say. The same captures and policies give the same answer.
+    /// keeps no more in memory than what is under way at one moment of the replay; what the policies remember of
+    /// people for as long as their windows say is wherever each [`Side`] keeps it. The same captures and policies
+    /// give the same answer.
     ///
     /// `progress` hears how many captures were read so far.
     ///
     /// # Errors
-    /// Those of the journal.
+    /// Those of the journal and of the memories.
     pub async fn run(
         &self,
         journal: &dyn Journal,
         sources: &[Source],
-        before: Arc<Policy>,
-        after: Arc<Policy>,
+        before: Side,
+        after: Side,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<(Tally, Tally)> {
         let room = |read| {
@@ -145,22 +175,22 @@ impl Backtest {
     /// dropped, the replays end.
     ///
     /// # Errors
-    /// Those of the journal.
+    /// Those of the journal and of the memories.
     pub async fn run_within(
         &self,
         journal: &dyn Journal,
         sources: &[Source],
-        before: Arc<Policy>,
-        after: Arc<Policy>,
+        before: Side,
+        after: Side,
         mut room: impl FnMut(u64) -> u64 + Send,
     ) -> Result<Replayed> {
         let origins = Arc::new(self.origins(sources));
-        let measure = Arc::clone(&after);
+        let measure = Arc::clone(&after.policy);
         let given_up = CancellationToken::new();
         let _given_up_on_drop = given_up.clone().drop_guard();
-        let start = |policy: Arc<Policy>| {
+        let start = |side: Side| {
             let (sender, pages) = mpsc::channel::<Arc<Vec<StoredCapture>>>(AHEAD);
-            let work = PolicyAtWork::new(policy, &measure, self.assumed);
+            let work = PolicyAtWork::new(side, &measure, self.assumed);
             let (this, origins, given_up) = (self.clone(), Arc::clone(&origins), given_up.clone());
             (sender, tokio::task::spawn_blocking(move || this.replay(work, pages, &origins, &given_up)))
         };
@@ -177,9 +207,12 @@ impl Backtest {
             found.items.truncate(fits);
             read += u64::try_from(found.items.len()).unwrap_or(0);
             let captures = Arc::new(found.items);
-            // A replay that has ended early is found out below.
-            let _ended = to_before.send(Arc::clone(&captures)).await;
-            let _ended = to_after.send(captures).await;
+            let sent = (to_before.send(Arc::clone(&captures)).await, to_after.send(captures).await);
+            if sent.0.is_err() || sent.1.is_err() {
+                // A replay has ended early; why is found out below.
+                given_up.cancel();
+                break;
+            }
             left = room(read);
             page.after = found.next;
             if page.after.is_none() || cut_at.is_some() {
@@ -189,6 +222,7 @@ impl Backtest {
         drop((to_before, to_after));
         let ended = |_| Error::new(ErrorKind::Internal, "a replay has ended in a fault");
         let (before, after) = (before.await.map_err(ended)?, after.await.map_err(ended)?);
+        let (before, after) = (before?, after?);
         Ok(Replayed { before, after, cut_at })
     }
 
@@ -198,22 +232,22 @@ impl Backtest {
         mut pages: mpsc::Receiver<Arc<Vec<StoredCapture>>>,
         origins: &HashMap<SourceId, Arc<Origin>>,
         given_up: &CancellationToken,
-    ) -> Tally {
+    ) -> Result<Tally> {
         let mut unknown: HashMap<SourceId, Arc<Origin>> = HashMap::new();
         while let Some(page) = pages.blocking_recv() {
             for stored in page.iter() {
                 if given_up.is_cancelled() {
-                    return Tally::default();
+                    return Ok(Tally::default());
                 }
                 let origin = origins.get(&stored.source_id).cloned().unwrap_or_else(|| {
                     let gone = || Arc::new(self.origin(stored.source_id, "", ""));
                     Arc::clone(unknown.entry(stored.source_id).or_insert_with(gone))
                 });
-                work.take(stored, &origin);
+                work.take(stored, &origin)?;
             }
         }
         if given_up.is_cancelled() {
-            return Tally::default();
+            return Ok(Tally::default());
         }
         work.finish(self.until)
     }
@@ -266,11 +300,11 @@ mod tests {
             assumed: Assumptions::default(),
         };
         let policy = Arc::new(Policy::starter("bot", Recipient::Chat("1".into())));
-        let work = PolicyAtWork::new(Arc::clone(&policy), &policy, test.assumed);
+        let work = PolicyAtWork::new(Arc::clone(&policy).into(), &policy, test.assumed);
         let (sender, pages) = mpsc::channel(AHEAD);
         sender.try_send(Arc::new(vec![stored])).unwrap();
         drop(sender);
-        test.replay(work, pages, &HashMap::new(), given_up).captures
+        test.replay(work, pages, &HashMap::new(), given_up).unwrap().captures
     }
 
     #[test]

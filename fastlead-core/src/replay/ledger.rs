@@ -1,76 +1,109 @@
-//! The counters of a replay.
+//! The counters of a replay, and whose keys are taken.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use crate::decide::{Counter, CounterKey};
+use super::memory::{KEY_BYTES, Memory, MemoryKey, Remembered, VALUE_BYTES, millis};
+use crate::decide::{Counter, CounterKey, UniqueKey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::LeadId;
 use crate::time::{Timestamp, from_millis};
 
-/// Every counter that says something. What is remembered of people, of whom there are many, is kept small: a tree,
-/// because a hash table has twice as many places as entries right after it has grown.
-#[derive(Debug, Default)]
+/// Every counter that says something. What is remembered of people, of whom there are many, is in a [`Memory`]; the
+/// others are those of targets and periods.
+#[derive(Debug)]
 pub(super) struct Ledger {
     pub(super) counters: HashMap<CounterKey, Counter>,
-    people: BTreeMap<Person, Known>,
-    /// The names that were noted of people: those of targets, so there are few.
+    people: Box<dyn Memory>,
+    names: Names,
+}
+
+/// The kinds of keys that name a person; the other kind is a counter's.
+const UNIQUE: u8 = 0;
+
+/// A counter of a person: what is counted, and of whom.
+struct Person<'a> {
+    kind: u8,
+    digest: [u8; 16],
+    /// The target or the day, where a person has a counter for each.
+    name: Option<&'a str>,
+}
+
+fn person(key: &CounterKey) -> Option<Person<'_>> {
+    let (kind, rest) = key.as_str().split_once(':')?;
+    let kind = match kind {
+        "owner" => 1,
+        "leads" => 2,
+        "sold" => 3,
+        "today" => 4,
+        _ => return None,
+    };
+    let (digits, name) = rest.split_once(':').map_or((rest, None), |(digits, name)| (digits, Some(name)));
+    let mut digest = [0; 16];
+    hex::decode_to_slice(digits, &mut digest).ok()?;
+    Some(Person { kind, digest, name })
+}
+
+/// The names that were noted of people: those of targets and days, so there are few.
+#[derive(Debug, Default)]
+struct Names {
+    places: HashMap<String, u32>,
     names: Vec<String>,
 }
 
-/// What is counted of whom: `owner` or `leads`, and the 16 bytes that name a person.
-type Person = (u8, [u8; 16]);
-
-/// A counter of a person.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    value: i64,
-    last_at: Moment,
-    until: Moment,
-    /// The place of the name that was noted, counted from one; zero where there is none.
-    note: u32,
-}
-
-/// Milliseconds since 1970, or none, in eight bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Moment(i64);
-
-impl Moment {
-    const NONE: i64 = i64::MIN;
-
-    pub(super) fn at(self) -> Option<Timestamp> {
-        (self.0 != Self::NONE).then(|| from_millis(self.0))
+impl Names {
+    /// Where a name stands, counted from one; `None` where it does not.
+    fn find(&self, name: &str) -> Option<u32> {
+        self.places.get(name).copied()
     }
 
-    /// Whether it is there and not after `now`.
-    pub(super) fn is_over(self, now: Timestamp) -> bool {
-        self.0 != Self::NONE && self.0 <= now.timestamp_millis()
+    fn place(&mut self, name: &str) -> Result<u32> {
+        if let Some(place) = self.find(name) {
+            return Ok(place);
+        }
+        self.names.push(name.to_owned());
+        let many = |_| Error::new(ErrorKind::Internal, "a replay has noted too many names");
+        let place = u32::try_from(self.names.len()).map_err(many)?;
+        self.places.insert(name.to_owned(), place);
+        Ok(place)
+    }
+
+    fn name(&self, place: u32) -> Option<String> {
+        let index = usize::try_from(place).ok()?.checked_sub(1)?;
+        self.names.get(index).cloned()
     }
 }
 
-impl From<Option<Timestamp>> for Moment {
-    fn from(at: Option<Timestamp>) -> Self {
-        Self(at.map_or(Self::NONE, |at| at.timestamp_millis()))
-    }
+fn memory_key(kind: u8, place: u32, digest: &[u8; 16]) -> MemoryKey {
+    let mut key = [0; KEY_BYTES];
+    key[0] = kind;
+    key[1..5].copy_from_slice(&place.to_be_bytes());
+    key[5..].copy_from_slice(digest);
+    key
 }
 
-fn person(key: &CounterKey) -> Option<Person> {
-    let (kind, digits) = key.as_str().split_once(':')?;
-    let kind = match kind {
-        "owner" => 0,
-        "leads" => 1,
-        _ => return None,
-    };
-    let mut bytes = [0; 16];
-    hex::decode_to_slice(digits, &mut bytes).ok()?;
-    Some((kind, bytes))
-}
+/// What stands for no moment.
+const NONE: i64 = i64::MIN;
+/// What stands for no end.
+const NEVER: i64 = i64::MAX;
 
 impl Ledger {
+    pub(super) fn new(people: Box<dyn Memory>) -> Self {
+        Self { counters: HashMap::new(), people, names: Names::default() }
+    }
+
     /// What a counter says at `now`.
-    pub(super) fn level(&self, key: &CounterKey, now: Timestamp) -> Counter {
-        let counter = match person(key) {
-            Some(person) => self.people.get(&person).map(|known| self.counter(*known)),
-            None => self.counters.get(key).cloned(),
+    pub(super) fn level(&mut self, key: &CounterKey, now: Timestamp) -> Result<Counter> {
+        let Some(person) = person(key) else {
+            return Ok(self.counters.get(key).cloned().unwrap_or_default().at(now));
         };
-        counter.unwrap_or_default().at(now)
+        let place = match person.name {
+            None => Some(0),
+            Some(name) => self.names.find(name),
+        };
+        // A name that was never noted has no counters.
+        let Some(place) = place else { return Ok(Counter::default()) };
+        let found = self.people.get(&memory_key(person.kind, place, &person.digest), millis(now))?;
+        Ok(found.map_or_else(Counter::default, |found| self.counter(&found)))
     }
 
     /// Changes a counter at `now`. What is forgotten is not given back.
@@ -81,18 +114,19 @@ impl Ledger {
         note: Option<&str>,
         until: Option<Timestamp>,
         now: Timestamp,
-    ) {
-        let over = |counter: &Counter| counter.until.is_some_and(|until| until <= now);
+    ) -> Result<()> {
         if let Some(person) = person(key) {
-            let before = self.people.get(&person).map(|known| self.counter(*known));
-            if amount < 0 && before.as_ref().is_none_or(over) {
-                return;
+            let place = person.name.map_or(Ok(0), |name| self.names.place(name))?;
+            let key = memory_key(person.kind, place, &person.digest);
+            let found = self.people.get(&key, millis(now))?;
+            if amount < 0 && found.is_none() {
+                return Ok(());
             }
-            let after = before.unwrap_or_default().changed(amount, note, until, now);
-            let known = self.known(&after);
-            self.people.insert(person, known);
-            return;
+            let before = found.map_or_else(Counter::default, |found| self.counter(&found));
+            let entry = self.entry(&before.changed(amount, note, until, now))?;
+            return self.people.put(key, entry, millis(now));
         }
+        let over = |counter: &Counter| counter.until.is_some_and(|until| until <= now);
         match self.counters.get_mut(key) {
             Some(counter) if amount < 0 && over(counter) => {}
             None if amount < 0 => {}
@@ -101,58 +135,115 @@ impl Ledger {
                 self.counters.insert(key.clone(), Counter::default().changed(amount, note, until, now));
             }
         }
+        Ok(())
+    }
+
+    /// Whose a key is at `now`.
+    pub(super) fn holder(&mut self, key: &UniqueKey, now: Timestamp) -> Result<Option<LeadId>> {
+        let found = self.people.get(&memory_key(UNIQUE, 0, &key.0), millis(now))?;
+        Ok(found.map(|found| LeadId::from_uuid(uuid::Uuid::from_bytes(part(&found.value, 0)))))
+    }
+
+    /// Gives a key to a lead.
+    pub(super) fn hold(
+        &mut self,
+        key: &UniqueKey,
+        lead: LeadId,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut value = [0; VALUE_BYTES];
+        value[..16].copy_from_slice(lead.as_uuid().as_bytes());
+        self.people.put(
+            memory_key(UNIQUE, 0, &key.0),
+            Remembered { until: millis(until), value },
+            millis(now),
+        )
     }
 
     /// Forgets what says nothing any more.
-    pub(super) fn sweep(&mut self, now: Timestamp) {
+    pub(super) fn sweep(&mut self, now: Timestamp) -> Result<()> {
         self.counters.retain(|_, counter| counter.until.is_none_or(|until| until > now));
-        self.people.retain(|_, known| !known.until.is_over(now));
+        self.people.sweep(millis(now))
     }
 
-    fn counter(&self, known: Known) -> Counter {
-        let place = usize::try_from(known.note).ok().and_then(|note| note.checked_sub(1));
+    fn counter(&self, entry: &Remembered) -> Counter {
+        let at = |millis: i64, none: i64| (millis != none).then(|| from_millis(millis));
         Counter {
-            value: known.value,
-            note: place.and_then(|place| self.names.get(place)).cloned(),
-            last_at: known.last_at.at(),
-            until: known.until.at(),
+            value: i64::from_be_bytes(part(&entry.value, 0)),
+            note: self.names.name(u32::from_be_bytes(part(&entry.value, 16))),
+            last_at: at(i64::from_be_bytes(part(&entry.value, 8)), NONE),
+            until: at(entry.until, NEVER),
         }
     }
 
-    fn known(&mut self, counter: &Counter) -> Known {
-        let note = counter.note.as_ref().map_or(0, |name| {
-            let place = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
-                self.names.push(name.clone());
-                self.names.len() - 1
-            });
-            u32::try_from(place + 1).unwrap_or(0)
-        });
-        Known { value: counter.value, last_at: counter.last_at.into(), until: counter.until.into(), note }
+    fn entry(&mut self, counter: &Counter) -> Result<Remembered> {
+        let note = counter.note.as_deref().map_or(Ok(0), |name| self.names.place(name))?;
+        let mut value = [0; VALUE_BYTES];
+        value[..8].copy_from_slice(&counter.value.to_be_bytes());
+        value[8..16].copy_from_slice(&counter.last_at.map_or(NONE, millis).to_be_bytes());
+        value[16..].copy_from_slice(&note.to_be_bytes());
+        Ok(Remembered { until: counter.until.map_or(NEVER, millis), value })
     }
+}
+
+/// So many bytes from a place on.
+fn part<const N: usize>(value: &[u8; VALUE_BYTES], from: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&value[from..from + N]);
+    part
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::memory::InMemory;
     use super::*;
 
     #[test]
     fn what_is_known_of_people_reads_back_and_is_forgotten() {
         let key = |text: &str| serde_json::from_value::<CounterKey>(text.into()).unwrap();
-        let (owner, turn) = (key("owner:000102030405060708090a0b0c0d0e0f"), key("turn:anna"));
-        let mut ledger = Ledger::default();
+        let digits = "000102030405060708090a0b0c0d0e0f";
+        let turn = key("turn:anna");
+        let people = ["owner:P", "leads:P", "sold:P:anna", "sold:P:oleg", "today:P:2026-11-25"]
+            .map(|text| key(&text.replace('P', digits)));
+        let mut ledger = Ledger::new(Box::new(InMemory::new()));
         let (now, until) = (from_millis(1_000), from_millis(2_000));
-        for (name, value) in [("anna", 1), ("oleg", 2), ("anna", 3)] {
-            ledger.change(&owner, 1, Some(name), Some(until), now);
-            let wanted =
-                Counter { value, note: Some(name.to_owned()), last_at: Some(now), until: Some(until) };
-            assert_eq!(ledger.level(&owner, now), wanted);
+        for (value, name) in (1..).zip(["anna", "oleg", "anna"]) {
+            for (more, key) in (0..).zip(&people) {
+                let amount = if value == 1 { 1 + more } else { 1 };
+                ledger.change(key, amount, Some(name), Some(until), now).unwrap();
+                let wanted = Counter {
+                    value: value + more,
+                    note: Some(name.to_owned()),
+                    last_at: Some(now),
+                    until: Some(until),
+                };
+                assert_eq!(ledger.level(key, now).unwrap(), wanted, "{key}");
+            }
         }
-        ledger.change(&turn, 5, None, None, now);
-        assert_eq!(ledger.level(&turn, until).value, 5);
-        assert_eq!((ledger.counters.len(), ledger.people.len()), (1, 1));
-        assert_eq!(ledger.level(&owner, until), Counter::default());
-        ledger.change(&owner, -1, None, None, until);
-        ledger.sweep(until);
-        assert_eq!((ledger.counters.len(), ledger.people.len()), (1, 0));
+        let endless = key("sold:ffffffffffffffffffffffffffffffff:anna");
+        ledger.change(&endless, 1, None, None, now).unwrap();
+        ledger.change(&turn, 5, None, None, now).unwrap();
+        assert_eq!(ledger.level(&turn, until).unwrap().value, 5);
+        assert_eq!(ledger.counters.len(), 1, "people are not among the counters of all");
+        ledger.sweep(until).unwrap();
+        for key in &people {
+            assert_eq!(ledger.level(key, until).unwrap(), Counter::default());
+            ledger.change(key, -1, None, None, until).unwrap();
+            assert_eq!(ledger.level(key, until).unwrap(), Counter::default(), "nothing is given back");
+        }
+        let counter = ledger.level(&endless, from_millis(i64::from(u32::MAX))).unwrap();
+        assert_eq!((counter.value, counter.until), (1, None));
+    }
+
+    #[test]
+    fn a_key_is_held_until_a_moment() {
+        let lead = |number| LeadId::from_uuid(uuid::Uuid::from_u128(number));
+        let mut ledger = Ledger::new(Box::new(InMemory::new()));
+        let (key, now, until) = (UniqueKey([7; 16]), from_millis(1_000), from_millis(2_000));
+        assert_eq!(ledger.holder(&key, now).unwrap(), None);
+        ledger.hold(&key, lead(1), until, now).unwrap();
+        assert_eq!(ledger.holder(&key, from_millis(1_999)).unwrap(), Some(lead(1)));
+        assert_eq!(ledger.holder(&key, until).unwrap(), None);
     }
 }

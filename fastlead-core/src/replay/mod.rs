@@ -9,6 +9,7 @@ mod agenda;
 mod answers;
 mod backtest;
 mod ledger;
+mod memory;
 mod report;
 mod tally;
 #[cfg(test)]
@@ -20,17 +21,19 @@ use std::sync::Arc;
 
 pub use agenda::{Observer, Step};
 pub use answers::Assumptions;
-pub use backtest::{Backtest, PolicyAtWork, Replayed};
+pub use backtest::{Backtest, PolicyAtWork, Replayed, Side};
+pub use memory::{InMemory, KEY_BYTES, Memory, MemoryKey, Remembered, VALUE_BYTES};
 pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 
 use self::agenda::{Agenda, Due};
-use self::ledger::{Ledger, Moment};
+use self::ledger::Ledger;
 use crate::decide::{
     ChannelFacts, Counter, CounterKey, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject,
-    TimerName, UniqueKey, decide, needs,
+    TimerName, decide, needs,
 };
 use crate::engine::stable_uuid;
+use crate::error::Result;
 use crate::id::{ChannelId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
 use crate::policy::{Policy, PolicyRef, SourceFacts};
@@ -99,26 +102,26 @@ struct Mind {
 
 impl Mind {
     fn decide(
-        &self,
+        &mut self,
         subject: Subject<'_>,
         state: &LeadState,
         event: &Event,
         duplicate_of: Option<LeadId>,
-    ) -> Decision {
+    ) -> Result<Decision> {
         let wanted = needs(&self.policy, subject, state, event, self.now);
         let facts = if wanted.is_empty() {
             Arc::default()
         } else {
-            let levels: Vec<Counter> =
-                wanted.keys().iter().map(|key| self.ledger.level(key, self.now)).collect();
+            let level = |key| self.ledger.level(key, self.now);
+            let levels = wanted.keys().iter().map(level).collect::<Result<Vec<Counter>>>()?;
             Arc::new(wanted.answer(levels))
         };
         let snapshot = Snapshot { channels: Arc::clone(&self.channels), duplicate_of, facts };
-        decide(&self.policy, self.reference, subject, state, &snapshot, event, self.now)
+        Ok(decide(&self.policy, self.reference, subject, state, &snapshot, event, self.now))
     }
 
     /// Counts what a decision takes and gives back. Answers whether a lead may wait for that.
-    fn count(&mut self, effects: &[Effect]) -> bool {
+    fn count(&mut self, effects: &[Effect]) -> Result<bool> {
         let mut frees = false;
         // One change for each counter, as a store makes it: what is taken and given back at once changes nothing.
         let mut changes: Vec<(&CounterKey, i64, Option<&str>, Option<Timestamp>)> = Vec::new();
@@ -143,10 +146,10 @@ impl Mind {
         for (key, amount, note, until) in changes {
             if amount != 0 || note.is_some() {
                 frees |= amount < 0 && key.is_room();
-                self.ledger.change(key, amount, note, until, self.now);
+                self.ledger.change(key, amount, note, until, self.now)?;
             }
         }
-        frees
+        Ok(frees)
     }
 }
 
@@ -163,8 +166,6 @@ pub struct Captured {
 #[derive(Debug)]
 pub struct Replay<O> {
     mind: Mind,
-    /// Whom a key belongs to, and until when: of as many leads as there are in the windows of the policy.
-    unique: BTreeMap<UniqueKey, (LeadId, Moment)>,
     leads: HashMap<LeadId, Life>,
     waiting: BTreeSet<LeadId>,
     agenda: Agenda,
@@ -178,6 +179,16 @@ impl<O: Observer> Replay<O> {
     /// A policy that has not decided anything yet. Every channel that it names exists, is not
     /// paused, and brings back what the other side answers.
     pub fn new(policy: Arc<Policy>, reference: PolicyRef, observer: O) -> Self {
+        Self::with_memory(policy, reference, observer, Box::new(InMemory::new()))
+    }
+
+    /// As [`Self::new`], with a place of its own for what is remembered of people.
+    pub fn with_memory(
+        policy: Arc<Policy>,
+        reference: PolicyRef,
+        observer: O,
+        people: Box<dyn Memory>,
+    ) -> Self {
         let channel = |name: &str| {
             let id = ChannelId::from_uuid(stable_uuid("replayed channel", name));
             (name.to_owned(), ChannelFacts { id, paused: false, answers: true })
@@ -188,10 +199,9 @@ impl<O: Observer> Replay<O> {
                 policy,
                 reference,
                 channels: Arc::new(channels),
-                ledger: Ledger::default(),
+                ledger: Ledger::new(people),
                 now: epoch(),
             },
-            unique: BTreeMap::new(),
             leads: HashMap::new(),
             waiting: BTreeSet::new(),
             agenda: Agenda::default(),
@@ -246,7 +256,10 @@ impl<O: Observer> Replay<O> {
 
     /// Moves on to a moment: timers fire and what is scheduled happens, in order. A moment that has passed
     /// changes nothing.
-    pub fn advance(&mut self, to: Timestamp) {
+    ///
+    /// # Errors
+    /// Those of the memory. They end the replay: what was under way is in no known state.
+    pub fn advance(&mut self, to: Timestamp) -> Result<()> {
         while let Some((at, lead, due)) = self.agenda.take_due(to) {
             self.mind.now = self.mind.now.max(at);
             if let Due::Timer(TimerName::Queue) = due {
@@ -254,7 +267,7 @@ impl<O: Observer> Replay<O> {
                 let set =
                     self.leads.get(&lead).is_some_and(|life| life.timers.contains(&(TimerName::Queue, at)));
                 self.drain_wanted |= set;
-                self.drain();
+                self.drain()?;
             }
             let Some(life) = self.leads.get_mut(&lead) else { continue };
             match due {
@@ -263,36 +276,44 @@ impl<O: Observer> Replay<O> {
                         continue;
                     };
                     life.timers.remove(place);
-                    self.event(lead, Event::TimerFired { timer: name });
+                    self.event(lead, Event::TimerFired { timer: name })?;
                 }
                 Due::Event(event) => {
                     life.expected -= 1;
-                    self.event(lead, event);
+                    self.event(lead, event)?;
                 }
             }
         }
         self.mind.now = self.mind.now.max(to);
         if (self.mind.now - self.swept_at).num_seconds() >= SWEEP_SECS {
-            self.sweep();
+            self.sweep()?;
         }
+        Ok(())
     }
 
     /// Lets happen what is still expected, until `end` at the latest.
-    pub fn settle(&mut self, end: Timestamp) {
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`].
+    pub fn settle(&mut self, end: Timestamp) -> Result<()> {
         while let Some(at) = self.agenda.next().filter(|at| *at <= end) {
-            self.advance(at);
+            self.advance(at)?;
         }
+        Ok(())
     }
 
     /// A capture comes in now.
-    pub fn capture(&mut self, lead_id: LeadId, origin: &Arc<Origin>, capture: Capture) -> Captured {
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`].
+    pub fn capture(&mut self, lead_id: LeadId, origin: &Arc<Origin>, capture: Capture) -> Result<Captured> {
         let capture = Arc::new(capture);
         let event = Event::Captured(Box::new(Capture::clone(&capture)));
         let fresh = LeadState::default();
         let subject = subject(origin, lead_id, &capture);
-        let mut decision = self.mind.decide(subject, &fresh, &event, None);
-        if let Some(of) = self.holder(&decision, lead_id) {
-            decision = self.mind.decide(subject, &fresh, &event, Some(of));
+        let mut decision = self.mind.decide(subject, &fresh, &event, None)?;
+        if let Some(of) = self.holder(&decision, lead_id)? {
+            decision = self.mind.decide(subject, &fresh, &event, Some(of))?;
         }
         let mut captured = Captured { lead_id, verdict: CaptureVerdict::Accepted };
         for effect in &decision.effects {
@@ -302,8 +323,8 @@ impl<O: Observer> Replay<O> {
                     captured = Captured { lead_id: *of, verdict: CaptureVerdict::Duplicate };
                 }
                 Effect::ReserveUnique { keys, until, .. } => {
-                    let until = Moment::from(Some(*until));
-                    self.unique.extend(keys.iter().map(|key| (*key, (lead_id, until))));
+                    let now = self.mind.now;
+                    keys.iter().try_for_each(|key| self.mind.ledger.hold(key, lead_id, *until, now))?;
                 }
                 _ => {}
             }
@@ -332,35 +353,43 @@ impl<O: Observer> Replay<O> {
             let _none = self.observer.decided(&step);
         } else {
             self.leads.insert(lead_id, life);
-            self.apply(lead_id, &event, &decision);
-            self.drain();
+            self.apply(lead_id, &event, &decision)?;
+            self.drain()?;
         }
-        captured
+        Ok(captured)
     }
 
     /// Something happens to a lead now. Answers whether the lead is known.
-    pub fn event(&mut self, lead: LeadId, event: Event) -> bool {
-        let Some(life) = self.leads.get(&lead) else { return false };
-        let decision = self.mind.decide(life.subject(lead), &life.state, &event, None);
-        self.apply(lead, &event, &decision);
-        self.drain();
-        true
+    ///
+    /// # Errors
+    /// Those of [`Self::advance`].
+    pub fn event(&mut self, lead: LeadId, event: Event) -> Result<bool> {
+        let Some(life) = self.leads.get(&lead) else { return Ok(false) };
+        let decision = self.mind.decide(life.subject(lead), &life.state, &event, None)?;
+        self.apply(lead, &event, &decision)?;
+        self.drain()?;
+        Ok(true)
     }
 
-    fn holder(&self, decision: &Decision, lead: LeadId) -> Option<LeadId> {
-        let keys = decision.effects.iter().find_map(|effect| match effect {
-            Effect::ReserveUnique { keys, .. } => Some(keys),
-            _ => None,
-        })?;
-        let held = keys.iter().filter_map(|key| self.unique.get(key));
-        let mut others = held.filter(|(holder, until)| !until.is_over(self.mind.now) && *holder != lead);
-        others.next().map(|(holder, _)| *holder)
+    /// Whose lead a capture repeats.
+    fn holder(&mut self, decision: &Decision, lead: LeadId) -> Result<Option<LeadId>> {
+        for effect in &decision.effects {
+            let Effect::ReserveUnique { keys, .. } = effect else { continue };
+            for key in keys {
+                let holder = self.mind.ledger.holder(key, self.mind.now)?;
+                if holder.is_some_and(|holder| holder != lead) {
+                    return Ok(holder);
+                }
+            }
+            break;
+        }
+        Ok(None)
     }
 
-    fn apply(&mut self, lead: LeadId, event: &Event, decision: &Decision) {
+    fn apply(&mut self, lead: LeadId, event: &Event, decision: &Decision) -> Result<()> {
         let now = self.mind.now;
-        self.drain_wanted |= self.mind.count(&decision.effects);
-        let Some(life) = self.leads.get_mut(&lead) else { return };
+        self.drain_wanted |= self.mind.count(&decision.effects)?;
+        let Some(life) = self.leads.get_mut(&lead) else { return Ok(()) };
         for effect in &decision.effects {
             match effect {
                 Effect::SetTimer { timer, due_at } => {
@@ -398,17 +427,18 @@ impl<O: Observer> Replay<O> {
             self.leads.remove(&lead);
             self.observer.forgotten(lead);
         }
+        Ok(())
     }
 
     /// Offers waiting leads, oldest first, where something has become free.
-    fn drain(&mut self) {
+    fn drain(&mut self) -> Result<()> {
         while std::mem::take(&mut self.drain_wanted) {
             let mut fruitless = 0;
             let mut place = Bound::Unbounded;
             while let Some(lead) = self.waiting.range((place, Bound::Unbounded)).next().copied() {
                 place = Bound::Excluded(lead);
                 let Some(life) = self.leads.get(&lead) else { continue };
-                let decision = self.mind.decide(life.subject(lead), &life.state, &Event::SlotFree, None);
+                let decision = self.mind.decide(life.subject(lead), &life.state, &Event::SlotFree, None)?;
                 let leaves = |effect: &Effect| {
                     matches!(
                         effect,
@@ -420,7 +450,7 @@ impl<O: Observer> Replay<O> {
                 };
                 if decision.effects.iter().any(leaves) {
                     fruitless = 0;
-                    self.apply(lead, &Event::SlotFree, &decision);
+                    self.apply(lead, &Event::SlotFree, &decision)?;
                 } else {
                     fruitless += 1;
                     if fruitless >= FRUITLESS {
@@ -429,12 +459,11 @@ impl<O: Observer> Replay<O> {
                 }
             }
         }
+        Ok(())
     }
 
-    fn sweep(&mut self) {
-        let now = self.mind.now;
-        self.swept_at = now;
-        self.unique.retain(|_, (_, until)| !until.is_over(now));
-        self.mind.ledger.sweep(now);
+    fn sweep(&mut self) -> Result<()> {
+        self.swept_at = self.mind.now;
+        self.mind.ledger.sweep(self.mind.now)
     }
 }

@@ -69,14 +69,14 @@ fn rotation_dedupe_and_the_ladder_go_on_from_lead_to_lead() {
         replay.state(lead(number)).unwrap().offers.iter().map(|offer| offer.target.clone()).collect()
     };
     for number in 0..3 {
-        replay.advance(plus_seconds(start, u64::from(number)));
-        replay.capture(lead(number), &origin(), capture(number, start));
+        replay.advance(plus_seconds(start, u64::from(number))).unwrap();
+        replay.capture(lead(number), &origin(), capture(number, start)).unwrap();
     }
     assert_eq!([0, 1, 2].map(|number| offered(&replay, number)), [["anna"], ["oleg"], ["anna"]]);
-    let again = replay.capture(lead(9), &origin(), capture(0, start));
+    let again = replay.capture(lead(9), &origin(), capture(0, start)).unwrap();
     assert_eq!(again, Captured { lead_id: lead(0), verdict: CaptureVerdict::Duplicate });
-    replay.advance(plus_seconds(start, 3_601));
-    let later = replay.capture(lead(10), &origin(), capture(0, start));
+    replay.advance(plus_seconds(start, 3_601)).unwrap();
+    let later = replay.capture(lead(10), &origin(), capture(0, start)).unwrap();
     assert_eq!(later.verdict, CaptureVerdict::Accepted);
     // The ladder has told Oleg too, and has ended.
     assert_eq!(offered(&replay, 0), ["anna", "oleg"]);
@@ -93,13 +93,13 @@ fn who_waits_is_offered_when_somebody_has_room() {
     let policy = policy(json!({"targets": targets, "route": route, "escalation": []}));
     let mut replay = Replay::new(policy, reference(), ()).keeping_leads();
     let start = from_millis(NOON);
-    replay.advance(start);
+    replay.advance(start).unwrap();
     for number in 0..3 {
-        replay.capture(lead(number), &origin(), capture(number, start));
+        replay.capture(lead(number), &origin(), capture(number, start)).unwrap();
     }
     let status = |replay: &Replay<()>, number| replay.state(lead(number)).unwrap().status.as_str();
     assert_eq!([0, 1, 2].map(|number| status(&replay, number)), ["open", "queued", "queued"]);
-    replay.event(lead(0), Event::Closed);
+    replay.event(lead(0), Event::Closed).unwrap();
     assert_eq!([0, 1, 2].map(|number| status(&replay, number)), ["closed", "open", "queued"]);
 }
 
@@ -130,13 +130,13 @@ fn past(count: u32) -> Vec<StoredCapture> {
 }
 
 fn tally(policy: Arc<Policy>, past: &[StoredCapture]) -> (Tally, usize) {
-    let mut work = PolicyAtWork::new(Arc::clone(&policy), &policy, Assumptions::default());
+    let mut work = PolicyAtWork::new(Arc::clone(&policy).into(), &policy, Assumptions::default());
     let mut most = 0;
     for stored in past {
-        work.take(stored, &origin());
+        work.take(stored, &origin()).unwrap();
         most = most.max(work.in_memory());
     }
-    (work.finish(past.last().unwrap().at), most)
+    (work.finish(past.last().unwrap().at).unwrap(), most)
 }
 
 #[test]
@@ -201,10 +201,10 @@ fn the_books_of_counters_agree_with_what_leads_hold() {
     let mut replay = Replay::new(policy(capped), reference(), ()).keeping_leads();
     let start = from_millis(NOON);
     for number in 0..400_u32 {
-        replay.advance(plus_seconds(start, 90 * u64::from(number)));
-        replay.capture(lead(number), &origin(), capture(number % 97, start));
+        replay.advance(plus_seconds(start, 90 * u64::from(number))).unwrap();
+        replay.capture(lead(number), &origin(), capture(number % 97, start)).unwrap();
         if number.is_multiple_of(3) {
-            replay.event(lead(number), Event::Closed);
+            replay.event(lead(number), Event::Closed).unwrap();
         }
         let mut held: HashMap<&CounterKey, i64> = HashMap::new();
         for life in replay.leads.values() {

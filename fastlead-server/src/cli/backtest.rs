@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use clap::Args;
 use fastlead_core::policy::Policy;
-use fastlead_core::replay::{Assumptions, Backtest as Test, Limit, Report};
+use fastlead_core::replay::{Assumptions, Backtest as Test, Limit, Report, Side};
 use fastlead_core::time::{Clock as _, SystemClock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result};
+use fastlead_store::SpillingMemory;
 use fastlead_testkit::policy::{in_words, parse_duration};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -38,6 +39,10 @@ pub(super) struct Backtest {
     /// The SQLite file with the captures; it is only read. Default: the one of the settings.
     #[arg(long)]
     store: Option<PathBuf>,
+    /// Where temporary files are made, about 150 bytes for each person and policy within the windows; they disappear
+    /// with the command. Default: the folder of the captures.
+    #[arg(long, value_name = "FOLDER")]
+    temporary: Option<PathBuf>,
     /// The project's name or id; not needed where there is only one.
     #[arg(long)]
     project: Option<String>,
@@ -94,9 +99,11 @@ pub(super) async fn run(command: Backtest, mut settings: Settings) -> Result<Exi
     };
     let old = against(&command.against, &*store, project).await?;
     let test = Test { workspace_id: project.workspace_id, project_id: project.id, since, until, assumed };
+    let folder = command.temporary.unwrap_or_else(|| settings.store.folder().to_owned());
+    let side = |policy| Side::new(Arc::new(policy), Box::new(SpillingMemory::new(&folder)));
     let bar = progress_bar();
     let tallies = test
-        .run(&*store, &loaded.sources, Arc::new(old), Arc::new(new.policy), |read| bar.set_position(read))
+        .run(&*store, &loaded.sources, side(old), side(new.policy), |read| bar.set_position(read))
         .await?;
     bar.finish_and_clear();
     let report = Report::new((since, until), assumed, tallies, &command.max_change);

@@ -34,6 +34,7 @@ mod lease;
 mod memory;
 mod people;
 mod simulation;
+mod spill;
 mod sqlite;
 mod story;
 mod unknown;

@@ -209,7 +209,7 @@ impl Run {
         }
         for event in events {
             if let Some(lead) = lead {
-                self.replay.event(lead, event);
+                self.replay.event(lead, event).map_err(|error| error.to_string())?;
             }
         }
         let Some(expected) = &step.expect else { return Ok(Vec::new()) };
@@ -248,8 +248,7 @@ impl Run {
             return Err(format!("at: {to} is before the step before, at {}", self.replay.now()));
         }
         self.begun = true;
-        self.replay.advance(to);
-        Ok(())
+        self.replay.advance(to).map_err(|error| error.to_string())
     }
 
     fn capture(&mut self, given: &Map<String, Value>) -> Result<CaptureVerdict, String> {
@@ -285,6 +284,7 @@ impl Run {
                 faults.join("; ")
             })?;
             let captured = self.replay.capture(LeadId::generate(&self.ids, now), &origin, capture);
+            let captured = captured.map_err(|error| error.to_string())?;
             self.leads.push(captured.lead_id);
             verdict = Some(captured.verdict);
         }

@@ -123,6 +123,7 @@ pub(super) fn compare(world: &World) -> Result<u64, String> {
     let names = Names::new(setting);
     let mut told = Told::new();
     let mut repeated = 0;
+    let fault = |error: fastlead_core::Error| error.to_string();
     for Decided { lead, source, at, event, decision } in all {
         let known = told.contains_key(&lead);
         told.entry(lead).or_default().extend(names.tell(at, &event, &decision));
@@ -130,20 +131,20 @@ pub(super) fn compare(world: &World) -> Result<u64, String> {
             // A replay finds that out by itself.
             continue;
         }
-        replay.advance(at);
+        replay.advance(at).map_err(fault)?;
         match event {
             Event::Captured(capture) => {
                 // A repeated capture has no id of its own in the history.
                 repeated += u128::from(known);
                 let id = if known { LeadId::from_uuid(Uuid::from_u128(repeated)) } else { lead };
-                replay.capture(id, &origin(setting, source), Capture::clone(&capture));
+                replay.capture(id, &origin(setting, source), Capture::clone(&capture)).map_err(fault)?;
             }
             event => {
-                replay.event(lead, of_replay(setting, event));
+                replay.event(lead, of_replay(setting, event)).map_err(fault)?;
             }
         }
     }
-    replay.settle(plus_seconds(world.now(), AFTERWARDS_SECS));
+    replay.settle(plus_seconds(world.now(), AFTERWARDS_SECS)).map_err(fault)?;
     let replayed = replay.into_observer().told;
     let mut first: Option<(Timestamp, String)> = None;
     let mut compared = 0;

@@ -108,10 +108,10 @@ pub(super) async fn write(
         let capture = input.validate(&[], Locale::Ru, Received::at(at)).map_err(|_| {
             Error::new(ErrorKind::Internal, "an invented capture of the demo's history is refused")
         })?;
-        replay.advance(at);
-        replay.capture(LeadId::generate(&RandomIds, at), &origin, capture);
+        replay.advance(at)?;
+        replay.capture(LeadId::generate(&RandomIds, at), &origin, capture)?;
     }
-    replay.advance(until);
+    replay.advance(until)?;
     let leads = replay.into_observer().leads;
     let count = leads.len();
     stream::iter(leads.into_values().map(|(_, transitions)| Ok::<_, Error>(transitions)))

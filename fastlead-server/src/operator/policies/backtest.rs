@@ -10,8 +10,9 @@ use axum::http::StatusCode;
 use chrono::TimeDelta;
 use fastlead_core::id::{ProjectId, WorkspaceId};
 use fastlead_core::policy::Policy;
-use fastlead_core::replay::{Assumptions, Backtest, Report, Row};
+use fastlead_core::replay::{Assumptions, Backtest, Report, Row, Side};
 use fastlead_core::time::Timestamp;
+use fastlead_store::SpillingMemory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -195,7 +196,8 @@ async fn run(
     let room = |read: u64| {
         if Instant::now() < deadline { u64::from(most).saturating_sub(read) } else { 0 }
     };
-    let replayed = test.run_within(&*app.store, &sources, old, new, room).await?;
+    let side = |policy| Side::new(policy, Box::new(SpillingMemory::new(app.settings.store.folder())));
+    let replayed = test.run_within(&*app.store, &sources, side(old), side(new), room).await?;
     let (since, until, assumed) = (test.since, test.until, test.assumed);
     let report = Report::new((since, until), assumed, (replayed.before, replayed.after), &[]);
     Ok(BacktestView {

@@ -1,0 +1,103 @@
+//! What a replay remembers of people, who may be many: in memory, or wherever an embedder puts it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use crate::error::Result;
+use crate::time::Timestamp;
+
+/// Bytes of a [`MemoryKey`].
+pub const KEY_BYTES: usize = 21;
+/// Bytes of what is remembered under a key.
+pub const VALUE_BYTES: usize = 20;
+
+/// What something is remembered under. It tells nothing of whom: the last 16 bytes are those of a hash.
+pub type MemoryKey = [u8; KEY_BYTES];
+
+/// Something that is remembered until a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// From when on it is over, in milliseconds since 1970; `i64::MAX` where it never is.
+    pub until: i64,
+    /// What a replay makes of it.
+    pub value: [u8; VALUE_BYTES],
+}
+
+impl Remembered {
+    /// Whether it says nothing any more at `now`, in milliseconds since 1970.
+    pub const fn is_over(&self, now: i64) -> bool {
+        self.until <= now
+    }
+}
+
+/// Keeps what a replay remembers of people: a few entries of every person within the windows of the policy.
+///
+/// Each replay has its own. A replay that has got an error has ended; nothing is asked of its memory afterwards.
+pub trait Memory: Debug + Send {
+    /// What was put under a key last, where it is not over at `now`.
+    ///
+    /// # Behavior
+    /// * The same calls give the same answers, whatever the implementation and whenever it forgets.
+    /// * `now` never goes back from call to call.
+    ///
+    /// # Errors
+    /// Where what was put cannot be read back.
+    fn get(&mut self, key: &MemoryKey, now: i64) -> Result<Option<Remembered>>;
+
+    /// Remembers this under the key from now on, instead of what was there before, even if this is over earlier.
+    ///
+    /// # Errors
+    /// Where it cannot be kept.
+    fn put(&mut self, key: MemoryKey, entry: Remembered, now: i64) -> Result<()>;
+
+    /// Room may be made: what is over at `now` is not asked for any more.
+    ///
+    /// # Errors
+    /// Where room cannot be made.
+    fn sweep(&mut self, now: i64) -> Result<()>;
+}
+
+/// Remembers in memory: about 100 bytes an entry. A tree, because a hash table has twice as many places as entries
+/// right after it has grown.
+#[derive(Debug, Clone, Default)]
+pub struct InMemory {
+    entries: BTreeMap<MemoryKey, Remembered>,
+}
+
+impl InMemory {
+    /// Remembers nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many entries there are, those that are over and were not swept included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+impl Memory for InMemory {
+    fn get(&mut self, key: &MemoryKey, now: i64) -> Result<Option<Remembered>> {
+        Ok(self.entries.get(key).copied().filter(|entry| !entry.is_over(now)))
+    }
+
+    fn put(&mut self, key: MemoryKey, entry: Remembered, _now: i64) -> Result<()> {
+        self.entries.insert(key, entry);
+        Ok(())
+    }
+
+    fn sweep(&mut self, now: i64) -> Result<()> {
+        self.entries.retain(|_, entry| !entry.is_over(now));
+        Ok(())
+    }
+}
+
+/// A moment as memories know it.
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.timestamp_millis()
+}
