@@ -1,20 +1,22 @@
 //! What a policy would have done with the captures of the past, over HTTP.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use chrono::TimeDelta;
+use fastlead_core::error::Result;
 use fastlead_core::id::{ProjectId, WorkspaceId};
-use fastlead_core::policy::Policy;
-use fastlead_core::replay::{Assumptions, Backtest, Report, Row, Side};
+use fastlead_core::port::{Journal, Source};
+use fastlead_core::replay::{Assumptions, Backtest, Memory, MemoryKey, Remembered, Report, Row, Side};
 use fastlead_core::time::Timestamp;
 use fastlead_store::SpillingMemory;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::versions::named;
@@ -36,13 +38,13 @@ const MAX_SECS: u64 = 366 * 86_400;
 
 /// Who has a backtest running. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Running(Arc<Mutex<BTreeSet<WorkspaceId>>>);
+pub(crate) struct Running(Arc<watch::Sender<BTreeSet<WorkspaceId>>>);
 
 impl Running {
     /// The workspace's turn, unless it has one running.
     fn take(&self, workspace: WorkspaceId) -> Option<Turn> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(workspace).then(|| Turn { workspace, running: self.clone() })
+        let taken = self.0.send_if_modified(|running| running.insert(workspace));
+        taken.then(|| Turn { workspace, running: self.clone() })
     }
 }
 
@@ -128,7 +130,29 @@ struct Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.workspace);
+        self.running.0.send_if_modified(|running| running.remove(&self.workspace));
+    }
+}
+
+/// What a replay remembers, and with it the turn: it is given back when the work has ended, which is a little after
+/// nobody waits for it any more.
+#[derive(Debug)]
+struct Held {
+    people: SpillingMemory,
+    _turn: Arc<Turn>,
+}
+
+impl Memory for Held {
+    fn get(&mut self, key: &MemoryKey, now: i64) -> Result<Option<Remembered>> {
+        self.people.get(key, now)
+    }
+
+    fn put(&mut self, key: MemoryKey, entry: Remembered, now: i64) -> Result<()> {
+        self.people.put(key, entry, now)
+    }
+
+    fn sweep(&mut self, now: i64) -> Result<()> {
+        self.people.sweep(now)
     }
 }
 
@@ -176,28 +200,41 @@ pub(crate) async fn backtest_policy(
     policies::check(&app, operator.workspace_id, &new).map_err(Problem::policy)?;
     let (against, old) =
         named(&app, &operator, project, input.against.as_deref().unwrap_or("current")).await?;
-    let Some(_turn) = app.backtests.take(operator.workspace_id) else {
+    let Some(turn) = app.backtests.take(operator.workspace_id) else {
         let detail = "a backtest of this workspace is running; wait for it to end";
         return Err(Problem::new(StatusCode::CONFLICT, "backtest_running", detail).retry_after(5));
     };
+    let turn = Arc::new(turn);
+    let side = |policy| {
+        let people = SpillingMemory::new(app.settings.store.folder());
+        Side::new(Arc::new(policy), Box::new(Held { people, _turn: Arc::clone(&turn) }))
+    };
     let test = Backtest { workspace_id: operator.workspace_id, project_id: project, since, until, assumed };
-    run(&app, &test, (Arc::new(old), Arc::new(new)), against, most).await.map(Json)
+    let sources = app.store.load().await?.sources;
+    let limits = Limits { captures: most, time: LONGEST };
+    run(&*app.store, &sources, &test, (side(old), side(new)), &limits, against).await.map(Json)
+}
+
+/// How much of the past is replayed.
+#[derive(Debug)]
+struct Limits {
+    captures: u32,
+    time: Duration,
 }
 
 async fn run(
-    app: &App,
+    journal: &dyn Journal,
+    sources: &[Source],
     test: &Backtest,
-    (old, new): (Arc<Policy>, Arc<Policy>),
+    (old, new): (Side, Side),
+    limits: &Limits,
     against: String,
-    most: u32,
 ) -> Result<BacktestView, Problem> {
-    let sources = app.store.load().await?.sources;
-    let deadline = Instant::now() + LONGEST;
+    let begun = Instant::now();
     let room = |read: u64| {
-        if Instant::now() < deadline { u64::from(most).saturating_sub(read) } else { 0 }
+        if begun.elapsed() < limits.time { u64::from(limits.captures).saturating_sub(read) } else { 0 }
     };
-    let side = |policy| Side::new(policy, Box::new(SpillingMemory::new(app.settings.store.folder())));
-    let replayed = test.run_within(&*app.store, &sources, side(old), side(new), room).await?;
+    let replayed = test.run_within(journal, sources, old, new, room).await?;
     let (since, until, assumed) = (test.since, test.until, test.assumed);
     let report = Report::new((since, until), assumed, (replayed.before, replayed.after), &[]);
     Ok(BacktestView {
@@ -214,18 +251,4 @@ async fn run(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_workspace_has_one_backtest_at_a_time() {
-        let workspace = |number| WorkspaceId::from_uuid(uuid::Uuid::from_u128(number));
-        let running = Running::default();
-        let first = running.take(workspace(1));
-        assert!(first.is_some());
-        assert!(running.take(workspace(1)).is_none());
-        assert!(running.take(workspace(2)).is_some(), "another workspace does not wait");
-        drop(first);
-        assert!(running.take(workspace(1)).is_some(), "it was given back");
-    }
-}
+mod tests;
