@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::memory::{KEY_BYTES, Memory, MemoryKey, Remembered, VALUE_BYTES, millis};
+use super::memory::{KEY_BYTES, Memory, MemoryKey, Remembered, Shelf, VALUE_BYTES, millis};
 use crate::decide::{Counter, CounterKey, UniqueKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::LeadId;
@@ -89,6 +89,11 @@ const NEVER: i64 = i64::MAX;
 impl Ledger {
     pub(super) fn new(people: Box<dyn Memory>) -> Self {
         Self { counters: HashMap::new(), people, names: Names::default() }
+    }
+
+    /// Where leads are put away, if anywhere.
+    pub(super) fn shelf(&mut self) -> Option<&mut dyn Shelf> {
+        self.people.shelf()
     }
 
     /// What a counter says at `now`.

@@ -55,6 +55,44 @@ pub trait Memory: Debug + Send {
     /// # Errors
     /// Where room cannot be made.
     fn sweep(&mut self, now: i64) -> Result<()>;
+
+    /// Where leads under way are put away; `None` where they stay in memory.
+    ///
+    /// # Behavior
+    /// * Always or never: what was put away is asked for again.
+    fn shelf(&mut self) -> Option<&mut dyn Shelf>;
+}
+
+/// Where something is on a [`Shelf`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// In which file, or whatever the shelf consists of.
+    pub file: u64,
+    /// From which byte on.
+    pub from: u32,
+    /// How many bytes.
+    pub length: u32,
+}
+
+/// Keeps leads under way that nothing happens to for a while: contacts and all, as JSON.
+pub trait Shelf {
+    /// How many leads may be in memory before more are put here.
+    fn room(&self) -> usize;
+
+    /// Keeps these bytes.
+    ///
+    /// # Errors
+    /// Where they cannot be kept.
+    fn put_away(&mut self, bytes: &[u8]) -> Result<Place>;
+
+    /// Reads what was put there, instead of what is in `bytes`.
+    ///
+    /// # Errors
+    /// Where it cannot be read back.
+    fn read_back(&mut self, place: Place, bytes: &mut Vec<u8>) -> Result<()>;
+
+    /// It is not wanted any more.
+    fn free(&mut self, place: Place);
 }
 
 /// Remembers in memory: about 100 bytes an entry. A tree, because a hash table has twice as many places as entries
@@ -94,6 +132,10 @@ impl Memory for InMemory {
     fn sweep(&mut self, now: i64) -> Result<()> {
         self.entries.retain(|_, entry| !entry.is_over(now));
         Ok(())
+    }
+
+    fn shelf(&mut self) -> Option<&mut dyn Shelf> {
+        None
     }
 }
 

@@ -9,25 +9,27 @@ mod agenda;
 mod answers;
 mod backtest;
 mod ledger;
+mod lives;
 mod memory;
 mod report;
 mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
 pub use agenda::{Observer, Step};
 pub use answers::Assumptions;
 pub use backtest::{Backtest, PolicyAtWork, Replayed, Side};
-pub use memory::{InMemory, KEY_BYTES, Memory, MemoryKey, Remembered, VALUE_BYTES};
+pub use memory::{InMemory, KEY_BYTES, Memory, MemoryKey, Place, Remembered, Shelf, VALUE_BYTES};
 pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 
 use self::agenda::{Agenda, Due};
 use self::ledger::Ledger;
+use self::lives::{Life, Lives, subject};
 use crate::decide::{
     ChannelFacts, Counter, CounterKey, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject,
     TimerName, decide, needs,
@@ -36,7 +38,7 @@ use crate::engine::stable_uuid;
 use crate::error::Result;
 use crate::id::{ChannelId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
-use crate::policy::{Policy, PolicyRef, SourceFacts};
+use crate::policy::{Policy, PolicyRef};
 use crate::port::CaptureVerdict;
 use crate::time::{Timestamp, epoch};
 
@@ -58,36 +60,6 @@ pub struct Origin {
     pub key: String,
     /// What people call it.
     pub name: String,
-}
-
-/// A lead on its way.
-#[derive(Debug)]
-struct Life {
-    origin: Arc<Origin>,
-    capture: Arc<Capture>,
-    captured_at: Timestamp,
-    state: LeadState,
-    /// The timers that are set, as a store keeps them.
-    timers: Vec<(TimerName, Timestamp)>,
-    /// How many events are scheduled.
-    expected: u32,
-}
-
-impl Life {
-    fn subject(&self, lead_id: LeadId) -> Subject<'_> {
-        subject(&self.origin, lead_id, &self.capture)
-    }
-}
-
-fn subject<'a>(origin: &'a Origin, lead_id: LeadId, capture: &'a Capture) -> Subject<'a> {
-    Subject {
-        lead_id,
-        workspace_id: origin.workspace_id,
-        project_id: origin.project_id,
-        source_id: origin.source_id,
-        source: SourceFacts { key: &origin.key, name: &origin.name },
-        capture,
-    }
 }
 
 /// The policy, and what it counts.
@@ -166,7 +138,7 @@ pub struct Captured {
 #[derive(Debug)]
 pub struct Replay<O> {
     mind: Mind,
-    leads: HashMap<LeadId, Life>,
+    leads: Lives,
     waiting: BTreeSet<LeadId>,
     agenda: Agenda,
     drain_wanted: bool,
@@ -202,7 +174,7 @@ impl<O: Observer> Replay<O> {
                 ledger: Ledger::new(people),
                 now: epoch(),
             },
-            leads: HashMap::new(),
+            leads: Lives::default(),
             waiting: BTreeSet::new(),
             agenda: Agenda::default(),
             drain_wanted: false,
@@ -241,17 +213,17 @@ impl<O: Observer> Replay<O> {
 
     /// How many leads are in memory.
     pub fn in_memory(&self) -> usize {
-        self.leads.len()
+        self.leads.in_memory()
     }
 
-    /// Where a lead stands; `None` where it is unknown or forgotten.
+    /// Where a lead stands; `None` where it is unknown, forgotten, or put away by the memory for a while.
     pub fn state(&self, lead: LeadId) -> Option<&LeadState> {
-        self.leads.get(&lead).map(|life| &life.state)
+        self.leads.get(lead).map(|life| &life.state)
     }
 
-    /// The timers of a lead that are set.
+    /// The timers of a lead that are set; none where [`Self::state`] is `None`.
     pub fn timers(&self, lead: LeadId) -> &[(TimerName, Timestamp)] {
-        self.leads.get(&lead).map_or(&[], |life| &life.timers)
+        self.leads.get(lead).map_or(&[], |life| &life.timers)
     }
 
     /// Moves on to a moment: timers fire and what is scheduled happens, in order. A moment that has passed
@@ -262,14 +234,19 @@ impl<O: Observer> Replay<O> {
     pub fn advance(&mut self, to: Timestamp) -> Result<()> {
         while let Some((at, lead, due)) = self.agenda.take_due(to) {
             self.mind.now = self.mind.now.max(at);
+            if self.leads.sleeps(lead, at) {
+                // A timer that was cleared.
+                continue;
+            }
+            self.leads.wake(lead, self.mind.ledger.shelf())?;
             if let Due::Timer(TimerName::Queue) = due {
                 // As in the engine: the oldest of those who wait come first, whichever lead's moment it is.
                 let set =
-                    self.leads.get(&lead).is_some_and(|life| life.timers.contains(&(TimerName::Queue, at)));
+                    self.leads.get(lead).is_some_and(|life| life.timers.contains(&(TimerName::Queue, at)));
                 self.drain_wanted |= set;
                 self.drain()?;
             }
-            let Some(life) = self.leads.get_mut(&lead) else { continue };
+            let Some(life) = self.leads.get_mut(lead) else { continue };
             match due {
                 Due::Timer(name) => {
                     let Some(place) = life.timers.iter().position(|timer| *timer == (name, at)) else {
@@ -279,7 +256,7 @@ impl<O: Observer> Replay<O> {
                     self.event(lead, Event::TimerFired { timer: name })?;
                 }
                 Due::Event(event) => {
-                    life.expected -= 1;
+                    life.happens(at);
                     self.event(lead, event)?;
                 }
             }
@@ -335,10 +312,12 @@ impl<O: Observer> Replay<O> {
             captured_at: self.mind.now,
             state: fresh,
             timers: Vec::new(),
-            expected: 0,
+            due: Vec::new(),
         };
         if captured.verdict == CaptureVerdict::Duplicate {
-            let state = self.leads.get(&captured.lead_id).map_or(&life.state, |life| &life.state);
+            let asleep = self.leads.state_of_asleep(captured.lead_id, self.mind.ledger.shelf())?;
+            let known = self.leads.get(captured.lead_id).map(|life| &life.state).or(asleep.as_ref());
+            let state = known.unwrap_or(&life.state);
             let step = Step {
                 lead_id: captured.lead_id,
                 origin,
@@ -364,7 +343,8 @@ impl<O: Observer> Replay<O> {
     /// # Errors
     /// Those of [`Self::advance`].
     pub fn event(&mut self, lead: LeadId, event: Event) -> Result<bool> {
-        let Some(life) = self.leads.get(&lead) else { return Ok(false) };
+        self.leads.wake(lead, self.mind.ledger.shelf())?;
+        let Some(life) = self.leads.get(lead) else { return Ok(false) };
         let decision = self.mind.decide(life.subject(lead), &life.state, &event, None)?;
         self.apply(lead, &event, &decision)?;
         self.drain()?;
@@ -389,7 +369,7 @@ impl<O: Observer> Replay<O> {
     fn apply(&mut self, lead: LeadId, event: &Event, decision: &Decision) -> Result<()> {
         let now = self.mind.now;
         self.drain_wanted |= self.mind.count(&decision.effects)?;
-        let Some(life) = self.leads.get_mut(&lead) else { return Ok(()) };
+        let Some(life) = self.leads.get_mut(lead) else { return Ok(()) };
         for effect in &decision.effects {
             match effect {
                 Effect::SetTimer { timer, due_at } => {
@@ -414,7 +394,7 @@ impl<O: Observer> Replay<O> {
             after: &life.state,
         };
         for (at, event) in self.observer.decided(&step) {
-            life.expected += 1;
+            life.due.push(at);
             self.agenda.add(at, lead, Due::Event(event));
         }
         let queued = life.state.status == LeadStatus::Queued;
@@ -423,9 +403,14 @@ impl<O: Observer> Replay<O> {
         } else if !self.waiting.is_empty() {
             self.waiting.remove(&lead);
         }
-        if !self.keeps && !queued && life.expected == 0 && life.timers.is_empty() {
-            self.leads.remove(&lead);
+        if self.keeps || queued {
+            return Ok(());
+        }
+        if life.due.is_empty() && life.timers.is_empty() {
+            self.leads.remove(lead);
             self.observer.forgotten(lead);
+        } else if let Some(shelf) = self.mind.ledger.shelf() {
+            self.leads.rest(lead, shelf, now)?;
         }
         Ok(())
     }
@@ -437,7 +422,7 @@ impl<O: Observer> Replay<O> {
             let mut place = Bound::Unbounded;
             while let Some(lead) = self.waiting.range((place, Bound::Unbounded)).next().copied() {
                 place = Bound::Excluded(lead);
-                let Some(life) = self.leads.get(&lead) else { continue };
+                let Some(life) = self.leads.get(lead) else { continue };
                 let decision = self.mind.decide(life.subject(lead), &life.state, &Event::SlotFree, None)?;
                 let leaves = |effect: &Effect| {
                     matches!(

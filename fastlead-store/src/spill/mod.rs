@@ -2,45 +2,60 @@
 //!
 //! New entries are in memory. When there are too many they are written, sorted by key, to a file, a *run*. A run that is
 //! at least half as long as the one before is merged with it, so that there are few. A filter of fixed size knows most
-//! keys that are in no run, which is what most people are asked for: people that were never seen.
+//! keys that are in no run, which is what most people are asked for: people that were never seen. Leads under way that
+//! nothing happens to for a while are in files of their own.
 
 mod bloom;
 mod run;
+mod shelf;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::replay::{Memory, MemoryKey, Remembered};
+use fastlead_core::replay::{Memory, MemoryKey, Place, Remembered, Shelf};
 
 use self::bloom::Bloom;
 use self::run::{Run, Writer};
+use self::shelf::Files;
 
 /// Most entries in memory: about 6 MiB.
 const IN_MEMORY: usize = 65_536;
+/// Entries that take about as much memory as a lead under way.
+const ENTRIES_OF_A_LEAD: usize = 32;
 
-/// Remembers what a backtest knows of people: the newest entries in memory, the others in temporary files.
+/// Remembers what a backtest knows of people, and keeps its leads under way: a bounded part in memory, the rest in
+/// temporary files.
 ///
-/// It takes about 20 MiB of memory, however much is remembered. The files take 49 bytes an entry, for a while twice or
-/// three times as much: while they are merged, and until it is found that entries are over. They have no name, hold
-/// hashes and ids, and disappear with the value or with the process. There are none as long as memory is enough.
+/// It takes about 20 MiB of memory, however many people are remembered. Their files take 49 bytes an entry, for a while
+/// twice or three times as much: while they are merged, and until it is found that entries are over. They hold hashes
+/// and ids. A lead under way to which nothing happens for an hour is written as JSON, contact and all, about 1 KB; a file
+/// of 16 MiB goes when none of its leads is wanted any more. The files have no name and can be read by their owner
+/// alone; they disappear with the value or with the process. There are none as long as memory is enough.
 #[derive(Debug)]
 pub struct SpillingMemory {
     folder: PathBuf,
     most: usize,
     newest: BTreeMap<MemoryKey, Remembered>,
     runs: Runs,
+    leads: Files,
 }
 
 impl SpillingMemory {
     /// Remembers nothing yet. The files are made in `folder`, where they are needed.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         let runs = Runs { runs: Vec::new(), bloom: Bloom::default(), buffer: Vec::new() };
-        Self { folder: folder.into(), most: IN_MEMORY, newest: BTreeMap::new(), runs }
+        Self {
+            folder: folder.into(),
+            most: IN_MEMORY,
+            newest: BTreeMap::new(),
+            runs,
+            leads: Files::default(),
+        }
     }
 
-    /// Keeps at most so many entries in memory instead of 65,536.
+    /// Keeps at most so many entries in memory instead of 65,536, and a lead under way for 32 of them.
     #[must_use]
     pub fn with_room_for(mut self, entries: usize) -> Self {
         self.most = entries.max(1);
@@ -49,7 +64,7 @@ impl SpillingMemory {
 
     /// How many files there are.
     pub fn files(&self) -> usize {
-        self.runs.runs.len()
+        self.runs.runs.len() + self.leads.len()
     }
 
     /// How many entries there are in memory and in files. One that was put again may count several times.
@@ -97,6 +112,28 @@ impl Memory for SpillingMemory {
     fn sweep(&mut self, now: i64) -> Result<()> {
         self.runs.forget_over(now);
         Ok(())
+    }
+
+    fn shelf(&mut self) -> Option<&mut dyn Shelf> {
+        Some(self)
+    }
+}
+
+impl Shelf for SpillingMemory {
+    fn room(&self) -> usize {
+        self.most / ENTRIES_OF_A_LEAD
+    }
+
+    fn put_away(&mut self, bytes: &[u8]) -> Result<Place> {
+        self.leads.put(&self.folder, bytes).map_err(|error| self.fault("written", &error))
+    }
+
+    fn read_back(&mut self, place: Place, bytes: &mut Vec<u8>) -> Result<()> {
+        self.leads.get(place, bytes).map_err(|error| self.fault("read", &error))
+    }
+
+    fn free(&mut self, place: Place) {
+        self.leads.free(place);
     }
 }
 

@@ -135,24 +135,21 @@ fn short_memories_need_no_files() {
     assert_eq!(memory.files(), 0);
 }
 
-/// Tells every decision; every target accepts what it is offered.
+/// Tells every decision; every target accepts what it is offered, and is done with it two hours later.
 #[derive(Debug, Default)]
 struct Told(Vec<String>);
 
 impl Observer for Told {
     fn decided(&mut self, step: &Step<'_>) -> Vec<(Timestamp, Event)> {
-        self.0.push(format!(
-            "{} {} {}",
-            step.at,
-            step.lead_id,
-            serde_json::to_string(step.decision).unwrap()
-        ));
+        let json = serde_json::to_string(&(step.decision, step.before, step.after)).unwrap();
+        self.0.push(format!("{} {} {json}", step.at, step.lead_id));
         let accepted = |effect: &Effect| match effect {
             Effect::Offer { target, .. } => {
                 let response = Response::Accept;
                 let event = Event::Responded { target: target.clone(), response, via: Via::Api };
                 Some((plus_seconds(step.at, 30), event))
             }
+            Effect::Assign { at, .. } => Some((plus_seconds(*at, 7_200), Event::Closed)),
             _ => None,
         };
         step.decision.effects.iter().filter_map(accepted).collect()
@@ -268,6 +265,30 @@ fn the_captures_of_the_test_use_what_is_remembered() {
     {
         assert!(told.iter().any(|text| text.contains(wanted)), "{wanted}");
     }
+}
+
+#[test]
+fn leads_under_way_are_put_away_where_memory_is_full() {
+    let folder = tempfile::tempdir().unwrap();
+    let past = past(&(0..600).map(|person| (person, 120)).collect::<Vec<_>>());
+    let policy = policies().swap_remove(0);
+    let most = |people: Box<dyn Memory>| {
+        let side = Side::new(Arc::clone(&policy), people);
+        let mut work = PolicyAtWork::new(side, &policy, Assumptions::default());
+        let mut most = 0;
+        for stored in &past {
+            work.take(stored, &origin()).unwrap();
+            most = most.max(work.in_memory());
+        }
+        (most, work.finish(past[599].at).unwrap())
+    };
+    let (of_memory, known) = most(Box::new(InMemory::new()));
+    let (of_spilling, spilled) = most(Box::new(SpillingMemory::new(folder.path()).with_room_for(320)));
+    assert_eq!(known, spilled);
+    assert_eq!(known.accepted, 600);
+    // Each is done a day after it was accepted, a minute after it came.
+    assert!(of_memory >= 590, "{of_memory}");
+    assert!(of_spilling <= 13, "{of_spilling}");
 }
 
 #[test]

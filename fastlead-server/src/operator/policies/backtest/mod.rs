@@ -11,7 +11,7 @@ use chrono::TimeDelta;
 use fastlead_core::error::Result;
 use fastlead_core::id::{ProjectId, WorkspaceId};
 use fastlead_core::port::{Journal, Source};
-use fastlead_core::replay::{Assumptions, Backtest, Memory, MemoryKey, Remembered, Report, Row, Side};
+use fastlead_core::replay::{Assumptions, Backtest, Memory, MemoryKey, Remembered, Report, Row, Shelf, Side};
 use fastlead_core::time::Timestamp;
 use fastlead_store::SpillingMemory;
 use schemars::JsonSchema;
@@ -153,6 +153,10 @@ impl Memory for Held {
 
     fn sweep(&mut self, now: i64) -> Result<()> {
         self.people.sweep(now)
+    }
+
+    fn shelf(&mut self) -> Option<&mut dyn Shelf> {
+        self.people.shelf()
     }
 }
 
