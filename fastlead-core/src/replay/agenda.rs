@@ -49,10 +49,20 @@ pub struct Step<'a> {
 }
 
 /// What happens to a lead at a moment.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Due {
     Timer(TimerName),
-    Event(Event),
+    /// The lead knows which, by the number of the entry.
+    Event,
+}
+
+/// An entry of the agenda.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub at: Timestamp,
+    pub number: u64,
+    pub lead: LeadId,
+    pub due: Due,
 }
 
 /// What happens when: by moment, and at one moment in the order in which it was added.
@@ -63,9 +73,11 @@ pub(super) struct Agenda {
 }
 
 impl Agenda {
-    pub(super) fn add(&mut self, at: Timestamp, lead: LeadId, due: Due) {
+    /// Answers the number of the entry.
+    pub(super) fn add(&mut self, at: Timestamp, lead: LeadId, due: Due) -> u64 {
         self.added += 1;
         self.entries.insert((at, self.added), (lead, due));
+        self.added
     }
 
     /// The moment of the first entry.
@@ -74,9 +86,9 @@ impl Agenda {
     }
 
     /// Takes the first entry out whose moment is not after `to`.
-    pub(super) fn take_due(&mut self, to: Timestamp) -> Option<(Timestamp, LeadId, Due)> {
+    pub(super) fn take_due(&mut self, to: Timestamp) -> Option<Entry> {
         let first = self.entries.first_entry().filter(|entry| entry.key().0 <= to)?;
-        let ((at, _), (lead, due)) = first.remove_entry();
-        Some((at, lead, due))
+        let ((at, number), (lead, due)) = first.remove_entry();
+        Some(Entry { at, number, lead, due })
     }
 }

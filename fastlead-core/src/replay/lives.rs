@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Origin;
 use super::memory::{Place, Shelf};
-use crate::decide::{LeadState, Subject, TimerName};
+use crate::decide::{Event, LeadState, Subject, TimerName};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::LeadId;
 use crate::lead::Capture;
@@ -27,8 +27,17 @@ pub(super) struct Life {
     pub state: LeadState,
     /// The timers that are set, as a store keeps them.
     pub timers: Vec<(TimerName, Timestamp)>,
-    /// When events are scheduled, a moment for each.
-    pub due: Vec<Timestamp>,
+    /// The events that are scheduled.
+    pub due: Vec<Scheduled>,
+}
+
+/// An event that will happen to a lead.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Scheduled {
+    pub at: Timestamp,
+    /// Of its entry in the agenda.
+    pub number: u64,
+    pub event: Event,
 }
 
 impl Life {
@@ -36,16 +45,15 @@ impl Life {
         subject(&self.origin, lead_id, &self.capture)
     }
 
-    /// An event that was scheduled for this moment happens.
-    pub(super) fn happens(&mut self, at: Timestamp) {
-        if let Some(place) = self.due.iter().position(|due| *due == at) {
-            self.due.swap_remove(place);
-        }
+    /// Takes out the event of an entry in the agenda.
+    pub(super) fn take(&mut self, number: u64) -> Option<Event> {
+        let place = self.due.iter().position(|scheduled| scheduled.number == number)?;
+        Some(self.due.swap_remove(place).event)
     }
 
     /// When something happens next.
     fn next(&self) -> Option<Timestamp> {
-        self.timers.iter().map(|(_, at)| *at).chain(self.due.iter().copied()).min()
+        self.timers.iter().map(|(_, at)| *at).chain(self.due.iter().map(|scheduled| scheduled.at)).min()
     }
 }
 
@@ -76,7 +84,7 @@ struct Written<'a> {
     capture: &'a Capture,
     state: &'a LeadState,
     timers: &'a [(TimerName, Timestamp)],
-    due: &'a [Timestamp],
+    due: &'a [Scheduled],
 }
 
 /// The same, read back.
@@ -85,7 +93,7 @@ struct Read {
     capture: Arc<Capture>,
     state: LeadState,
     timers: Vec<(TimerName, Timestamp)>,
-    due: Vec<Timestamp>,
+    due: Vec<Scheduled>,
 }
 
 #[derive(Debug, Default)]

@@ -27,9 +27,9 @@ pub use memory::{InMemory, KEY_BYTES, Memory, MemoryKey, Place, Remembered, Shel
 pub use report::{Family, Limit, Report, Row};
 pub use tally::{FirstOffer, SourceTally, Tally, TargetTally};
 
-use self::agenda::{Agenda, Due};
+use self::agenda::{Agenda, Due, Entry};
 use self::ledger::Ledger;
-use self::lives::{Life, Lives, subject};
+use self::lives::{Life, Lives, Scheduled, subject};
 use crate::decide::{
     ChannelFacts, Counter, CounterKey, Decision, Effect, Event, LeadState, LeadStatus, Snapshot, Subject,
     TimerName, decide, needs,
@@ -232,7 +232,7 @@ impl<O: Observer> Replay<O> {
     /// # Errors
     /// Those of the memory. They end the replay: what was under way is in no known state.
     pub fn advance(&mut self, to: Timestamp) -> Result<()> {
-        while let Some((at, lead, due)) = self.agenda.take_due(to) {
+        while let Some(Entry { at, number, lead, due }) = self.agenda.take_due(to) {
             self.mind.now = self.mind.now.max(at);
             if self.leads.sleeps(lead, at) {
                 // A timer that was cleared.
@@ -255,8 +255,8 @@ impl<O: Observer> Replay<O> {
                     life.timers.remove(place);
                     self.event(lead, Event::TimerFired { timer: name })?;
                 }
-                Due::Event(event) => {
-                    life.happens(at);
+                Due::Event => {
+                    let Some(event) = life.take(number) else { continue };
                     self.event(lead, event)?;
                 }
             }
@@ -394,8 +394,8 @@ impl<O: Observer> Replay<O> {
             after: &life.state,
         };
         for (at, event) in self.observer.decided(&step) {
-            life.due.push(at);
-            self.agenda.add(at, lead, Due::Event(event));
+            let number = self.agenda.add(at, lead, Due::Event);
+            life.due.push(Scheduled { at, number, event });
         }
         let queued = life.state.status == LeadStatus::Queued;
         if queued {
