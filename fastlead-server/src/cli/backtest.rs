@@ -39,8 +39,8 @@ pub(super) struct Backtest {
     /// The SQLite file with the captures; it is only read. Default: the one of the settings.
     #[arg(long)]
     store: Option<PathBuf>,
-    /// Where temporary files are made, about 150 bytes for each person and policy within the windows; they disappear
-    /// with the command. Default: the folder of the captures.
+    /// Where temporary files are made, which disappear with the command: what policies remember of many people, and
+    /// leads under way. Default: the folder of the captures.
     #[arg(long, value_name = "FOLDER")]
     temporary: Option<PathBuf>,
     /// The project's name or id; not needed where there is only one.
@@ -99,7 +99,14 @@ pub(super) async fn run(command: Backtest, mut settings: Settings) -> Result<Exi
     };
     let old = against(&command.against, &*store, project).await?;
     let test = Test { workspace_id: project.workspace_id, project_id: project.id, since, until, assumed };
-    let folder = command.temporary.unwrap_or_else(|| settings.store.folder().to_owned());
+    let folder = match command.temporary {
+        Some(folder) if !folder.is_dir() => {
+            let message = format!("--temporary: there is no folder {}", folder.display());
+            return Err(Error::new(ErrorKind::NotFound, message).into());
+        }
+        Some(folder) => folder,
+        None => settings.store.folder().to_owned(),
+    };
     let side = |policy| Side::new(Arc::new(policy), Box::new(SpillingMemory::new(&folder)));
     let bar = progress_bar();
     let tallies = test

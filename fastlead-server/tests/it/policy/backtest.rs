@@ -65,6 +65,10 @@ async fn a_new_policy_is_tried_on_what_was_captured() {
     assert_eq!(code, 0, "{text}");
     let (code, text) = test(&["--policy", "new.yaml", "--against", "7"]).await;
     assert!(code == 1 && text.contains("--against"), "{text}");
+    let (code, text) = test(&["--policy", "new.yaml", "--temporary", "missing"]).await;
+    assert!(code == 1 && text.contains("--temporary: there is no folder missing"), "{text}");
+    let (code, text) = test(&["--policy", "new.yaml", "--temporary", "."]).await;
+    assert_eq!(code, 0, "{text}");
     let (code, text) = test(&["--policy", "new.yaml", "--max-change", "revnue=1"]).await;
     assert!(code == 2 && text.contains("unknown numbers `revnue`"), "{text}");
 }
