@@ -129,7 +129,7 @@ impl Journal for Endless {
 async fn replayed(
     app: &App,
     history: &Endless,
-    people: impl Fn() -> SpillingMemory,
+    people: impl Fn() -> SpillingMemory + Send + Sync,
 ) -> Result<BacktestView, Problem> {
     let turn = Arc::new(app.backtests.take(workspace(1)).unwrap());
     let side = || {
