@@ -2,14 +2,14 @@ use axum::routing::get;
 use fastlead_core::async_trait;
 use fastlead_core::decide::LeadState;
 use fastlead_core::delivery::Delivery;
-use fastlead_core::id::{DeliveryId, EventId, LeadId, SourceId};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, SourceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, LeadAtRisk, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter, StoredCapture,
-    StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
+    StoredCapture, StoredEvent,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -117,6 +117,10 @@ impl Journal for Endless {
     }
 
     async fn count_at_risk(&self, _: Timestamp, _: u32) -> Result<u64> {
+        unreachable!()
+    }
+
+    async fn spoken(&self, _: WorkspaceId, _: ChannelId, _: PageRequest) -> Result<Page<InboundRecord>> {
         unreachable!()
     }
 
