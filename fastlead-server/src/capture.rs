@@ -7,6 +7,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 use fastlead_core::lead::{CaptureInput, ConsentPurpose, limits};
 use fastlead_core::port::Source;
@@ -15,6 +16,9 @@ use fastlead_core::secret::Pii;
 use crate::app::App;
 use crate::client::Visitor;
 use crate::problem::Problem;
+
+/// After how many seconds somebody may have published a policy.
+const NOT_CONFIGURED_SECS: u64 = 60;
 
 /// Takes a lead in, as JSON or as a form.
 pub(crate) async fn capture(
@@ -125,7 +129,15 @@ pub(crate) async fn store(
     let received = visitor.received(app.engine.clock().now());
     let capture = input.validate(&source.consents, source.locale, received).map_err(Problem::fields)?;
     let request = CaptureRequest { source: Arc::clone(source), capture, idempotency };
-    let outcome = app.engine.capture(request).await?;
+    let outcome = app.engine.capture(request).await.map_err(|error| match error.kind() {
+        // Not the fault of whoever sends the lead, who shall send it again.
+        ErrorKind::Config => {
+            tracing::error!(source = %source.id, %error, "a capture could not be taken");
+            let detail = "leads are not taken yet: the project has no published policy; nothing was stored, so send the lead again later";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_configured", detail).retry_after(NOT_CONFIGURED_SECS)
+        }
+        _ => Problem::from(error),
+    })?;
     let decision = match &outcome.answer.verdict {
         _ if outcome.replayed => "replayed",
         fastlead_core::port::CaptureVerdict::Accepted => "accepted",

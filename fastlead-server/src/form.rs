@@ -382,6 +382,8 @@ fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
         (Locale::En, "idempotency_key_reused") => {
             "This form was sent already. Open the page anew to send another one."
         }
+        (Locale::Ru, "not_configured") => "Форма пока не принимает заявки. Попробуйте позже.",
+        (Locale::En, "not_configured") => "This form takes no requests yet. Please try again later.",
         (Locale::Ru, _) => "Не получилось принять заявку. Попробуйте ещё раз.",
         (Locale::En, _) => "We could not take the request. Please try again.",
     };

@@ -75,7 +75,7 @@ impl Engine {
         let CaptureRequest { source, mut capture, idempotency } = request;
         let directory = self.directory();
         let policy = directory.current_policy(source.project_id).ok_or_else(|| {
-            Error::new(ErrorKind::Config, "the source's project has no published policy")
+            Error::new(ErrorKind::Config, "the source's project has no published policy; publish one first")
                 .with_operation("capture")
         })?;
         let source_facts = SourceFacts { key: &source.key, name: &source.name };

@@ -22,3 +22,4 @@ mod retention;
 mod secrecy;
 mod touch;
 mod trouble;
+mod unconfigured;

@@ -32,7 +32,7 @@ async fn a_lead_before_there_is_a_policy_is_to_be_sent_again() {
 
     let policy = json!({
         "targets": {"anna": {"display_name": "Анна", "destinations": [{"channel": "none", "recipient": {"chat": "1"}}]}},
-        "route": {"targets": ["anna"], "template": "lead"},
+        "route": {"strategy": "broadcast", "targets": ["anna"], "template": "lead"},
         "templates": {"lead": {"ru": "Заявка"}},
     });
     let place = format!("/v1/projects/{}/policy", of(source, "project_id"));
