@@ -180,12 +180,17 @@ fn moment(option: &str, text: &str, now: Timestamp) -> Result<Timestamp> {
     now.checked_sub_signed(back).ok_or_else(wrong)
 }
 
+/// A moment to the second.
+fn shown(at: Timestamp) -> impl std::fmt::Display {
+    at.format("%Y-%m-%d %H:%M:%S UTC")
+}
+
 /// The report in lines.
 fn table(title: &str, report: &Report) -> Vec<String> {
     let Report { since, until, assumed, rows, exceeded, .. } = report;
     let mut lines = vec![
         title.to_owned(),
-        format!("captures from {since} to {until}: {}", report.after.captures),
+        format!("captures from {} to {}: {}", shown(*since), shown(*until), report.after.captures),
         format!(
             "assumed: whoever is offered a lead that it was not offered then accepts it after {}; a lead is done {} \
              after that",
