@@ -25,7 +25,7 @@ pub use journal::{
     Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, StoredCapture, StoredEvent,
 };
 pub use links::ConfirmLinks;
-pub use risk::{LeadAtRisk, RiskFilter, is_deadline, parts_of_place, place_at_risk};
+pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
     CommitOutcome, Guard, IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer,

@@ -3,7 +3,7 @@
 use crate::decide::TimerName;
 use crate::id::{ProjectId, TimerId};
 use crate::port::{Cursor, LeadSummary};
-use crate::time::{Timestamp, from_millis};
+use crate::time::Timestamp;
 
 /// Which leads at risk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,26 +41,19 @@ pub fn place_at_risk(due_at: Timestamp, timer: TimerId) -> Cursor {
     Cursor(uuid::Uuid::from_bytes(bytes))
 }
 
-/// The two parts of a [`place_at_risk`].
-pub fn parts_of_place(place: Cursor) -> (Timestamp, [u8; 10]) {
-    let bytes = place.0.as_bytes();
-    let (mut millis, mut rest) = ([0; 8], [0; 10]);
-    millis[2..].copy_from_slice(&bytes[..6]);
-    rest.copy_from_slice(&bytes[6..]);
-    (from_millis(i64::from_be_bytes(millis)), rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::RandomIds;
+    use crate::time::from_millis;
 
     #[test]
-    fn a_place_is_ordered_as_the_list_and_comes_apart_again() {
+    fn a_place_is_ordered_as_the_list() {
         let (early, late) = (from_millis(1_795_597_200_000), from_millis(1_795_597_200_001));
         let (one, two) = (TimerId::generate(&RandomIds, late), TimerId::generate(&RandomIds, early));
         assert!(place_at_risk(early, one).0 < place_at_risk(late, two).0);
-        let (at, rest) = parts_of_place(place_at_risk(late, one));
-        assert_eq!((at, &rest[..]), (late, &one.as_uuid().as_bytes()[6..]));
+        let place = place_at_risk(late, one).0;
+        assert_eq!(place.as_bytes()[..6], late.timestamp_millis().to_be_bytes()[2..]);
+        assert_eq!(place.as_bytes()[6..], one.as_uuid().as_bytes()[6..]);
     }
 }
