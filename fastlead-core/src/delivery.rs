@@ -156,11 +156,9 @@ pub struct NewDelivery {
     pub order_key: Option<OrderKey>,
     /// The immutable part.
     pub spec: DeliverySpec,
-    /// A lease that the committing worker takes with the insert, to send at once.
+    /// A lease that the committing worker takes with the insert, to send at once. The delivery stays `pending` under
+    /// it until [`crate::port::Store::begin`].
     pub lease: Option<Lease>,
-    /// Whether the attempt begins with the insert; only with a lease. The delivery is `sending` then, and
-    /// else stays `pending` under its lease until [`crate::port::Store::begin`].
-    pub begun: bool,
 }
 
 /// A worker's hold on a piece of work.
@@ -423,6 +421,8 @@ pub struct Delivery {
     pub provider_message_id: Option<String>,
     /// Its key of order.
     pub order_key: Option<OrderKey>,
+    /// Whether its lead has no use for it any more: it is not made due again.
+    pub unwanted: bool,
 }
 
 impl Delivery {

@@ -7,10 +7,12 @@ mod builder;
 mod capture;
 mod content;
 mod counters;
+mod detached;
 mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
+mod in_flight;
 mod inbound;
 mod outcome;
 mod people;
@@ -48,6 +50,13 @@ use crate::port::{
 use crate::time::{Clock, Timestamp};
 
 /// The engine. Cheap to clone; all clones are the same engine.
+///
+/// # Cancellation
+///
+/// Methods that change something run on a task of the engine, and the caller awaits its result. A caller that is
+/// dropped, such as a request whose connection was closed, leaves nothing half done: a future that was never polled
+/// has done nothing, and one that was polled goes on to its end. They need a Tokio runtime, and [`Engine::run`] waits
+/// for them when it stops.
 #[derive(Debug, Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -76,12 +85,11 @@ struct Inner {
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,
+    in_flight: in_flight::InFlight,
     /// Wakes the dispatcher.
     wake: Notify,
     /// The moment, in milliseconds, until which the dispatcher sleeps.
     asleep_until: AtomicI64,
-    /// Whether something that came in could not be acted upon and is tried again.
-    inbound_left: AtomicBool,
     /// Changes when channels come or go.
     generation: watch::Sender<u64>,
     /// Changes whenever something is decided or settled: what live views wait for.

@@ -27,7 +27,8 @@ pub use journal::{
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
-    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Guard, IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer,
-    Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
+    CommitOutcome, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
+    LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement,
+    Store, Transition,
 };

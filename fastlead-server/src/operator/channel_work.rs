@@ -244,7 +244,6 @@ pub(crate) async fn test_channel(
             policy: None,
         },
         lease: None,
-        begun: false,
     };
     app.store.enqueue(vec![delivery]).await?;
     app.engine.wake();

@@ -161,6 +161,7 @@ impl Journal for MemoryStore {
             );
             return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
         }
+        row.begun_by = None;
         revive(&mut row.delivery, now, expires_at);
         Ok(row.delivery.clone())
     }
@@ -175,7 +176,8 @@ impl Journal for MemoryStore {
     ) -> Result<Recovered> {
         let mut data = self.lock();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut lost = data.deliveries.values_mut().map(|row| &mut row.delivery).filter(|delivery| {
+        let mut lost = data.deliveries.values_mut().filter(|row| {
+            let delivery = &row.delivery;
             delivery.scope.workspace_id == workspace
                 && delivery.channel_id == recovery.channel_id
                 && delivery.created_at >= recovery.since
@@ -186,8 +188,9 @@ impl Journal for MemoryStore {
                 }
         });
         let mut deliveries = 0;
-        for delivery in lost.by_ref().take(limit) {
-            revive(delivery, now, expires_at);
+        for row in lost.by_ref().take(limit) {
+            row.begun_by = None;
+            revive(&mut row.delivery, now, expires_at);
             deliveries += 1;
         }
         let more = lost.next().is_some();
@@ -280,4 +283,5 @@ fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
     delivery.updated_at = now;
     delivery.attempts = 0;
     delivery.checks = 0;
+    delivery.unwanted = false;
 }

@@ -1,14 +1,15 @@
 //! Work under leases, receipts and inbound events.
 
 use async_trait::async_trait;
-use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef,
-    LeadRecord, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
+    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, SettleOutcome, Settlement, Store,
+    Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -92,13 +93,67 @@ impl Data {
                 token: request.lease.token,
             });
         }
+        let limit = usize::try_from(request.inbound).unwrap_or(usize::MAX);
+        let due = self.inbound.iter().filter_map(|(number, row)| Some((row.claimable()?, *number)));
+        let mut due: Vec<_> = due.filter(|(since, _)| *since <= request.now).collect();
+        due.sort_unstable();
+        due.truncate(limit);
+        due.sort_unstable_by_key(|(_, number)| *number);
+        for (_, number) in due {
+            let Some(row) = self.inbound.get_mut(&number) else { continue };
+            let token = request.lease.token;
+            let record = InboundRecord {
+                channel_id: row.channel_id,
+                event: row.event.clone(),
+                received_at: row.received_at,
+            };
+            claimed.inbound.push(LeasedInbound { record, token, tries: row.tries });
+            row.lease = Some(request.lease);
+            row.tries += 1;
+        }
         claimed
+    }
+
+    fn record_inbound(&mut self, batch: InboundBatch) -> Vec<InboundRecord> {
+        let InboundBatch { channel_id, events, cursor, at, lease } = batch;
+        let mut new = Vec::new();
+        for event in events {
+            let key = (channel_id, event.provider_event_id.clone());
+            if self.inbound_keys.contains_key(&key) {
+                continue;
+            }
+            let number = self.inbound.keys().next_back().map_or(1, |last| last + 1);
+            self.inbound_keys.insert(key, number);
+            let row = Inbound {
+                channel_id,
+                event: event.clone(),
+                received_at: at,
+                done: false,
+                due_at: at,
+                lease: Some(lease),
+                tries: 1,
+            };
+            self.inbound.insert(number, row);
+            new.push(InboundRecord { channel_id, event, received_at: at });
+        }
+        if let Some(cursor) = cursor {
+            self.cursors.insert(channel_id, cursor);
+        }
+        new
     }
 
     fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
         let row = self.deliveries.get_mut(&beginning.delivery_id);
         let held = row.filter(|row| row.lease.is_some_and(|lease| lease.token == beginning.token));
         let Some(row) = held else { return BeginOutcome::LeaseLost };
+        if row.delivery.unwanted {
+            return BeginOutcome::Unwanted;
+        }
+        let channel = self.channels.get(&row.delivery.channel_id);
+        if channel.is_some_and(|channel| channel.status.is_paused()) {
+            return BeginOutcome::Paused;
+        }
+        row.begun_by = Some(beginning.token);
         row.delivery.state = DeliveryState::Sending;
         row.delivery.attempts += 1;
         row.delivery.last_attempt_at = Some(beginning.at);
@@ -160,7 +215,8 @@ impl Store for MemoryStore {
             .filter(|row| channels.contains(&row.delivery.channel_id) && !data.held_back(&row.delivery))
             .filter_map(|row| row.claimable().map(|(_, since)| since));
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
-        Ok(deliveries.chain(timers).min().map(|due| due.max(now)))
+        let inbound = data.inbound.values().filter_map(Inbound::claimable);
+        Ok(deliveries.chain(timers).chain(inbound).min().map(|due| due.max(now)))
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
@@ -227,48 +283,24 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
-        let mut data = self.lock();
-        let mut new = Vec::new();
-        for event in events {
-            let key = (channel, event.provider_event_id.clone());
-            if data.inbound_keys.contains_key(&key) {
-                continue;
-            }
-            let number = data.inbound.keys().next_back().map_or(1, |last| last + 1);
-            data.inbound_keys.insert(key, number);
-            data.inbound.insert(
-                number,
-                Inbound { channel_id: channel, event: event.clone(), received_at: now, done: false },
-            );
-            new.push(InboundRecord { channel_id: channel, event, received_at: now });
-        }
-        if let Some(cursor) = cursor {
-            data.cursors.insert(channel, cursor);
-        }
-        Ok(new)
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        let data = self.lock();
-        let pending =
-            data.inbound.values().filter(|row| !row.done).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let record = |row: &Inbound| InboundRecord {
-            channel_id: row.channel_id,
-            event: row.event.clone(),
-            received_at: row.received_at,
-        };
-        Ok(pending.map(record).collect())
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        Ok(self.lock().record_inbound(batch))
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
         self.lock().finish(&inbound.channel_id, &inbound.provider_event_id);
+        Ok(())
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        let mut data = self.lock();
+        let key = (inbound.channel_id, inbound.provider_event_id);
+        let number = data.inbound_keys.get(&key).copied();
+        let row = number.and_then(|number| data.inbound.get_mut(&number));
+        if let Some(row) = row.filter(|row| row.lease.is_some_and(|lease| lease.token == token)) {
+            row.lease = None;
+            row.due_at = due_at;
+        }
         Ok(())
     }
 

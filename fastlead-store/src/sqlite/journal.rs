@@ -89,7 +89,7 @@ pub(super) const DEPTH: &str =
 fn revive(now: u8, expires_at: u8) -> String {
     format!(
         "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?{now}, expires_at = ?{expires_at}, updated_at = ?{now},
-           attempts = 0, checks = 0, uncertain = (state = 16), lease_token = NULL, lease_until = NULL"
+           attempts = 0, checks = 0, uncertain = (state = 16), unwanted = 0, begun_by = NULL, lease_token = NULL, lease_until = NULL"
     )
 }
 

@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("claims.sql"),
     include_str!("people.sql"),
     include_str!("risk.sql"),
+    include_str!("leases.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use fastlead_core::port::{CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition};
+use fastlead_core::port::{
+    BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settled,
+    Settlement, Transition,
+};
 use fastlead_core::time::Timestamp;
 
 /// What the database says about everything that a group names.
@@ -17,8 +20,12 @@ pub(super) struct Facts {
     pub unique: HashMap<UniqueKey, (LeadId, i64)>,
     /// Idempotency keys.
     pub idempotency: HashMap<(SourceId, [u8; 16]), Used>,
-    /// Lease tokens of deliveries and timers.
-    pub tokens: HashMap<uuid::Uuid, LeaseToken>,
+    /// Deliveries that are leased, or whose last attempt has no recorded outcome.
+    pub held: HashMap<DeliveryId, Held>,
+    /// Lease tokens of timers.
+    pub timers: HashMap<uuid::Uuid, LeaseToken>,
+    /// Channels that are not paused.
+    pub active: HashSet<ChannelId>,
     /// Inbound events that wait.
     pub inbound: HashSet<(ChannelId, String)>,
     /// Events that are in some lead's history already.
@@ -27,6 +34,29 @@ pub(super) struct Facts {
     pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
+}
+
+/// Who works on a delivery.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Lease that holds.
+    pub lease: Option<LeaseToken>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    pub begun_by: Option<LeaseToken>,
+    pub state: DeliveryState,
+    pub uncertain: bool,
+    /// Whether its lead has no use for it.
+    pub unwanted: bool,
+    /// Whether its channel is paused.
+    pub paused: bool,
+}
+
+impl Held {
+    /// Whether an outcome that was learned under `token` counts: see [`fastlead_core::port::Store::settle`].
+    fn may_settle(&self, token: LeaseToken, outcome: &Settled) -> bool {
+        self.lease == Some(token)
+            || (self.begun_by == Some(token) && outcome.is_news_of(self.state, self.uncertain))
+    }
 }
 
 /// An idempotency key that was used.
@@ -62,14 +92,38 @@ impl Resolver {
         Self { facts, taken: Taken::default() }
     }
 
-    /// Takes a delivery for a settlement or the beginning of an attempt, where its lease holds.
-    pub(super) fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> Result<(), Refusal> {
-        let mine = self.holds(delivery, token) && self.taken.deliveries.insert(delivery);
+    /// Takes a delivery for a settlement, where it may be settled.
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Refusal> {
+        let id = settlement.delivery_id;
+        let mine = self.may_settle(settlement) && self.taken.deliveries.insert(id);
         if mine { Ok(()) } else { Err(Refusal::LeaseLost) }
     }
 
-    fn holds(&self, delivery: DeliveryId, token: LeaseToken) -> bool {
-        self.facts.tokens.get(&delivery.as_uuid()) == Some(&token)
+    fn may_settle(&self, settlement: &Settlement) -> bool {
+        let held = self.facts.held.get(&settlement.delivery_id);
+        held.is_some_and(|held| held.may_settle(settlement.token, &settlement.outcome))
+    }
+
+    /// Takes a delivery for the beginning of an attempt, where its lease holds and its channel is not paused.
+    pub(super) fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
+        let held = self.facts.held.get(&beginning.delivery_id);
+        let Some(held) = held.filter(|held| held.lease == Some(beginning.token)) else {
+            return BeginOutcome::LeaseLost;
+        };
+        if held.unwanted {
+            BeginOutcome::Unwanted
+        } else if held.paused {
+            BeginOutcome::Paused
+        } else if self.taken.deliveries.insert(beginning.delivery_id) {
+            BeginOutcome::Begun
+        } else {
+            BeginOutcome::LeaseLost
+        }
+    }
+
+    /// Takes a channel to pause it. Returns whether nobody has paused it before.
+    pub(super) fn pause(&mut self, channel: ChannelId) -> bool {
+        self.facts.active.remove(&channel)
     }
 
     /// `Ok` takes everything that the transition needs.
@@ -110,8 +164,7 @@ impl Resolver {
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {
         let contended = |taken: bool| if taken { Err(Refusal::Contended) } else { Ok(()) };
         if let Some(settlement) = &transition.settlement
-            && (!self.holds(settlement.delivery_id, settlement.token)
-                || self.taken.deliveries.contains(&settlement.delivery_id))
+            && (!self.may_settle(settlement) || self.taken.deliveries.contains(&settlement.delivery_id))
         {
             return Err(Refusal::LeaseLost);
         }
@@ -130,7 +183,7 @@ impl Resolver {
             contended(self.taken.inbound.contains(&key))?;
         }
         if let Some((timer, token)) = &transition.fired
-            && (self.facts.tokens.get(&timer.as_uuid()) != Some(token) || self.taken.timers.contains(timer))
+            && (self.facts.timers.get(&timer.as_uuid()) != Some(token) || self.taken.timers.contains(timer))
         {
             return Err(Refusal::LeaseLost);
         }

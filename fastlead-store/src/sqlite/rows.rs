@@ -13,7 +13,7 @@ use super::fault::{failed, unreadable};
 
 /// The columns of a delivery, in the order in which [`delivery`] reads them.
 pub(super) const DELIVERY: &str = "id, workspace_id, project_id, lead_id, channel_id, state, reason, created_at, due_at, \
-     expires_at, updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, provider_message_id, order_key, spec";
+     expires_at, updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, provider_message_id, order_key, spec, unwanted";
 
 pub(super) fn blob(id: Uuid) -> Vec<u8> {
     id.as_bytes().to_vec()
@@ -90,5 +90,6 @@ pub(super) fn delivery(row: &SqliteRow, at: usize) -> Result<Delivery> {
         provider_message_id: optional_text(row, at + 16)?,
         order_key: order_key.map_err(|_| unreadable("deliveries.order_key"))?,
         spec: json(row, at + 18, "deliveries.spec")?,
+        unwanted: integer(row, at + 19)? != 0,
     })
 }

@@ -1,15 +1,17 @@
 //! The store port.
 
 use async_trait::async_trait;
-use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
+use fastlead_core::id::{
+    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId,
+};
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
+    LeadRecord, LeasedInbound, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
@@ -36,6 +38,12 @@ pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease
       ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
     RETURNING id, workspace_id, project_id, lead_id, name, due_at";
 
+pub(super) const CLAIM_INBOUND: &str =
+    "UPDATE inbound SET lease_token = ?2, lease_until = ?3, tries = tries + 1
+    WHERE number IN (SELECT number FROM inbound WHERE done = 0 AND coalesce(lease_until, due_at) <= ?1
+      ORDER BY coalesce(lease_until, due_at), number LIMIT ?4)
+    RETURNING number, channel_id, event, received_at, tries - 1";
+
 /// Leases what is due on one channel: at most `?5`, of them at most `?6` receipts that are owed, which get what the
 /// others leave and `?7` at the least. Of the two kinds each is a range of the index.
 pub(super) fn claim_deliveries() -> String {
@@ -54,7 +62,7 @@ pub(super) fn claim_deliveries() -> String {
     )
 }
 
-/// The earliest moment over the channels and all timers.
+/// The earliest moment over the channels, all timers and all inbound events.
 pub(super) fn next_due() -> String {
     format!(
         "SELECT min(due) FROM (
@@ -66,6 +74,8 @@ pub(super) fn next_due() -> String {
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 0
              ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
            UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
+           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM inbound WHERE done = 0
+             ORDER BY coalesce(lease_until, due_at), number LIMIT 1)
          )"
     )
 }
@@ -109,7 +119,7 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
     if request.timers > 0 {
         let rows = sqlx::query(CLAIM_TIMERS)
             .bind(now)
-            .bind(token)
+            .bind(token.clone())
             .bind(until)
             .bind(request.timers)
             .fetch_all(&mut *connection)
@@ -125,6 +135,28 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
                 token: request.lease.token,
             });
         }
+    }
+    if request.inbound > 0 {
+        let rows = sqlx::query(CLAIM_INBOUND)
+            .bind(now)
+            .bind(token)
+            .bind(until)
+            .bind(request.inbound)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fault)?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let record = InboundRecord {
+                channel_id: ChannelId::from_uuid(uuid(row, 1)?),
+                event: rows::json(row, 2, "inbound.event")?,
+                received_at: moment(row, 3)?,
+            };
+            let leased = LeasedInbound { record, token: request.lease.token, tries: count(row, 4)? };
+            found.push((integer(row, 0)?, leased));
+        }
+        found.sort_unstable_by_key(|(number, _)| *number);
+        claimed.inbound = found.into_iter().map(|(_, leased)| leased).collect();
     }
     claimed.deliveries.sort_unstable_by_key(|leased| {
         (leased.delivery.owes_receipt(), leased.delivery.due_at, leased.delivery.id)
@@ -165,32 +197,32 @@ async fn record_receipt(
 
 async fn record_inbound(
     connection: &mut SqliteConnection,
-    channel: ChannelId,
-    events: Vec<InboundEvent>,
-    cursor: Option<String>,
-    now: Timestamp,
+    batch: InboundBatch,
 ) -> Result<Vec<InboundRecord>> {
     let fault = |error: sqlx::Error| failed("record inbound", &error);
+    let InboundBatch { channel_id, events, cursor, at, lease } = batch;
     let mut new = Vec::new();
     for event in events {
         let inserted = sqlx::query(
-            "INSERT INTO inbound (channel_id, provider_event_id, event, received_at, done) VALUES (?1, ?2, ?3, ?4, 0)
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO inbound (channel_id, provider_event_id, event, received_at, done, due_at, tries, lease_token, lease_until)
+             VALUES (?1, ?2, ?3, ?4, 0, ?4, 1, ?5, ?6) ON CONFLICT DO NOTHING",
         )
-        .bind(blob(channel.as_uuid()))
+        .bind(blob(channel_id.as_uuid()))
         .bind(event.provider_event_id.clone())
         .bind(to_json(&event, "an inbound event")?)
-        .bind(now.timestamp_millis())
+        .bind(at.timestamp_millis())
+        .bind(blob(lease.token.as_uuid()))
+        .bind(lease.until.timestamp_millis())
         .execute(&mut *connection)
         .await
         .map_err(fault)?;
         if inserted.rows_affected() == 1 {
-            new.push(InboundRecord { channel_id: channel, event, received_at: now });
+            new.push(InboundRecord { channel_id, event, received_at: at });
         }
     }
     if let Some(cursor) = cursor {
         sqlx::query("INSERT OR REPLACE INTO poll_cursors (channel_id, cursor) VALUES (?1, ?2)")
-            .bind(blob(channel.as_uuid()))
+            .bind(blob(channel_id.as_uuid()))
             .bind(cursor)
             .execute(&mut *connection)
             .await
@@ -323,34 +355,8 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| Box::pin(record_receipt(connection, receipt))).await
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
-        self.writer
-            .run(move |connection| Box::pin(record_inbound(connection, channel, events, cursor, now)))
-            .await
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        let rows = sqlx::query(
-            "SELECT channel_id, event, received_at FROM inbound WHERE done = 0 ORDER BY number LIMIT ?1",
-        )
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| failed("read inbound", &error))?;
-        let record = |row| {
-            Ok(InboundRecord {
-                channel_id: ChannelId::from_uuid(uuid(row, 0)?),
-                event: rows::json(row, 1, "inbound.event")?,
-                received_at: moment(row, 2)?,
-            })
-        };
-        rows.iter().map(record).collect()
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        self.writer.run(move |connection| Box::pin(record_inbound(connection, batch))).await
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
@@ -366,6 +372,27 @@ impl Store for SqliteStore {
                     .await
                     .map(drop)
                     .map_err(|error| failed("finish inbound", &error))
+                })
+            })
+            .await
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE inbound SET due_at = ?4, lease_token = NULL, lease_until = NULL
+                         WHERE channel_id = ?1 AND provider_event_id = ?2 AND lease_token = ?3",
+                    )
+                    .bind(blob(inbound.channel_id.as_uuid()))
+                    .bind(inbound.provider_event_id)
+                    .bind(blob(token.as_uuid()))
+                    .bind(due_at.timestamp_millis())
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("put off inbound", &error))
                 })
             })
             .await

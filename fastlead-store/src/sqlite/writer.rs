@@ -2,7 +2,7 @@
 
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
-use fastlead_core::id::{DeliveryId, LeaseToken};
+use fastlead_core::id::ChannelId;
 use fastlead_core::port::{
     BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
 };
@@ -34,20 +34,51 @@ trait Operation: Send {
 
 /// Something that is written together with others of its kind.
 enum Member {
-    Commit(Box<Transition>, Box<Changes>, Reply<CommitOutcome>),
-    Settle { delivery: DeliveryId, token: LeaseToken, changes: Box<Changes>, reply: Reply<SettleOutcome> },
+    Commit(Box<Transition>, Box<Written>, Reply<CommitOutcome>),
+    Settle(Box<Settlement>, Box<Written>, Reply<SettleOutcome>),
     Begin(Beginning, Box<Changes>, Reply<BeginOutcome>),
     Enqueue(Box<Changes>, Reply<()>),
 }
 
+/// What a member changes, written down before it waits for the writer.
+struct Written {
+    changes: Changes,
+    /// What is changed besides where the member is the first to pause a channel.
+    pause: Option<(ChannelId, Changes)>,
+}
+
+impl Written {
+    fn new(changes: Changes, settlement: Option<&Settlement>) -> Result<Self> {
+        let pause = settlement.and_then(|settlement| Some((settlement.pause.as_ref()?, settlement.at)));
+        let pause =
+            pause.map(|(pause, at)| Ok((pause.channel_id, Changes::of_pause(pause, at)?))).transpose()?;
+        Ok(Self { changes, pause })
+    }
+
+    fn append_to(&self, group: &mut Changes, resolver: &mut Resolver) {
+        group.append(&self.changes);
+        if let Some((channel, changes)) = &self.pause
+            && resolver.pause(*channel)
+        {
+            group.append(changes);
+        }
+    }
+}
+
+/// Why a member was not applied.
+enum No {
+    Refused(Refusal),
+    MayNotBegin(BeginOutcome),
+}
+
 /// Whether a member was applied.
-type Verdict = std::result::Result<(), Refusal>;
+type Verdict = std::result::Result<(), No>;
 
 impl Member {
     fn ask(&self, questions: &mut Questions) -> Result<()> {
         match self {
             Self::Commit(transition, ..) => questions.transition(transition),
-            Self::Settle { delivery, .. } => questions.delivery(*delivery),
+            Self::Settle(settlement, ..) => questions.settlement(settlement),
             Self::Begin(beginning, ..) => questions.delivery(beginning.delivery_id),
             Self::Enqueue(..) => Ok(()),
         }
@@ -55,18 +86,22 @@ impl Member {
 
     /// What it asks for was written down when it was asked for; here it is only added or left out.
     fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
-        let (verdict, changes) = match self {
-            Self::Commit(transition, changes, _) => (resolver.commit(transition), changes),
-            Self::Settle { delivery, token, changes, .. } => (resolver.take(*delivery, *token), changes),
-            Self::Begin(beginning, changes, _) => {
-                (resolver.take(beginning.delivery_id, beginning.token), changes)
+        match self {
+            Self::Commit(transition, written, _) => {
+                resolver.commit(transition).map_err(No::Refused)?;
+                written.append_to(group, resolver);
             }
-            Self::Enqueue(changes, _) => (Ok(()), changes),
-        };
-        if verdict.is_ok() {
-            group.append(changes);
+            Self::Settle(settlement, written, _) => {
+                resolver.settle(settlement).map_err(No::Refused)?;
+                written.append_to(group, resolver);
+            }
+            Self::Begin(beginning, changes, _) => match resolver.begin(beginning) {
+                BeginOutcome::Begun => group.append(changes),
+                refused => return Err(No::MayNotBegin(refused)),
+            },
+            Self::Enqueue(changes, _) => group.append(changes),
         }
-        verdict
+        Ok(())
     }
 
     /// A failed send means that the caller has gone away.
@@ -75,11 +110,12 @@ impl Member {
             Self::Commit(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => CommitOutcome::Applied,
-                    Err(refusal) => CommitOutcome::Refused(refusal),
+                    Err(No::Refused(refusal)) => CommitOutcome::Refused(refusal),
+                    Err(No::MayNotBegin(_)) => CommitOutcome::Refused(Refusal::LeaseLost),
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
-            Self::Settle { reply, .. } => {
+            Self::Settle(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => SettleOutcome::Settled,
                     Err(_) => SettleOutcome::LeaseLost,
@@ -89,7 +125,8 @@ impl Member {
             Self::Begin(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => BeginOutcome::Begun,
-                    Err(_) => BeginOutcome::LeaseLost,
+                    Err(No::MayNotBegin(refused)) => refused,
+                    Err(No::Refused(_)) => BeginOutcome::LeaseLost,
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
@@ -133,14 +170,15 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
-        let changes = Box::new(Changes::of_transition(&transition)?);
-        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), changes, reply))).await
+        let changes = Changes::of_transition(&transition)?;
+        let written = Box::new(Written::new(changes, transition.settlement.as_ref())?);
+        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), written, reply))).await
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
-        let changes = Box::new(Changes::of_settlement(&settlement)?);
-        let Settlement { delivery_id: delivery, token, .. } = settlement;
-        self.send(|reply| Job::Member(Member::Settle { delivery, token, changes, reply })).await
+        let changes = Changes::of_settlement(&settlement)?;
+        let written = Box::new(Written::new(changes, Some(&settlement))?);
+        self.send(|reply| Job::Member(Member::Settle(Box::new(settlement), written, reply))).await
     }
 
     pub(super) async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {

@@ -112,7 +112,6 @@ impl Site {
                 policy: Some(self.policy),
             },
             lease: Some(Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 60) }),
-            begun: true,
         }
     }
 
@@ -247,7 +246,7 @@ async fn what_was_acknowledged_is_in_the_file_at_that_instant() {
         assert_eq!(Event::Captured(Box::new(found.capture)), capture.event);
         for delivery in &capture.deliveries {
             let found = after.delivery(workspace, delivery.id).await.unwrap().unwrap();
-            assert_eq!((found.state, found.spec), (DeliveryState::Sending, delivery.spec.clone()));
+            assert_eq!((found.state, found.spec), (DeliveryState::Pending, delivery.spec.clone()));
         }
         let again = Transition { at: plus_seconds(start(), 1), ..capture.clone() };
         let answer = capture.idempotency.unwrap().answer;
@@ -276,6 +275,7 @@ async fn one_bad_member_fails_nobody_else() {
         at: start(),
         outcome: Settled::Ended { state: DeliveryState::Sent, reason: None, provider_message_id: None },
         attempt: None,
+        pause: None,
     });
     let (commits, settled, added) = tokio::join!(commits, settle, store.enqueue(vec![enqueued.clone()]));
     assert_eq!(settled.unwrap(), SettleOutcome::Settled);
@@ -373,6 +373,7 @@ async fn throughput_of_captures_and_settlements() {
                         provider_message_id: Some(delivery.id.hex()),
                     },
                     attempt: None,
+                    pause: None,
                 }));
                 assert_eq!(store.commit(transition).await.unwrap(), CommitOutcome::Applied);
             }

@@ -10,8 +10,9 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord,
-    InboundRef, LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Reservation, SettleOutcome, Settled,
+    Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -48,6 +49,10 @@ flaws! {
     SkipsTheVersion
     FiresTimersAgain
     RetriesAtOnce
+    DropsLateOutcomes
+    RevivesTheUnwanted
+    TellsNobodyOfAPause
+    BeginsWhilePaused
     ForgetsUnknownOutcomes
     BelievesLateFailures
     BeginsNothing
@@ -61,6 +66,8 @@ flaws! {
     KeepsLinks
     RepeatsEvents
     ActsTwice
+    LeasesNoEvents
+    ForgetsWhatIsPutOff
     SharesTheLimit
     ShowsEveryLead
     FindsOnEveryChannel
@@ -96,6 +103,7 @@ pub(super) struct Seen {
     tokens: HashMap<DeliveryId, LeaseToken>,
     owners: HashMap<LeadId, WorkspaceId>,
     last_claimed: Option<LeasedDelivery>,
+    last_event: Option<LeasedInbound>,
     commits: u64,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
@@ -146,6 +154,9 @@ impl BrokenStore {
             && let Some(token) = self.seen.lock().unwrap().tokens.get(&settlement.delivery_id)
         {
             settlement.token = *token;
+        }
+        if self.has(Flaw::TellsNobodyOfAPause) {
+            settlement.pause.iter_mut().for_each(|pause| pause.notices.clear());
         }
         if self.has(Flaw::RetriesAtOnce)
             && let Settled::Retry { due_at, .. } = &mut settlement.outcome
@@ -233,7 +244,37 @@ impl Store for BrokenStore {
 
     async fn settle(&self, mut settlement: Settlement) -> Result<SettleOutcome> {
         self.worsen(&mut settlement);
-        self.inner.settle(settlement).await
+        let id = settlement.delivery_id;
+        if self.has(Flaw::DropsLateOutcomes) {
+            let seen = self.seen.lock().unwrap();
+            if seen.tokens.get(&id).is_some_and(|token| *token != settlement.token) {
+                return Ok(SettleOutcome::LeaseLost);
+            }
+        }
+        let retried = matches!(settlement.outcome, Settled::Retry { .. });
+        let outcome = self.inner.settle(settlement).await;
+        if retried && self.has(Flaw::RevivesTheUnwanted) {
+            let channels = self.seen.lock().unwrap().channels.clone();
+            for channel in channels {
+                let found = self.inner.find_delivery(channel, &MessageReference::Delivery(id)).await?;
+                if let Some(found) = found.filter(|found| found.state == DeliveryState::Cancelled) {
+                    let again = NewDelivery {
+                        id,
+                        scope: found.scope,
+                        lead_id: found.lead_id,
+                        channel_id: channel,
+                        created_at: found.created_at,
+                        due_at: found.created_at,
+                        expires_at: found.expires_at,
+                        order_key: None,
+                        spec: found.spec,
+                        lease: None,
+                    };
+                    self.inner.enqueue(vec![again]).await?;
+                }
+            }
+        }
+        outcome
     }
 
     async fn begin(&self, mut beginning: Beginning) -> Result<BeginOutcome> {
@@ -245,7 +286,9 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
-        self.inner.begin(beginning).await
+        let outcome = self.inner.begin(beginning).await?;
+        let allowed = self.has(Flaw::BeginsWhilePaused) && outcome == BeginOutcome::Paused;
+        Ok(if allowed { BeginOutcome::Begun } else { outcome })
     }
 
     async fn enqueue(&self, mut deliveries: Vec<NewDelivery>) -> Result<()> {
@@ -266,6 +309,7 @@ impl Store for BrokenStore {
                 left = left.saturating_sub(u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX));
                 all.deliveries.extend(claimed.deliveries);
                 all.timers.extend(claimed.timers);
+                all.inbound.extend(claimed.inbound);
             }
             return Ok(all);
         }
@@ -283,6 +327,10 @@ impl Store for BrokenStore {
         let mut seen = self.seen.lock().unwrap();
         for leased in &claimed.deliveries {
             seen.tokens.insert(leased.delivery.id, leased.lease.token);
+        }
+        if self.has(Flaw::LeasesTwice) && !claimed.inbound.is_empty() {
+            let last = claimed.inbound.first().cloned();
+            claimed.inbound.extend(std::mem::replace(&mut seen.last_event, last));
         }
         let last = claimed.deliveries.first().cloned();
         if self.has(Flaw::LeasesTwice) && last.is_some() {
@@ -357,32 +405,32 @@ impl Store for BrokenStore {
         Ok(if late { (state, true) } else { answer })
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        mut events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
-        if self.has(Flaw::LosesNews) && cursor.is_some() {
-            events.pop();
+    async fn record_inbound(&self, mut batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        if self.has(Flaw::LosesNews) && batch.cursor.is_some() {
+            batch.events.pop();
+        }
+        if self.has(Flaw::LeasesNoEvents) {
+            batch.lease.until = batch.at;
         }
         let record = |event: &InboundEvent| InboundRecord {
-            channel_id: channel,
+            channel_id: batch.channel_id,
             event: event.clone(),
-            received_at: now,
+            received_at: batch.at,
         };
-        let all: Vec<_> = events.iter().map(record).collect();
-        let new = self.inner.record_inbound(channel, events, cursor, now).await?;
+        let all: Vec<_> = batch.events.iter().map(record).collect();
+        let new = self.inner.record_inbound(batch).await?;
         Ok(if self.has(Flaw::RepeatsEvents) { all } else { new })
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        self.inner.pending_inbound(limit).await
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
         self.inner.finish_inbound(inbound).await
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        if self.has(Flaw::ForgetsWhatIsPutOff) {
+            return self.inner.finish_inbound(inbound).await;
+        }
+        self.inner.put_off_inbound(inbound, token, due_at).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

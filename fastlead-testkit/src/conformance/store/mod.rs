@@ -40,6 +40,7 @@ mod idempotency;
 mod identities;
 mod inbound;
 mod known;
+mod late;
 mod leads;
 mod leases;
 mod lists;
@@ -94,7 +95,11 @@ pub mod checks {
     };
     pub use super::inbound::{
         a_concurrent_event_is_recorded_once, an_event_is_acted_upon_once, an_event_is_recorded_once,
-        pending_events_are_listed_oldest_first, pending_events_survive_a_restart,
+        concurrent_claims_share_no_event, events_are_acted_upon_under_leases,
+        pending_events_survive_a_restart,
+    };
+    pub use super::late::{
+        a_known_outcome_is_not_thrown_away, a_pause_is_one_commit, what_is_unwanted_is_not_made_due_again,
     };
     pub use super::leads::{
         a_decision_passes_only_at_its_version, a_lead_is_created_once, a_new_lead_reads_back_with_its_work,
@@ -187,13 +192,17 @@ macro_rules! __for_each_store_check {
             what_is_to_be_sent_comes_before_owed_receipts
             owed_receipts_keep_their_room
             cancelled_offers_are_not_sent
+            what_is_unwanted_is_not_made_due_again
+            a_known_outcome_is_not_thrown_away
+            a_pause_is_one_commit
             timers_are_replaced_and_cleared
             a_timer_fires_once
             a_settlement_stands_and_falls_with_its_decision
             of_concurrent_settlements_one_passes
             an_event_is_recorded_once
             a_concurrent_event_is_recorded_once
-            pending_events_are_listed_oldest_first
+            events_are_acted_upon_under_leases
+            concurrent_claims_share_no_event
             an_event_is_acted_upon_once
             pending_events_survive_a_restart
             receipts_come_in_any_order

@@ -8,7 +8,7 @@ use fastlead_core::id::{DeliveryId, WorkspaceId};
 use fastlead_core::port::{Recovered, Recovery};
 
 use super::StoreHarness;
-use super::sample::{at, begin, claimed, delivery, ended, settled, settlement, start};
+use super::sample::{at, begin, begun, claimed, delivery, ended, settled, settlement, start};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// A delivery that has failed, expired or is ambiguous can be made due again with a new lifetime
@@ -101,11 +101,11 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     let elsewhere = NewDelivery {
         channel_id: tenant.other_channel,
         lease: Some(lease),
-        begun: true,
         ..tenant.delivery(None, at(110))
     };
     left_alone.push((elsewhere.id, DeliveryState::Failed));
     store.enqueue(vec![elsewhere.clone()]).await?;
+    begun(&*store, elsewhere.id, lease.token, at(110)).await?;
     settled(&*store, settlement(elsewhere.id, lease.token, at(110), ended(DeliveryState::Failed))).await?;
 
     let recovery = Recovery { channel_id: tenant.channel, since: at(100), ambiguous: false };

@@ -8,7 +8,7 @@ use fastlead_core::delivery::{
     AttemptOperation, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Purpose,
 };
 use fastlead_core::error::RetryHint;
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken};
 use fastlead_core::message::OutboundMessage;
 use fastlead_core::port::{Beginning, Receipt, Settled, Settlement};
 use fastlead_core::time::{Timestamp, plus_seconds};
@@ -35,6 +35,10 @@ pub(in super::super) struct Carried {
     /// When its last attempt began.
     begun_at: Timestamp,
     lease: Option<Lease>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    begun_by: Option<LeaseToken>,
+    /// Whether its lead has no use for it any more.
+    unwanted: bool,
     /// How often each part has arrived at the provider.
     arrived: BTreeMap<u32, u32>,
     /// Whether the provider says or has said that it will not arrive.
@@ -60,13 +64,15 @@ impl Model {
         let carried = Carried {
             channel: new.channel_id,
             lead: new.lead_id,
-            state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
+            state: DeliveryState::Pending,
             offer: matches!(new.spec.purpose, Purpose::Offer { .. }),
             order_key: new.order_key,
             created_at: new.created_at,
             due_at: new.due_at,
             begun_at: new.created_at,
             lease: new.lease,
+            begun_by: None,
+            unwanted: false,
             arrived: BTreeMap::new(),
             failed: false,
             whole: false,
@@ -82,7 +88,11 @@ impl Model {
 
     pub(super) fn offers_cancelled(&mut self, lead: LeadId, now: Timestamp) {
         for carried in self.deliveries.values_mut() {
-            if carried.offer && carried.lead == Some(lead) && carried.state == DeliveryState::Pending {
+            if !carried.offer || carried.lead != Some(lead) || carried.state.is_terminal() {
+                continue;
+            }
+            carried.unwanted = true;
+            if carried.state == DeliveryState::Pending {
                 let unknown = carried.uncertain;
                 carried.state = if unknown { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
                 carried.lease = None;
@@ -134,7 +144,14 @@ impl Model {
         let id = beginning.delivery_id;
         match self.deliveries.get_mut(&id) {
             Some(carried) if carried.lease.is_some_and(|lease| lease.token == beginning.token) => {
+                if carried.unwanted {
+                    return Err(format!("{id} begins, and its lead has no use for it any more"));
+                }
+                if self.paused.contains(&carried.channel) {
+                    return Err(format!("{id} begins, and its channel is paused"));
+                }
                 carried.state = DeliveryState::Sending;
+                carried.begun_by = Some(beginning.token);
                 carried.begun_at = beginning.at;
                 Ok(())
             }
@@ -148,13 +165,17 @@ impl Model {
         let Some(carried) = self.deliveries.get_mut(&id) else {
             return Err(format!("{id} was settled and never added"));
         };
-        if carried.lease.is_none_or(|lease| lease.token != settlement.token) {
+        let holds = carried.lease.is_some_and(|lease| lease.token == settlement.token);
+        let knows = carried.begun_by == Some(settlement.token)
+            && settlement.outcome.is_news_of(carried.state, carried.uncertain);
+        if !holds && !knows {
             return Err(format!("{id} was settled by somebody who does not hold it"));
         }
-        if carried.state.is_terminal() {
+        if carried.state.is_terminal() && !knows {
             return Err(format!("{id} has ended as {} and was settled again", carried.state.as_str()));
         }
         carried.lease = None;
+        carried.begun_by = carried.begun_by.filter(|begun_by| *begun_by != settlement.token);
         if let Some(attempt) = &settlement.attempt {
             let unknown = |error: &fastlead_core::delivery::AttemptError| {
                 matches!(error.retry, RetryHint::IfIdempotent { .. })
@@ -185,6 +206,11 @@ impl Model {
                 carried.accepted = false;
                 carried.state = DeliveryState::Pending;
                 carried.due_at = *due_at;
+                if carried.unwanted {
+                    let unknown = std::mem::take(&mut carried.uncertain);
+                    carried.state = if unknown { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
+                    self.freed_at.extend(carried.order_key.map(|key| (key, settlement.at)));
+                }
             }
             Settled::Await { check_at, uncertain, frees_order, .. } => {
                 if *frees_order {

@@ -59,7 +59,7 @@ impl Model {
             self.timer_fired(timer, token)?;
         }
         if let Some(inbound) = &transition.inbound
-            && self.inbound.insert(inbound.clone(), true) != Some(false)
+            && !self.acts_upon(inbound)
         {
             return Err(format!("`{}` was acted upon twice", inbound.provider_event_id));
         }
