@@ -92,9 +92,17 @@ impl CaptureInput {
         received: Received,
     ) -> Result<Capture, Vec<FieldError>> {
         let mut errors = Vec::new();
+        let name = line(self.name, "name", limits::NAME_CHARS, &mut errors);
+        let (phone, phone_extension, phone_note) =
+            match address(self.phone, "phone", "invalid_phone", Phone::read, &mut errors) {
+                Some(read) => (Some(read.phone), read.extension.map(Pii::new), read.rest.map(Pii::new)),
+                None => (None, None, None),
+            };
         let contact = Contact {
-            name: line(self.name, "name", limits::NAME_CHARS, &mut errors),
-            phone: address(self.phone, "phone", "invalid_phone", Phone::parse, &mut errors),
+            name,
+            phone,
+            phone_extension,
+            phone_note,
             email: address(self.email, "email", "invalid_email", Email::parse, &mut errors),
             handles: handles(self.handles, &mut errors),
         };

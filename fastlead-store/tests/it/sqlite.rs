@@ -134,8 +134,7 @@ impl Site {
             contact: Contact {
                 name: Some("Вера".into()),
                 phone: Some(Phone::parse("+7 900 000-00-00").unwrap()),
-                email: None,
-                handles: Vec::new(),
+                ..Contact::default()
             },
             comment: Some("Хочу записаться, \"завтра\"\nпосле 18:00".into()),
             fields: std::iter::once(("page".to_owned(), "https://example.com/price".into())).collect(),
