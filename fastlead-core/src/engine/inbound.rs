@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::apply::Applied;
+use super::aside::without_unreadable_lead;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::{
@@ -188,6 +189,9 @@ impl Engine {
     async fn act_logged(&self, record: &InboundRecord) -> bool {
         let acted = self.act(record).await;
         if let Err(error) = &acted {
+            if self.inbound_failed(record, error).await {
+                return true;
+            }
             tracing::error!(channel = %record.channel_id, %error, "inbound event could not be acted upon; it is tried again");
             self.inner.inbound_left.store(true, Ordering::Release);
         }
@@ -318,7 +322,8 @@ impl Engine {
                     inbound: Some(record.reference()),
                     ..Extras::default()
                 };
-                match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
+                let applied = self.apply(delivery.scope.workspace_id, lead, event, extras).await;
+                match without_unreadable_lead(applied)? {
                     Applied::Done(_) => true,
                     Applied::Before | Applied::LeaseLost => return Ok(false),
                     Applied::NoLead => {

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use fastlead_core::port::{CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition};
+use fastlead_core::port::{
+    CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition, UnreadableRow,
+};
 use fastlead_core::time::Timestamp;
 
 /// What the database says about everything that a group names.
@@ -27,6 +29,16 @@ pub(super) struct Facts {
     pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
+    /// What is there and cannot be read: who needs it gets no verdict.
+    pub unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
+}
+
+/// What members name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Lead,
+    Delivery,
+    Idempotency,
 }
 
 /// An idempotency key that was used.
@@ -66,6 +78,18 @@ impl Resolver {
     pub(super) fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> Result<(), Refusal> {
         let mine = self.holds(delivery, token) && self.taken.deliveries.insert(delivery);
         if mine { Ok(()) } else { Err(Refusal::LeaseLost) }
+    }
+
+    /// Something that the transition names and that cannot be read.
+    pub(super) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
+        if self.facts.unread.is_empty() {
+            return None;
+        }
+        let lead = Some((Named::Lead, transition.lead_id.as_uuid()));
+        let told = transition.receipt.as_ref().map(|told| (Named::Delivery, told.delivery_id.as_uuid()));
+        let key = transition.idempotency.as_ref();
+        let key = key.map(|record| (Named::Idempotency, uuid::Uuid::from_bytes(record.key)));
+        [lead, told, key].into_iter().flatten().find_map(|named| self.facts.unread.get(&named))
     }
 
     fn holds(&self, delivery: DeliveryId, token: LeaseToken) -> bool {

@@ -4,7 +4,7 @@ use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
 use fastlead_core::id::{DeliveryId, LeaseToken};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
+    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -54,7 +54,15 @@ impl Member {
     }
 
     /// What it asks for was written down when it was asked for; here it is only added or left out.
-    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
+    ///
+    /// # Errors
+    /// Where something that it names is there and cannot be read.
+    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Result<Verdict> {
+        if let Self::Commit(transition, ..) = self
+            && let Some(row) = resolver.unread(transition)
+        {
+            return Err(row.clone().into());
+        }
         let (verdict, changes) = match self {
             Self::Commit(transition, changes, _) => (resolver.commit(transition), changes),
             Self::Settle { delivery, token, changes, .. } => (resolver.take(*delivery, *token), changes),
@@ -66,7 +74,7 @@ impl Member {
         if verdict.is_ok() {
             group.append(changes);
         }
-        verdict
+        Ok(verdict)
     }
 
     /// A failed send means that the caller has gone away.
@@ -120,9 +128,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    pub(super) fn start(connection: SqliteConnection, met: UnreadableRows) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(work(connection, queue));
+        tokio::spawn(work(connection, met, queue));
         Self { jobs }
     }
 
@@ -206,12 +214,12 @@ where
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+async fn work(mut connection: SqliteConnection, met: UnreadableRows, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(GROUP);
     let mut forgetting = Forgetting::new();
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
         let now = jobs.iter().filter_map(Job::decided_at).max();
-        group(&mut connection, &mut jobs).await;
+        group(&mut connection, &met, &mut jobs).await;
         if let Some(now) = now {
             forgetting.forget(&mut connection, now).await;
         }
@@ -221,7 +229,7 @@ async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) 
     }
 }
 
-async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
+async fn group(connection: &mut SqliteConnection, met: &UnreadableRows, jobs: &mut Vec<Job>) {
     let mut members = Vec::with_capacity(jobs.len());
     let mut operations = Vec::new();
     for job in jobs.drain(..) {
@@ -230,10 +238,10 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             Job::Operation(operation) => operations.push(operation),
         }
     }
-    match transact(connection, &members, &mut operations).await {
+    match transact(connection, met, &members, &mut operations).await {
         Ok(verdicts) => {
             for (member, verdict) in members.into_iter().zip(verdicts) {
-                member.answer(Ok(verdict));
+                member.answer(verdict);
             }
             for operation in operations {
                 operation.answer(Ok(()));
@@ -243,12 +251,12 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             // Each is tried alone, so that a bad one fails nobody else.
             tracing::warn!(%error, members = members.len(), "a group failed; its members are tried one by one");
             for member in members {
-                let alone = transact(connection, std::slice::from_ref(&member), &mut []).await;
+                let alone = transact(connection, met, std::slice::from_ref(&member), &mut []).await;
                 let verdict = alone.map_err(Failure::into_error).map(|mut verdicts| verdicts.pop());
-                member.answer(verdict.and_then(|verdict| verdict.ok_or_else(closed)));
+                member.answer(verdict.and_then(|verdict| verdict.unwrap_or_else(|| Err(closed()))));
             }
             if !operations.is_empty() {
-                let done = transact(connection, &[], &mut operations).await.map(drop);
+                let done = transact(connection, met, &[], &mut operations).await.map(drop);
                 answer(operations, done.map_err(Failure::into_error));
             }
         }
@@ -291,9 +299,10 @@ impl Failure {
 /// One transaction: a look at the facts, the changes of those whom the facts allow, the operations.
 async fn transact(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     members: &[Member],
     operations: &mut [Box<dyn Operation>],
-) -> std::result::Result<Vec<Verdict>, Failure> {
+) -> std::result::Result<Vec<Result<Verdict>>, Failure> {
     let mut questions = Questions::default();
     members.iter().try_for_each(|member| member.ask(&mut questions)).map_err(Failure::Members)?;
     let rows = match questions.look(connection).await {
@@ -303,7 +312,7 @@ async fn transact(
             return Err(Failure::Whole(failed("look", &error)));
         }
     };
-    let (verdicts, changes) = match decide(members, &rows) {
+    let (verdicts, changes) = match decide(members, &rows, met) {
         Ok(decided) => decided,
         Err(error) => {
             roll_back(connection).await;
@@ -333,8 +342,12 @@ async fn transact(
     Ok(verdicts)
 }
 
-fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<Verdict>, Changes)> {
-    let mut resolver = Resolver::new(facts(rows)?);
+fn decide(
+    members: &[Member],
+    rows: &[sqlx::sqlite::SqliteRow],
+    met: &UnreadableRows,
+) -> Result<(Vec<Result<Verdict>>, Changes)> {
+    let mut resolver = Resolver::new(facts(rows, met));
     let mut changes = Changes::default();
     let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
     resolver.counters().try_for_each(|(id, counter)| changes.counter(id, counter))?;
