@@ -62,6 +62,13 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         Ok(count) => metrics::gauge!("fastlead_leads_at_risk").set(whole(count)),
         Err(error) => return Problem::from(error).into_response(),
     }
+    match app.store.unreadable(None).await {
+        Ok(rows) => metrics::gauge!("fastlead_unreadable_rows")
+            .set(whole(u64::try_from(rows.len()).unwrap_or(u64::MAX))),
+        Err(error) => return Problem::from(error).into_response(),
+    }
+    let broken = app.engine.directory().policy_troubles().count();
+    metrics::gauge!("fastlead_policies_broken").set(whole(u64::try_from(broken).unwrap_or(u64::MAX)));
     app.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
 }

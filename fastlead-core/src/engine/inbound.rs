@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::apply::Applied;
+use super::aside::without_unreadable_lead;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::{
@@ -185,6 +186,9 @@ impl Engine {
     async fn act_or_put_off(&self, leased: LeasedInbound) {
         let LeasedInbound { record, token, tries } = leased;
         let Err(error) = self.act(&record).await else { return };
+        if self.inbound_failed(&record, &error).await {
+            return;
+        }
         let last = REST_SECS.len() - 1;
         let rest = REST_SECS[usize::try_from(tries).unwrap_or(last).min(last)];
         tracing::error!(channel = %record.channel_id, %error, tries, rest, "inbound event could not be acted upon; it is tried again");
@@ -322,7 +326,8 @@ impl Engine {
                     inbound: Some(record.reference()),
                     ..Extras::default()
                 };
-                match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
+                let applied = self.apply(delivery.scope.workspace_id, lead, event, extras).await;
+                match without_unreadable_lead(applied)? {
                     Applied::Done(_) => true,
                     Applied::Before | Applied::LeaseLost => return Ok(false),
                     Applied::NoLead => {

@@ -3,6 +3,7 @@
 mod addresses;
 mod announce;
 mod apply;
+mod aside;
 mod builder;
 mod capture;
 mod content;
@@ -16,6 +17,7 @@ mod in_flight;
 mod inbound;
 mod outcome;
 mod people;
+mod policies;
 mod queue;
 mod run;
 mod send;
@@ -32,14 +34,14 @@ use tokio_util::task::TaskTracker;
 
 pub use builder::{ChannelOpener, EngineBuilder, stable_uuid};
 pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-pub use directory::{ActiveChannel, ActivePolicy, Directory};
+pub use directory::{ActiveChannel, ActivePolicy, Directory, PolicyTrouble};
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
 pub use stop_words::StopWords;
 
 use self::builder::lease_covers;
 use crate::channel::Channel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
@@ -181,8 +183,9 @@ impl Engine {
     /// change that another process made.
     ///
     /// # Errors
-    /// Where the catalog cannot be read or a policy does not compile. A channel that cannot be opened is
-    /// logged and left out: its messages wait.
+    /// Where the catalog cannot be read. A row of it that cannot be read is left out, a policy that does not compile is
+    /// replaced by an older version ([`Directory::policy_trouble`]), and a channel that cannot be opened is logged
+    /// and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
         self.load_book().await?;
         self.load_people().await?;
@@ -194,7 +197,7 @@ impl Engine {
             self.put_source(source);
         }
         for policy in loaded.policies {
-            self.activate_policy(&policy)?;
+            self.adopt_policy(&policy).await?;
         }
         let Some(opener) = &self.inner.opener else { return Ok(()) };
         for record in loaded.channels {
@@ -311,29 +314,6 @@ impl Engine {
             policies.clear();
         }
         policies.insert(policy.reference, policy);
-    }
-
-    /// The policy version that decides on an older lead.
-    async fn policy(&self, reference: PolicyRef) -> Result<Arc<ActivePolicy>> {
-        let known = self
-            .inner
-            .policies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&reference)
-            .map(Arc::clone);
-        if let Some(policy) = known {
-            return Ok(policy);
-        }
-        let record = self.inner.catalog.policy(reference).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("policy {} version {} is gone", reference.id, reference.version),
-            )
-        })?;
-        let policy = Arc::new(ActivePolicy::new(&record)?);
-        self.remember(Arc::clone(&policy));
-        Ok(policy)
     }
 
     /// Sees to it that the dispatcher is awake at `moment`.

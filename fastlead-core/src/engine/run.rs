@@ -200,7 +200,7 @@ impl Engine {
     async fn fire(&self, timer: LeasedTimer) {
         if timer.name == TimerName::Queue {
             if let Err(error) = self.queue_timer(timer).await {
-                tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+                self.timer_failed(&timer, &error).await;
             }
             return;
         }
@@ -208,7 +208,7 @@ impl Engine {
         let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
         let applied = self.apply(timer.scope.workspace_id, timer.lead_id, event, extras).await;
         if let Err(error) = applied {
-            tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+            self.timer_failed(&timer, &error).await;
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::announce::{Announcement, Stage};
 use super::apply::Applied;
+use super::aside::without_unreadable_lead;
 use super::content::{LeadFacts, contents};
 use super::directory::ActiveChannel;
 use super::ended::Shown;
@@ -23,7 +24,7 @@ use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
 use crate::money::{Currency, Money};
 use crate::policy::DeliveryRules;
-use crate::port::{AccountPause, SettleOutcome, Settled, Settlement};
+use crate::port::{AccountPause, SetAside, SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
 use crate::time::{Timestamp, plus, plus_seconds};
 use crate::words;
@@ -36,13 +37,17 @@ impl Engine {
         channel: &Arc<ActiveChannel>,
         lead: Option<LeadFacts>,
     ) {
-        let id = leased.delivery.id;
+        let (id, workspace, token) =
+            (leased.delivery.id, leased.delivery.scope.workspace_id, leased.lease.token);
         let Some(_mine) = self.inner.in_flight.enter(id) else {
             // Whoever works on it tells its outcome also after the lease: see `Store::settle`.
             tracing::warn!(delivery = %id, "its lease has run out, and it is still worked on here");
             return;
         };
         if let Err(error) = self.try_work(leased, channel, lead).await {
+            if self.leave_alone(Some(workspace), SetAside::Delivery(id, token), &error).await {
+                return;
+            }
             tracing::error!(delivery = %id, %error, "delivery could not be recorded; its lease will run out");
             // Nobody knows when it is due now: the dispatcher looks when the place is given back.
             channel.backlog.store(true, Ordering::Release);
@@ -333,7 +338,8 @@ impl Engine {
         let settled = match (event, delivery.lead_id) {
             (Some(event), Some(lead_id)) => {
                 let extras = || Extras { settlement: Some(settlement.clone()), ..Extras::default() };
-                match self.apply(delivery.scope.workspace_id, lead_id, event, extras).await? {
+                let applied = self.apply(delivery.scope.workspace_id, lead_id, event, extras).await;
+                match without_unreadable_lead(applied)? {
                     Applied::Done(_) => SettleOutcome::Settled,
                     Applied::NoLead => self.inner.store.settle(settlement.clone()).await?,
                     Applied::LeaseLost | Applied::Before => SettleOutcome::LeaseLost,

@@ -11,6 +11,7 @@ use crate::id::{ChannelId, PolicyId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::ConsentDocument;
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyRef};
+use crate::port::UnreadableRow;
 use crate::time::Timestamp;
 
 /// Keeps the installation's settings. Small and read often: the engine keeps a copy in memory.
@@ -107,8 +108,10 @@ pub struct CatalogSnapshot {
     pub sources: Vec<Source>,
     /// All channel instances.
     pub channels: Vec<ChannelRecord>,
-    /// The current policy of each project that has one.
+    /// The current policy of each project that has one; where it cannot be read, the newest version that can.
     pub policies: Vec<PolicyRecord>,
+    /// What could not be read and is left out.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A tenant.

@@ -10,7 +10,7 @@ use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
-use crate::port::{InboundRecord, LeadAtRisk, RiskFilter};
+use crate::port::{InboundRecord, LeadAtRisk, RiskFilter, UnreadableRow};
 use crate::time::Timestamp;
 
 /// Reads what has happened, a page at a time, and repairs what has failed.
@@ -119,6 +119,14 @@ pub trait Journal: Debug + Send + Sync + 'static {
         page: PageRequest,
     ) -> Result<Page<InboundRecord>>;
 
+    /// The rows of a workspace that this store has met since it was opened and could not read; of `None` those of
+    /// all workspaces, and those too whose workspace cannot be read.
+    ///
+    /// # Behavior
+    /// * A row that cannot be read fails nothing but what asks for that row by name, with
+    ///   [`crate::ErrorKind::Unreadable`]. Lists go on without it and name it in [`Page::unreadable`].
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>>;
+
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;
 }
@@ -211,6 +219,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` where there is none.
     pub next: Option<Cursor>,
+    /// Those that stand between the entries and cannot be read, in the order of the list.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A lead in a list.

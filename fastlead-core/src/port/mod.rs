@@ -9,6 +9,7 @@ mod journal;
 mod links;
 mod risk;
 mod store;
+mod unreadable;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
 pub use addresses::{
@@ -32,3 +33,4 @@ pub use store::{
     LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement,
     Store, Transition,
 };
+pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

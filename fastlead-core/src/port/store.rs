@@ -14,6 +14,7 @@ use crate::id::{
 };
 use crate::lead::Capture;
 use crate::policy::PolicyRef;
+use crate::port::SetAside;
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -86,7 +87,18 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Work claimed is leased to nobody else until `lease.until`.
     /// * Inbound events that nobody has acted upon are claimed when they are due or their lease has run out, those that
     ///   have waited longest first.
+    /// * What cannot be read is not in the answer, is set aside as by [`Self::set_aside`], and hinders nothing else.
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
+
+    /// Leaves work alone that cannot be done because something that it needs cannot be read. `workspace` says whose it
+    /// is, where that is known, and `because` what cannot be read, without what stands in it.
+    ///
+    /// # Behavior
+    /// * It is not claimed and not listed as pending any more, and holds back nothing that stands behind it in its
+    ///   order. Its state stays.
+    /// * It is given back when the store is opened the next time: a newer program may be able to read it.
+    /// * Nothing happens where the lease is not held, or the event was acted upon.
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()>;
 
     /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
     /// or a timer or an inbound event becomes due. `now` itself where something is claimable already.

@@ -251,12 +251,15 @@ impl Desk {
         };
         let app = server.app();
         for workspace in app.store.load().await?.workspaces {
-            if let Some(record) = app.store.lead(workspace.id, lead).await? {
-                let explained = operator::explanation(app, workspace.id, record, locale).await?;
-                return serde_json::to_value(explained).map_err(|_| {
-                    Error::new(ErrorKind::Internal, "an explanation cannot be written as JSON")
-                });
-            }
+            let record = match app.store.lead(workspace.id, lead).await {
+                Ok(None) => continue,
+                Ok(record) => record,
+                Err(error) if error.kind() == ErrorKind::Unreadable => None,
+                Err(error) => return Err(error),
+            };
+            let explained = operator::explanation(app, workspace.id, lead, record, locale).await?;
+            return serde_json::to_value(explained)
+                .map_err(|_| Error::new(ErrorKind::Internal, "an explanation cannot be written as JSON"));
         }
         Err(Error::new(ErrorKind::NotFound, "this lead does not exist"))
     }

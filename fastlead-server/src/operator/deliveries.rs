@@ -10,6 +10,7 @@ use fastlead_core::time::plus_seconds;
 
 use super::RETRY_TTL_SECS;
 use super::input::{Id, List, Query};
+use super::unreadable;
 use super::views::{AttemptView, DeliveryDetailsView, DeliveryView};
 use crate::app::App;
 use crate::auth::Operator;
@@ -88,5 +89,6 @@ pub(super) async fn details(
 ) -> Result<DeliveryDetailsView, Error> {
     let attempts = app.store.attempts(workspace, delivery.id).await?;
     let attempts = attempts.into_iter().map(|record| AttemptView::from(record.attempt)).collect();
-    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts })
+    let unreadable = unreadable::named(app, workspace, "attempts", &delivery.id.to_string()).await?;
+    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts, unreadable })
 }

@@ -17,6 +17,7 @@ mod session;
 mod sources;
 mod spoken;
 mod suppressions;
+mod unreadable;
 mod views;
 
 use std::sync::Arc;
@@ -104,6 +105,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(suppressions::lift_suppression))
         .routes(routes!(identities::list_identities, identities::create_identity))
         .routes(routes!(identities::undo_identity))
+        .routes(routes!(unreadable::list_unreadable))
 }
 
 /// Adds the types that the descriptions name.
@@ -158,5 +160,6 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         identities::IdentityInput,
         List<identities::IdentityView>,
         List<spoken::InboundView>,
+        List<fastlead_core::port::UnreadableRow>,
     );
 }

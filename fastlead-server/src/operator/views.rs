@@ -10,7 +10,7 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, ProjectId, SourceId};
 use fastlead_core::lead::{Attribution, Capture, Consent, ConsentPurpose};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::PolicyRef;
-use fastlead_core::port::{LeadAtRisk, LeadRecord, LeadSummary};
+use fastlead_core::port::{LeadAtRisk, LeadRecord, LeadSummary, UnreadableRow};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
@@ -436,6 +436,9 @@ pub(crate) struct DeliveryDetailsView {
     pub(super) delivery: DeliveryView,
     /// The attempts, oldest first.
     pub(super) attempts: Vec<AttemptView>,
+    /// Attempts that cannot be read; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) unreadable: Vec<UnreadableRow>,
 }
 
 /// What one attempt did.

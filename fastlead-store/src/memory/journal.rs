@@ -9,7 +9,7 @@ use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
     LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, StoredCapture, StoredEvent,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub(super) fn page<T>(
     let more = items.len() > limit;
     items.truncate(limit);
     let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
-    Page { items, next }
+    Page { items, next, unreadable: Vec::new() }
 }
 
 #[async_trait]
@@ -251,7 +251,12 @@ impl Journal for MemoryStore {
             (*number, record)
         });
         let found = page(numbered, &request, |(number, _)| Uuid::from_u128(u128::from(*number)));
-        Ok(Page { items: found.items.into_iter().map(|(_, record)| record).collect(), next: found.next })
+        let items = found.items.into_iter().map(|(_, record)| record).collect();
+        Ok(Page { items, next: found.next, unreadable: Vec::new() })
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        Ok(self.lock().unreadable.of(workspace))
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -22,7 +22,8 @@ use fastlead_core::id::{
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::port::{
     AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, IdentityLink, LeadRecord,
-    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
+    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UnreadableRows, UserRecord,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -59,6 +60,8 @@ struct Data {
     suppressions: HashMap<AddressKey, Suppression>,
     moved: HashMap<AddressKey, AddressMove>,
     links: BTreeMap<IdentityId, IdentityLink>,
+    /// Work that was set aside, by name.
+    unreadable: UnreadableRows,
 }
 
 /// An idempotency key that was used.

@@ -3,17 +3,20 @@
 use async_trait::async_trait;
 use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
-use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
+use fastlead_core::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Phase, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
-    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, SettleOutcome, Settlement, Store,
-    Transition,
+    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, SetAside, SettleOutcome, Settlement, Store,
+    Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
 use super::{Data, Inbound, MemoryStore, Row};
+
+/// The lease of what is left alone ends then. What is in memory is not opened again, so it is never given back.
+pub(super) const LEFT_ALONE: Timestamp = Timestamp::MAX_UTC;
 
 impl Row {
     /// What a worker would do with it, and since when.
@@ -142,6 +145,41 @@ impl Data {
         new
     }
 
+    /// Leased to nobody until the end of time, and out of its order.
+    fn set_aside(&mut self, workspace: Option<WorkspaceId>, work: &SetAside, because: &str) {
+        let left = |lease: &mut Option<Lease>, token: LeaseToken| {
+            let held = lease.is_some_and(|lease| lease.token == token);
+            if held {
+                let token = LeaseToken::from_uuid(uuid::Uuid::nil());
+                *lease = Some(Lease { token, until: LEFT_ALONE });
+            }
+            held
+        };
+        let named = match work {
+            SetAside::Delivery(id, token) => self.deliveries.get_mut(id).and_then(|row| {
+                let left = left(&mut row.lease, *token);
+                row.delivery.order_key = row.delivery.order_key.filter(|_| !left);
+                left.then(|| ("deliveries", id.to_string()))
+            }),
+            SetAside::Timer(id, token) => self
+                .timers
+                .get_mut(id)
+                .and_then(|timer| left(&mut timer.lease, *token).then(|| ("timers", id.to_string()))),
+            SetAside::Inbound(inbound) => {
+                let key = (inbound.channel_id, inbound.provider_event_id.clone());
+                let number = self.inbound_keys.get(&key).copied();
+                let waiting = number.and_then(|number| self.inbound.get_mut(&number)).filter(|row| !row.done);
+                waiting.map(|row| {
+                    row.done = true;
+                    ("inbound", number.unwrap_or_default().to_string())
+                })
+            }
+        };
+        if let Some((table, id)) = named {
+            self.unreadable.notice(&UnreadableRow::new(table, id, because).of(workspace));
+        }
+    }
+
     fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
         let row = self.deliveries.get_mut(&beginning.delivery_id);
         let held = row.filter(|row| row.lease.is_some_and(|lease| lease.token == beginning.token));
@@ -207,6 +245,11 @@ impl Store for MemoryStore {
         Ok(self.lock().claim(&request))
     }
 
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.lock().set_aside(workspace, &work, because);
+        Ok(())
+    }
+
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
         let data = self.lock();
         let deliveries = data
@@ -216,7 +259,8 @@ impl Store for MemoryStore {
             .filter_map(|row| row.claimable().map(|(_, since)| since));
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
         let inbound = data.inbound.values().filter_map(Inbound::claimable);
-        Ok(deliveries.chain(timers).chain(inbound).min().map(|due| due.max(now)))
+        let due = deliveries.chain(timers).chain(inbound).filter(|due| *due < LEFT_ALONE);
+        Ok(due.min().map(|due| due.max(now)))
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {

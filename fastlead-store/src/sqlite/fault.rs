@@ -43,11 +43,6 @@ pub(super) fn leaves_no_doubt(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Something in the database cannot be read back.
-pub(super) fn unreadable(what: &'static str) -> Error {
-    Error::new(ErrorKind::Storage, format!("{what} cannot be read back")).with_operation("read")
-}
-
 /// Something cannot be written as JSON.
 pub(super) fn unwritable(what: &'static str) -> Error {
     Error::new(ErrorKind::Internal, format!("{what} cannot be written as JSON")).with_operation("write")

@@ -10,6 +10,7 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
 use fastlead_core::port::{
     AccountPause, Beginning, ChannelStatus, Guard, Receipt, Reservation, Settled, Settlement, Transition,
+    UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::SqliteConnection;
@@ -17,10 +18,10 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::counters::counter;
-use super::fault::unreadable;
 use super::list::{List, id, int, maybe_id, maybe_int, maybe_text, text};
-use super::resolve::{Facts, Held, Used, counter_ids, unique_keys};
-use super::rows::{self, integer, json, optional_uuid, uuid};
+use super::reading::Origin;
+use super::resolve::{Facts, Held, Named, Used, counter_ids, unique_keys};
+use super::rows::{self, integer, json, optional_uuid, unread, uuid};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
 pub(super) const LOOK: &str = concat!(
@@ -95,7 +96,7 @@ macro_rules! write {
   FROM json_each($1) j WHERE deliveries.id = ", id!("$19", 0), ";
 INSERT INTO attempts
   SELECT ", id!("$20", 0), ",
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$20", 0), "), 0), ", text!("$20", 1), "
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$20", 0), " AND typeof(a.number) = 'integer'), 0), ", text!("$20", 1), "
   FROM json_each($2) j;
 DELETE FROM timers WHERE id IN (SELECT ", id!("$21", 0), " FROM json_each($3) j);
 UPDATE inbound SET done = 1 FROM json_each($4) j
@@ -225,50 +226,79 @@ fn bound<const LISTS: usize>(text: &'static str, lists: [List; LISTS]) -> Query 
     heaps.into_iter().fold(query, Query::bind)
 }
 
-/// Reads what [`Questions::look`] has seen.
-pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
+/// Reads what [`Questions::look`] has seen. A row that cannot be read fails those alone who have named it; a counter and
+/// a unique key are as if they were not there, because a lead is not refused for them, and the change mends them.
+pub(super) fn facts(rows: &[SqliteRow], met: &UnreadableRows) -> Facts {
     let mut facts = Facts::default();
     for row in rows {
-        match integer(row, 0)? {
-            1 => {
-                let version = u64::try_from(integer(row, 4)?).map_err(|_| unreadable("leads.version"))?;
-                facts.leads.insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
+        let kind = integer(row, 0).unwrap_or_default();
+        if let Err(error) = fact(kind, row, &mut facts) {
+            let (table, what) = match kind {
+                1 => ("leads", Some(Named::Lead)),
+                2 => ("unique_keys", None),
+                3 => ("idempotency", Some(Named::Idempotency)),
+                4 => ("deliveries", None),
+                5 => ("inbound", None),
+                6 => ("events", None),
+                8 => ("counters", None),
+                9 => ("channels", None),
+                10 => ("timers", None),
+                _ => ("deliveries", Some(Named::Delivery)),
+            };
+            let unread = Origin::new(table, 1).name(row, &error);
+            met.notice(&unread);
+            // The key of what was asked for is equal to what was asked, so that it can always be read.
+            let key = match what {
+                Some(Named::Idempotency) => uuid(row, 2),
+                _ => uuid(row, 1),
+            };
+            if let (Some(what), Ok(key)) = (what, key) {
+                facts.unread.insert((what, key), unread);
             }
-            2 => {
-                let key = UniqueKey(uuid(row, 1)?.into_bytes());
-                facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
-            }
-            3 => {
-                let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
-                let (request, until) = (uuid(row, 3)?.into_bytes(), integer(row, 4)?);
-                let answer = json(row, 5, "idempotency.answer")?;
-                facts.idempotency.insert(key, Used { request, answer, until });
-            }
-            4 => {
-                let token = |index| Ok(optional_uuid(row, index)?.map(LeaseToken::from_uuid));
-                let held = Held {
-                    lease: token(2)?,
-                    begun_by: token(3)?,
-                    state: state(row)?,
-                    uncertain: integer(row, 6)? & 1 != 0,
-                    unwanted: integer(row, 6)? & 2 != 0,
-                    paused: integer(row, 7)? != 0,
-                };
-                facts.held.insert(DeliveryId::from_uuid(uuid(row, 1)?), held);
-            }
-            5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
-            6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
-            8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
-            9 => drop(facts.active.insert(ChannelId::from_uuid(uuid(row, 1)?))),
-            10 => drop(facts.timers.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
-            _ => drop(facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state(row)?)),
         }
     }
-    Ok(facts)
+    facts
+}
+
+fn fact(kind: i64, row: &SqliteRow, facts: &mut Facts) -> Result<()> {
+    match kind {
+        1 => {
+            let version = u64::try_from(integer(row, 4)?).map_err(|_| unread(row, 4))?;
+            facts.leads.insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
+        }
+        2 => {
+            let key = UniqueKey(uuid(row, 1)?.into_bytes());
+            facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
+        }
+        3 => {
+            let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
+            let (request, until) = (uuid(row, 3)?.into_bytes(), integer(row, 4)?);
+            facts.idempotency.insert(key, Used { request, answer: json(row, 5)?, until });
+        }
+        4 => {
+            let token = |index| optional_uuid(row, index).map(|id| id.map(LeaseToken::from_uuid));
+            let held = Held {
+                lease: token(2)?,
+                begun_by: token(3)?,
+                state: state(row)?,
+                uncertain: integer(row, 6)? & 1 != 0,
+                unwanted: integer(row, 6)? & 2 != 0,
+                paused: integer(row, 7)? != 0,
+            };
+            facts.held.insert(DeliveryId::from_uuid(uuid(row, 1)?), held);
+        }
+        5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
+        6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+        8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
+        9 => drop(facts.active.insert(ChannelId::from_uuid(uuid(row, 1)?))),
+        10 => drop(facts.timers.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
+        _ => drop(facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state(row)?)),
+    }
+    Ok(())
 }
 
 fn state(row: &SqliteRow) -> Result<DeliveryState> {
-    DeliveryState::from_number(integer(row, 4)?).ok_or_else(|| unreadable("deliveries.state"))
+    DeliveryState::from_number(integer(row, 4)?).ok_or_else(|| unread(row, 4))
 }
 
 /// What a member of a group changes, and then what the group changes.

@@ -1,31 +1,22 @@
 //! What people read and mend.
 
 use async_trait::async_trait;
-use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
-use uuid::Uuid;
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
+use super::fault::failed;
+use super::reading::{self, Origin};
 use super::rows::{self, DELIVERY, blob, integer, json, moment, optional_text, text, uuid};
-
-/// One more row than the page has was asked for.
-pub(super) fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
-    Page { items, next }
-}
 
 pub(super) fn limit(request: &PageRequest) -> i64 {
     i64::from(request.limit.clamp(1, 500))
@@ -81,7 +72,7 @@ pub(super) const LOST: &str =
 pub(super) const DEPTH: &str =
     "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
                (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
-               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0),
+               CAST(coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0) AS INTEGER),
                (SELECT count(*) FROM timers)
              FROM deliveries INDEXED BY deliveries_open WHERE state < 10";
 
@@ -118,7 +109,7 @@ async fn purge(connection: &mut SqliteConnection, before: Timestamp, limit: u32)
         .await
         .map_err(fault)?;
     let ids: Vec<serde_json::Value> =
-        rows.iter().map(|row| Ok(uuid(row, 0)?.simple().to_string().into())).collect::<Result<_>>()?;
+        rows.iter().map(|row| hex::encode(reading::raw_id(row, 0)).into()).collect();
     sqlx::query(PURGE_ATTEMPTS)
         .bind(serde_json::Value::Array(ids).to_string())
         .execute(&mut *connection)
@@ -150,10 +141,7 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list leads", &error))?;
-        let summary = |row| {
-            let Event::Captured(capture) = json(row, 6, "events.event")? else {
-                return Err(unreadable("a lead's capture"));
-            };
+        let summary = |row: &SqliteRow| {
             Ok(LeadSummary {
                 id: LeadId::from_uuid(uuid(row, 0)?),
                 project_id: ProjectId::from_uuid(uuid(row, 1)?),
@@ -161,11 +149,11 @@ impl Journal for SqliteStore {
                 created_at: moment(row, 3)?,
                 status: text(row, 4)?,
                 assigned_to: optional_text(row, 5)?,
-                capture: *capture,
+                capture: rows::capture(row, 6)?,
             })
         };
-        let items = rows.iter().map(summary).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |lead| lead.id.as_uuid()))
+        let from = Origin::new("leads", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, summary))
     }
 
     async fn events(
@@ -183,17 +171,17 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list events", &error))?;
-        let event = |row| {
+        let event = |row: &SqliteRow| {
             Ok(StoredEvent {
                 id: EventId::from_uuid(uuid(row, 0)?),
                 lead_id: LeadId::from_uuid(uuid(row, 1)?),
                 at: moment(row, 2)?,
-                event: json(row, 3, "events.event")?,
-                trace: json(row, 4, "events.trace")?,
+                event: json(row, 3)?,
+                trace: json(row, 4)?,
             })
         };
-        let items = rows.iter().map(event).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |event| event.id.as_uuid()))
+        let from = Origin::new("events", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, event))
     }
 
     async fn captures(
@@ -222,13 +210,13 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list deliveries", &error))?;
-        let items = rows.iter().map(|row| rows::delivery(row, 0)).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |delivery| delivery.id.as_uuid()))
+        let from = Origin::new("deliveries", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, |row| rows::delivery(row, 0)))
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         let rows = sqlx::query(
-            "SELECT a.attempt FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+            "SELECT a.attempt, a.delivery_id FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
              WHERE a.delivery_id = ?1 AND d.workspace_id = ?2 ORDER BY a.number",
         )
         .bind(blob(delivery.as_uuid()))
@@ -236,11 +224,8 @@ impl Journal for SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(|error| failed("list attempts", &error))?;
-        rows.iter()
-            .map(|row| {
-                Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0, "attempts.attempt")? })
-            })
-            .collect()
+        let attempt = |row: &SqliteRow| Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0)? });
+        Ok(reading::each(&self.unreadable, Origin::new("attempts", 1).of(workspace), &rows, attempt))
     }
 
     async fn retry(
@@ -250,6 +235,7 @@ impl Journal for SqliteStore {
         now: Timestamp,
         expires_at: Timestamp,
     ) -> Result<Delivery> {
+        let met = self.unreadable.clone();
         self.writer
             .run(move |connection| {
                 Box::pin(async move {
@@ -265,7 +251,8 @@ impl Journal for SqliteStore {
                         .await
                         .map_err(fault)?;
                     if let Some(row) = row {
-                        return rows::delivery(&row, 0);
+                        let from = Origin::new("deliveries", 0).of(workspace);
+                        return reading::one(&met, from, &row, |row| rows::delivery(row, 0));
                     }
                     let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
                         .bind(blob(delivery.as_uuid()))
@@ -348,7 +335,11 @@ impl Journal for SqliteStore {
         channel: ChannelId,
         request: PageRequest,
     ) -> Result<Page<InboundRecord>> {
-        super::identities::spoken(&self.readers, workspace, channel, request).await
+        self.read_spoken(workspace, channel, request).await
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        Ok(self.unreadable.of(workspace))
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod addresses;
+mod aside;
 mod captures;
 mod catalog;
 mod counters;
@@ -18,6 +19,7 @@ mod list;
 mod old_files;
 #[cfg(test)]
 mod plans;
+mod reading;
 mod resolve;
 #[cfg(test)]
 mod resolve_tests;
@@ -30,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::port::UnreadableRows;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Row as _, SqliteConnection, SqlitePool};
 
@@ -47,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("people.sql"),
     include_str!("risk.sql"),
     include_str!("leases.sql"),
+    include_str!("aside.sql"),
 ];
 
 /// Where the database is and how it is opened.
@@ -75,6 +79,8 @@ impl SqliteOptions {
 pub struct SqliteStore {
     writer: Writer,
     readers: SqlitePool,
+    /// What could not be read since the file was opened.
+    unreadable: UnreadableRows,
 }
 
 impl SqliteStore {
@@ -106,6 +112,7 @@ impl SqliteStore {
         })?;
         let mut connection = connect.connect().await.map_err(fault)?;
         migrate(&mut connection).await?;
+        aside::give_back(&mut connection).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(options.readers.max(1))
             // A connection to a file does not go stale; asking it costs as much as a small query.
@@ -113,7 +120,8 @@ impl SqliteStore {
             .connect_with(connect.read_only(true).create_if_missing(false))
             .await
             .map_err(fault)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        let unreadable = UnreadableRows::default();
+        Ok(Self { writer: Writer::start(connection, unreadable.clone()), readers, unreadable })
     }
 }
 

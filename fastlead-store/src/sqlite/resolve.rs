@@ -7,7 +7,7 @@ use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settled,
-    Settlement, Transition,
+    Settlement, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -34,6 +34,16 @@ pub(super) struct Facts {
     pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
+    /// What is there and cannot be read: who needs it gets no verdict.
+    pub unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
+}
+
+/// What members name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Lead,
+    Delivery,
+    Idempotency,
 }
 
 /// Who works on a delivery.
@@ -124,6 +134,18 @@ impl Resolver {
     /// Takes a channel to pause it. Returns whether nobody has paused it before.
     pub(super) fn pause(&mut self, channel: ChannelId) -> bool {
         self.facts.active.remove(&channel)
+    }
+
+    /// Something that the transition names and that cannot be read.
+    pub(super) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
+        if self.facts.unread.is_empty() {
+            return None;
+        }
+        let lead = Some((Named::Lead, transition.lead_id.as_uuid()));
+        let told = transition.receipt.as_ref().map(|told| (Named::Delivery, told.delivery_id.as_uuid()));
+        let key = transition.idempotency.as_ref();
+        let key = key.map(|record| (Named::Idempotency, uuid::Uuid::from_bytes(record.key)));
+        [lead, told, key].into_iter().flatten().find_map(|named| self.facts.unread.get(&named))
     }
 
     /// `Ok` takes everything that the transition needs.

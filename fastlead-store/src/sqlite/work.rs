@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::MessageReference;
-use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{
@@ -11,16 +11,20 @@ use fastlead_core::id::{
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    LeadRecord, LeasedInbound, LeasedTimer, Receipt, SetAside, SettleOutcome, Settlement, Store, Transition,
+    UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
+use super::aside::{leave_unread, leave_unread_inbound, left_alone};
+use super::fault::failed;
 use super::group::{Changes, WRITE};
-use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, uuid};
+use super::reading::{self, Origin};
+use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, unread, uuid};
 
 /// Whether no earlier delivery of the same key has yet to be accepted by the provider.
 const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries o
@@ -65,7 +69,8 @@ pub(super) fn claim_deliveries() -> String {
 /// The earliest moment over the channels, all timers and all inbound events.
 pub(super) fn next_due() -> String {
     format!(
-        "SELECT min(due) FROM (
+        // Neither what is left alone nor what has no moment that can be read.
+        "SELECT min(due) FILTER (WHERE typeof(due) = 'integer' AND due < {}) FROM (
            SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
                AND {NOT_HELD_BACK}
@@ -76,11 +81,17 @@ pub(super) fn next_due() -> String {
            UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
            UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM inbound WHERE done = 0
              ORDER BY coalesce(lease_until, due_at), number LIMIT 1)
-         )"
+         )",
+        left_alone!()
     )
 }
 
-async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Result<Claimed> {
+/// What cannot be read is left alone for good; it neither fails the claim nor is claimed again and again.
+async fn claim(
+    connection: &mut SqliteConnection,
+    met: &UnreadableRows,
+    request: ClaimRequest,
+) -> Result<Claimed> {
     let fault = |error: sqlx::Error| failed("claim", &error);
     let now = request.now.timestamp_millis();
     let token = blob(request.lease.token.as_uuid());
@@ -110,10 +121,15 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             .await
             .map_err(fault)?;
         for row in &rows {
-            let delivery = rows::delivery(row, 0)?;
-            let phase =
-                LeasedDelivery::phase(delivery.state).ok_or_else(|| unreadable("deliveries.state"))?;
-            claimed.deliveries.push(LeasedDelivery { delivery, phase, lease: request.lease });
+            let leased = reading::one(met, Origin::new("deliveries", 0), row, |row| {
+                let delivery = rows::delivery(row, 0)?;
+                let phase = LeasedDelivery::phase(delivery.state).ok_or_else(|| unread(row, 5))?;
+                Ok(LeasedDelivery { delivery, phase, lease: request.lease })
+            });
+            match leased {
+                Ok(leased) => claimed.deliveries.push(leased),
+                Err(_) => leave_unread(connection, "deliveries", reading::raw_id(row, 0)).await?,
+            }
         }
     }
     if request.timers > 0 {
@@ -126,14 +142,20 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             .await
             .map_err(fault)?;
         for row in &rows {
-            claimed.timers.push(LeasedTimer {
-                id: TimerId::from_uuid(uuid(row, 0)?),
-                scope: scope(row, 1)?,
-                lead_id: LeadId::from_uuid(uuid(row, 3)?),
-                name: rows::json(row, 4, "timers.name")?,
-                due_at: moment(row, 5)?,
-                token: request.lease.token,
+            let timer = reading::one(met, Origin::new("timers", 0), row, |row| {
+                Ok(LeasedTimer {
+                    id: TimerId::from_uuid(uuid(row, 0)?),
+                    scope: scope(row, 1)?,
+                    lead_id: LeadId::from_uuid(uuid(row, 3)?),
+                    name: rows::json(row, 4)?,
+                    due_at: moment(row, 5)?,
+                    token: request.lease.token,
+                })
             });
+            match timer {
+                Ok(timer) => claimed.timers.push(timer),
+                Err(_) => leave_unread(connection, "timers", reading::raw_id(row, 0)).await?,
+            }
         }
     }
     if request.inbound > 0 {
@@ -145,16 +167,24 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             .fetch_all(&mut *connection)
             .await
             .map_err(fault)?;
-        let mut found = Vec::with_capacity(rows.len());
+        let (mut found, mut unread) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
-            let record = InboundRecord {
-                channel_id: ChannelId::from_uuid(uuid(row, 1)?),
-                event: rows::json(row, 2, "inbound.event")?,
-                received_at: moment(row, 3)?,
-            };
-            let leased = LeasedInbound { record, token: request.lease.token, tries: count(row, 4)? };
-            found.push((integer(row, 0)?, leased));
+            let number = integer(row, 0)?;
+            let leased = reading::one(met, Origin::new("inbound", 0), row, |row| {
+                let record = InboundRecord {
+                    channel_id: ChannelId::from_uuid(uuid(row, 1)?),
+                    event: rows::json(row, 2)?,
+                    received_at: moment(row, 3)?,
+                };
+                // How often it was leased is not worth the event.
+                Ok(LeasedInbound { record, token: request.lease.token, tries: count(row, 4).unwrap_or(0) })
+            });
+            match leased {
+                Ok(leased) => found.push((number, leased)),
+                Err(_) => unread.push(number),
+            }
         }
+        leave_unread_inbound(connection, &unread).await?;
         found.sort_unstable_by_key(|(number, _)| *number);
         claimed.inbound = found.into_iter().map(|(_, leased)| leased).collect();
     }
@@ -173,10 +203,11 @@ pub(super) fn scope(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Scope> {
 
 async fn record_receipt(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     receipt: Receipt,
 ) -> Result<(DeliveryState, bool)> {
     let fault = |error: sqlx::Error| failed("record receipt", &error);
-    let row = sqlx::query("SELECT state FROM deliveries WHERE id = ?1")
+    let row = sqlx::query("SELECT state, id, workspace_id FROM deliveries WHERE id = ?1")
         .bind(blob(receipt.delivery_id.as_uuid()))
         .fetch_optional(&mut *connection)
         .await
@@ -184,8 +215,9 @@ async fn record_receipt(
     let row = row.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "no such delivery").with_operation("record receipt")
     })?;
-    let before =
-        DeliveryState::from_number(integer(&row, 0)?).ok_or_else(|| unreadable("deliveries.state"))?;
+    let before = reading::one(met, Origin::new("deliveries", 1), &row, |row| {
+        DeliveryState::from_number(integer(row, 0)?).ok_or_else(|| unread(row, 0))
+    })?;
     if !before.is_changed_by(receipt.state) {
         return Ok((before, false));
     }
@@ -250,7 +282,14 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
-        self.writer.run(move |connection| Box::pin(claim(connection, request))).await
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| Box::pin(async move { claim(connection, &met, request).await }))
+            .await
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.leave_alone(workspace, work, because).await
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
@@ -286,18 +325,18 @@ impl Store for SqliteStore {
         .await
         .map_err(|error| failed("read lead", &error))?;
         let Some(row) = row else { return Ok(None) };
-        let Event::Captured(capture) = rows::json(&row, 8, "events.event")? else {
-            return Err(unreadable("a lead's capture"));
+        let record = |row: &SqliteRow| {
+            Ok(LeadRecord {
+                id: LeadId::from_uuid(uuid(row, 0)?),
+                scope: scope(row, 1)?,
+                source_id: SourceId::from_uuid(uuid(row, 3)?),
+                created_at: moment(row, 4)?,
+                policy: PolicyRef { id: PolicyId::from_uuid(uuid(row, 5)?), version: count(row, 6)? },
+                state: rows::json(row, 7)?,
+                capture: rows::capture(row, 8)?,
+            })
         };
-        Ok(Some(LeadRecord {
-            id: LeadId::from_uuid(uuid(&row, 0)?),
-            scope: scope(&row, 1)?,
-            source_id: SourceId::from_uuid(uuid(&row, 3)?),
-            created_at: moment(&row, 4)?,
-            policy: PolicyRef { id: PolicyId::from_uuid(uuid(&row, 5)?), version: count(&row, 6)? },
-            state: rows::json(&row, 7, "leads.state")?,
-            capture: *capture,
-        }))
+        reading::one(&self.unreadable, Origin::new("leads", 0).of(workspace), &row, record).map(Some)
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
@@ -306,7 +345,8 @@ impl Store for SqliteStore {
             sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()));
         let row =
             query.fetch_optional(&self.readers).await.map_err(|error| failed("read delivery", &error))?;
-        row.map(|row| rows::delivery(&row, 0)).transpose()
+        let from = Origin::new("deliveries", 0).of(workspace);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
     }
 
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
@@ -318,7 +358,8 @@ impl Store for SqliteStore {
             sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).bind(blob(lead.as_uuid()));
         let rows = query.fetch_all(&self.readers).await;
         let rows = rows.map_err(|error| failed("read deliveries of a lead", &error))?;
-        rows.iter().map(|row| rows::delivery(row, 0)).collect()
+        let from = Origin::new("deliveries", 0).of(workspace);
+        Ok(reading::each(&self.unreadable, from, &rows, |row| rows::delivery(row, 0)))
     }
 
     async fn find_delivery(
@@ -348,11 +389,15 @@ impl Store for SqliteStore {
             }
         };
         let row = row.map_err(|error| failed("find delivery", &error))?;
-        row.map(|row| rows::delivery(&row, 0)).transpose()
+        let from = Origin::new("deliveries", 0);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
-        self.writer.run(move |connection| Box::pin(record_receipt(connection, receipt))).await
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| Box::pin(async move { record_receipt(connection, &met, receipt).await }))
+            .await
     }
 
     async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
@@ -399,9 +444,11 @@ impl Store for SqliteStore {
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
-        let query = sqlx::query("SELECT cursor FROM poll_cursors WHERE channel_id = ?1")
+        let query = sqlx::query("SELECT cursor, channel_id FROM poll_cursors WHERE channel_id = ?1")
             .bind(blob(channel.as_uuid()));
         let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read cursor", &error))?;
-        row.map(|row| text(&row, 0)).transpose()
+        // A channel whose cursor cannot be read begins where its provider lets it begin.
+        let from = Origin::new("poll_cursors", 1);
+        Ok(row.and_then(|row| reading::one(&self.unreadable, from, &row, |row| text(row, 0)).ok()))
     }
 }

@@ -4,7 +4,7 @@ use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
 use fastlead_core::id::ChannelId;
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
+    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
@@ -50,8 +50,10 @@ struct Written {
 impl Written {
     fn new(changes: Changes, settlement: Option<&Settlement>) -> Result<Self> {
         let pause = settlement.and_then(|settlement| Some((settlement.pause.as_ref()?, settlement.at)));
-        let pause =
-            pause.map(|(pause, at)| Ok((pause.channel_id, Changes::of_pause(pause, at)?))).transpose()?;
+        let pause = match pause {
+            Some((pause, at)) => Some((pause.channel_id, Changes::of_pause(pause, at)?)),
+            None => None,
+        };
         Ok(Self { changes, pause })
     }
 
@@ -85,7 +87,19 @@ impl Member {
     }
 
     /// What it asks for was written down when it was asked for; here it is only added or left out.
-    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
+    ///
+    /// # Errors
+    /// Where something that it names is there and cannot be read.
+    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Result<Verdict> {
+        if let Self::Commit(transition, ..) = self
+            && let Some(row) = resolver.unread(transition)
+        {
+            return Err(row.clone().into());
+        }
+        Ok(self.verdict(resolver, group))
+    }
+
+    fn verdict(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
         match self {
             Self::Commit(transition, written, _) => {
                 resolver.commit(transition).map_err(No::Refused)?;
@@ -157,9 +171,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    pub(super) fn start(connection: SqliteConnection, met: UnreadableRows) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(work(connection, queue));
+        tokio::spawn(work(connection, met, queue));
         Self { jobs }
     }
 
@@ -244,12 +258,12 @@ where
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+async fn work(mut connection: SqliteConnection, met: UnreadableRows, mut queue: mpsc::Receiver<Job>) {
     let mut jobs = Vec::with_capacity(GROUP);
     let mut forgetting = Forgetting::new();
     while queue.recv_many(&mut jobs, GROUP).await > 0 {
         let now = jobs.iter().filter_map(Job::decided_at).max();
-        group(&mut connection, &mut jobs).await;
+        group(&mut connection, &met, &mut jobs).await;
         if let Some(now) = now {
             forgetting.forget(&mut connection, now).await;
         }
@@ -259,7 +273,7 @@ async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) 
     }
 }
 
-async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
+async fn group(connection: &mut SqliteConnection, met: &UnreadableRows, jobs: &mut Vec<Job>) {
     let mut members = Vec::with_capacity(jobs.len());
     let mut operations = Vec::new();
     for job in jobs.drain(..) {
@@ -268,10 +282,10 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             Job::Operation(operation) => operations.push(operation),
         }
     }
-    match transact(connection, &members, &mut operations).await {
+    match transact(connection, met, &members, &mut operations).await {
         Ok(verdicts) => {
             for (member, verdict) in members.into_iter().zip(verdicts) {
-                member.answer(Ok(verdict));
+                member.answer(verdict);
             }
             for operation in operations {
                 operation.answer(Ok(()));
@@ -281,12 +295,12 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             // Each is tried alone, so that a bad one fails nobody else.
             tracing::warn!(%error, members = members.len(), "a group failed; its members are tried one by one");
             for member in members {
-                let alone = transact(connection, std::slice::from_ref(&member), &mut []).await;
+                let alone = transact(connection, met, std::slice::from_ref(&member), &mut []).await;
                 let verdict = alone.map_err(Failure::into_error).map(|mut verdicts| verdicts.pop());
-                member.answer(verdict.and_then(|verdict| verdict.ok_or_else(closed)));
+                member.answer(verdict.and_then(|verdict| verdict.unwrap_or_else(|| Err(closed()))));
             }
             if !operations.is_empty() {
-                let done = transact(connection, &[], &mut operations).await.map(drop);
+                let done = transact(connection, met, &[], &mut operations).await.map(drop);
                 answer(operations, done.map_err(Failure::into_error));
             }
         }
@@ -329,9 +343,10 @@ impl Failure {
 /// One transaction: a look at the facts, the changes of those whom the facts allow, the operations.
 async fn transact(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     members: &[Member],
     operations: &mut [Box<dyn Operation>],
-) -> std::result::Result<Vec<Verdict>, Failure> {
+) -> std::result::Result<Vec<Result<Verdict>>, Failure> {
     let mut questions = Questions::default();
     members.iter().try_for_each(|member| member.ask(&mut questions)).map_err(Failure::Members)?;
     let rows = match questions.look(connection).await {
@@ -341,7 +356,7 @@ async fn transact(
             return Err(Failure::Whole(failed("look", &error)));
         }
     };
-    let (verdicts, changes) = match decide(members, &rows) {
+    let (verdicts, changes) = match decide(members, &rows, met) {
         Ok(decided) => decided,
         Err(error) => {
             roll_back(connection).await;
@@ -371,8 +386,12 @@ async fn transact(
     Ok(verdicts)
 }
 
-fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<Verdict>, Changes)> {
-    let mut resolver = Resolver::new(facts(rows)?);
+fn decide(
+    members: &[Member],
+    rows: &[sqlx::sqlite::SqliteRow],
+    met: &UnreadableRows,
+) -> Result<(Vec<Result<Verdict>>, Changes)> {
+    let mut resolver = Resolver::new(facts(rows, met));
     let mut changes = Changes::default();
     let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
     resolver.counters().try_for_each(|(id, counter)| changes.counter(id, counter))?;

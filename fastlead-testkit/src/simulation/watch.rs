@@ -9,7 +9,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, Receipt, Refusal, SettleOutcome, Settlement, Store, Transition,
+    InboundRecord, InboundRef, LeadRecord, Receipt, Refusal, SetAside, SettleOutcome, Settlement, Store,
+    Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -197,6 +198,11 @@ impl Store for Watch {
         self.trouble(RetryHint::UNKNOWN, "claim")?;
         self.turn().await;
         Ok(claimed)
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.world.broken(format!("something that was stored cannot be read: {because}"));
+        self.at_once(self.store.set_aside(workspace, work, because))
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {

@@ -11,8 +11,8 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Reservation, SettleOutcome, Settled,
-    Settlement, Store, Transition,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Reservation, SetAside, SettleOutcome,
+    Settled, Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -338,6 +338,10 @@ impl Store for BrokenStore {
             seen.last_claimed = last;
         }
         Ok(claimed)
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.inner.set_aside(workspace, work, because).await
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {

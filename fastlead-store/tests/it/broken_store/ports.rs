@@ -14,7 +14,8 @@ use fastlead_core::port::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
     IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
     Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UserRecord, Workspace,
+    RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow,
+    UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -241,6 +242,10 @@ impl Journal for BrokenStore {
             found.items.remove(0);
         }
         Ok(found)
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        self.inner.unreadable(workspace).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -9,7 +9,7 @@ use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
     LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
-    StoredCapture, StoredEvent,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -69,7 +69,7 @@ impl Journal for Endless {
         };
         let items: Vec<StoredCapture> = (first..first + u64::from(page.limit)).map(capture).collect();
         self.read.send_modify(|read| *read += u64::from(page.limit));
-        Ok(Page { next: items.last().map(|last| Cursor(last.id.as_uuid())), items })
+        Ok(Page { next: items.last().map(|last| Cursor(last.id.as_uuid())), items, unreadable: Vec::new() })
     }
 
     async fn leads(&self, _: WorkspaceId, _: LeadFilter, _: PageRequest) -> Result<Page<LeadSummary>> {
@@ -121,6 +121,10 @@ impl Journal for Endless {
     }
 
     async fn spoken(&self, _: WorkspaceId, _: ChannelId, _: PageRequest) -> Result<Page<InboundRecord>> {
+        unreachable!()
+    }
+
+    async fn unreadable(&self, _: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
         unreachable!()
     }
 
