@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-use fastlead_core::lead::{CaptureInput, ConsentPurpose, limits};
+use fastlead_core::lead::{CaptureInput, ConsentAnswer, ConsentPurpose, limits};
 use fastlead_core::port::Source;
 use fastlead_core::secret::Pii;
 
@@ -188,7 +188,6 @@ pub(crate) fn form_input(body: &[u8]) -> Result<CaptureInput, Problem> {
     let mut input = CaptureInput::default();
     let mut touch = fastlead_core::lead::Touch::default();
     for (name, value) in pairs {
-        let ticked = !matches!(value.as_str(), "" | "0" | "false" | "off" | "no");
         match name.as_str() {
             "name" => input.name = Some(Pii::new(value)),
             "phone" => input.phone = Some(Pii::new(value)),
@@ -197,9 +196,9 @@ pub(crate) fn form_input(body: &[u8]) -> Result<CaptureInput, Problem> {
             "locale" => input.locale = Some(value),
             "page" => touch.page = Some(Pii::new(value)),
             "referrer" => touch.referrer = Some(Pii::new(value)),
-            "consent_personal_data" => drop(input.consents.insert(ConsentPurpose::PersonalData, ticked)),
-            "consent_advertising" => drop(input.consents.insert(ConsentPurpose::Advertising, ticked)),
-            "consent_offer" => drop(input.consents.insert(ConsentPurpose::Offer, ticked)),
+            "consent_personal_data" => answer(&mut input, ConsentPurpose::PersonalData, &value),
+            "consent_advertising" => answer(&mut input, ConsentPurpose::Advertising, &value),
+            "consent_offer" => answer(&mut input, ConsentPurpose::Offer, &value),
             "website" => input.bot_check.honeypot = Some(Pii::new(value)),
             "elapsed_millis" => input.bot_check.elapsed_millis = value.parse().ok(),
             _ if touch.take_parameter(&name, &value) => {}
@@ -213,6 +212,12 @@ pub(crate) fn form_input(body: &[u8]) -> Result<CaptureInput, Problem> {
         input.attribution.last = Some(touch);
     }
     Ok(input)
+}
+
+/// Notes the value of a box; a box that stands twice must be ticked twice.
+fn answer(input: &mut CaptureInput, purpose: ConsentPurpose, value: &str) {
+    let given = input.consents.remove(&purpose).unwrap_or_default();
+    input.consents.insert(purpose, given.and(ConsentAnswer::read(value)));
 }
 
 /// The origin to answer to, where a browser sent one that may post here.

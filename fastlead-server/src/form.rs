@@ -342,8 +342,10 @@ fn keep(page: &mut Page<'_>, input: &CaptureInput) {
         comment: text(&input.comment),
     };
     for shown in &mut page.boxes {
-        shown.ticked =
-            input.consents.iter().any(|(purpose, given)| *given && purpose.as_str() == shown.purpose);
+        shown.ticked = input
+            .consents
+            .iter()
+            .any(|(purpose, given)| given.granted() && purpose.as_str() == shown.purpose);
     }
     if let Some(touch) = &input.attribution.last {
         let named = [

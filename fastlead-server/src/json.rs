@@ -1,12 +1,18 @@
 //! Bodies in JSON, and what is wrong with them.
 
+mod strict;
+
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(crate) use strict::objects_are_objects;
 
 use crate::problem::{FieldProblem, Problem};
 
 /// Why a body could not be read. It never repeats a value.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Unreadable {
     problem: Problem,
     unknown_field: bool,
@@ -23,14 +29,31 @@ impl Unreadable {
     }
 }
 
+impl Unreadable {
+    /// A fault of the document's shape at `path`.
+    fn shape(path: &str, what: &str) -> Self {
+        let (code, status) = ("invalid_json_type", StatusCode::UNPROCESSABLE_ENTITY);
+        let problem = if path.is_empty() {
+            Problem::new(status, code, format!("the body: {what}"))
+        } else {
+            let mut problem = Problem::new(status, code, format!("{path}: {what}"));
+            let (field, message) = (path.to_owned(), what.to_owned());
+            problem.errors.push(FieldProblem { field, code: code.to_owned(), message });
+            problem
+        };
+        Self { problem, unknown_field: false }
+    }
+}
+
 impl From<Unreadable> for Problem {
     fn from(unreadable: Unreadable) -> Self {
         unreadable.problem
     }
 }
 
-/// Reads a body.
-pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+/// Reads a body: each key of an object once, and objects as objects.
+pub(crate) fn read<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, Unreadable> {
+    check::<T>(body)?;
     serde_json::from_slice(body).map_err(|error| {
         // Where in the document it is, is kept in mind only when it is asked for.
         let mut again = serde_json::Deserializer::from_slice(body);
@@ -40,6 +63,15 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
         };
         unreadable(&error, &path)
     })
+}
+
+/// Checks that no key stands twice, and that no array stands where `T` has an object: serde would read both.
+pub(crate) fn check<T: JsonSchema>(body: &[u8]) -> Result<(), Unreadable> {
+    if strict::scan(body)?.arrays {
+        let value: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error, "."))?;
+        strict::objects_are_objects(&value, &strict::schema_of::<T>())?;
+    }
+    Ok(())
 }
 
 fn unreadable(error: &serde_json::Error, path: &str) -> Unreadable {
@@ -75,6 +107,7 @@ fn unreadable(error: &serde_json::Error, path: &str) -> Unreadable {
 #[cfg(test)]
 mod tests {
     use fastlead_core::lead::CaptureInput;
+    use fastlead_core::policy::Policy;
 
     use super::*;
 
@@ -88,7 +121,7 @@ mod tests {
         for (body, detail, field) in [
             (
                 r#"{"consents": ["personal_data"]}"#,
-                "consents: invalid type: sequence, expected a map, at line 1, column 13",
+                "consents: is an array; an object is expected",
                 "consents",
             ),
             (
@@ -106,9 +139,35 @@ mod tests {
         }
         assert_eq!(told("null").1, Vec::<String>::new());
         assert!(told(r#"{"phone": "+79"#).0.starts_with("the body is not valid JSON at line 1"));
+        for (body, detail) in [
+            (
+                r#"{"consents": {"personal_data": false, "personal_data": true}}"#,
+                "consents.personal_data: stands twice; send each key once",
+            ),
+            (r#"{"fields": {"a": {"\u0061": 1, "a": 2}}}"#, "fields.a.a: stands twice; send each key once"),
+            ("[]", "the body: is an array; an object is expected"),
+            (r#"["Anna", "+79000000000"]"#, "the body: is an array; an object is expected"),
+            (r#"{"attribution": [{"utm_source": "x"}]}"#, "attribution: is an array; an object is expected"),
+            (r#"{"attribution": {"last": ["x"]}}"#, "attribution.last: is an array; an object is expected"),
+            (r#"{"handles": [["telegram", "5"]]}"#, "handles[0]: is an array; an object is expected"),
+        ] {
+            assert_eq!(told(body).0, detail, "{body}");
+        }
         let unknown = read::<CaptureInput>(br#"{"phon": "+79000000000"}"#).unwrap_err().with_advice("look");
         let detail = unknown.detail.unwrap();
         assert!(detail.starts_with("phon: unknown field `phon`, expected one of"), "{detail}");
         assert!(detail.ends_with("; look") && !detail.contains("900"), "{detail}");
+    }
+
+    #[test]
+    fn variants_of_a_policy_are_objects_too() {
+        let route = r#"{"route": {"strategy": "broadcast", "targets": ["anna"], "template": "lead"}}"#;
+        assert!(check::<Policy>(route.as_bytes()).is_ok());
+        let problem =
+            Problem::from(check::<Policy>(br#"{"route": ["broadcast", ["anna"], "lead"]}"#).unwrap_err());
+        assert_eq!(
+            problem.errors[0].field, "route[1]",
+            "a list of rules may stand here, values of one may not"
+        );
     }
 }

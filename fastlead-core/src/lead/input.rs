@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, Capture, Consent, ConsentDocument, ConsentPurpose, Received};
+use super::{Attribution, Capture, Consent, ConsentAnswer, ConsentDocument, ConsentPurpose, Received};
 use crate::contact::{Contact, Email, Handle, Phone};
 use crate::message::Locale;
 use crate::secret::Pii;
@@ -46,7 +46,7 @@ pub struct CaptureInput {
     /// Where the person came from.
     pub attribution: Attribution,
     /// Which boxes were ticked, by purpose.
-    pub consents: BTreeMap<ConsentPurpose, bool>,
+    pub consents: BTreeMap<ConsentPurpose, ConsentAnswer>,
     /// The language to answer in, as a BCP 47 tag; the source's language where absent.
     pub locale: Option<String>,
     /// What helps to tell people from programs. Not part of the lead.
@@ -260,7 +260,7 @@ fn scalar(value: &serde_json::Value, lists: bool) -> Option<String> {
 }
 
 fn consents(
-    given: &BTreeMap<ConsentPurpose, bool>,
+    given: &BTreeMap<ConsentPurpose, ConsentAnswer>,
     documents: &[ConsentDocument],
     received: &Received,
     page: Option<&Pii<String>>,
@@ -277,17 +277,19 @@ fn consents(
     }
     let mut kept = Vec::with_capacity(documents.len());
     for document in documents {
-        let granted = given.get(&document.purpose).copied().unwrap_or(false);
+        let answer = given.get(&document.purpose);
+        let granted = answer.is_some_and(ConsentAnswer::granted);
         if document.required && !granted {
             errors.push(FieldError::new(
                 format!("consents.{}", document.purpose.as_str()),
                 "consent_required",
-                "this consent is needed to take the lead; send `true` when the box is ticked",
+                "this consent is needed to take the lead; send `true` when the box is ticked (in a form `1`, `on`, `true`, `yes` or `да`)",
             ));
         }
         kept.push(Consent {
             purpose: document.purpose,
             granted,
+            written: answer.and_then(|answer| answer.written().cloned()),
             document_id: document.document_id.clone(),
             document_version: document.version.clone(),
             text_sha256: document.text_sha256(),
@@ -375,7 +377,7 @@ mod tests {
         ];
         let input = |granted| CaptureInput {
             phone: Some("+79000000000".into()),
-            consents: BTreeMap::from([(ConsentPurpose::PersonalData, granted)]),
+            consents: BTreeMap::from([(ConsentPurpose::PersonalData, ConsentAnswer::from(granted))]),
             ..CaptureInput::default()
         };
         let received = || Received::at(crate::time::epoch());

@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use attribution::{Attribution, Touch};
-pub use consent::{Consent, ConsentDocument, ConsentPurpose};
+pub use consent::{Consent, ConsentAnswer, ConsentDocument, ConsentPurpose};
 pub use input::{BotCheck, CaptureInput, FieldError, limits};
 
 use crate::contact::Contact;

@@ -14,7 +14,7 @@ use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::capture::too_large;
@@ -29,7 +29,7 @@ const MAX_LIMIT: u32 = 200;
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
@@ -47,7 +47,7 @@ impl FromRequest<App> for Document {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         let body = json(request, app).await?;
-        crate::json::read::<IgnoredAny>(&body)?;
+        crate::json::check::<Policy>(&body)?;
         Ok(Self(Policy::from_json(&body)))
     }
 }

@@ -286,6 +286,9 @@ pub(crate) struct ConsentView {
     purpose: ConsentPurpose,
     /// Whether the box was ticked.
     granted: bool,
+    /// What was sent in place of a tick, as it was written; it grants nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<Pii<String>>,
     /// The document.
     document_id: String,
     /// Its version.
@@ -307,6 +310,7 @@ impl From<Consent> for ConsentView {
         let Consent {
             purpose,
             granted,
+            written,
             document_id,
             document_version,
             text_sha256,
@@ -315,7 +319,18 @@ impl From<Consent> for ConsentView {
             user_agent,
             page,
         } = consent;
-        Self { purpose, granted, document_id, document_version, text_sha256, at, ip, user_agent, page }
+        Self {
+            purpose,
+            granted,
+            written,
+            document_id,
+            document_version,
+            text_sha256,
+            at,
+            ip,
+            user_agent,
+            page,
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::lead::ConsentPurpose;
 use fastlead_core::port::{
     ChannelRecord, ChannelStatus, DeliveryFilter, LeadFilter, PageRequest, SourceLimits,
 };
@@ -241,9 +242,18 @@ async fn bad_bodies_get_problem_documents() {
         ("truncated", json, br#"{"phone": "+7900"#.to_vec(), 400, "invalid_json"),
         ("empty", json, Vec::new(), 400, "invalid_json"),
         ("not UTF-8", json, b"{\"phone\": \"\xff\xfe\"}".to_vec(), 400, "invalid_json"),
-        ("deeply nested", json, "[".repeat(60_000).into_bytes(), 422, "invalid_json_type"),
+        ("deeply nested", json, "[".repeat(60_000).into_bytes(), 400, "invalid_json"),
         ("nested field", json, nested().into_bytes(), 400, "invalid_json"),
-        ("an array", json, b"[]".to_vec(), 0, ""),
+        ("an array", json, b"[]".to_vec(), 422, "invalid_json_type"),
+        ("an array of values", json, br#"["Anna", "+79000000000"]"#.to_vec(), 422, "invalid_json_type"),
+        (
+            "a consent twice",
+            json,
+            br#"{"phone": "+79000000000", "consents": {"personal_data": false, "personal_data": true}}"#
+                .to_vec(),
+            422,
+            "invalid_json_type",
+        ),
         ("null", json, b"null".to_vec(), 422, "invalid_json_type"),
         ("number as phone", json, br#"{"phone": 79000000000}"#.to_vec(), 422, "invalid_json_type"),
         ("object as name", json, br#"{"name": {"a": 1}}"#.to_vec(), 422, "invalid_json_type"),
@@ -436,6 +446,57 @@ async fn programs_that_fill_in_forms_are_refused() {
     assert_eq!(shop.capture(&person).await.status(), 202);
     let nobody = shop.http.post(format!("{}/v1/capture/nowhere", shop.url)).send().await.unwrap();
     assert_eq!(judged("no source", nobody).await.0, StatusCode::NOT_FOUND);
+}
+
+/// Names of answers that grant nothing: https://api.jquery.com/val/ gives `undefined` for a box that is not there, and
+/// page builders send the label of the answer.
+#[tokio::test]
+async fn a_consent_is_granted_by_five_words_only() {
+    let shop = shop(open(), true).await;
+    let mut number = 0_u32;
+    let mut granted = Vec::new();
+    for word in [
+        "Нет",
+        "No",
+        "Off",
+        "False",
+        "n",
+        "null",
+        "undefined",
+        "-",
+        " ",
+        "",
+        "0",
+        "1",
+        "on",
+        " True ",
+        "YES",
+        "Да",
+    ] {
+        number += 1;
+        let phone = format!("+7900200{number:04}");
+        let form = [("phone", phone.as_str()), ("consent_personal_data", "1"), ("consent_advertising", word)];
+        let answer = shop.http.post(shop.capture_url()).form(&form).send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{word}");
+        let form = [("phone", phone.as_str()), ("consent_personal_data", word)];
+        let refused =
+            !shop.http.post(shop.capture_url()).form(&form).send().await.unwrap().status().is_success();
+        let page = PageRequest { after: None, limit: 1 };
+        let lead = shop.store.leads(workspace(), LeadFilter::default(), page).await.unwrap().items.remove(0);
+        let consent = lead
+            .capture
+            .consents
+            .iter()
+            .find(|consent| consent.purpose == ConsentPurpose::Advertising)
+            .unwrap();
+        assert_ne!(consent.granted, refused, "{word}: a required and an optional box read alike");
+        let written = consent.written.as_ref().map(|text| text.expose().as_str());
+        assert_eq!(written, (!consent.granted && !word.is_empty()).then_some(word), "{word}");
+        if consent.granted {
+            granted.push(word);
+        }
+    }
+    assert_eq!(granted, ["1", "on", " True ", "YES", "Да"]);
 }
 
 #[tokio::test]
