@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 pub mod app;
 pub mod auth;
 pub mod bootstrap;
@@ -7,6 +8,7 @@ mod capture;
 pub mod channels;
 mod client;
 mod confirm;
+mod doors;
 mod form;
 mod health;
 mod json;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
-use axum::serve::ListenerExt as _;
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
 use tokio::net::TcpListener;
@@ -19,6 +18,7 @@ use crate::app::{App, Backend};
 use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::confirm::{self, Links};
+use crate::doors::{Door, Room, Table};
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
@@ -40,6 +40,8 @@ pub struct Server {
     app: App,
     router: Router,
     listener: TcpListener,
+    /// The listener for metrics alone, where there is one.
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
@@ -53,6 +55,11 @@ impl Server {
         &self.app
     }
 
+    /// Where `/metrics` is answered, where it has a listener of its own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
+    }
+
     /// Where the server listens.
     ///
     /// # Errors
@@ -63,12 +70,15 @@ impl Server {
 
     /// Serves until `stop` is cancelled, then finishes what is under way within the drain time, and returns.
     ///
+    /// How many connections there may be, and how long they may stay silent, the settings under `http` say.
+    ///
     /// At the stop `/readyz` turns 503, live streams end, and no more work is begun. Requests are still taken until
     /// the sends under way are recorded: whoever is sent here meanwhile leaves a lead that is kept, and whose
-    /// messages go out after the next start. Then the listener closes, and the requests under way are answered.
+    /// messages go out after the next start. Then the listener closes, connections without a request are closed, and the
+    /// requests under way are answered; a body that is not complete has three more seconds.
     ///
     /// # Errors
-    /// Where the listener fails.
+    /// None today.
     pub async fn serve(self, stop: CancellationToken) -> Result<()> {
         let drain = Duration::from_secs(self.app.settings.http.drain_secs);
         let (engine, stopping) = (self.app.engine.clone(), self.app.stopping.clone());
@@ -83,19 +93,19 @@ impl Server {
         });
         let keeper = tokio::spawn(retention::run(self.app.clone(), stop.clone()));
         let measuring = tokio::spawn(health::keep_up(self.app.metrics.clone(), stop.clone()));
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY was not set");
-            }
-        });
         let closing = CancellationToken::new();
-        let serving =
-            axum::serve(listener, service).with_graceful_shutdown(closing.clone().cancelled_owned());
+        let room = Room::of(&self.app.settings.http);
+        let beside = self.metrics.map(|listener| {
+            let router = health::routes().with_state(self.app.clone());
+            Door { listener, router, table: Table::new(room.beside()) }.serve(closing.clone())
+        });
+        let door = Door { listener: self.listener, router: self.router, table: Table::new(room) };
+        let door = door.serve(closing.clone());
         let served = async {
-            let served = serving.await.map_err(|error| io_fault("serve", &error));
-            stop.cancel();
-            served
+            match beside {
+                Some(beside) => drop(tokio::join!(door, beside)),
+                None => door.await,
+            }
         };
         let drained = async {
             stop.cancelled().await;
@@ -113,13 +123,13 @@ impl Server {
             }
             closing.cancel();
         };
-        let finish = async { tokio::join!(served, drained).0 };
+        let finish = async { tokio::join!(served, drained) };
         let too_long = async {
             stop.cancelled().await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {
-            served = finish => served,
+            _ = finish => Ok(()),
             () = too_long => {
                 tracing::warn!("the drain time is over; what was under way goes on after the next start");
                 Ok(())
@@ -171,6 +181,15 @@ impl ServerBuilder {
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
         })?;
+        let metrics_listener = match settings.http.metrics_listen.trim() {
+            "" => None,
+            address => {
+                let bound = TcpListener::bind(address).await;
+                Some(bound.map_err(|error| {
+                    io_fault("http.metrics_listen", &error).with_context("address", address.to_owned())
+                })?)
+            }
+        };
         let address = listener.local_addr().map_err(|error| io_fault("listen", &error))?;
         let public_url = match settings.http.public_url.trim_end_matches('/') {
             "" => format!("http://{address}"),
@@ -212,12 +231,12 @@ impl ServerBuilder {
             stopping: CancellationToken::new(),
             registrar: Arc::default(),
         };
-        let router = router(limit).merge(self.routes).with_state(app.clone());
-        Ok(Server { app, router, listener })
+        let router = router(limit, metrics_listener.is_none()).merge(self.routes).with_state(app.clone());
+        Ok(Server { app, router, listener, metrics: metrics_listener })
     }
 }
 
-fn router(limit: usize) -> Router<App> {
+fn router(limit: usize, with_metrics: bool) -> Router<App> {
     let nosniff = SetResponseHeaderLayer::if_not_present(
         axum::http::header::X_CONTENT_TYPE_OPTIONS,
         axum::http::HeaderValue::from_static("nosniff"),
@@ -228,9 +247,7 @@ fn router(limit: usize) -> Router<App> {
         .route("/f/{source_key}", get(form::show).post(form::submit))
         .route("/f/{source_key}/documents/{purpose}", get(form::document))
         .route("/c/{token}", get(confirm::show).post(confirm::confirm))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .merge(if with_metrics { health::routes() } else { health::signs_of_life() })
         .merge(operator::routes())
         .merge(live::routes())
         .merge(openapi::routes())

@@ -172,6 +172,9 @@ async fn serve(settings: Settings) -> Result<()> {
         say("             Next: add a channel and publish a policy; see the API page.");
     }
     say(&format!("API page: {url}/api"));
+    if let Some(address) = server.metrics_address() {
+        say(&format!("Metrics: http://{address}/metrics"));
+    }
     say(&format!("Listening on {}", server.address()?));
     server.serve(stop_on_signal()).await
 }

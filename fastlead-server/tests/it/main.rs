@@ -7,6 +7,7 @@ mod capture;
 mod confirm;
 mod consents;
 mod desk;
+mod doors;
 mod drain;
 mod ended;
 mod keys;
