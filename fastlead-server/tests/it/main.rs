@@ -12,6 +12,7 @@ mod ended;
 mod keys;
 mod kill;
 mod logs;
+mod one_server;
 mod operator;
 mod people;
 mod policy;

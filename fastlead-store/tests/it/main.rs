@@ -30,6 +30,7 @@ mod backlog;
 mod broken_store;
 mod checks;
 mod distribution;
+mod file;
 mod lease;
 mod memory;
 mod people;
