@@ -9,6 +9,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get};
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
+use fastlead_store::{SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -25,12 +26,16 @@ use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
 use crate::{capture, channels, form, health, keys, live, openapi, operator, retention};
 
+/// How long the database may take to close after a stop: longer than it waits for readers of other programs.
+const CLOSE_WITHIN: Duration = Duration::from_secs(15);
+
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
 pub struct ServerBuilder {
     settings: Settings,
     registry: RegistryBuilder,
     store: Option<Arc<dyn Backend>>,
+    beside_others: bool,
     routes: Router<App>,
 }
 
@@ -38,6 +43,8 @@ pub struct ServerBuilder {
 #[derive(Debug)]
 pub struct Server {
     app: App,
+    /// The store that the server has opened itself, and closes.
+    file: Option<SqliteStore>,
     router: Router,
     listener: TcpListener,
     /// The listener for metrics alone, where there is one.
@@ -47,7 +54,13 @@ pub struct Server {
 impl Server {
     /// Starts from settings, with the adapters that come with FastLead.
     pub fn builder(settings: Settings) -> ServerBuilder {
-        ServerBuilder { settings, registry: Registry::builder(), store: None, routes: Router::new() }
+        ServerBuilder {
+            settings,
+            registry: Registry::builder(),
+            store: None,
+            beside_others: false,
+            routes: Router::new(),
+        }
     }
 
     /// The server's parts.
@@ -75,11 +88,27 @@ impl Server {
     /// At the stop `/readyz` turns 503, live streams end, and no more work is begun. Requests are still taken until
     /// the sends under way are recorded: whoever is sent here meanwhile leaves a lead that is kept, and whose
     /// messages go out after the next start. Then the listener closes, connections without a request are closed, and the
-    /// requests under way are answered; a body that is not complete has three more seconds.
+    /// requests under way are answered; a body that is not complete has three more seconds. At last the SQLite file is
+    /// closed: it alone holds every lead then, and its log is empty.
     ///
     /// # Errors
     /// None today.
-    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+    pub async fn serve(mut self, stop: CancellationToken) -> Result<()> {
+        let file = self.file.take();
+        let served = self.serve_until(stop).await;
+        if let Some(file) = file {
+            match tokio::time::timeout(CLOSE_WITHIN, file.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
+                Err(_) => {
+                    tracing::warn!("the database was not closed in time; its newest leads are in its log")
+                }
+            }
+        }
+        served
+    }
+
+    async fn serve_until(self, stop: CancellationToken) -> Result<()> {
         let drain = Duration::from_secs(self.app.settings.http.drain_secs);
         let (engine, stopping) = (self.app.engine.clone(), self.app.stopping.clone());
         let workers = tokio::spawn({
@@ -157,6 +186,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Opens the SQLite file of the settings also where a server has it open: for commands that look.
+    #[must_use]
+    pub(crate) const fn beside_others(mut self, beside: bool) -> Self {
+        self.beside_others = beside;
+        self
+    }
+
     /// Adds routes of one's own.
     #[must_use]
     pub fn routes(mut self, routes: Router<App>) -> Self {
@@ -170,9 +206,12 @@ impl ServerBuilder {
     /// [`ErrorKind::Config`] that names the setting; those of the store.
     pub async fn build(self) -> Result<Server> {
         let settings = Arc::new(self.settings);
-        let store = match self.store {
-            Some(store) => store,
-            None => open_store(&settings).await?,
+        let (store, file) = match self.store {
+            Some(store) => (store, None),
+            None => {
+                let file = open_file(&settings, self.beside_others).await?;
+                (Arc::new(file.clone()) as Arc<dyn Backend>, Some(file))
+            }
         };
         let keyring = Arc::new(keys::load(&settings)?);
         let egress = channels::egress(&settings.channels)?;
@@ -232,7 +271,7 @@ impl ServerBuilder {
             registrar: Arc::default(),
         };
         let router = router(limit, metrics_listener.is_none()).merge(self.routes).with_state(app.clone());
-        Ok(Server { app, router, listener, metrics: metrics_listener })
+        Ok(Server { app, file, router, listener, metrics: metrics_listener })
     }
 }
 
@@ -257,11 +296,23 @@ fn router(limit: usize, with_metrics: bool) -> Router<App> {
         .layer(CatchPanicLayer::new())
 }
 
-/// Opens the store that the settings name.
+/// Opens the store that the settings name, for this program alone.
 ///
 /// # Errors
-/// Where the file cannot be opened or is of a newer version.
+/// Where the file cannot be opened, is of a newer version, or a server has it open.
 pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Backend>> {
-    let options = fastlead_store::SqliteOptions::new(settings.store.path.clone());
-    Ok(Arc::new(fastlead_store::SqliteStore::open(options).await?))
+    Ok(Arc::new(open_file(settings, false).await?))
+}
+
+/// Opens the store that the settings name, also where a server has it open.
+///
+/// # Errors
+/// Where the file cannot be opened, or is of another version and cannot be brought to this one.
+pub async fn open_store_beside_others(settings: &Settings) -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(open_file(settings, true).await?))
+}
+
+async fn open_file(settings: &Settings, beside_others: bool) -> Result<SqliteStore> {
+    let options = SqliteOptions::new(settings.store.path.clone());
+    SqliteStore::open(if beside_others { options.shared() } else { options }).await
 }

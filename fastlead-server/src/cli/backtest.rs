@@ -85,7 +85,7 @@ pub(super) async fn run(command: Backtest, mut settings: Settings) -> Result<Exi
         let message = format!("--store: there is no file {}", settings.store.path.display());
         return Err(Error::new(ErrorKind::NotFound, message).into());
     }
-    let store = crate::server::open_store(&settings).await?;
+    let store = crate::server::open_store_beside_others(&settings).await?;
     let loaded = store.load().await?;
     let wanted = |project: &&fastlead_core::port::Project| match &command.project {
         Some(name) => project.name == *name || project.id.to_string() == *name,

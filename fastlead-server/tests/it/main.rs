@@ -13,6 +13,7 @@ mod ended;
 mod keys;
 mod kill;
 mod logs;
+mod one_server;
 mod operator;
 mod people;
 mod policy;

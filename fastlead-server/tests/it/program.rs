@@ -152,6 +152,11 @@ impl Program {
         said.unwrap_or_else(|| panic!("the program has not said `{start}`:\n{}", self.output()))
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it has written so far.
     pub(crate) fn output(&self) -> String {
         self.output.text.lock().unwrap().clone()

@@ -11,9 +11,11 @@ use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::close::{Closer, Ending, ends};
 use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
 use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
+use super::lock::FileLock;
 use super::resolve::Resolver;
 
 /// How many jobs share a transaction at the most.
@@ -168,13 +170,21 @@ impl Job {
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    closer: Closer,
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection, met: UnreadableRows) -> Self {
+    /// Starts the writer, which holds the lock of the file until it ends.
+    pub(super) fn start(connection: SqliteConnection, met: UnreadableRows, lock: Option<FileLock>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(work(connection, met, queue));
-        Self { jobs }
+        let (closer, ending) = ends(lock);
+        tokio::spawn(work(connection, met, queue, ending));
+        Self { jobs, closer }
+    }
+
+    /// Writes what is waiting, takes no more, and closes the file.
+    pub(super) async fn close(&self) -> Result<()> {
+        self.closer.close().await
     }
 
     async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
@@ -258,19 +268,35 @@ where
     }
 }
 
-async fn work(mut connection: SqliteConnection, met: UnreadableRows, mut queue: mpsc::Receiver<Job>) {
+async fn work(
+    mut connection: SqliteConnection,
+    met: UnreadableRows,
+    mut queue: mpsc::Receiver<Job>,
+    mut ending: Ending,
+) {
     let mut jobs = Vec::with_capacity(GROUP);
     let mut forgetting = Forgetting::new();
-    while queue.recv_many(&mut jobs, GROUP).await > 0 {
+    let mut closing = false;
+    loop {
+        let taken = tokio::select! {
+            biased;
+            taken = queue.recv_many(&mut jobs, GROUP) => taken,
+            () = ending.asked(), if !closing => {
+                closing = true;
+                queue.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            break;
+        }
         let now = jobs.iter().filter_map(Job::decided_at).max();
         group(&mut connection, &met, &mut jobs).await;
         if let Some(now) = now {
             forgetting.forget(&mut connection, now).await;
         }
     }
-    if let Err(error) = sqlx::Connection::close(connection).await {
-        tracing::warn!(%error, "the database was not closed cleanly");
-    }
+    ending.finish(connection).await;
 }
 
 async fn group(connection: &mut SqliteConnection, met: &UnreadableRows, jobs: &mut Vec<Job>) {

@@ -70,15 +70,15 @@ fn start() -> Timestamp {
 }
 
 /// One tenant whose captures look like those of a busy form.
-struct Site {
-    scope: Scope,
+pub(crate) struct Site {
+    pub(crate) scope: Scope,
     source_id: SourceId,
     channel_id: ChannelId,
     policy: PolicyRef,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = start();
         Self {
             scope: Scope {
@@ -127,7 +127,7 @@ impl Site {
     }
 
     /// A new lead with everything that a capture brings: two leased deliveries, a timer, both keys.
-    fn capture(&self, unique: u128, idempotency: u128) -> Transition {
+    pub(crate) fn capture(&self, unique: u128, idempotency: u128) -> Transition {
         let now = start();
         let lead_id = LeadId::generate(&RandomIds, now);
         let capture = Capture {
@@ -296,7 +296,8 @@ async fn one_bad_member_fails_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_of_one_file_agree_on_one_winner() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = [open(&folder).await, open(&folder).await];
+    let second = SqliteStore::open(options(&folder).shared()).await.unwrap();
+    let stores = [open(&folder).await, second];
     let site = Arc::new(Site::new());
     let tasks = (0..100_u32).map(|number| {
         let (store, site) = (stores[usize::from(number % 2 == 1)].clone(), Arc::clone(&site));
