@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod auth;
+mod body;
 pub mod bootstrap;
 mod capture;
 pub mod channels;

@@ -9,6 +9,7 @@ mod consents;
 mod desk;
 mod drain;
 mod ended;
+mod forms;
 mod keys;
 mod kill;
 mod logs;
