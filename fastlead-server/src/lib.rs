@@ -3,6 +3,7 @@
 mod address;
 pub mod app;
 pub mod auth;
+mod body;
 pub mod bootstrap;
 mod capture;
 pub mod channels;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get};
+use axum::routing::{get, post};
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
 use fastlead_store::{SqliteOptions, SqliteStore};
@@ -281,7 +281,10 @@ fn router(limit: usize, with_metrics: bool) -> Router<App> {
         axum::http::HeaderValue::from_static("nosniff"),
     );
     Router::new()
-        .route("/v1/capture/{source_key}", any(capture::capture))
+        .route(
+            "/v1/capture/{source_key}",
+            post(capture::capture).options(capture::capture).fallback(capture::wrong_method),
+        )
         .route("/f/form.css", get(form::style))
         .route("/f/{source_key}", get(form::show).post(form::submit))
         .route("/f/{source_key}/documents/{purpose}", get(form::document))

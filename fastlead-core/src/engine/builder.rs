@@ -302,6 +302,7 @@ async fn embed(
             consents: Vec::new(),
             form: FormSettings::default(),
             limits: SourceLimits::default(),
+            mapping: Default::default(),
             created_at: now,
         };
         catalog.put_source(source.clone()).await?;

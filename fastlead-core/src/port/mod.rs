@@ -16,8 +16,8 @@ pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
 pub use catalog::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
-    SealedConfig, Source, SourceLimits, Workspace,
+    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
+    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};

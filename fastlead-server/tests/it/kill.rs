@@ -100,7 +100,7 @@ async fn prepare(folder: &Path, telegram: &TelegramSim, smsc: &SmscSim) {
         source.project_id = project.id;
         source.key = name.clone();
         source.consents = Vec::new();
-        source.limits = SourceLimits { per_ip_per_minute: 0, per_minute: 0, min_fill_millis: 0 };
+        source.limits = SourceLimits { per_ip_per_minute: 0, min_fill_millis: 0, ..SourceLimits::default() };
         let chat = FIRST_CHAT + i64::from(index);
         telegram.add_chat(chat, "Sales");
         let id = PolicyId::from_uuid(stable_uuid("policy", &name));

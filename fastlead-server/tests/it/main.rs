@@ -10,6 +10,7 @@ mod desk;
 mod doors;
 mod drain;
 mod ended;
+mod forms;
 mod keys;
 mod kill;
 mod logs;

@@ -142,6 +142,8 @@ impl Site {
             consents: Vec::new(),
             locale: Locale::Ru,
             received: Received::at(now),
+            notes: Vec::new(),
+            automated: None,
             enrichment: Vec::new(),
             person: None,
         };

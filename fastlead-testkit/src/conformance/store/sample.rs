@@ -113,6 +113,7 @@ impl Tenant {
                 ..FormSettings::default()
             },
             limits: SourceLimits { per_minute: 60, ..SourceLimits::default() },
+            mapping: Default::default(),
             created_at: start(),
         }
     }
@@ -297,6 +298,8 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         consents: Vec::new(),
         locale: Locale::Ru,
         received: Received::at(now),
+        notes: Vec::new(),
+        automated: None,
         enrichment: Vec::new(),
         person: None,
     }
