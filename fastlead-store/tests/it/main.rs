@@ -34,6 +34,8 @@ mod file;
 mod lease;
 mod memory;
 mod people;
+#[cfg(target_os = "linux")]
+mod power;
 mod simulation;
 mod spill;
 mod sqlite;
