@@ -38,6 +38,10 @@ fn lock_file(database: &Path) -> PathBuf {
     path.into()
 }
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "on a thread for blocking work; another process gives no event, and `File::lock` waits without an end"
+)]
 fn take(database: &Path) -> Result<FileLock> {
     let path = lock_file(database);
     let cannot = |error: std::io::Error| {

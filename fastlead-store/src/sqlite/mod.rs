@@ -126,7 +126,7 @@ impl SqliteStore {
             // Of a new file. Deliveries are up to 2 KiB; what is over a quarter of a page gets one of its own.
             .page_size(8_192)
             .journal_mode(SqliteJournalMode::Wal)
-            // FULL: what was acknowledged survives the loss of power, not only of the process.
+            // FULL: what was acknowledged survives the loss of power, not only of the process; tests/it/power tries it.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(Duration::from_secs(5))
             .pragma("temp_store", "MEMORY")

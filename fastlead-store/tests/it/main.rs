@@ -35,6 +35,8 @@ mod hang_ups;
 mod lease;
 mod memory;
 mod people;
+#[cfg(target_os = "linux")]
+mod power;
 mod simulation;
 mod spill;
 mod sqlite;

@@ -65,7 +65,7 @@ impl StoreHarness for Sqlite {
 
 fastlead_testkit::store_conformance!(keeps_the_contract, Sqlite);
 
-fn start() -> Timestamp {
+pub(crate) fn start() -> Timestamp {
     from_millis(1_767_225_600_000)
 }
 
@@ -73,7 +73,7 @@ fn start() -> Timestamp {
 pub(crate) struct Site {
     pub(crate) scope: Scope,
     source_id: SourceId,
-    channel_id: ChannelId,
+    pub(crate) channel_id: ChannelId,
     policy: PolicyRef,
 }
 
@@ -91,7 +91,7 @@ impl Site {
         }
     }
 
-    fn delivery(&self, lead_id: LeadId, chat: &str) -> NewDelivery {
+    pub(crate) fn delivery(&self, lead_id: LeadId, chat: &str) -> NewDelivery {
         let now = start();
         NewDelivery {
             id: DeliveryId::generate(&RandomIds, now),
