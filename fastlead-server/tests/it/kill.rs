@@ -197,8 +197,6 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
     let depth = store.queue_depth(clock.now()).await.unwrap();
     let deliveries =
         drained.unwrap_or_else(|_| panic!("work is left over after {FINISH_SECS} seconds: {depth:?}"));
-    stop.cancel();
-    serving.await.unwrap().unwrap();
     let mut leads = HashMap::new();
     let mut page = PageRequest { after: None, limit: 500 };
     loop {
@@ -209,9 +207,12 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
         }
         page.after = found.next;
         if page.after.is_none() {
-            return (leads, deliveries);
+            break;
         }
     }
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    (leads, deliveries)
 }
 
 async fn all_deliveries(store: &dyn fastlead_server::app::Backend) -> Vec<Delivery> {

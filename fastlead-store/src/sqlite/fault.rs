@@ -12,6 +12,7 @@ pub(super) fn failed(operation: &'static str, error: &sqlx::Error) -> Error {
         }
         sqlx::Error::Io(io) => format!("sqlite could not be reached: {}", io.kind()),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} cannot be read"),
+        sqlx::Error::PoolClosed => "the store is closed".to_owned(),
         sqlx::Error::PoolTimedOut => "no reader was free in time".to_owned(),
         _ => "sqlite failed".to_owned(),
     };

@@ -174,6 +174,8 @@ async fn after_a_stop_the_main_file_alone_has_everything() {
     closed.unwrap();
     let error = store.commit(site.capture(500, 500)).await.unwrap_err();
     assert_eq!(error.message(), "the store is closed");
+    let error = store.lead(site.scope.workspace_id, captured[0].lead_id).await.unwrap_err();
+    assert!(error.message().contains("the store is closed"), "{error}");
     store.close().await.unwrap();
     assert!(!path.with_extension("db-wal").exists());
 

@@ -219,7 +219,9 @@ async fn goes_on(
     if let Some((channel, _, _)) = inbounds.first() {
         let known: Vec<_> = inbounds.iter().filter(|inbound| inbound.2).collect();
         let events = known.iter().map(|(_, number, _)| inbound(*number)).collect();
-        let new = store.record_inbound(*channel, events, None, later).await.map_err(fault)?;
+        let batch =
+            InboundBatch { channel_id: *channel, events, cursor: None, at: later, lease: lease(later) };
+        let new = store.record_inbound(batch).await.map_err(fault)?;
         if !new.is_empty() {
             return Err(format!("acknowledged and lost: {} events of a provider", new.len()));
         }

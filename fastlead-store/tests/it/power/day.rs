@@ -133,6 +133,7 @@ pub(crate) fn sent(delivery: DeliveryId, token: LeaseToken) -> Settlement {
             provider_message_id: Some("17".to_owned()),
         },
         attempt: None,
+        pause: None,
     }
 }
 
@@ -214,7 +215,7 @@ async fn hour(
     assert_eq!(outcome, CommitOutcome::Applied);
 
     // A message that is written for later is claimed, begun and sent, one transaction each.
-    let added = NewDelivery { lease: None, begun: false, ..site.delivery(captures[0].lead_id, "3") };
+    let added = NewDelivery { lease: None, ..site.delivery(captures[0].lead_id, "3") };
     let fact = Fact::Delivery { delivery: added.id };
     marks.acknowledged(fact, store.enqueue(vec![added.clone()])).await.unwrap();
     let now = plus_seconds(start(), 1);
@@ -229,8 +230,14 @@ async fn hour(
 
     let number = u64::try_from(first).unwrap();
     let (channel, event) = (site.channel_id, inbound(number));
-    let record =
-        store.record_inbound(channel, vec![event.clone()], Some(format!("cursor-{number}")), start());
+    let batch = InboundBatch {
+        channel_id: channel,
+        events: vec![event.clone()],
+        cursor: Some(format!("cursor-{number}")),
+        at: start(),
+        lease: lease(start()),
+    };
+    let record = store.record_inbound(batch);
     let new = marks.acknowledged(Fact::Inbound { channel, number }, record).await.unwrap();
     assert_eq!(new.len(), 1);
     let reference = InboundRef { channel_id: channel, provider_event_id: event.provider_event_id };
@@ -244,7 +251,12 @@ pub(crate) async fn claim_all(
     now: Timestamp,
     timers: u32,
 ) -> fastlead_core::port::Claimed {
-    let lease = Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 600) };
     let channels = vec![ChannelRoom::new(channel, 1_000)];
-    store.claim(ClaimRequest { now, lease, channels, timers }).await.unwrap()
+    let request = ClaimRequest { now, lease: lease(now), channels, timers, inbound: 0 };
+    store.claim(request).await.unwrap()
+}
+
+/// A lease of ten minutes.
+pub(crate) fn lease(now: Timestamp) -> Lease {
+    Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 600) }
 }

@@ -43,6 +43,8 @@ pub(in super::super) struct Carried {
     arrived: BTreeMap<u32, u32>,
     /// Whether the provider says or has said that it will not arrive.
     failed: bool,
+    /// Whether that was so before it was tried again.
+    failed_before: bool,
     /// Whether all of it has arrived.
     whole: bool,
     /// Whether nobody could tell the outcome of an attempt, and it was not found out.
@@ -75,6 +77,7 @@ impl Model {
             unwanted: false,
             arrived: BTreeMap::new(),
             failed: false,
+            failed_before: false,
             whole: false,
             unknown: false,
             uncertain: false,
@@ -338,6 +341,7 @@ impl Model {
             let state = carried.state.as_str();
             let arrived = !carried.arrived.is_empty();
             let able = capabilities.get(&carried.channel);
+            let failed = carried.failed || carried.failed_before;
             let blind = able.is_some_and(|able| !able.idempotent_send && !able.lookup);
             match carried.state {
                 open if !open.is_terminal() => return Err(format!("{id} never ended: it is {state}")),
@@ -347,12 +351,12 @@ impl Model {
                 // The first parts of what is not wanted any more may have arrived.
                 DeliveryState::Cancelled if !carried.whole => {}
                 DeliveryState::Delivered | DeliveryState::Sent | DeliveryState::Ambiguous => {}
-                _ if arrived && !carried.failed => {
+                _ if arrived && !failed => {
                     return Err(format!("{id} has arrived, and is said to be {state}"));
                 }
                 _ => {}
             }
-            let settled_later = carried.state == DeliveryState::Delivered || carried.failed;
+            let settled_later = carried.state == DeliveryState::Delivered || failed;
             if blind && carried.unknown && carried.state != DeliveryState::Ambiguous && !settled_later {
                 return Err(format!("nobody can know what became of {id}, and it is said to be {state}"));
             }
