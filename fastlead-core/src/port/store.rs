@@ -14,7 +14,7 @@ use crate::id::{
 };
 use crate::lead::Capture;
 use crate::policy::PolicyRef;
-use crate::port::SetAside;
+use crate::port::{Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::{Delivery, DeliveryState};
-use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
     RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
@@ -218,22 +218,5 @@ impl Journal for MemoryStore {
             }
         }
         Ok(depth)
-    }
-}
-
-impl Row {
-    /// Makes it due again with a new lifetime and a new schedule.
-    pub(super) fn revive(&mut self, now: Timestamp, expires_at: Timestamp) {
-        (self.lease, self.begun_by) = (None, None);
-        let delivery = &mut self.delivery;
-        delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
-        delivery.unwanted = false;
-        delivery.state = DeliveryState::Pending;
-        delivery.reason = None;
-        delivery.due_at = now;
-        delivery.expires_at = expires_at;
-        delivery.updated_at = now;
-        delivery.attempts = 0;
-        delivery.checks = 0;
     }
 }

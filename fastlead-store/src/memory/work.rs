@@ -19,6 +19,21 @@ use super::{Data, Inbound, MemoryStore, Row};
 pub(super) const LEFT_ALONE: Timestamp = Timestamp::MAX_UTC;
 
 impl Row {
+    /// Makes it due again with a new lifetime and a new schedule.
+    pub(super) fn revive(&mut self, now: Timestamp, expires_at: Timestamp) {
+        (self.lease, self.begun_by) = (None, None);
+        let delivery = &mut self.delivery;
+        delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
+        delivery.unwanted = false;
+        delivery.state = DeliveryState::Pending;
+        delivery.reason = None;
+        delivery.due_at = now;
+        delivery.expires_at = expires_at;
+        delivery.updated_at = now;
+        delivery.attempts = 0;
+        delivery.checks = 0;
+    }
+
     /// What a worker would do with it, and since when.
     fn claimable(&self) -> Option<(Phase, Timestamp)> {
         let phase = LeasedDelivery::phase(self.delivery.state)?;

@@ -1,7 +1,6 @@
 //! The other four ports of the broken store.
 
 use fastlead_core::async_trait;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
@@ -13,7 +12,7 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
     IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Recovery,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth,
     RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow,
     UserRecord, Workspace,
 };

@@ -9,7 +9,7 @@ use super::StoreHarness;
 use super::sample::{
     applied, at, begin, begun, claimed, delivery, ended, refused, settled, settlement, start,
 };
-use crate::conformance::{Outcome, Verdict, Violation, ensure};
+use crate::conformance::{Outcome, Verdict, ensure};
 
 /// A delivery that has failed, expired or is ambiguous can be made due again with a new lifetime
 /// and a new schedule; any other is a conflict, and nobody else's is found.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastlead_core::ErrorKind;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::port::{
-    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Recovery, Refusal, Transition,
+    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Recovery, Refusal, Revival, Transition,
 };
 
 use super::StoreHarness;
