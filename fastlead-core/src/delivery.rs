@@ -221,6 +221,11 @@ impl DeliveryState {
         !matches!(self, Self::Pending | Self::Sending | Self::AwaitingReceipt)
     }
 
+    /// Whether somebody may want it to be tried again.
+    pub const fn is_revivable(self) -> bool {
+        matches!(self, Self::Failed | Self::Expired | Self::Ambiguous)
+    }
+
     /// Whether it ended without reaching the recipient, or perhaps without.
     pub const fn is_failure(self) -> bool {
         matches!(self, Self::Failed | Self::Expired | Self::Suppressed | Self::Ambiguous)

@@ -25,7 +25,10 @@ impl Decider<'_> {
             return;
         }
         self.trace.note("returns", Some(target), Verdict::Chosen, None);
-        let others = self.state.owners().filter(|owner| *owner != target).count() > 0;
+        let owned = self.state.owners().filter(|owner| *owner != target).count() > 0;
+        // Offers by which others can still have it go on.
+        let asked = self.state.offers.iter().any(|offer| offer.waits() && offer.target != target);
+        let others = owned || asked;
         let resell = allowed.is_some_and(|returns| returns.resell) && !others;
         let plan = resell.then(|| self.plan(self.state.rule().unwrap_or(0)));
         let place = self.effects.len();
@@ -37,7 +40,10 @@ impl Decider<'_> {
     }
 
     pub(super) fn closed(&mut self) {
-        if !self.state.waits() && self.state.status != LeadStatus::Accepted {
+        if matches!(
+            self.state.status,
+            LeadStatus::New | LeadStatus::Closed | LeadStatus::Rejected { .. }
+        ) {
             self.trace.note("close", None, Verdict::Skipped, Reason::NotWaiting);
             return;
         }

@@ -79,7 +79,7 @@ impl<'a> Decider<'a> {
     }
 
     /// Why the target cannot have the lead any more, if it can not.
-    fn too_late(&self, name: &str) -> Option<Reason> {
+    pub(super) fn too_late(&self, name: &str) -> Option<Reason> {
         if self.state.waits() {
             return None;
         }

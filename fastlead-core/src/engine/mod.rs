@@ -19,6 +19,7 @@ mod outcome;
 mod people;
 mod policies;
 mod queue;
+mod retry;
 mod run;
 mod send;
 mod stop_words;
@@ -37,6 +38,7 @@ pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 pub use directory::{ActiveChannel, ActivePolicy, Directory, PolicyTrouble};
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
+pub use retry::{Recovered, RetryOutcome};
 pub use stop_words::StopWords;
 
 use self::builder::lease_covers;

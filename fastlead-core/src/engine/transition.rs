@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDeliver
 use crate::error::Result;
 use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use crate::port::{
-    CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Settlement,
+    CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Revival, Settlement,
     Transition,
 };
 use crate::time::{Timestamp, plus};
@@ -90,6 +90,7 @@ impl Engine {
             state,
             deliveries: Vec::new(),
             cancel_offers: false,
+            revive: None,
             clear_timers: false,
             timers: Vec::new(),
             reservations: extras.counters,
@@ -123,6 +124,10 @@ impl Engine {
                         .extend(keys.into_iter().map(|key| Reservation::Unique { key, until }));
                 }
                 Effect::CancelOffers => transition.cancel_offers = true,
+                Effect::Revive { delivery, expires_at } => {
+                    wake(now);
+                    transition.revive = Some(Revival { delivery_id: delivery, expires_at });
+                }
                 Effect::ClearTimers => {
                     transition.clear_timers = true;
                     transition.timers.clear();

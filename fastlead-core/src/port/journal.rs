@@ -13,7 +13,7 @@ use crate::lead::Capture;
 use crate::port::{InboundRecord, LeadAtRisk, RiskFilter, UnreadableRow};
 use crate::time::Timestamp;
 
-/// Reads what has happened, a page at a time, and repairs what has failed.
+/// Reads what has happened, a page at a time.
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Leads, newest first.
@@ -53,36 +53,6 @@ pub trait Journal: Debug + Send + Sync + 'static {
 
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
-
-    /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
-    ///
-    /// # Behavior
-    /// * What was ambiguous stays [`Delivery::uncertain`]: it may have arrived, whatever becomes of the new attempts.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery>;
-
-    /// Makes due again what a channel has failed to deliver, at most `limit` deliveries, oldest first.
-    ///
-    /// # Behavior
-    /// * What was ambiguous stays [`Delivery::uncertain`].
-    /// * Idempotent: what was recovered is pending and is not recovered again while it is.
-    /// * Resumable: the answer says whether more is left.
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered>;
 
     /// Forgets what has ended and was not touched since `before`: deliveries with their attempts, and inbound
     /// events that were acted upon; at most `limit` of each. Leads and their history stay.
@@ -280,15 +250,6 @@ pub struct Recovery {
     /// Ambiguous ones too. Nothing arrives twice by it only where the channel has
     /// [`Capabilities::idempotent_send`](crate::channel::Capabilities::idempotent_send).
     pub ambiguous: bool,
-}
-
-/// What a recovery did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Recovered {
-    /// How many deliveries are due again.
-    pub deliveries: u64,
-    /// Whether more is left; call again.
-    pub more: bool,
 }
 
 /// How much work waits.

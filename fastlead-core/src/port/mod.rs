@@ -23,14 +23,14 @@ pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
-    Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, StoredCapture, StoredEvent,
+    Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture, StoredEvent,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
     CommitOutcome, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
-    LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement,
+    LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled, Settlement,
     Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

@@ -14,7 +14,7 @@ use crate::id::{
 };
 use crate::lead::Capture;
 use crate::policy::PolicyRef;
-use crate::port::SetAside;
+use crate::port::{Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -31,7 +31,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// * Checks in this order, and refuses at the first that fails, changing nothing: the
-    ///   settlement's lease; the receipt; the inbound event; the fired timer's lease; the idempotency key; the
+    ///   settlement's lease; the receipt; the revival; the inbound event; the fired timer's lease; the idempotency key; the
     ///   guard; the reservations.
     /// * Counters of concurrent transitions are settled in one order: those within the limit pass.
     /// * Two transitions that would both pass alone but not together: exactly one passes.
@@ -133,6 +133,33 @@ pub trait Store: Debug + Send + Sync + 'static {
         message: &crate::channel::MessageReference,
     ) -> Result<Option<Delivery>>;
 
+    /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
+    ///
+    /// # Behavior
+    /// * What was ambiguous stays [`Delivery::uncertain`]: it may have arrived, whatever becomes of the new attempts.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery>;
+
+    /// What a channel has failed to deliver, at most `limit` deliveries, oldest first; those after `after` in that order.
+    ///
+    /// # Behavior
+    /// * The order is that of the moments at which they were asked for, and then of their ids.
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>>;
+
     /// Records a receipt that no decision follows from. One that a decision follows from is recorded with it:
     /// [`Transition::receipt`].
     ///
@@ -193,6 +220,8 @@ pub struct Transition {
     /// `cancelled`, or as `ambiguous` with the reason `outcome_unknown` where an earlier attempt may have arrived.
     /// Those that are being sent or asked about are not made due again: see [`Store::settle`].
     pub cancel_offers: bool,
+    /// Delivery that is tried again.
+    pub revive: Option<Revival>,
     /// Whether all timers of the lead are cleared, before new ones are set.
     pub clear_timers: bool,
     /// Timers to be set; one replaces another of the same name.
@@ -235,6 +264,7 @@ impl Transition {
             state,
             deliveries: Vec::new(),
             cancel_offers: false,
+            revive: None,
             clear_timers: false,
             timers: Vec::new(),
             reservations: Vec::new(),
@@ -368,6 +398,8 @@ pub enum Refusal {
     ReceiptStale,
     /// The inbound event was acted upon before.
     InboundDone,
+    /// The delivery to be revived has not ended as failed, expired or ambiguous.
+    NotRevivable,
     /// The settled delivery or fired timer is leased to somebody else, or to nobody.
     LeaseLost,
 }
@@ -471,6 +503,19 @@ pub struct Receipt {
     pub reason: Option<String>,
     /// For the record.
     pub attempt: Attempt,
+}
+
+/// Delivery that has failed, expired or is ambiguous, and is tried again.
+///
+/// # Behavior
+/// * It is due at the moment of the decision, with a new schedule and without a lease. What was ambiguous stays
+///   [`Delivery::uncertain`]. It is wanted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revival {
+    /// Which one.
+    pub delivery_id: DeliveryId,
+    /// Not after this moment.
+    pub expires_at: Timestamp,
 }
 
 /// What became of a leased delivery.

@@ -40,8 +40,6 @@ use crate::problem::Problem;
 /// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
 pub(crate) static CATALOG: Mutex<()> = Mutex::const_new(());
 
-/// What is sent again by hand is worth sending for another day.
-const RETRY_TTL_SECS: u64 = 86_400;
 
 /// All routes of the operator API and the providers' addresses.
 pub(crate) fn routes() -> Router<App> {
@@ -144,7 +142,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         channel_work::RecoverInput,
         channel_work::TestInput,
         channel_work::EnqueuedView,
-        fastlead_core::port::Recovered,
+        fastlead_core::engine::Recovered,
         List<views::LeadSummaryView>,
         List<views::LeadAtRiskView>,
         views::LeadView,

@@ -46,6 +46,11 @@ impl Data {
         if let Some(receipt) = transition.receipt {
             self.record_receipt(receipt);
         }
+        if let Some(revival) = transition.revive
+            && let Some(row) = self.deliveries.get_mut(&revival.delivery_id)
+        {
+            row.revive(at, revival.expires_at);
+        }
         if let Some((timer, _)) = transition.fired {
             self.timers.remove(&timer);
         }
@@ -92,6 +97,12 @@ impl Data {
             let row = self.deliveries.get(&receipt.delivery_id);
             if !row.is_some_and(|row| row.delivery.state.is_changed_by(receipt.state)) {
                 return Some(Refusal::ReceiptStale);
+            }
+        }
+        if let Some(revival) = &transition.revive {
+            let row = self.deliveries.get(&revival.delivery_id);
+            if !row.is_some_and(|row| row.delivery.state.is_revivable()) {
+                return Some(Refusal::NotRevivable);
             }
         }
         if let Some(inbound) = &transition.inbound {

@@ -2,13 +2,13 @@
 
 use async_trait::async_trait;
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::{Delivery, DeliveryState};
-use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
     RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
@@ -139,64 +139,6 @@ impl Journal for MemoryStore {
             .collect())
     }
 
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        let mut data = self.lock();
-        let row =
-            data.deliveries.get_mut(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
-        let row =
-            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry"))?;
-        if !matches!(
-            row.delivery.state,
-            DeliveryState::Failed | DeliveryState::Expired | DeliveryState::Ambiguous
-        ) {
-            let message = format!(
-                "only a failed, expired or ambiguous delivery is retried; this one is {}",
-                row.delivery.state.as_str()
-            );
-            return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
-        }
-        row.begun_by = None;
-        revive(&mut row.delivery, now, expires_at);
-        Ok(row.delivery.clone())
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let mut data = self.lock();
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut lost = data.deliveries.values_mut().filter(|row| {
-            let delivery = &row.delivery;
-            delivery.scope.workspace_id == workspace
-                && delivery.channel_id == recovery.channel_id
-                && delivery.created_at >= recovery.since
-                && match delivery.state {
-                    DeliveryState::Failed | DeliveryState::Expired => true,
-                    DeliveryState::Ambiguous => recovery.ambiguous,
-                    _ => false,
-                }
-        });
-        let mut deliveries = 0;
-        for row in lost.by_ref().take(limit) {
-            row.begun_by = None;
-            revive(&mut row.delivery, now, expires_at);
-            deliveries += 1;
-        }
-        let more = lost.next().is_some();
-        Ok(Recovered { deliveries, more })
-    }
-
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
         let mut data = self.lock();
@@ -277,16 +219,4 @@ impl Journal for MemoryStore {
         }
         Ok(depth)
     }
-}
-
-fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
-    delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
-    delivery.state = DeliveryState::Pending;
-    delivery.reason = None;
-    delivery.due_at = now;
-    delivery.expires_at = expires_at;
-    delivery.updated_at = now;
-    delivery.attempts = 0;
-    delivery.checks = 0;
-    delivery.unwanted = false;
 }

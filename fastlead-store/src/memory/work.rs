@@ -8,7 +8,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
-    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, SetAside, SettleOutcome, Settlement, Store,
+    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store,
     Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
@@ -19,6 +19,21 @@ use super::{Data, Inbound, MemoryStore, Row};
 pub(super) const LEFT_ALONE: Timestamp = Timestamp::MAX_UTC;
 
 impl Row {
+    /// Makes it due again with a new lifetime and a new schedule.
+    pub(super) fn revive(&mut self, now: Timestamp, expires_at: Timestamp) {
+        (self.lease, self.begun_by) = (None, None);
+        let delivery = &mut self.delivery;
+        delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
+        delivery.unwanted = false;
+        delivery.state = DeliveryState::Pending;
+        delivery.reason = None;
+        delivery.due_at = now;
+        delivery.expires_at = expires_at;
+        delivery.updated_at = now;
+        delivery.attempts = 0;
+        delivery.checks = 0;
+    }
+
     /// What a worker would do with it, and since when.
     fn claimable(&self) -> Option<(Phase, Timestamp)> {
         let phase = LeasedDelivery::phase(self.delivery.state)?;
@@ -318,6 +333,57 @@ impl Store for MemoryStore {
             }),
         };
         Ok(row.map(|row| row.delivery.clone()))
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        let mut data = self.lock();
+        let row =
+            data.deliveries.get_mut(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        let row =
+            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry"))?;
+        if !matches!(
+            row.delivery.state,
+            DeliveryState::Failed | DeliveryState::Expired | DeliveryState::Ambiguous
+        ) {
+            let message = format!(
+                "only a failed, expired or ambiguous delivery is retried; this one is {}",
+                row.delivery.state.as_str()
+            );
+            return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
+        }
+        row.revive(now, expires_at);
+        Ok(row.delivery.clone())
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let data = self.lock();
+        let lost = data.deliveries.values().map(|row| &row.delivery).filter(|delivery| {
+            delivery.scope.workspace_id == workspace
+                && delivery.channel_id == recovery.channel_id
+                && delivery.created_at >= recovery.since
+                && Some((delivery.created_at, delivery.id)) > after
+                && match delivery.state {
+                    DeliveryState::Failed | DeliveryState::Expired => true,
+                    DeliveryState::Ambiguous => recovery.ambiguous,
+                    _ => false,
+                }
+        });
+        let mut lost: Vec<Delivery> = lost.cloned().collect();
+        lost.sort_unstable_by_key(|delivery| (delivery.created_at, delivery.id));
+        lost.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(lost)
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {

@@ -81,72 +81,75 @@ macro_rules! write {
     () => {
         concat!(
             "\nUPDATE deliveries SET
-    checks = CASE WHEN ", int!("$19", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$19", 7), " = 0)) THEN 0 ELSE checks END,
-    state = CASE WHEN unwanted = 1 AND ", int!("$19", 1), " = 0 THEN 15 + ", int!("$19", 7), " ELSE ", int!("$19", 1), " END,
-    reason = CASE WHEN unwanted = 1 AND ", int!("$19", 1), " = 0
-      THEN CASE WHEN ", int!("$19", 7), " = 1 THEN 'outcome_unknown' WHEN ", int!("$19", 6), " > 0 THEN 'partly_sent' END
-      ELSE ", maybe_text!("$19", 2), " END,
-    uncertain = CASE WHEN unwanted = 1 AND ", int!("$19", 1), " = 0 THEN 0 ELSE ", int!("$19", 7), " END,
-    due_at = coalesce(", maybe_int!("$19", 3), ", due_at),
-    updated_at = ", int!("$19", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$19", 5), "),
-    parts_sent = coalesce(", maybe_int!("$19", 6), ", parts_sent),
-    provider_message_id = coalesce(", maybe_text!("$19", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
-    order_key = CASE ", int!("$19", 10), " WHEN 1 THEN NULL ELSE order_key END,
-    begun_by = nullif(begun_by, ", id!("$19", 11), ")
-  FROM json_each($1) j WHERE deliveries.id = ", id!("$19", 0), ";
+    checks = CASE WHEN ", int!("$20", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$20", 7), " = 0)) THEN 0 ELSE checks END,
+    state = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 15 + ", int!("$20", 7), " ELSE ", int!("$20", 1), " END,
+    reason = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0
+      THEN CASE WHEN ", int!("$20", 7), " = 1 THEN 'outcome_unknown' WHEN ", int!("$20", 6), " > 0 THEN 'partly_sent' END
+      ELSE ", maybe_text!("$20", 2), " END,
+    uncertain = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 0 ELSE ", int!("$20", 7), " END,
+    due_at = coalesce(", maybe_int!("$20", 3), ", due_at),
+    updated_at = ", int!("$20", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$20", 5), "),
+    parts_sent = coalesce(", maybe_int!("$20", 6), ", parts_sent),
+    provider_message_id = coalesce(", maybe_text!("$20", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
+    order_key = CASE ", int!("$20", 10), " WHEN 1 THEN NULL ELSE order_key END,
+    begun_by = nullif(begun_by, ", id!("$20", 11), ")
+  FROM json_each($1) j WHERE deliveries.id = ", id!("$20", 0), ";
 INSERT INTO attempts
-  SELECT ", id!("$20", 0), ",
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$20", 0), " AND typeof(a.number) = 'integer'), 0), ", text!("$20", 1), "
+  SELECT ", id!("$21", 0), ",
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$21", 0), " AND typeof(a.number) = 'integer'), 0), ", text!("$21", 1), "
   FROM json_each($2) j;
-DELETE FROM timers WHERE id IN (SELECT ", id!("$21", 0), " FROM json_each($3) j);
+DELETE FROM timers WHERE id IN (SELECT ", id!("$22", 0), " FROM json_each($3) j);
 UPDATE inbound SET done = 1 FROM json_each($4) j
-  WHERE channel_id = ", id!("$22", 0), " AND provider_event_id = ", text!("$22", 1), ";
-DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$23", 0), " FROM json_each($5) j);
+  WHERE channel_id = ", id!("$23", 0), " AND provider_event_id = ", text!("$23", 1), ";
+DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$24", 0), " FROM json_each($5) j);
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
-  SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", id!("$24", 2), ", ", id!("$24", 3), ", ", text!("$24", 4), ", ", int!("$24", 5), "
+  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", id!("$25", 3), ", ", text!("$25", 4), ", ", int!("$25", 5), "
   FROM json_each($6) j;
-UPDATE deliveries SET state = 1, begun_by = lease_token, attempts = attempts + 1, last_attempt_at = ", int!("$32", 1), ", updated_at = ", int!("$32", 1), "
-  FROM json_each($14) j WHERE deliveries.id = ", id!("$32", 0), ";
-UPDATE deliveries SET state = ", int!("$33", 1), ", reason = ", maybe_text!("$33", 2), ", uncertain = 0,
-    updated_at = max(updated_at, ", int!("$33", 3), "), lease_token = NULL, lease_until = NULL
-  FROM json_each($15) j WHERE deliveries.id = ", id!("$33", 0), ";
+UPDATE deliveries SET state = 1, begun_by = lease_token, attempts = attempts + 1, last_attempt_at = ", int!("$33", 1), ", updated_at = ", int!("$33", 1), "
+  FROM json_each($14) j WHERE deliveries.id = ", id!("$33", 0), ";
+UPDATE deliveries SET state = ", int!("$34", 1), ", reason = ", maybe_text!("$34", 2), ", uncertain = 0,
+    updated_at = max(updated_at, ", int!("$34", 3), "), lease_token = NULL, lease_until = NULL
+  FROM json_each($15) j WHERE deliveries.id = ", id!("$34", 0), ";
 UPDATE deliveries SET unwanted = 1,
     state = CASE state WHEN 0 THEN 15 + uncertain ELSE state END,
     reason = CASE WHEN state > 0 THEN reason WHEN uncertain = 1 THEN 'outcome_unknown' WHEN parts_sent > 0 THEN 'partly_sent' ELSE reason END,
-    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$25", 1), " ELSE updated_at END,
+    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$26", 1), " ELSE updated_at END,
     lease_token = CASE state WHEN 0 THEN NULL ELSE lease_token END, lease_until = CASE state WHEN 0 THEN NULL ELSE lease_until END
-  FROM json_each($7) j WHERE deliveries.lead_id = ", id!("$25", 0), " AND state < 10 AND purpose = 'offer';
+  FROM json_each($7) j WHERE deliveries.lead_id = ", id!("$26", 0), " AND state < 10 AND purpose = 'offer';
 UPDATE deliveries SET unwanted = 1,
     state = CASE state WHEN 0 THEN 15 + uncertain ELSE state END,
     reason = CASE WHEN state > 0 THEN reason WHEN uncertain = 1 THEN 'outcome_unknown' WHEN parts_sent > 0 THEN 'partly_sent' ELSE reason END,
-    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$36", 1), " ELSE updated_at END,
+    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$37", 1), " ELSE updated_at END,
     lease_token = CASE state WHEN 0 THEN NULL ELSE lease_token END, lease_until = CASE state WHEN 0 THEN NULL ELSE lease_until END
-  FROM json_each($18) j WHERE deliveries.id = ", id!("$36", 0), " AND state < 10;
+  FROM json_each($18) j WHERE deliveries.id = ", id!("$37", 0), " AND state < 10;
 INSERT INTO unique_keys
-  SELECT ", id!("$26", 0), ", ", id!("$26", 1), ", ", int!("$26", 2), " FROM json_each($8) j WHERE true
+  SELECT ", id!("$27", 0), ", ", id!("$27", 1), ", ", int!("$27", 2), " FROM json_each($8) j WHERE true
   ON CONFLICT (key) DO UPDATE SET lead_id = excluded.lead_id, until = excluded.until;
 INSERT OR REPLACE INTO counters
-  SELECT ", id!("$34", 0), ", ", int!("$34", 1), ", ", maybe_text!("$34", 2), ", ", maybe_int!("$34", 3), ", ", maybe_int!("$34", 4), "
+  SELECT ", id!("$35", 0), ", ", int!("$35", 1), ", ", maybe_text!("$35", 2), ", ", maybe_int!("$35", 3), ", ", maybe_int!("$35", 4), "
   FROM json_each($16) j;
 INSERT INTO idempotency
-  SELECT ", id!("$27", 0), ", ", id!("$27", 1), ", ", id!("$27", 2), ", ", text!("$27", 3), ", ", int!("$27", 4), " FROM json_each($9) j WHERE true
+  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", text!("$28", 3), ", ", int!("$28", 4), " FROM json_each($9) j WHERE true
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
-  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", id!("$28", 3), ", ", int!("$28", 4), ", ", int!("$28", 5), ", ", text!("$28", 6), ", ",
-    maybe_text!("$28", 7), ", ", id!("$28", 8), ", ", int!("$28", 9), ", ", text!("$28", 10), "
+  SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", id!("$29", 3), ", ", int!("$29", 4), ", ", int!("$29", 5), ", ", text!("$29", 6), ", ",
+    maybe_text!("$29", 7), ", ", id!("$29", 8), ", ", int!("$29", 9), ", ", text!("$29", 10), "
   FROM json_each($10) j;
-UPDATE leads SET version = ", int!("$29", 1), ", status = ", text!("$29", 2), ", assigned_to = ", maybe_text!("$29", 3), ", state = ", text!("$29", 4), "
-  FROM json_each($11) j WHERE leads.id = ", id!("$29", 0), ";
+UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), "
+  FROM json_each($11) j WHERE leads.id = ", id!("$30", 0), ";
 INSERT INTO events
-  SELECT ", id!("$30", 0), ", ", id!("$30", 1), ", ", id!("$30", 2), ", ", int!("$30", 3), ", ", text!("$30", 4), ", ", text!("$30", 5), "
+  SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", int!("$31", 3), ", ", text!("$31", 4), ", ", text!("$31", 5), "
   FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
-  SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", maybe_id!("$31", 3), ", ", id!("$31", 4), ", ", text!("$31", 5), ", ",
-    int!("$31", 6), ", ", int!("$31", 7), ", ", int!("$31", 8), ", ", int!("$31", 9), ", ", int!("$31", 7), ", ", int!("$31", 6), ", 0, 0, 0,
-    CASE WHEN ", int!("$31", 6), " = 1 THEN ", int!("$31", 7), " END, ", maybe_id!("$31", 10), ", ", maybe_id!("$31", 11), ", ", maybe_int!("$31", 12), ", ", text!("$31", 13), "
+  SELECT ", id!("$32", 0), ", ", id!("$32", 1), ", ", id!("$32", 2), ", ", maybe_id!("$32", 3), ", ", id!("$32", 4), ", ", text!("$32", 5), ", ",
+    int!("$32", 6), ", ", int!("$32", 7), ", ", int!("$32", 8), ", ", int!("$32", 9), ", ", int!("$32", 7), ", ", int!("$32", 6), ", 0, 0, 0,
+    CASE WHEN ", int!("$32", 6), " = 1 THEN ", int!("$32", 7), " END, ", maybe_id!("$32", 10), ", ", maybe_id!("$32", 11), ", ", maybe_int!("$32", 12), ", ", text!("$32", 13), "
   FROM json_each($13) j;
-UPDATE channels SET status = ", text!("$35", 1), " FROM json_each($17) j WHERE channels.id = ", id!("$35", 0), "
+UPDATE deliveries SET state = 0, reason = NULL, due_at = ", int!("$38", 1), ", expires_at = ", int!("$38", 2), ", updated_at = ", int!("$38", 1), ",
+    attempts = 0, checks = 0, uncertain = (state = 16), unwanted = 0, begun_by = NULL, lease_token = NULL, lease_until = NULL
+  FROM json_each($19) j WHERE deliveries.id = ", id!("$38", 0), ";
+UPDATE channels SET status = ", text!("$36", 1), " FROM json_each($17) j WHERE channels.id = ", id!("$36", 0), "
     AND status = '{\"status\":\"active\"}'"
         )
     };
@@ -158,7 +161,7 @@ pub(super) const WRITE: &str = write!();
 pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
 
 /// How many lists [`WRITE`] takes.
-const CHANGES: usize = 18;
+const CHANGES: usize = 19;
 
 /// What is asked of the facts.
 #[derive(Debug, Default)]
@@ -195,6 +198,9 @@ impl Questions {
         }
         if let Some(receipt) = &transition.receipt {
             self.lists[7].row(1).id(receipt.delivery_id.as_uuid()).end()?;
+        }
+        if let Some(revival) = &transition.revive {
+            self.lists[7].row(1).id(revival.delivery_id.as_uuid()).end()?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[4].row(1).id(timer.as_uuid()).end()?;
@@ -423,6 +429,10 @@ impl Changes {
         }
         if let Some(receipt) = &transition.receipt {
             self.receipt(receipt)?;
+        }
+        if let Some(revival) = &transition.revive {
+            let expires_at = revival.expires_at.timestamp_millis();
+            self.lists[18].row(3).id(revival.delivery_id.as_uuid()).int(at).int(expires_at).end()?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[2].row(1).id(timer.as_uuid()).end()?;

@@ -6,7 +6,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
     StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
@@ -64,9 +64,12 @@ pub(super) fn list_deliveries(filter: &DeliveryFilter) -> String {
 }
 
 /// What a channel failed to deliver; the first condition is the one of the index.
-pub(super) const LOST: &str =
-    "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
-    AND (state < 16 OR ?5) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
+pub(super) fn lost() -> String {
+    format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
+           AND (state < 16 OR ?5) AND (created_at, id) > (?3, ?6) ORDER BY created_at, id LIMIT ?4"
+    )
+}
 
 /// How much work waits.
 pub(super) const DEPTH: &str =
@@ -228,89 +231,6 @@ impl Journal for SqliteStore {
         Ok(reading::each(&self.unreadable, Origin::new("attempts", 1).of(workspace), &rows, attempt))
     }
 
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        let met = self.unreadable.clone();
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    let fault = |error: sqlx::Error| failed("retry", &error);
-                    let sql =
-                        format!("{} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}", revive(3, 4));
-                    let row = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(delivery.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(now.timestamp_millis())
-                        .bind(expires_at.timestamp_millis())
-                        .fetch_optional(&mut *connection)
-                        .await
-                        .map_err(fault)?;
-                    if let Some(row) = row {
-                        let from = Origin::new("deliveries", 0).of(workspace);
-                        return reading::one(&met, from, &row, |row| rows::delivery(row, 0));
-                    }
-                    let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
-                        .bind(blob(delivery.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .fetch_optional(connection)
-                        .await
-                        .map_err(fault)?;
-                    Err(if there.is_some() {
-                        let message = "only a failed, expired or ambiguous delivery is retried";
-                        Error::new(ErrorKind::Conflict, message).with_operation("retry")
-                    } else {
-                        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry")
-                    })
-                })
-            })
-            .await
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let Recovery { channel_id, since, ambiguous } = recovery;
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    let fault = |error: sqlx::Error| failed("recover", &error);
-                    let sql = format!("{} WHERE id IN ({LOST})", revive(6, 7));
-                    let done = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(channel_id.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(since.timestamp_millis())
-                        .bind(limit)
-                        .bind(ambiguous)
-                        .bind(now.timestamp_millis())
-                        .bind(expires_at.timestamp_millis())
-                        .execute(&mut *connection)
-                        .await
-                        .map_err(fault)?;
-                    let left = sqlx::query(LOST)
-                        .bind(blob(channel_id.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(since.timestamp_millis())
-                        .bind(1)
-                        .bind(ambiguous)
-                        .fetch_optional(connection)
-                        .await
-                        .map_err(fault)?;
-                    Ok(Recovered { deliveries: done.rows_affected(), more: left.is_some() })
-                })
-            })
-            .await
-    }
-
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
         let limit = limit.max(1);
         self.writer.run(move |connection| Box::pin(purge(connection, before, limit))).await
@@ -357,5 +277,88 @@ impl Journal for SqliteStore {
             oldest_due_millis: whole(4)?,
             timers: whole(5)?,
         })
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn make_due(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("retry", &error);
+                    let sql =
+                        format!("{} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}", revive(3, 4));
+                    let row = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(now.timestamp_millis())
+                        .bind(expires_at.timestamp_millis())
+                        .fetch_optional(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    if let Some(row) = row {
+                        let from = Origin::new("deliveries", 0).of(workspace);
+                        return reading::one(&met, from, &row, |row| rows::delivery(row, 0));
+                    }
+                    let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .fetch_optional(connection)
+                        .await
+                        .map_err(fault)?;
+                    Err(if there.is_some() {
+                        let message = "only a failed, expired or ambiguous delivery is retried";
+                        Error::new(ErrorKind::Conflict, message).with_operation("retry")
+                    } else {
+                        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry")
+                    })
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn read_lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let Recovery { channel_id, since, ambiguous } = recovery;
+        // No id is empty, so that the first page begins with what was made at `since`.
+        let (from, id) = after.map_or((since, Vec::new()), |(at, id)| (at, blob(id.as_uuid())));
+        let mut from = from.max(since).timestamp_millis();
+        let mut found = Vec::new();
+        let mut id = id;
+        loop {
+            let rows = sqlx::query(AssertSqlSafe(lost()))
+                .bind(blob(channel_id.as_uuid()))
+                .bind(blob(workspace.as_uuid()))
+                .bind(from)
+                .bind(limit)
+                .bind(ambiguous)
+                .bind(id.clone())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(|error| failed("read lost deliveries", &error))?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            let read = |row| {
+                let origin = Origin::new("deliveries", 0).of(workspace);
+                reading::one(&self.unreadable, origin, row, |row| rows::delivery(row, 0)).ok()
+            };
+            found.extend(rows.iter().filter_map(read));
+            // Where nothing of a page could be read there may still be more.
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            (from, id) = (integer(last, 7)?, reading::raw_id(last, 0));
+        }
     }
 }

@@ -143,9 +143,10 @@ impl Resolver {
         }
         let lead = Some((Named::Lead, transition.lead_id.as_uuid()));
         let told = transition.receipt.as_ref().map(|told| (Named::Delivery, told.delivery_id.as_uuid()));
+        let again = transition.revive.map(|revival| (Named::Delivery, revival.delivery_id.as_uuid()));
         let key = transition.idempotency.as_ref();
         let key = key.map(|record| (Named::Idempotency, uuid::Uuid::from_bytes(record.key)));
-        [lead, told, key].into_iter().flatten().find_map(|named| self.facts.unread.get(&named))
+        [lead, told, again, key].into_iter().flatten().find_map(|named| self.facts.unread.get(&named))
     }
 
     /// `Ok` takes everything that the transition needs.
@@ -158,6 +159,7 @@ impl Resolver {
         taken.events.insert(transition.event_id);
         taken.deliveries.extend(transition.settlement.as_ref().map(|settlement| settlement.delivery_id));
         taken.deliveries.extend(transition.receipt.as_ref().map(|receipt| receipt.delivery_id));
+        taken.deliveries.extend(transition.revive.map(|revival| revival.delivery_id));
         taken.timers.extend(transition.fired.map(|(timer, _)| timer));
         let inbound = transition.inbound.as_ref();
         taken.inbound.extend(inbound.map(|inbound| (inbound.channel_id, inbound.provider_event_id.clone())));
@@ -196,6 +198,13 @@ impl Resolver {
                 return Err(Refusal::ReceiptStale);
             }
             contended(self.taken.deliveries.contains(&receipt.delivery_id))?;
+        }
+        if let Some(revival) = &transition.revive {
+            let state = self.facts.states.get(&revival.delivery_id);
+            if !state.is_some_and(|state| state.is_revivable()) {
+                return Err(Refusal::NotRevivable);
+            }
+            contended(self.taken.deliveries.contains(&revival.delivery_id))?;
         }
         if let Some(inbound) = &transition.inbound {
             let key = (inbound.channel_id, inbound.provider_event_id.clone());

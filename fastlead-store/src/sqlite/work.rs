@@ -11,7 +11,7 @@ use fastlead_core::id::{
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, Receipt, SetAside, SettleOutcome, Settlement, Store, Transition,
+    LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store, Transition,
     UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
@@ -391,6 +391,26 @@ impl Store for SqliteStore {
         let row = row.map_err(|error| failed("find delivery", &error))?;
         let from = Origin::new("deliveries", 0);
         row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.make_due(workspace, delivery, now, expires_at).await
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.read_lost(workspace, recovery, after, limit).await
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {

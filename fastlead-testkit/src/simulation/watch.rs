@@ -9,7 +9,7 @@ use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, Receipt, Refusal, SetAside, SettleOutcome, Settlement, Store,
+    InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside, SettleOutcome, Settlement, Store,
     Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
@@ -265,6 +265,39 @@ impl Store for Watch {
     ) -> Result<Option<Delivery>> {
         self.turn().await;
         self.at_once(self.store.find_delivery(channel, message))
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery_id: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "retry")?;
+        let due = self.store.retry(workspace, delivery_id, now, expires_at);
+        // What has ended otherwise meanwhile is a conflict, and no fault of the store.
+        let due = match self.world.patience.wait(due) {
+            Some(Err(error)) if error.kind() == ErrorKind::Conflict => return Err(error),
+            Some(answer) => self.at_once(std::future::ready(answer))?,
+            None => return self.at_once(std::future::pending()),
+        };
+        let checked = self.world.model().revived(&Revival { delivery_id, expires_at }, now);
+        self.world.check(checked);
+        self.turn().await;
+        Ok(due)
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.turn().await;
+        self.at_once(self.store.lost(workspace, recovery, after, limit))
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {

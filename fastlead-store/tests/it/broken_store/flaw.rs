@@ -11,7 +11,7 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Reservation, SetAside, SettleOutcome,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside, SettleOutcome,
     Settled, Settlement, Store, Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
@@ -400,6 +400,28 @@ impl Store for BrokenStore {
             }
         }
         Ok(None)
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.inner.retry(workspace, delivery, now, expires_at).await
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let ambiguous = recovery.ambiguous || self.has(Flaw::RecoversTheAmbiguous);
+        let recovery = Recovery { ambiguous, ..recovery };
+        self.inner.lost(workspace, recovery, after, limit).await
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {

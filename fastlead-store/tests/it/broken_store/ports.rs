@@ -1,7 +1,6 @@
 //! The other four ports of the broken store.
 
 use fastlead_core::async_trait;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
@@ -13,7 +12,7 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
     IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Recovered, Recovery,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth,
     RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow,
     UserRecord, Workspace,
 };
@@ -182,29 +181,6 @@ impl Journal for BrokenStore {
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         self.inner.attempts(workspace, delivery).await
-    }
-
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        self.inner.retry(workspace, delivery, now, expires_at).await
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let ambiguous = recovery.ambiguous || self.has(Flaw::RecoversTheAmbiguous);
-        let recovery = Recovery { ambiguous, ..recovery };
-        self.inner.recover(workspace, recovery, now, expires_at, limit).await
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {

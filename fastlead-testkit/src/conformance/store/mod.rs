@@ -129,9 +129,7 @@ pub mod checks {
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
         a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
     };
-    pub use super::repair::{
-        recovery_is_bounded_resumable_and_idempotent, retry_makes_a_failed_delivery_due,
-    };
+    pub use super::repair::{a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due, what_was_lost_is_listed_oldest_first};
     pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
     pub use super::retention::only_what_has_ended_is_forgotten;
     pub use super::risk::leads_at_risk_are_listed_soonest_first;
@@ -210,7 +208,8 @@ macro_rules! __for_each_store_check {
             a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
             retry_makes_a_failed_delivery_due
-            recovery_is_bounded_resumable_and_idempotent
+            what_was_lost_is_listed_oldest_first
+            a_revival_stands_and_falls_with_its_decision
             pages_have_no_gaps_or_repeats
             a_history_is_listed_oldest_first
             page_sizes_are_clamped

@@ -10,7 +10,7 @@ use fastlead_core::delivery::{
 use fastlead_core::error::RetryHint;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken};
 use fastlead_core::message::OutboundMessage;
-use fastlead_core::port::{Beginning, Receipt, Settled, Settlement};
+use fastlead_core::port::{Beginning, Receipt, Revival, Settled, Settlement};
 use fastlead_core::time::{Timestamp, plus_seconds};
 
 use super::{Checked, Model};
@@ -229,6 +229,27 @@ impl Model {
                 let freed = carried.order_key.filter(|_| carried.accepted);
                 self.freed_at.extend(freed.map(|key| (key, settlement.at)));
             }
+        }
+        Ok(())
+    }
+
+    /// A delivery is tried again.
+    pub(in super::super) fn revived(&mut self, revival: &Revival, now: Timestamp) -> Checked {
+        let id = revival.delivery_id;
+        let Some(carried) = self.deliveries.get_mut(&id) else {
+            return Err(format!("{id} is revived and was never added"));
+        };
+        if !carried.state.is_revivable() {
+            return Err(format!("{id} is {} and was revived", carried.state.as_str()));
+        }
+        carried.uncertain = carried.state == DeliveryState::Ambiguous;
+        carried.state = DeliveryState::Pending;
+        carried.due_at = now;
+        (carried.lease, carried.begun_by, carried.unwanted) = (None, None, false);
+        if std::mem::take(&mut carried.failed) {
+            // What has arrived and failed there may arrive once more.
+            carried.arrived.clear();
+            carried.whole = false;
         }
         Ok(())
     }

@@ -8,7 +8,7 @@ use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
     StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
@@ -90,21 +90,6 @@ impl Journal for Endless {
     }
 
     async fn attempts(&self, _: WorkspaceId, _: DeliveryId) -> Result<Vec<AttemptRecord>> {
-        unreachable!()
-    }
-
-    async fn retry(&self, _: WorkspaceId, _: DeliveryId, _: Timestamp, _: Timestamp) -> Result<Delivery> {
-        unreachable!()
-    }
-
-    async fn recover(
-        &self,
-        _: WorkspaceId,
-        _: Recovery,
-        _: Timestamp,
-        _: Timestamp,
-        _: u32,
-    ) -> Result<Recovered> {
         unreachable!()
     }
 
