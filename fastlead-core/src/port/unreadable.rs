@@ -105,7 +105,7 @@ mod tests {
         for row in [&row, &row, &nobodys] {
             rows.notice(row);
         }
-        assert_eq!(rows.of(Some(mine)), [row.clone()]);
+        assert_eq!(rows.of(Some(mine)), std::slice::from_ref(&row));
         assert!(rows.of(Some(other)).is_empty());
         assert_eq!(rows.of(None).len(), 2);
         let error = Error::from(row);

@@ -39,8 +39,7 @@ pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease
       ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
     RETURNING id, workspace_id, project_id, lead_id, name, due_at";
 
-const PENDING_INBOUND: &str =
-    "SELECT channel_id, event, received_at, number FROM inbound WHERE done = 0 ORDER BY number LIMIT ?1";
+const PENDING_INBOUND: &str = "SELECT channel_id, event, received_at, number, provider_event_id FROM inbound WHERE done = 0 ORDER BY number LIMIT ?1";
 
 /// Leases what is due on one channel: at most `?5`, of them at most `?6` receipts that are owed, which get what the
 /// others leave and `?7` at the least. Of the two kinds each is a range of the index.
@@ -379,28 +378,31 @@ impl Store for SqliteStore {
         loop {
             let rows = sqlx::query(PENDING_INBOUND).bind(limit).fetch_all(&self.readers).await;
             let rows = rows.map_err(|error| failed("read inbound", &error))?;
-            let mut unread = Vec::new();
+            let mut lost = Vec::new();
             for row in &rows {
                 let record = reading::one(&self.unreadable, Origin::new("inbound", 3), row, |row| {
+                    let event: InboundEvent = rows::json(row, 1)?;
+                    // It is finished by this name: under another one it would come again and again.
+                    if text(row, 4)? != event.provider_event_id {
+                        return Err(unread(row, 4));
+                    }
                     Ok(InboundRecord {
                         channel_id: ChannelId::from_uuid(uuid(row, 0)?),
-                        event: rows::json(row, 1)?,
+                        event,
                         received_at: moment(row, 2)?,
                     })
                 });
                 match record {
                     Ok(record) => found.push(record),
-                    Err(_) => unread.push(integer(row, 3)?),
+                    Err(_) => lost.push(integer(row, 3)?),
                 }
             }
-            if unread.is_empty() {
+            if lost.is_empty() {
                 return Ok(found);
             }
             // They would be in the way of those behind them; without them the next ones come into sight.
             self.writer
-                .run(move |connection| {
-                    Box::pin(async move { leave_unread_inbound(connection, &unread).await })
-                })
+                .run(move |connection| Box::pin(async move { leave_unread_inbound(connection, &lost).await }))
                 .await?;
             found.clear();
         }

@@ -38,3 +38,4 @@ mod spill;
 mod sqlite;
 mod story;
 mod unknown;
+mod unreadable;

@@ -174,6 +174,11 @@ impl Journal for BrokenStore {
     ) -> Result<Page<DeliverySummary>> {
         let later = page.after.is_some();
         let mut found = self.inner.deliveries(workspace, filter, page).await?;
+        let unread: Vec<_> = found.items.iter().filter_map(|delivery| self.unread(delivery)).collect();
+        found.items.retain(|delivery| self.unread(delivery).is_none());
+        if !self.has(Flaw::HidesTheUnreadable) {
+            found.unreadable = unread;
+        }
         if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
             found.items.remove(0);
         }
