@@ -23,3 +23,4 @@ mod secrecy;
 mod touch;
 mod trouble;
 mod unconfigured;
+mod unreadable;
