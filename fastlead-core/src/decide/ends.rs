@@ -40,10 +40,7 @@ impl Decider<'_> {
     }
 
     pub(super) fn closed(&mut self) {
-        if matches!(
-            self.state.status,
-            LeadStatus::New | LeadStatus::Closed | LeadStatus::Rejected { .. }
-        ) {
+        if matches!(self.state.status, LeadStatus::New | LeadStatus::Closed | LeadStatus::Rejected { .. }) {
             self.trace.note("close", None, Verdict::Skipped, Reason::NotWaiting);
             return;
         }

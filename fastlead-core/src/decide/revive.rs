@@ -44,7 +44,8 @@ impl Decider<'_> {
                 self.too_late(target).map_or(Ok(None), Err)
             }
             Purpose::Ping { target } => {
-                let asked = state.auction.as_ref().filter(|auction| !auction.closed && auction.ends_at > self.now);
+                let asked =
+                    state.auction.as_ref().filter(|auction| !auction.closed && auction.ends_at > self.now);
                 let Some(auction) = asked else { return Err(Reason::TooLate) };
                 let answered = auction.bids.iter().any(|bid| bid.target == *target);
                 if answered { Err(Reason::TooLate) } else { Ok(Some(auction.ends_at)) }

@@ -73,12 +73,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of the store; what was made due before stays so.
-    pub async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        most: u32,
-    ) -> Result<Recovered> {
+    pub async fn recover(&self, workspace: WorkspaceId, recovery: Recovery, most: u32) -> Result<Recovered> {
         self.detached(move |engine| async move {
             let mut total = Recovered::default();
             let mut after: Option<(Timestamp, DeliveryId)> = None;

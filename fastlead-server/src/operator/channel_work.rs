@@ -7,9 +7,9 @@ use fastlead_core::channel::{Capabilities, Channel};
 use fastlead_core::delivery::{
     Body as MessageBody, DeliverySpec, NewDelivery, Purpose, RetrySchedule, Scope,
 };
+use fastlead_core::engine::Recovered;
 use fastlead_core::id::{ChannelId, DeliveryId, ProjectId};
 use fastlead_core::message::{Content, EventPayload, MessageClass, Recipient, RecipientKind, Text};
-use fastlead_core::engine::Recovered;
 use fastlead_core::port::Recovery;
 use fastlead_core::secret::Pii;
 use fastlead_core::text::Overflow;
@@ -18,10 +18,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::CATALOG;
 use super::channels::{ChannelView, active, stored, view};
 use super::input::{Body, Faults, Id};
 use super::projects::own;
-use super::CATALOG;
 use crate::app::App;
 use crate::auth::Operator;
 use crate::problem::Problem;

@@ -182,6 +182,7 @@ pub(crate) struct List<T> {
     pub(crate) next_cursor: Option<String>,
     /// Rows that stand between the entries and cannot be read; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub(crate) unreadable: Vec<UnreadableRow>,
 }
 

@@ -105,6 +105,7 @@ pub(crate) struct ExplanationView {
     complete: bool,
     /// What of it cannot be read; absent where everything can.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     unreadable: Vec<UnreadableRow>,
 }
 

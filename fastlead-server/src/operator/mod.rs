@@ -40,7 +40,6 @@ use crate::problem::Problem;
 /// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
 pub(crate) static CATALOG: Mutex<()> = Mutex::const_new(());
 
-
 /// All routes of the operator API and the providers' addresses.
 pub(crate) fn routes() -> Router<App> {
     let webhooks = Router::new()

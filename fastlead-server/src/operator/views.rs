@@ -460,6 +460,7 @@ pub(crate) struct DeliveryDetailsView {
     pub(super) attempts: Vec<AttemptView>,
     /// Attempts that cannot be read; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     pub(super) unreadable: Vec<UnreadableRow>,
 }
 

@@ -26,3 +26,4 @@ mod secrecy;
 mod touch;
 mod trouble;
 mod unconfigured;
+mod unreadable;

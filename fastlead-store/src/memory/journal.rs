@@ -8,8 +8,8 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
-    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;

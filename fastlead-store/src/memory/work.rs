@@ -8,8 +8,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
-    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store,
-    Transition, UnreadableRow,
+    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome,
+    Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 

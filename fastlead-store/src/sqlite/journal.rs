@@ -6,8 +6,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
-    StoredCapture, StoredEvent, UnreadableRow,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;

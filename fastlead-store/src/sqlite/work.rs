@@ -1,7 +1,7 @@
 //! The store port.
 
 use async_trait::async_trait;
-use fastlead_core::channel::MessageReference;
+use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
@@ -11,8 +11,8 @@ use fastlead_core::id::{
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store, Transition,
-    UnreadableRows,
+    LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store,
+    Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(super) const CLAIM_INBOUND: &str =
     "UPDATE inbound SET lease_token = ?2, lease_until = ?3, tries = tries + 1
     WHERE number IN (SELECT number FROM inbound WHERE done = 0 AND coalesce(lease_until, due_at) <= ?1
       ORDER BY coalesce(lease_until, due_at), number LIMIT ?4)
-    RETURNING number, channel_id, event, received_at, tries - 1";
+    RETURNING number, channel_id, event, received_at, tries - 1, provider_event_id";
 
 /// Leases what is due on one channel: at most `?5`, of them at most `?6` receipts that are owed, which get what the
 /// others leave and `?7` at the least. Of the two kinds each is a range of the index.
@@ -171,9 +171,14 @@ async fn claim(
         for row in &rows {
             let number = integer(row, 0)?;
             let leased = reading::one(met, Origin::new("inbound", 0), row, |row| {
+                let event: InboundEvent = rows::json(row, 2)?;
+                // It is finished by this name: under another one it would come again and again.
+                if text(row, 5)? != event.provider_event_id {
+                    return Err(unread(row, 5));
+                }
                 let record = InboundRecord {
                     channel_id: ChannelId::from_uuid(uuid(row, 1)?),
-                    event: rows::json(row, 2)?,
+                    event,
                     received_at: moment(row, 3)?,
                 };
                 // How often it was leased is not worth the event.

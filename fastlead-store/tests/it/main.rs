@@ -42,3 +42,4 @@ mod spill;
 mod sqlite;
 mod story;
 mod unknown;
+mod unreadable;

@@ -25,7 +25,7 @@ use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 use fastlead_core::{ErrorKind, RetryHint, async_trait};
 use fastlead_store::{SqliteOptions, SqliteStore};
-use fastlead_testkit::conformance::store::{FullStore, StoreHarness};
+use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow};
 use futures_util::future::join_all;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -59,6 +59,21 @@ impl StoreHarness for Sqlite {
     async fn reopen(&mut self) -> bool {
         self.store = None;
         self.store = Some(open(&self.folder).await);
+        true
+    }
+
+    async fn damage(&self, row: StoredRow) -> bool {
+        let StoredRow::Delivery(id) = row else { return false };
+        let path = self.folder.path().join("fastlead.db");
+        let connect = SqliteConnectOptions::new().filename(path);
+        let mut connection = SqliteConnection::connect_with(&connect).await.unwrap();
+        let damage = sqlx::query("UPDATE deliveries SET spec = '{' WHERE id = ?1");
+        let done = damage.bind(id.as_uuid().as_bytes().to_vec()).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        done.rows_affected() == 1
+    }
+
+    fn gives_back(&self) -> bool {
         true
     }
 }

@@ -9,8 +9,8 @@ use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside, SettleOutcome, Settlement, Store,
-    Transition,
+    InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside, SettleOutcome,
+    Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};

@@ -1,6 +1,6 @@
 //! A store with one flaw: everything goes to a good one, and one thing is done wrong on the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -11,8 +11,8 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside, SettleOutcome,
-    Settled, Settlement, Store, Transition,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside,
+    SettleOutcome, Settled, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -88,6 +88,9 @@ flaws! {
     ReopensAuctions
     LosesNews
     ForgetsCursors
+    FailsTheBatch
+    HidesTheUnreadable
+    NeverSetsAside
 }
 
 #[derive(Debug, Clone)]
@@ -108,6 +111,7 @@ pub(super) struct Seen {
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
+    damaged: HashSet<DeliveryId>,
 }
 
 impl BrokenStore {
@@ -117,6 +121,34 @@ impl BrokenStore {
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.flaw == flaw
+    }
+
+    /// Memory has no rows that could be damaged: these are taken for such.
+    pub(super) fn damage(&self, delivery: DeliveryId) {
+        self.seen.lock().unwrap().damaged.insert(delivery);
+    }
+
+    /// The row of a delivery that counts as damaged.
+    pub(super) fn unread(&self, delivery: &Delivery) -> Option<UnreadableRow> {
+        let damaged = self.seen.lock().unwrap().damaged.contains(&delivery.id);
+        let row = || UnreadableRow::new("deliveries", delivery.id.to_string(), "deliveries.spec");
+        damaged.then(|| row().of(Some(delivery.scope.workspace_id)))
+    }
+
+    /// What is claimed without what cannot be read, which is set aside.
+    async fn without_unread(&self, mut claimed: Claimed) -> Result<Claimed> {
+        for leased in std::mem::take(&mut claimed.deliveries) {
+            let Some(row) = self.unread(&leased.delivery) else {
+                claimed.deliveries.push(leased);
+                continue;
+            };
+            if self.has(Flaw::FailsTheBatch) {
+                return Err(row.into());
+            }
+            let work = SetAside::Delivery(leased.delivery.id, leased.lease.token);
+            self.inner.set_aside(row.workspace_id, work, &row.column).await?;
+        }
+        Ok(claimed)
     }
 
     fn added(&self, deliveries: &mut [NewDelivery]) {
@@ -323,7 +355,8 @@ impl Store for BrokenStore {
                 room.checks_first = 0;
             }
         }
-        let mut claimed = self.inner.claim(request).await?;
+        let claimed = self.inner.claim(request).await?;
+        let mut claimed = self.without_unread(claimed).await?;
         let mut seen = self.seen.lock().unwrap();
         for leased in &claimed.deliveries {
             seen.tokens.insert(leased.delivery.id, leased.lease.token);
@@ -341,6 +374,9 @@ impl Store for BrokenStore {
     }
 
     async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        if self.has(Flaw::NeverSetsAside) {
+            return Ok(());
+        }
         self.inner.set_aside(workspace, work, because).await
     }
 
@@ -377,7 +413,11 @@ impl Store for BrokenStore {
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
-        self.inner.delivery(workspace, delivery).await
+        let found = self.inner.delivery(workspace, delivery).await?;
+        match found.as_ref().and_then(|delivery| self.unread(delivery)) {
+            Some(row) => Err(row.into()),
+            None => Ok(found),
+        }
     }
 
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {

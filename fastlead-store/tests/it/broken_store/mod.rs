@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fastlead_core::async_trait;
 use fastlead_testkit::conformance::bounded;
-use fastlead_testkit::conformance::store::{FullStore, StoreHarness, checks, run_every_check};
+use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow, checks, run_every_check};
 
 pub(crate) use flaw::{BrokenStore, Flaw};
 
@@ -28,6 +28,12 @@ impl<const FLAW: u8> StoreHarness for Broken<FLAW> {
             self.0 = BrokenStore::new(self.0.flaw);
         }
         // The memory is still there, which is as good as a disk for a test of the tests.
+        true
+    }
+
+    async fn damage(&self, row: StoredRow) -> bool {
+        let StoredRow::Delivery(id) = row else { return false };
+        self.0.damage(id);
         true
     }
 }
@@ -127,6 +133,9 @@ caught! {
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
         answers_survive_a_restart;
+    a_batch_failed_by_one_of_it: FailsTheBatch by a_delivery_that_cannot_be_read_stops_no_other;
+    a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by a_delivery_that_cannot_be_read_stops_no_other;
+    work_that_is_tried_for_ever: NeverSetsAside by what_is_set_aside_is_left_alone;
 }
 
 #[tokio::test(flavor = "multi_thread")]

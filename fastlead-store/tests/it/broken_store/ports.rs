@@ -12,9 +12,8 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
     IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth,
-    RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow,
-    UserRecord, Workspace,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter, SealedConfig,
+    Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -173,6 +172,11 @@ impl Journal for BrokenStore {
     ) -> Result<Page<DeliverySummary>> {
         let later = page.after.is_some();
         let mut found = self.inner.deliveries(workspace, filter, page).await?;
+        let unread: Vec<_> = found.items.iter().filter_map(|delivery| self.unread(delivery)).collect();
+        found.items.retain(|delivery| self.unread(delivery).is_none());
+        if !self.has(Flaw::HidesTheUnreadable) {
+            found.unreadable = unread;
+        }
         if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
             found.items.remove(0);
         }

@@ -6,15 +6,15 @@ use std::path::Path;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
-    Catalog as _, CommitOutcome, DeliveryFilter, Journal as _, LeadFilter, PageRequest, SettleOutcome,
-    Store as _,
+    Catalog as _, CommitOutcome, DeliveryFilter, InboundBatch, Journal as _, LeadFilter, PageRequest,
+    SettleOutcome, Store as _,
 };
 use fastlead_core::time::plus_seconds;
 use fastlead_store::{SqliteOptions, SqliteStore};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::day::{Fact, Mark, claim_all, inbound, lead_fact, sent};
+use super::day::{Fact, Mark, claim_all, inbound, lead_fact, lease, sent};
 use super::disk::Files;
 use super::trace::Record;
 use crate::sqlite::{Site, start};

@@ -12,8 +12,8 @@ use fastlead_core::id::{
     ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, RandomIds, WorkspaceId,
 };
 use fastlead_core::port::{
-    BeginOutcome, Beginning, Catalog as _, ChannelRoom, ClaimRequest, CommitOutcome, Guard, InboundRef,
-    Project, SettleOutcome, Settled, Settlement, Store as _, Transition,
+    BeginOutcome, Beginning, Catalog as _, ChannelRoom, ClaimRequest, CommitOutcome, Guard, InboundBatch,
+    InboundRef, Project, SettleOutcome, Settled, Settlement, Store as _, Transition,
 };
 use fastlead_core::time::{Timestamp, plus_seconds};
 use fastlead_store::{SqliteOptions, SqliteStore};

@@ -56,8 +56,9 @@ mod risk;
 mod sample;
 mod tenants;
 mod unique;
+mod unreadable;
 
-pub use harness::{FullStore, StoreHarness};
+pub use harness::{FullStore, StoreHarness, StoredRow};
 
 /// The checks one by one, to run a single one or to prove that it catches a broken store.
 pub mod checks {
@@ -129,7 +130,10 @@ pub mod checks {
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
         a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
     };
-    pub use super::repair::{a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due, what_was_lost_is_listed_oldest_first};
+    pub use super::repair::{
+        a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due,
+        what_was_lost_is_listed_oldest_first,
+    };
     pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
     pub use super::retention::only_what_has_ended_is_forgotten;
     pub use super::risk::leads_at_risk_are_listed_soonest_first;
@@ -137,6 +141,9 @@ pub mod checks {
     pub use super::unique::{
         a_key_is_held_until_its_moment, of_a_thousand_concurrent_leads_one_gets_the_key,
         one_of_several_keys_is_enough, the_holder_may_take_its_key_again,
+    };
+    pub use super::unreadable::{
+        a_delivery_that_cannot_be_read_stops_no_other, what_is_set_aside_is_left_alone,
     };
 }
 
@@ -242,6 +249,8 @@ macro_rules! __for_each_store_check {
             only_what_has_ended_is_forgotten
             leads_and_their_work_survive_a_restart
             settings_survive_a_restart
+            a_delivery_that_cannot_be_read_stops_no_other
+            what_is_set_aside_is_left_alone
             random_histories_fit_the_model
         }
     };

@@ -152,7 +152,10 @@ pub async fn a_revival_stands_and_falls_with_its_decision<H: StoreHarness>() -> 
         let stale = refused(&*store, revive(7)).await?;
         let possible = state.is_revivable();
         let wanted = if possible { Refusal::Stale } else { Refusal::NotRevivable };
-        ensure!(stale == wanted, "a stale revival of a {state:?} delivery: expected {wanted:?}, got {stale:?}");
+        ensure!(
+            stale == wanted,
+            "a stale revival of a {state:?} delivery: expected {wanted:?}, got {stale:?}"
+        );
         let found = delivery(&*store, &tenant, id).await?;
         ensure!(found.state == state, "a refused revival changed a {state:?} delivery: {found:?}");
         if !possible {

@@ -247,9 +247,9 @@ impl Model {
         carried.due_at = now;
         (carried.lease, carried.begun_by, carried.unwanted) = (None, None, false);
         if std::mem::take(&mut carried.failed) {
-            // What has arrived and failed there may arrive once more.
-            carried.arrived.clear();
-            carried.whole = false;
+            // What has arrived and failed there may arrive once more, unless its provider recognises it.
+            carried.failed_before = true;
+            carried.arrived.values_mut().for_each(|times| *times = 0);
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
-    StoredCapture, StoredEvent, UnreadableRow,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
