@@ -167,7 +167,7 @@ async fn claim(
             .fetch_all(&mut *connection)
             .await
             .map_err(fault)?;
-        let (mut found, mut unread) = (Vec::with_capacity(rows.len()), Vec::new());
+        let (mut found, mut lost) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in &rows {
             let number = integer(row, 0)?;
             let leased = reading::one(met, Origin::new("inbound", 0), row, |row| {
@@ -186,10 +186,10 @@ async fn claim(
             });
             match leased {
                 Ok(leased) => found.push((number, leased)),
-                Err(_) => unread.push(number),
+                Err(_) => lost.push(number),
             }
         }
-        leave_unread_inbound(connection, &unread).await?;
+        leave_unread_inbound(connection, &lost).await?;
         found.sort_unstable_by_key(|(number, _)| *number);
         claimed.inbound = found.into_iter().map(|(_, leased)| leased).collect();
     }
