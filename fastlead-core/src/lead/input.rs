@@ -131,6 +131,9 @@ impl CaptureInput {
                 notes.add(fault.note());
             }
         } else if faults.is_empty() {
+            let unread = notes.iter().filter(|note| note.code == NoteCode::InvalidHandle);
+            errors
+                .extend(unread.map(|note| FieldError::new(&*note.field, "invalid_handle", Handle::EXPECTED)));
             errors.push(FieldError::new(
                 "phone",
                 "contact_required",

@@ -33,19 +33,22 @@ impl FieldMapping {
         self.preset.is_none() && self.names.is_empty()
     }
 
-    /// Looks up where the value of a field belongs; `None` where no mapping names it.
-    pub(super) fn place(&self, key: &str) -> Option<Place> {
-        let own = self.names.iter().find_map(|(pattern, place)| {
-            matched(&pattern.to_lowercase(), key).map(|star| place.filled(star))
-        });
-        let known = || {
-            let names = self.preset?.names();
-            let (star, place) =
-                names.iter().find_map(|(pattern, place)| Some((matched(pattern, key)?, place)))?;
-            Some(place.parse::<Place>().ok()?.filled(star))
-        };
-        own.or_else(known)
+    /// The names of its own as they are compared.
+    pub(super) fn compared(&self) -> Vec<(String, &Place)> {
+        self.names.iter().map(|(pattern, place)| (pattern.to_lowercase(), place)).collect()
     }
+}
+
+/// Looks up where the value of a field belongs; `None` where neither `own` names nor the preset names it.
+pub(super) fn find_place(own: &[(String, &Place)], preset: Option<Preset>, key: &str) -> Option<Place> {
+    let mine = own.iter().find_map(|(pattern, place)| matched(pattern, key).map(|star| place.filled(star)));
+    let known = || {
+        let names = preset?.names();
+        let (star, place) =
+            names.iter().find_map(|(pattern, place)| Some((matched(pattern, key)?, place)))?;
+        Some(place.parse::<Place>().ok()?.filled(star))
+    };
+    mine.or_else(known)
 }
 
 /// The name of a field as mappings write it: `a[b][]` becomes `a.b`.
@@ -233,11 +236,13 @@ mod tests {
             "names": {"Your-Name": "fields.Кто", "tel-*": "ignore", "opt*": "fields.option *"},
         }))
         .unwrap();
-        assert_eq!(mapping.place("your-name"), Some(Place::Field("Кто".to_owned())));
-        assert_eq!(mapping.place("tel-123"), Some(Place::Ignore));
-        assert_eq!(mapping.place("opt7"), Some(Place::Field("option 7".to_owned())));
-        assert_eq!(mapping.place("your-email"), Some(Place::Email));
-        assert_eq!(mapping.place("other"), None);
+        let own = mapping.compared();
+        let place = |key: &str| find_place(&own, mapping.preset, key);
+        assert_eq!(place("your-name"), Some(Place::Field("Кто".to_owned())));
+        assert_eq!(place("tel-123"), Some(Place::Ignore));
+        assert_eq!(place("opt7"), Some(Place::Field("option 7".to_owned())));
+        assert_eq!(place("your-email"), Some(Place::Email));
+        assert_eq!(place("other"), None);
         let text = serde_json::to_string(&mapping).unwrap();
         assert_eq!(serde_json::from_str::<FieldMapping>(&text).unwrap(), mapping);
         assert!(serde_json::from_str::<FieldMapping>(r#"{"names": {"a": "fields."}}"#).is_err());

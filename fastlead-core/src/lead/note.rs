@@ -79,6 +79,10 @@ impl Notes {
         }
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CaptureNote> {
+        self.0.iter()
+    }
+
     pub(super) fn into_inner(self) -> Vec<CaptureNote> {
         self.0
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::mapping::{FieldMapping, Place, compared, dotted};
+use super::mapping::{FieldMapping, Place, compared, dotted, find_place};
 use super::note::{CaptureNote, NoteCode};
 use super::{CaptureInput, ConsentAnswer, ConsentPurpose, Touch};
 use crate::contact::{Email, Handle, Phone};
@@ -14,6 +14,11 @@ pub const TRAP_FIELD: &str = "fl_leave_empty";
 /// What stands beside a question and its answer and says nothing about the person.
 const BESIDE: [&str; 9] = ["id", "key", "type", "t", "required", "raw_value", "question_id", "order", "slug"];
 
+/// Bytes of a text after which no more is joined to it; less is kept in the end.
+const JOINED_BYTES: usize = 16_384;
+/// Numbers or addresses of one request that are tried.
+const TRIED: usize = 16;
+
 /// Nested objects that are looked into.
 const DEPTH: usize = 8;
 
@@ -24,6 +29,7 @@ const DEPTH: usize = 8;
 #[derive(Debug)]
 pub struct InputReader<'m> {
     mapping: &'m FieldMapping,
+    names: Vec<(String, &'m Place)>,
     input: CaptureInput,
     touch: Touch,
     phones: Vec<(String, String)>,
@@ -34,7 +40,7 @@ impl<'m> InputReader<'m> {
     /// Reads by `mapping`.
     pub fn new(mapping: &'m FieldMapping) -> Self {
         let (input, touch) = (CaptureInput::default(), Touch::default());
-        Self { mapping, input, touch, phones: Vec::new(), emails: Vec::new() }
+        Self { mapping, names: mapping.compared(), input, touch, phones: Vec::new(), emails: Vec::new() }
     }
 
     /// Adds a note on how the body was read.
@@ -101,6 +107,10 @@ impl<'m> InputReader<'m> {
         self.input
     }
 
+    fn mapped(&self, key: &str) -> Option<Place> {
+        find_place(&self.names, self.mapping.preset, key)
+    }
+
     fn value(&mut self, name: &str, value: Value, depth: usize) {
         match value {
             Value::Object(entries) if depth < DEPTH => self.nested(name, entries, depth + 1),
@@ -120,7 +130,7 @@ impl<'m> InputReader<'m> {
     fn nested(&mut self, name: &str, mut entries: Map<String, Value>, depth: usize) {
         if let Some((label, (answer, value))) = labelled(&mut entries) {
             let path = format!("{name}.{answer}");
-            let mapped = self.mapping.place(&compared(&path)).is_some();
+            let mapped = self.mapped(&compared(&path)).is_some();
             self.value(if mapped { &path } else { &label }, value, depth);
             entries.retain(|entry, _| !BESIDE.contains(&entry.as_str()));
         }
@@ -139,7 +149,7 @@ impl<'m> InputReader<'m> {
                 }
                 value => {
                     let path = compared(&format!("fields.{name}"));
-                    let mapped = self.mapping.place(&path).or_else(|| self.mapping.place(&compared(&name)));
+                    let mapped = self.mapped(&path).or_else(|| self.mapped(&compared(&name)));
                     match mapped {
                         Some(place) => self.at(place, &name, value),
                         None => self.own(&name, value),
@@ -211,7 +221,7 @@ impl<'m> InputReader<'m> {
     }
 
     fn put(&mut self, name: &str, key: &str, value: Value) {
-        let place = self.mapping.place(key).or_else(|| native(key));
+        let place = self.mapped(key).or_else(|| native(key));
         match place {
             Some(place) => self.at(place, name, value),
             None => self.own(name.strip_prefix("fields.").unwrap_or(name), value),
@@ -327,7 +337,9 @@ fn labelled(entries: &mut Map<String, Value>) -> Option<(String, (&'static str, 
 
 fn join(slot: &mut Option<Pii<String>>, text: &str, between: &str) {
     let joined = match slot.take() {
-        Some(before) if before.expose() == text => before.into_inner(),
+        Some(before) if before.expose() == text || before.expose().len() > JOINED_BYTES => {
+            before.into_inner()
+        }
         Some(before) => format!("{}{between}{text}", before.expose()),
         None => text.to_owned(),
     };
@@ -342,8 +354,73 @@ fn first_good(
     if values.is_empty() {
         return (None, values);
     }
-    let place = values.iter().position(|(_, text)| good(text)).unwrap_or(0);
+    let place = values.iter().take(TRIED).position(|(_, text)| good(text)).unwrap_or(0);
     let (_, chosen) = values.remove(place);
     values.retain(|(_, text)| text.trim() != chosen.trim());
     (Some(chosen), values)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read(mapping: &FieldMapping, pairs: &[(&str, &str)]) -> CaptureInput {
+        let mut reader = InputReader::new(mapping);
+        for (name, value) in pairs {
+            reader.field(name, (*value).to_owned());
+        }
+        reader.finish()
+    }
+
+    #[test]
+    fn repeated_names_are_kept_together_and_blank_ones_erase_nothing() {
+        let none = FieldMapping::default();
+        let input = read(
+            &none,
+            &[
+                ("phone", "+79000000000"),
+                ("phone", ""),
+                ("Phone", "+79000000001"),
+                ("a[]", "1"),
+                ("a[]", ""),
+                ("a[]", "2"),
+                ("name", "Anna"),
+                ("NAME", "Anna"),
+                ("comment", "one"),
+                ("message", "two"),
+                ("consent_offer", "1"),
+                ("consent_offer", "нет"),
+            ],
+        );
+        assert_eq!(input.phone.unwrap().expose(), "+79000000000");
+        assert_eq!(input.fields["Phone"].expose(), "+79000000001", "a second number is kept");
+        assert_eq!(input.fields["a"].expose(), &json!(["1", "2"]));
+        assert_eq!(input.name.unwrap().expose(), "Anna");
+        assert_eq!(input.comment.unwrap().expose(), "one\ntwo");
+        assert!(!input.consents[&ConsentPurpose::Offer].granted());
+        let second = read(&none, &[("phone", "нет"), ("phone", "+79000000000")]);
+        assert_eq!(second.phone.unwrap().expose(), "+79000000000", "the one that is a number");
+    }
+
+    #[test]
+    fn what_is_unreadable_in_a_document_is_noted() {
+        let none = FieldMapping::default();
+        let document = json!({
+            "phone": 79000000000_u64, "handles": [{"messenger": 5}], "consents": "yes", "contact": {"city": "Казань"},
+            "bot_check": {"elapsed_millis": "x"}, "attribution": {"last": {"click_ids": {"yclid": 5, "x": []}}},
+        });
+        let Value::Object(document) = document else { panic!() };
+        let mut reader = InputReader::new(&none);
+        reader.document(document);
+        let input = reader.finish();
+        assert_eq!(input.phone.unwrap().expose(), "79000000000");
+        assert!(input.consents.is_empty() && input.handles.is_empty());
+        assert_eq!(input.fields["contact.city"].expose(), "Казань");
+        assert_eq!(input.attribution.last.unwrap().click_ids["yclid"], "5");
+        let mut noted: Vec<_> = input.notes.iter().map(|note| note.field.as_str()).collect();
+        noted.sort_unstable();
+        assert_eq!(noted, ["consents", "handles.0"]);
+    }
 }

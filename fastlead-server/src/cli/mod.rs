@@ -5,6 +5,7 @@ mod backup;
 mod desk;
 mod explain;
 mod file;
+mod law;
 mod policy;
 
 use std::io::Write;
@@ -17,6 +18,7 @@ use fastlead_core::message::Recipient;
 use fastlead_core::policy::Policy;
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
+use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
 
 use crate::registration::{self, Standing};
@@ -89,6 +91,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Print everything that happened to a lead, and why.
     Explain(explain::Explain),
+    /// Print what Russian law says of messages over channels on a day: a dated table, no legal advice.
+    Law(law::Law),
     /// Print a JSON Schema: `policy`, `openapi`, or a channel kind such as `telegram`.
     Schema {
         /// Which one.
@@ -167,6 +171,9 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Policy { command } => return policy::run(command, Settings::load(config)?).await,
         Command::Backtest(command) => return backtest::run(command, Settings::load(config)?).await,
         Command::Explain(command) => return Ok(explain::run(command, Settings::load(config)?).await?),
+        Command::Law(command) => {
+            let _closed = law::print(&command, SystemClock.now().date_naive(), &mut std::io::stdout());
+        }
         Command::Schema { kind } => schema(&kind)?,
         Command::Sim { kind } => demo::simulate(&kind).await?,
     }

@@ -1,5 +1,6 @@
 // Forms that a page's own script sends: `fetch` with `FormData`, with two boxes of one name and a file.
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { PATIENCE_MILLIS, guard, run } from './browser.mjs';
 
 const PHONE = '+7 900 000-00-31';
@@ -29,5 +30,6 @@ await run('forms', async (browser, base, out, faults) => {
   assert.deepEqual(notes, ['email invalid_email', 'plan file_not_taken']);
   await page.goto(`${base}/demo`);
   await page.locator('#leads .lead').filter({ hasText: 'Вера Пример' }).waitFor();
+  await page.screenshot({ path: join(out, 'forms.png') });
   await context.close();
 });
