@@ -2,6 +2,7 @@
 
 mod addresses;
 mod announce;
+mod answer;
 mod apply;
 mod builder;
 mod capture;
@@ -11,6 +12,7 @@ mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
+mod failing;
 mod inbound;
 mod outcome;
 mod people;
