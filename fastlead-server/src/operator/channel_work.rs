@@ -30,8 +30,9 @@ use crate::registration::{self, Standing};
 const BATCH: u32 = 500;
 /// Batches of one request; the answer says whether more is left.
 const BATCHES: usize = 100;
-/// A test message is worth sending for five minutes.
-const TEST_TTL_SECS: u64 = 300;
+/// A test message is worth sending for an hour: a mail server that does not know us yet puts the first one off for five
+/// minutes and more (greylisting).
+const TEST_TTL_SECS: u64 = 3_600;
 
 /// What a check found.
 #[derive(Debug, Serialize, JsonSchema)]
