@@ -28,6 +28,7 @@ mod resolve;
 mod resolve_tests;
 mod risk;
 mod rows;
+mod sessions;
 mod work;
 mod writer;
 
@@ -56,6 +57,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("risk.sql"),
     include_str!("leases.sql"),
     include_str!("aside.sql"),
+    include_str!("access.sql"),
 ];
 
 /// Where the database is and how it is opened.

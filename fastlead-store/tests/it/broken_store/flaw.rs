@@ -79,6 +79,7 @@ flaws! {
     SealsOver
     ReplacesSettings
     KeepsRevokedKeys
+    KeepsEndedSessions
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance
