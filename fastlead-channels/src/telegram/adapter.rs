@@ -93,7 +93,8 @@ impl Telegram {
         let client = Client::new(&config, egress)?;
         let by_webhook = config.updates == Updates::Webhook;
         let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
-        let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
+        let poller = (config.updates == Updates::Polling)
+            .then(|| TelegramPoller::new(client.clone(), &config.bot_token));
         Ok(Self { info, config, client, webhook, poller })
     }
 
@@ -263,7 +264,13 @@ impl Channel for Telegram {
     }
 
     async fn check(&self) -> Result<()> {
-        self.client.get_me().await
+        self.client.get_me().await?;
+        if self.poller.is_some() && !self.client.get_webhook_info().await?.url.is_empty() {
+            let message = "the bot has a webhook, so that it cannot be polled; remove the webhook, or choose \
+                           updates: webhook";
+            return Err(Operation::Check.error(ErrorKind::Config, RetryHint::Never, message));
+        }
+        Ok(())
     }
 
     /// Bots cannot read what they have sent.

@@ -1,6 +1,6 @@
 //! Where nothing may be sent, and who has moved: known in memory, kept in the store.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::Engine;
 use super::directory::ActiveChannel;
@@ -8,7 +8,7 @@ use crate::channel::Peer;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::id::{SuppressionId, WorkspaceId};
-use crate::message::Recipient;
+use crate::message::{MessageClass, Recipient};
 use crate::port::{AddressBook, AddressKey, AddressMove, Suppression, SuppressionScope};
 use crate::secret::Pii;
 
@@ -19,8 +19,13 @@ impl Engine {
     /// Where the store cannot be written.
     pub async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
         let held = self.inner.addresses.suppress(suppression).await?;
-        self.change_book(|book| book.suppress(&held));
+        self.catch_up_later().await;
         Ok(held)
+    }
+
+    /// Returns why a message of `class` may not be sent to an address, as far as this engine knows.
+    pub fn suppression(&self, address: AddressKey, class: MessageClass) -> Option<String> {
+        self.book().suppression(address, class).map(str::to_owned)
     }
 
     /// Takes the suppression of an address back. Answers whether there was one.
@@ -30,7 +35,7 @@ impl Engine {
     pub async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
         let lifted = self.inner.addresses.lift(workspace, address).await?;
         if lifted {
-            self.change_book(|book| book.lift(address));
+            self.catch_up_later().await;
         }
         Ok(lifted)
     }
@@ -41,14 +46,14 @@ impl Engine {
         Ok(())
     }
 
-    fn change_book(&self, change: impl FnOnce(&mut AddressBook)) {
+    pub(super) fn change_book(&self, change: impl FnOnce(&mut AddressBook)) {
         let mut book = self.inner.book.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut book));
+        change(&mut book);
     }
 
-    /// What is known of addresses at this moment.
-    pub(super) fn book(&self) -> Arc<AddressBook> {
-        Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner))
+    /// Reads what is known of addresses. Whoever holds the answer keeps changes waiting, so nobody keeps it.
+    pub(super) fn book(&self) -> RwLockReadGuard<'_, AddressBook> {
+        self.inner.book.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where a delivery goes, or why it may not be sent.
@@ -64,6 +69,28 @@ impl Engine {
             Some(reason) => Err(reason.to_owned()),
             None => Ok(recipient.clone()),
         }
+    }
+
+    /// Asks the store whether a delivery may be sent at this moment; the inner error is the reason why not. Where no
+    /// other engine uses the store, memory says the same.
+    ///
+    /// # Errors
+    /// Where the store cannot be read: then nothing may be sent.
+    pub(super) async fn may_be_sent(&self, delivery: &Delivery) -> Result<std::result::Result<(), String>> {
+        let recipient = match self.destination(delivery) {
+            Ok(recipient) => recipient,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        if recipient == Recipient::Endpoint || self.inner.follow_every.is_none() {
+            return Ok(Ok(()));
+        }
+        let workspace = delivery.scope.workspace_id;
+        let address = AddressKey::of(workspace, delivery.channel_id, &recipient);
+        let held = self.inner.addresses.suppression_of(workspace, address).await?;
+        Ok(match held {
+            Some(held) if held.scope.covers(delivery.spec.class) => Err(held.reason),
+            _ => Ok(()),
+        })
     }
 
     /// A person has blocked the sender.
@@ -87,16 +114,13 @@ impl Engine {
     pub(super) async fn unblocked(&self, channel: &ActiveChannel, from: &Peer) -> Result<()> {
         let recipient = Recipient::Chat(from.chat.clone());
         let key = AddressKey::of(channel.workspace_id, channel.id, &recipient);
-        let book = self.book();
-        let blocked = book.suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
+        let blocked =
+            self.book().suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
         if !blocked {
             return Ok(());
         }
-        let left = self.inner.addresses.narrow(channel.workspace_id, key).await?;
-        self.change_book(|book| match &left {
-            Some(left) => book.suppress(left),
-            None => book.lift(key),
-        });
+        self.inner.addresses.narrow(channel.workspace_id, key).await?;
+        self.catch_up_later().await;
         Ok(())
     }
 
@@ -113,8 +137,8 @@ impl Engine {
             from: Recipient::Chat(from.clone()),
             to: Recipient::Chat(to.clone()),
         };
-        self.inner.addresses.move_address(moved.clone()).await?;
-        self.change_book(|book| book.moved(&moved));
+        self.inner.addresses.move_address(moved).await?;
+        self.catch_up_later().await;
         Ok(())
     }
 }

@@ -56,10 +56,21 @@ impl BeforeAttempt for Announcement {
             return Ok(());
         }
         // It may have waited long for its turn, and somebody may have said meanwhile that they want no more.
-        if let Err(reason) = self.engine.destination(&self.delivery) {
-            self.reach(Stage::Suppressed(reason));
-            let message = "the recipient wants no such message any more";
-            return Err(Error::new(ErrorKind::Recipient, message).with_retry(RetryHint::Never));
+        match self.engine.may_be_sent(&self.delivery).await {
+            Ok(Ok(())) => {}
+            Ok(Err(reason)) => {
+                self.reach(Stage::Suppressed(reason));
+                let message = "the recipient wants no such message any more";
+                return Err(Error::new(ErrorKind::Recipient, message).with_retry(RetryHint::Never));
+            }
+            Err(error) => {
+                self.reach(Stage::StoreFailed);
+                let message =
+                    "the store could not say whether the recipient wants such a message; nothing was sent";
+                return Err(Error::new(ErrorKind::Storage, message)
+                    .with_retry(RetryHint::Never)
+                    .with_source(error));
+            }
         }
         let (delivery_id, at) = (self.delivery.id, self.engine.now());
         let beginning = Beginning { delivery_id, token: self.token, at };

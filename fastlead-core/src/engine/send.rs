@@ -1,5 +1,6 @@
 //! One leased delivery: send it or ask about it, and record what came of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -144,6 +145,14 @@ impl Engine {
                 return Ok(Some((ended, None)));
             }
         };
+        // What has begun with the insert is not announced, where this would be asked. The law is about advertising.
+        if delivery.state == DeliveryState::Sending
+            && delivery.spec.class == MessageClass::Advertising
+            && let Err(reason) = self.may_be_sent(delivery).await?
+        {
+            let ended = outcome::suppressed(delivery, &channel.capabilities, &reason, self.now());
+            return Ok(Some((ended, None)));
+        }
         let prepared = match &delivery.spec.body {
             Body::OfferEnded { offer, line } => {
                 match self.ended_offer(delivery, (*offer, line.expose()), channel, lead).await? {
@@ -419,8 +428,10 @@ impl Engine {
     /// # Errors
     /// Where they could not be stored.
     pub async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
+        let channels: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.channel_id).collect();
         self.inner.store.enqueue(deliveries).await?;
-        self.wake();
+        self.inner.agenda.add(channels);
+        self.inner.wake.notify_one();
         Ok(())
     }
 }

@@ -36,6 +36,14 @@ pub trait Addresses: Debug + Send + Sync + 'static {
     /// afterwards.
     async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>>;
 
+    /// Returns the suppression of an address that holds now. What the law asks is asked here at the moment of sending, and
+    /// not of a copy in memory.
+    async fn suppression_of(
+        &self,
+        workspace: WorkspaceId,
+        address: AddressKey,
+    ) -> Result<Option<Suppression>>;
+
     /// One suppression.
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>>;
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod enricher;
 mod identities;
 mod journal;
@@ -18,6 +19,7 @@ pub use catalog::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
     SealedConfig, Source, SourceLimits, Workspace,
 };
+pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
@@ -29,5 +31,5 @@ pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
     CommitOutcome, Guard, IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer,
-    Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    NextDue, Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
 };

@@ -76,9 +76,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Work claimed is leased to nobody else until `lease.until`.
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
 
-    /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
-    /// or a timer becomes due. `now` itself where something is claimable already.
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
+    /// Returns the next moments after `now` at which something becomes due or a lease runs out on each of `channels`,
+    /// and at which a timer becomes due. `now` itself where something is claimable already.
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue>;
 
     /// What counters say at `now`, in the order of `ids`. One that does not exist, or is forgotten, says
     /// nothing.
@@ -379,6 +379,22 @@ impl ChannelRoom {
     /// Room for `limit` deliveries of any kind, receipts that are owed last.
     pub const fn new(channel_id: ChannelId, limit: u32) -> Self {
         Self { channel_id, limit, checks: limit, checks_first: 0 }
+    }
+}
+
+/// The answer to [`Store::next_due`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NextDue {
+    /// Next moment of each channel that has open work, in no order.
+    pub channels: Vec<(ChannelId, Timestamp)>,
+    /// Next moment of all timers.
+    pub timers: Option<Timestamp>,
+}
+
+impl NextDue {
+    /// Returns the earliest of all moments.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        self.channels.iter().map(|(_, moment)| *moment).chain(self.timers).min()
     }
 }
 

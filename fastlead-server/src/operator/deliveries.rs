@@ -75,7 +75,7 @@ pub(crate) async fn retry_delivery(
 ) -> Result<Json<DeliveryView>, Problem> {
     let now = app.engine.clock().now();
     let delivery = app.store.retry(operator.workspace_id, id, now, plus_seconds(now, RETRY_TTL_SECS)).await?;
-    app.engine.wake();
+    app.engine.wake_channel(delivery.channel_id);
     tracing::info!(delivery = %id, "delivery retried by an operator");
     Ok(Json(delivery.into()))
 }

@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod commit;
 mod identities;
 mod journal;
@@ -59,6 +60,7 @@ struct Data {
     suppressions: HashMap<AddressKey, Suppression>,
     moved: HashMap<AddressKey, AddressMove>,
     links: BTreeMap<IdentityId, IdentityLink>,
+    log: changes::Log,
 }
 
 /// An idempotency key that was used.

@@ -1,5 +1,7 @@
 //! Work under leases, receipts and inbound events.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
@@ -8,7 +10,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef,
-    LeadRecord, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    LeadRecord, LeasedTimer, NextDue, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -152,15 +154,18 @@ impl Store for MemoryStore {
         Ok(self.lock().claim(&request))
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         let data = self.lock();
-        let deliveries = data
-            .deliveries
-            .values()
-            .filter(|row| channels.contains(&row.delivery.channel_id) && !data.held_back(&row.delivery))
-            .filter_map(|row| row.claimable().map(|(_, since)| since));
+        let asked: BTreeSet<ChannelId> = channels.iter().copied().collect();
+        let mut found: BTreeMap<ChannelId, Timestamp> = BTreeMap::new();
+        for row in data.deliveries.values().filter(|row| asked.contains(&row.delivery.channel_id)) {
+            if let Some((_, since)) = row.claimable().filter(|_| !data.held_back(&row.delivery)) {
+                let due = since.max(now);
+                found.entry(row.delivery.channel_id).and_modify(|have| *have = due.min(*have)).or_insert(due);
+            }
+        }
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
-        Ok(deliveries.chain(timers).min().map(|due| due.max(now)))
+        Ok(NextDue { channels: found.into_iter().collect(), timers: timers.min().map(|due| due.max(now)) })
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {

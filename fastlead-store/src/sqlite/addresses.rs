@@ -18,6 +18,8 @@ pub(super) const SUPPRESSIONS: &str = concat!(
     " ORDER BY id DESC LIMIT ?3"
 );
 
+pub(super) const SUPPRESSION_OF: &str = "SELECT doc FROM suppressions WHERE key = ?1 AND workspace_id = ?2";
+
 async fn suppress(connection: &mut SqliteConnection, new: Suppression) -> Result<Suppression> {
     let key = new.key().0.to_vec();
     let held = match held(connection, &key).await? {
@@ -103,6 +105,20 @@ impl Addresses for SqliteStore {
     async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
         let key = address.0.to_vec();
         self.writer.run(move |connection| Box::pin(narrow(connection, workspace, key))).await
+    }
+
+    async fn suppression_of(
+        &self,
+        workspace: WorkspaceId,
+        address: AddressKey,
+    ) -> Result<Option<Suppression>> {
+        let row = sqlx::query(SUPPRESSION_OF)
+            .bind(address.0.to_vec())
+            .bind(blob(workspace.as_uuid()))
+            .fetch_optional(&self.readers)
+            .await
+            .map_err(|error| failed("read suppression", &error))?;
+        row.map(|row| json(&row, 0, "suppressions.doc")).transpose()
     }
 
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {

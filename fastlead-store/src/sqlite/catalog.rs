@@ -22,7 +22,7 @@ use super::rows::{blob, count, json, moment, text, to_json, uuid};
 
 const POLICY: &str = "id, version, workspace_id, project_id, doc, published_at";
 
-fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
+pub(super) fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
     Ok(PolicyRecord {
         reference: PolicyRef { id: PolicyId::from_uuid(uuid(row, 0)?), version: count(row, 1)? },
         workspace_id: WorkspaceId::from_uuid(uuid(row, 2)?),
@@ -32,7 +32,7 @@ fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
     })
 }
 
-fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
+pub(super) fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
     Ok(ChannelRecord {
         id: ChannelId::from_uuid(uuid(row, 0)?),
         workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
@@ -43,6 +43,18 @@ fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
         status: json(row, 6, "channels.status")?,
         created_at: moment(row, 7)?,
     })
+}
+
+const CHANNEL: &str = "id, workspace_id, kind, name, config, webhook_token, status, created_at";
+
+/// Reads one channel by its id.
+pub(super) fn channel_statement() -> String {
+    format!("SELECT {CHANNEL} FROM channels WHERE id = ?1")
+}
+
+/// Reads the current policy of a project.
+pub(super) fn current_policy() -> String {
+    format!("SELECT {POLICY} FROM policies WHERE project_id = ?1 ORDER BY version DESC LIMIT 1")
 }
 
 /// `taken` is said where a unique column refuses.
@@ -57,39 +69,64 @@ fn conflict(operation: &'static str, taken: &'static str, error: &sqlx::Error) -
 
 async fn docs<T: serde::de::DeserializeOwned>(
     connection: &mut SqliteConnection,
-    sql: &'static str,
+    statement: String,
+    workspace: Option<&[u8]>,
     what: &'static str,
 ) -> Result<Vec<T>> {
-    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| failed("load", &error))?;
+    let query = sqlx::query(AssertSqlSafe(statement)).bind(workspace);
+    let rows = query.fetch_all(connection).await.map_err(|error| failed("load", &error))?;
     rows.iter().map(|row| json(row, 0, what)).collect()
 }
 
-#[async_trait]
-impl Catalog for SqliteStore {
-    async fn load(&self) -> Result<CatalogSnapshot> {
+/// The five statements of a load, of one workspace (`?1`) or of all of them.
+pub(super) fn load_statements(of_one: bool) -> [String; 5] {
+    let mine =
+        |column: &str| if of_one { format!("WHERE {column} = ?1") } else { "WHERE ?1 IS NULL".to_owned() };
+    let (own, theirs) = (mine("id"), mine("workspace_id"));
+    [
+        format!("SELECT doc FROM workspaces {own} ORDER BY id"),
+        format!("SELECT doc FROM projects {theirs} ORDER BY id"),
+        format!("SELECT doc FROM sources {theirs} ORDER BY id"),
+        format!("SELECT {CHANNEL} FROM channels {theirs} ORDER BY id"),
+        format!(
+            "SELECT {POLICY} FROM policies p {theirs}
+             AND version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
+        ),
+    ]
+}
+
+impl SqliteStore {
+    async fn load_catalog(&self, workspace: Option<WorkspaceId>) -> Result<CatalogSnapshot> {
         let fault = |error: sqlx::Error| failed("load", &error);
+        let [workspaces, projects, sources, channels, policies] = load_statements(workspace.is_some());
+        let id = workspace.map(|id| blob(id.as_uuid()));
+        let id = id.as_deref();
         // One transaction, so that everything is of the same moment.
         let mut reader = self.readers.begin().await.map_err(fault)?;
-        let workspaces =
-            docs(&mut reader, "SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?;
-        let projects = docs(&mut reader, "SELECT doc FROM projects ORDER BY id", "projects.doc").await?;
-        let sources = docs(&mut reader, "SELECT doc FROM sources ORDER BY id", "sources.doc").await?;
-        let channels = sqlx::query(
-            "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id",
-        );
-        let channels = channels.fetch_all(&mut *reader).await.map_err(fault)?;
-        let sql = format!(
-            "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
-        );
-        let policies = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *reader).await.map_err(fault)?;
+        let workspaces = docs(&mut reader, workspaces, id, "workspaces.doc").await?;
+        let projects = docs(&mut reader, projects, id, "projects.doc").await?;
+        let sources = docs(&mut reader, sources, id, "sources.doc").await?;
+        let channels = sqlx::query(AssertSqlSafe(channels)).bind(id).fetch_all(&mut *reader).await;
+        let policies = sqlx::query(AssertSqlSafe(policies)).bind(id).fetch_all(&mut *reader).await;
         reader.commit().await.map_err(fault)?;
         Ok(CatalogSnapshot {
             workspaces,
             projects,
             sources,
-            channels: channels.iter().map(channel).collect::<Result<_>>()?,
-            policies: policies.iter().map(policy).collect::<Result<_>>()?,
+            channels: channels.map_err(fault)?.iter().map(channel).collect::<Result<_>>()?,
+            policies: policies.map_err(fault)?.iter().map(policy).collect::<Result<_>>()?,
         })
+    }
+}
+
+#[async_trait]
+impl Catalog for SqliteStore {
+    async fn load(&self) -> Result<CatalogSnapshot> {
+        self.load_catalog(None).await
+    }
+
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        self.load_catalog(Some(workspace)).await
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {

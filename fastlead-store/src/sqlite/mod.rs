@@ -5,6 +5,7 @@ mod accounts;
 mod addresses;
 mod captures;
 mod catalog;
+mod changes;
 mod counters;
 mod documents;
 mod drafts;
@@ -46,6 +47,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("claims.sql"),
     include_str!("people.sql"),
     include_str!("risk.sql"),
+    include_str!("tenants.sql"),
+    include_str!("revisions.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -1,5 +1,7 @@
 //! The store port.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
@@ -9,7 +11,7 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, Sour
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    LeasedTimer, NextDue, Receipt, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
@@ -54,19 +56,17 @@ pub(super) fn claim_deliveries() -> String {
     )
 }
 
-/// The earliest moment over the channels and all timers.
+/// The next moments of each channel, `NULL` where it has no open work of a kind, and that of all timers.
 pub(super) fn next_due() -> String {
     format!(
-        "SELECT min(due) FROM (
-           SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+        "SELECT unhex(c.value), (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
                AND {NOT_HELD_BACK}
-             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
-           UNION ALL SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
+         UNION ALL SELECT unhex(c.value), (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 0
              ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
-           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
-         )"
+         UNION ALL SELECT NULL, (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)"
     )
 }
 
@@ -221,14 +221,25 @@ impl Store for SqliteStore {
         self.writer.run(move |connection| Box::pin(claim(connection, request))).await
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         let ids: Vec<Value> = channels.iter().map(|id| id.hex().into()).collect();
-        let row = sqlx::query(AssertSqlSafe(next_due()))
+        let rows = sqlx::query(AssertSqlSafe(next_due()))
             .bind(Value::Array(ids).to_string())
-            .fetch_one(&self.readers)
-            .await;
-        let row = row.map_err(|error| failed("next due", &error))?;
-        Ok(rows::optional_moment(&row, 0)?.map(|due| due.max(now)))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("next due", &error))?;
+        let mut found: BTreeMap<ChannelId, Timestamp> = BTreeMap::new();
+        let mut timers = None;
+        for row in &rows {
+            let Some(due) = rows::optional_moment(row, 1)?.map(|due| due.max(now)) else { continue };
+            match rows::optional_uuid(row, 0)?.map(ChannelId::from_uuid) {
+                Some(channel) => {
+                    found.entry(channel).and_modify(|have| *have = due.min(*have)).or_insert(due);
+                }
+                None => timers = Some(due),
+            }
+        }
+        Ok(NextDue { channels: found.into_iter().collect(), timers })
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {

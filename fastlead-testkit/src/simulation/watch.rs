@@ -9,7 +9,7 @@ use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    Receipt, Refusal, SettleOutcome, Settlement, Store, Transition,
+    NextDue, Receipt, Refusal, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -177,7 +177,7 @@ impl Store for Watch {
         Ok(claimed)
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         self.at_once(self.store.next_due(now, channels))
     }
 

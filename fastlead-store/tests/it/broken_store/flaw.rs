@@ -11,7 +11,8 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord,
-    InboundRef, LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    InboundRef, LeadRecord, NextDue, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store,
+    Transition,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -48,6 +49,13 @@ flaws! {
     SkipsTheVersion
     FiresTimersAgain
     RetriesAtOnce
+    LumpsMoments
+    LoadsEverybody
+    SuppressesForEverybody
+    ForgetsRemovals
+    KeepsStatusToItself
+    TurnsChangesRound
+    SkipsChanges
     ForgetsUnknownOutcomes
     BelievesLateFailures
     BeginsNothing
@@ -97,6 +105,8 @@ pub(super) struct Seen {
     owners: HashMap<LeadId, WorkspaceId>,
     last_claimed: Option<LeasedDelivery>,
     commits: u64,
+    pub(super) suppressed: HashMap<fastlead_core::port::AddressKey, fastlead_core::port::Suppression>,
+    pub(super) claims: Vec<Vec<ChannelId>>,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
@@ -105,6 +115,11 @@ pub(super) struct Seen {
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
         Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
+    }
+
+    /// The channels that each claim has named.
+    pub(crate) fn claims(&self) -> Vec<Vec<ChannelId>> {
+        self.seen.lock().unwrap().claims.clone()
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
@@ -254,6 +269,8 @@ impl Store for BrokenStore {
     }
 
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        let named = request.channels.iter().map(|room| room.channel_id).collect();
+        self.seen.lock().unwrap().claims.push(named);
         if self.has(Flaw::SharesTheLimit)
             && let Some(first) = request.channels.first().copied()
         {
@@ -292,8 +309,14 @@ impl Store for BrokenStore {
         Ok(claimed)
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
-        self.inner.next_due(now, channels).await
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
+        let mut next = self.inner.next_due(now, channels).await?;
+        if self.has(Flaw::LumpsMoments)
+            && let Some(earliest) = next.earliest()
+        {
+            next.channels = channels.iter().map(|channel| (*channel, earliest)).collect();
+        }
+        Ok(next)
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {

@@ -9,7 +9,7 @@ use super::StoreHarness;
 use super::sample::{Tenant, at, begin, start};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
-fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -> Suppression {
+pub(super) fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -> Suppression {
     Suppression {
         id: SuppressionId::generate(&*tenant.ids, start()),
         workspace_id: tenant.scope.workspace_id,
@@ -22,7 +22,7 @@ fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -
     }
 }
 
-fn chat(number: u32) -> Recipient {
+pub(super) fn chat(number: u32) -> Recipient {
     Recipient::Chat(format!("790000{number}").as_str().into())
 }
 
@@ -174,5 +174,25 @@ pub async fn moved_addresses_are_kept<H: StoreHarness>() -> Outcome {
     ensure!(found == Some(&chat(3)), "a moved chat is found at {found:?}");
     let elsewhere = book.destination(key(tenant.other_channel));
     ensure!(elsewhere.is_none(), "a chat has moved on another channel too: {elsewhere:?}");
+    Ok(Verdict::Held)
+}
+
+/// The suppression of an address is answered as it is right after each change, and to its own workspace alone.
+pub async fn what_holds_of_an_address_is_answered_at_once<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let workspace = tenant.scope.workspace_id;
+    let all = suppression(&tenant, chat(1), SuppressionScope::All);
+    let key = all.key();
+    let none = store.suppression_of(workspace, key).await?;
+    ensure!(none.is_none(), "nobody has suppressed it, and it says {none:?}");
+    store.suppress(all.clone()).await?;
+    let held = store.suppression_of(workspace, key).await?;
+    ensure!(held.as_ref() == Some(&all), "suppressed {all:?}, and it says {held:?}");
+    let other = fastlead_core::id::WorkspaceId::from_uuid(all.id.as_uuid());
+    let foreign = store.suppression_of(other, key).await?;
+    ensure!(foreign.is_none(), "another workspace is told {foreign:?}");
+    store.lift(workspace, key).await?;
+    let lifted = store.suppression_of(workspace, key).await?;
+    ensure!(lifted.is_none(), "it was lifted, and it says {lifted:?}");
     Ok(Verdict::Held)
 }
