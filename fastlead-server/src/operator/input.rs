@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest};
 use schemars::JsonSchema;
@@ -221,6 +222,16 @@ impl Faults {
         } else if count > max {
             self.add(field, "too_long", format!("has {count} characters; at most {max} are taken"));
         }
+    }
+
+    /// Adds a fault where a recipient is no address.
+    pub(crate) fn recipient(&mut self, field: &str, recipient: &Recipient) {
+        let Err(error) = recipient.check() else { return };
+        let (name, code) = match recipient {
+            Recipient::Phone(_) => ("phone", "invalid_phone"),
+            _ => ("email", "invalid_email"),
+        };
+        self.add(format!("{field}.{name}"), code, error.to_string());
     }
 
     /// The problem, where there is a fault.

@@ -37,6 +37,9 @@ pub const fn known_variables() -> &'static [&'static str] {
         "lead.id",
         "lead.name",
         "lead.phone",
+        "lead.phone_number",
+        "lead.phone_extension",
+        "lead.phone_note",
         "lead.email",
         "lead.comment",
         "lead.fields",
@@ -142,6 +145,10 @@ impl<'a> Check<'a> {
             for (index, destination) in target.destinations.iter().enumerate() {
                 let path = format!("targets.{name}.destinations[{index}]");
                 let kind = destination.recipient.kind();
+                if let Err(error) = destination.recipient.check() {
+                    let field = if kind == RecipientKind::Phone { "phone" } else { "email" };
+                    self.fault(format!("{path}.recipient.{field}"), error.to_string());
+                }
                 let Some(capabilities) = self.channel(&format!("{path}.channel"), &destination.channel)
                 else {
                     continue;
