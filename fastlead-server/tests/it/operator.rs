@@ -462,7 +462,7 @@ async fn channels_are_tested_paused_and_recovered() {
             json!({"url": "https://example.com", "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]});
         config[field] = value;
         let body = json!({"kind": "webhook", "name": "crm", "config": config});
-        let refused = server.post("/v1/channels", &admin, body).await.problem(422, "invalid_json_type");
+        let refused = server.post("/v1/channels", &admin, body).await.problem(422, "invalid_fields");
         let message = refused.body["errors"][0]["message"].as_str().unwrap();
         assert!(message.contains(&format!("set {setting} in the server's settings")), "{message}");
     }
