@@ -39,7 +39,8 @@ impl Engine {
     pub(super) async fn timer_of_nobody(&self, timer: &LeasedTimer) {
         let work = SetAside::Timer(timer.id, timer.token);
         let workspace = Some(timer.scope.workspace_id);
-        if let Err(error) = self.inner.store.set_aside(workspace, work, "leads: there is no such lead").await {
+        if let Err(error) = self.inner.store.set_aside(workspace, work, "leads: there is no such lead").await
+        {
             tracing::error!(lead = %timer.lead_id, %error, "the timer of a lead that is gone could not be set aside");
         }
     }

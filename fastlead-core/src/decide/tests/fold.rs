@@ -82,7 +82,9 @@ fn an_offer_beside_a_returned_sale_leaks_no_place() {
 fn every_lead_can_be_closed() {
     let route = json!({"strategy": "broadcast", "targets": ["anna"], "template": "t"});
     let review = json!({"review": {"when": "true", "within_secs": 600}});
-    for (more, status) in [(json!({}), "open"), (review, "review"), (json!({"returns": returns()}), "returned")] {
+    for (more, status) in
+        [(json!({}), "open"), (review, "review"), (json!({"returns": returns()}), "returned")]
+    {
         let mut world = World::new(json!({"anna": {"capacity": 1}}), route.clone(), more);
         let lead = world.lead();
         if status == "returned" {
