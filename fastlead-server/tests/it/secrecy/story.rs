@@ -412,7 +412,7 @@ impl<'a> Story<'a> {
             (json, format!("{{\"phone\": \"{typed}\", \"name\": \"{name}\", \"comment\": \"{comment}")),
             (json, json!({"phone": digits, "name": name}).to_string()),
             (json, json!({"phone": [typed], "name": {"text": name}}).to_string()),
-            (json, json!({"phone": format!("{typed} доб. {name}"), "email": email}).to_string()),
+            (json, json!({"phone": format!("{typed}99 {name}"), "email": email}).to_string()),
             (json, json!({"phone": typed, "email": format!("{email} {comment}")}).to_string()),
             (json, json!({"phone": typed, "name": format!("{name} ").repeat(40)}).to_string()),
             (json, json!({"phone": typed, "comment": comment.repeat(400)}).to_string()),
