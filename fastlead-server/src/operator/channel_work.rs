@@ -255,6 +255,7 @@ fn content(input: &TestInput, capabilities: &Capabilities, now: Timestamp) -> Re
         let message = format!("this channel sends to {}, not to {}", known.join(" or "), name(kind));
         faults.add("recipient", "wrong_recipient", message);
     }
+    faults.recipient("recipient", &input.recipient);
     if matches!(&input.recipient, Recipient::Chat(chat) if chat.expose().trim().is_empty()) {
         faults.add("recipient.chat", "required", "must not be empty");
     }
