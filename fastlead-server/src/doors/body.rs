@@ -159,6 +159,10 @@ impl HttpBody for Asked {
                     if self.is_late(context) || !entry.slot.turn(Phase::Body) {
                         return self.fail(TOO_SLOW);
                     }
+                    let taken = self.exchange.reserved.load(Ordering::Relaxed);
+                    if taken > entry.table.room.body_limit && !self.held.is_empty() {
+                        return self.piece();
+                    }
                     return Poll::Pending;
                 }
                 Poll::Ready(Some(Ok(frame))) => {

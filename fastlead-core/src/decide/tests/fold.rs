@@ -50,7 +50,8 @@ fn returns() -> Value {
 /// free afterwards.
 #[test]
 fn an_offer_beside_a_returned_sale_leaks_no_place() {
-    let ends: [(&str, fn(&mut World, usize)); 3] = [
+    type End = fn(&mut World, usize);
+    let ends: [(&str, End); 3] = [
         ("accepted", |world, lead| world.accept(lead, "oleg")),
         ("unanswered", |world, lead| {
             world.advance(600);
@@ -69,7 +70,7 @@ fn an_offer_beside_a_returned_sale_leaks_no_place() {
         returned(&mut world, lead, "anna");
         assert_eq!(world.status(lead), "open", "oleg can still have it");
         assert_eq!((world.counter("open:anna"), world.counter("open:oleg")), (0, 1));
-        assert_eq!(world.counter("cap:total"), 1, "the project's cap counts it while an offer is open");
+        assert_eq!(world.counter("cap:*:total:total"), 1, "the project's cap counts it while an offer is open");
         end(&mut world, lead);
         assert_eq!(world.status(lead), status);
         let held = i64::from(status == "accepted");
@@ -81,7 +82,7 @@ fn an_offer_beside_a_returned_sale_leaks_no_place() {
 #[test]
 fn every_lead_can_be_closed() {
     let route = json!({"strategy": "broadcast", "targets": ["anna"], "template": "t"});
-    let review = json!({"review": {"when": "true", "within_secs": 600}});
+    let review = json!({"review": {"when": "true", "sla_secs": 600}});
     for (more, status) in
         [(json!({}), "open"), (review, "review"), (json!({"returns": returns()}), "returned")]
     {
