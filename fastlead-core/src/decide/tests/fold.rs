@@ -70,7 +70,11 @@ fn an_offer_beside_a_returned_sale_leaks_no_place() {
         returned(&mut world, lead, "anna");
         assert_eq!(world.status(lead), "open", "oleg can still have it");
         assert_eq!((world.counter("open:anna"), world.counter("open:oleg")), (0, 1));
-        assert_eq!(world.counter("cap:*:total:total"), 1, "the project's cap counts it while an offer is open");
+        assert_eq!(
+            world.counter("cap:*:total:total"),
+            1,
+            "the project's cap counts it while an offer is open"
+        );
         end(&mut world, lead);
         assert_eq!(world.status(lead), status);
         let held = i64::from(status == "accepted");
