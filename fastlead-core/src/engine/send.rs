@@ -39,11 +39,9 @@ impl Engine {
     ) {
         let (id, workspace, token) =
             (leased.delivery.id, leased.delivery.scope.workspace_id, leased.lease.token);
-        let Some(_mine) = self.inner.in_flight.enter(id) else {
-            // Whoever works on it tells its outcome also after the lease: see `Store::settle`.
-            tracing::warn!(delivery = %id, "its lease has run out, and it is still worked on here");
-            return;
-        };
+        // Whoever works on it tells its outcome also after the lease: see `Store::settle`. Where it is settled and due
+        // again, its lease is good; where the lease had run out, the store says so before anything is sent.
+        let _mine = self.inner.in_flight.enter(id).await;
         if let Err(error) = self.try_work(leased, channel, lead).await {
             if self.leave_alone(Some(workspace), SetAside::Delivery(id, token), &error).await {
                 return;
