@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::{Unreadable, unreadable};
+use super::{shape, unreadable};
+use crate::problem::Problem;
 
 /// Characters of a key that are repeated in an answer.
 const SHOWN_CHARS: usize = 64;
@@ -28,13 +29,13 @@ pub(super) struct Scan {
 ///
 /// # Errors
 /// Where it is no JSON, or a key stands twice in one object.
-pub(super) fn scan(body: &[u8]) -> Result<Scan, Unreadable> {
+pub(super) fn scan(body: &[u8]) -> Result<Scan, Problem> {
     let mut found = Scan::default();
     let mut document = serde_json::Deserializer::from_slice(body);
     let read = Looking(&mut found).deserialize(&mut document).and_then(|()| document.end());
     match read {
         Ok(()) => Ok(found),
-        Err(_) if found.repeated => Err(Unreadable::shape(&found.path, "stands twice; send each key once")),
+        Err(_) if found.repeated => Err(shape(&found.path, "stands twice; send each key once")),
         Err(error) => Err(unreadable(&error, ".")),
     }
 }
@@ -130,10 +131,10 @@ pub(super) fn schema_of<T: JsonSchema>() -> Arc<Value> {
 ///
 /// # Errors
 /// The path of the first such array.
-pub(crate) fn objects_are_objects(document: &Value, schema: &Value) -> Result<(), Unreadable> {
+pub(crate) fn objects_are_objects(document: &Value, schema: &Value) -> Result<(), Problem> {
     let mut path = String::new();
     match misplaced(document, &[schema], schema, &mut path) {
-        true => Err(Unreadable::shape(&path, "is an array; an object is expected")),
+        true => Err(shape(&path, "is an array; an object is expected")),
         false => Ok(()),
     }
 }

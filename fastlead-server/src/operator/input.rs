@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
-use fastlead_core::port::{Cursor, Page, PageRequest};
+use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -181,17 +181,25 @@ pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
     /// What to send as `cursor` for the next page; `null` where there is none.
     pub(crate) next_cursor: Option<String>,
+    /// Rows that stand between the entries and cannot be read; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(crate) unreadable: Vec<UnreadableRow>,
 }
 
 impl<T> List<T> {
     /// A list that is never longer than one page.
     pub(crate) const fn whole(items: Vec<T>) -> Self {
-        Self { items, next_cursor: None }
+        Self { items, next_cursor: None, unreadable: Vec::new() }
     }
 
     /// A page as a store gave it.
     pub(crate) fn of<U>(page: Page<U>, view: impl FnMut(U) -> T) -> Self {
-        Self { next_cursor: page.next.map(encode_cursor), items: page.items.into_iter().map(view).collect() }
+        Self {
+            next_cursor: page.next.map(encode_cursor),
+            items: page.items.into_iter().map(view).collect(),
+            unreadable: page.unreadable,
+        }
     }
 }
 
