@@ -98,7 +98,7 @@ fn the_published_schedule_is_the_default() {
 fn every_code_has_its_entry() {
     use ErrorKind::{
         Auth, Balance, Config, Conflict, Content, Internal, Invalid, NotFound, Overloaded, Paused, Protocol,
-        RateLimited, Recipient, Storage, Timeout, Unauthenticated, Unavailable, Unsupported,
+        RateLimited, Recipient, Storage, Timeout, Unauthenticated, Unavailable, Unreadable, Unsupported,
     };
     let page = page("docs/errors.md");
     for kind in [
@@ -119,6 +119,7 @@ fn every_code_has_its_entry() {
         Timeout,
         Unauthenticated,
         Unavailable,
+        Unreadable,
         Unsupported,
     ] {
         let heading = format!("\n### {}\n", kind.code());

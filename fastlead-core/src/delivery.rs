@@ -156,11 +156,9 @@ pub struct NewDelivery {
     pub order_key: Option<OrderKey>,
     /// The immutable part.
     pub spec: DeliverySpec,
-    /// A lease that the committing worker takes with the insert, to send at once.
+    /// A lease that the committing worker takes with the insert, to send at once. The delivery stays `pending` under
+    /// it until [`crate::port::Store::begin`].
     pub lease: Option<Lease>,
-    /// Whether the attempt begins with the insert; only with a lease. The delivery is `sending` then, and
-    /// else stays `pending` under its lease until [`crate::port::Store::begin`].
-    pub begun: bool,
 }
 
 /// A worker's hold on a piece of work.
@@ -221,6 +219,11 @@ impl DeliveryState {
     /// Whether nothing more happens by itself.
     pub const fn is_terminal(self) -> bool {
         !matches!(self, Self::Pending | Self::Sending | Self::AwaitingReceipt)
+    }
+
+    /// Whether somebody may want it to be tried again.
+    pub const fn is_revivable(self) -> bool {
+        matches!(self, Self::Failed | Self::Expired | Self::Ambiguous)
     }
 
     /// Whether it ended without reaching the recipient, or perhaps without.
@@ -423,6 +426,8 @@ pub struct Delivery {
     pub provider_message_id: Option<String>,
     /// Its key of order.
     pub order_key: Option<OrderKey>,
+    /// Whether its lead has no use for it any more: it is not made due again.
+    pub unwanted: bool,
 }
 
 impl Delivery {

@@ -64,6 +64,9 @@ pub enum ErrorKind {
     /// The store failed.
     #[error("storage failed")]
     Storage,
+    /// A stored row cannot be read, now or later: by a newer program perhaps, or after a repair. Set aside.
+    #[error("stored data cannot be read")]
+    Unreadable,
     /// A fault of FastLead itself.
     #[error("internal error")]
     Internal,
@@ -90,6 +93,7 @@ impl ErrorKind {
             Self::Overloaded => "overloaded",
             Self::Paused => "paused",
             Self::Storage => "storage",
+            Self::Unreadable => "unreadable",
             Self::Internal => "internal",
         }
     }

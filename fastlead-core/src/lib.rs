@@ -7,6 +7,7 @@ pub mod delivery;
 pub mod engine;
 pub mod error;
 pub mod id;
+pub mod law;
 pub mod layer;
 pub mod lead;
 pub mod message;

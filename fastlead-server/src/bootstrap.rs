@@ -57,6 +57,7 @@ pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> 
         consents: starter_consents(),
         form: FormSettings::default(),
         limits: SourceLimits::default(),
+        mapping: Default::default(),
         created_at: now,
     };
     app.store.put_source(source.clone()).await?;

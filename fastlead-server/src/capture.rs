@@ -3,43 +3,66 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-use fastlead_core::lead::{CaptureInput, ConsentPurpose, limits};
-use fastlead_core::port::Source;
+use fastlead_core::lead::{Automated, Capture, CaptureInput, NoteCode, limits};
+use fastlead_core::port::{AutomatedAction, CaptureAnswer, CaptureVerdict, Source};
 use fastlead_core::secret::Pii;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::app::App;
+use crate::auth::Operator;
+use crate::body::{self, Media};
 use crate::client::Visitor;
+use crate::limits::Sender;
 use crate::problem::Problem;
 
 /// After how many seconds somebody may have published a policy.
 const NOT_CONFIGURED_SECS: u64 = 60;
+
+/// What a caller is told of a capture.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    answer: &'a CaptureAnswer,
+    /// What was cut or set aside; the values are with the lead.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<NoteView>,
+}
+
+/// A note without its value.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "CaptureAnswerNote")]
+pub(crate) struct NoteView {
+    /// The path of the field; empty where it concerns the whole body.
+    field: String,
+    /// What was done.
+    code: NoteCode,
+}
 
 /// Takes a lead in, as JSON or as a form.
 pub(crate) async fn capture(
     State(app): State<App>,
     Path(key): Path<String>,
     visitor: Visitor,
-    method: Method,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Response {
     let Some(source) = app.engine.directory().source(&key).map(Arc::clone) else {
         return Problem::not_found("this source").into_response();
     };
-    let origin = match allowed_origin(&source, &headers, &app.public_url) {
+    let origin = match allowed_origin(&source, request.headers(), &app.public_url) {
         Ok(origin) => origin,
         Err(problem) => return problem.into_response(),
     };
-    let mut response = if method == Method::OPTIONS {
+    let mut response = if request.method() == Method::OPTIONS {
         StatusCode::NO_CONTENT.into_response()
     } else {
-        match take(&app, &source, &visitor, &headers, body).await {
+        match take(&app, &source, &visitor, request).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         }
@@ -50,27 +73,63 @@ pub(crate) async fn capture(
     response
 }
 
+/// The answer to every method but POST and OPTIONS.
+pub(crate) async fn wrong_method() -> Response {
+    let detail = "leads are taken by POST; send the fields in the body";
+    let mut response =
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail).into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST, OPTIONS"));
+    response
+}
+
 async fn take(
     app: &App,
     source: &Arc<Source>,
     visitor: &Visitor,
-    headers: &HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<Response, Problem> {
-    admit(app, source, visitor)?;
-    let body = body.map_err(|rejection| too_large(rejection.status(), app.settings.http.body_limit_bytes))?;
-    let input = parse(headers, &body)?;
-    if is_program(&input, source) {
-        return Err(Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "looks_automated",
-            "the form was filled in the way programs do it; wait a moment and send it again",
-        ));
-    }
-    let idempotency = match headers.get("idempotency-key").map(HeaderValue::to_str) {
+    let (mut head, body) = request.into_parts();
+    let sender = sender(app, source, visitor, &mut head).await;
+    admit(app, source, sender)?;
+    let limit = app.settings.http.body_limit_bytes;
+    let (media, charset) = body::media(&head.headers);
+    let (mut input, identity) = if let Media::Multipart(boundary) = media {
+        let form = body::multipart(body, boundary, limit).await?;
+        let identity = form.identity();
+        (form.into_input(&source.mapping), Bytes::from(identity))
+    } else {
+        let bytes = Bytes::from_request(Request::from_parts(head.clone(), body), app)
+            .await
+            .map_err(|rejection| too_large(rejection.status(), limit))?;
+        let looks_like_form = || {
+            let start = bytes.trim_ascii_start();
+            !start.starts_with(b"{") && !start.starts_with(b"[") && start.contains(&b'=')
+        };
+        let input = match media {
+            Media::UrlEncoded => Ok(body::url_encoded(&bytes, charset)),
+            Media::Unsaid if looks_like_form() => Ok(body::url_encoded(&bytes, charset)),
+            Media::Json | Media::Unsaid => Err(body::document(&bytes, charset, &source.mapping)?),
+            Media::Other | Media::Multipart(_) => {
+                return Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    "send `application/json`, `application/x-www-form-urlencoded` or `multipart/form-data`",
+                ));
+            }
+        };
+        let input = match input {
+            Ok(form) if form.is_tilda_check() => return Ok((StatusCode::OK, "ok").into_response()),
+            Ok(form) => form.into_input(&source.mapping),
+            Err(input) => input,
+        };
+        (input, bytes)
+    };
+    input.automated = is_program(&input, source)?;
+    page_of(&mut input, &head.headers);
+    let idempotency = match head.headers.get("idempotency-key").map(HeaderValue::to_str) {
         None => None,
         Some(Ok(key)) if !key.is_empty() && key.len() <= limits::IDEMPOTENCY_KEY_CHARS => {
-            Some(IdempotencyKey::new(key, &body))
+            Some(IdempotencyKey::new(key, &identity))
         }
         Some(_) => {
             let detail = format!(
@@ -80,54 +139,100 @@ async fn take(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail));
         }
     };
-    let outcome = store(app, source, visitor, input, idempotency).await?;
-    let mut response = (StatusCode::ACCEPTED, axum::Json(&outcome.answer)).into_response();
+    let capture = validated(app, source, visitor, input)?;
+    let notes =
+        capture.notes.iter().map(|note| NoteView { field: note.field.clone(), code: note.code }).collect();
+    let outcome = store(app, source, capture, idempotency).await?;
+    let answer = Answer { answer: &outcome.answer, notes };
+    let mut response = (StatusCode::ACCEPTED, axum::Json(answer)).into_response();
     if outcome.replayed {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     Ok(response)
 }
 
+/// Who sends it. A key that is not one is no reason to refuse the lead: it is counted by its address then.
+async fn sender(app: &App, source: &Source, visitor: &Visitor, head: &mut Parts) -> Sender {
+    if head.headers.contains_key(header::AUTHORIZATION)
+        && let Ok(operator) = Operator::from_request_parts(head, app).await
+        && operator.workspace_id == source.workspace_id
+    {
+        return Sender::Authenticated;
+    }
+    Sender::Visitor(visitor.ip)
+}
+
+/// A page that posts a plain form says where it is in `Referer`.
+fn page_of(input: &mut CaptureInput, headers: &HeaderMap) {
+    let Some(page) = headers.get(header::REFERER).and_then(|value| value.to_str().ok()) else { return };
+    let last = input.attribution.last.get_or_insert_default();
+    last.page.get_or_insert_with(|| Pii::new(page.to_owned()));
+}
+
 /// Whether the source takes anything from this visitor now.
-pub(crate) fn admit(app: &App, source: &Source, visitor: &Visitor) -> Result<(), Problem> {
+pub(crate) fn admit(app: &App, source: &Source, sender: Sender) -> Result<(), Problem> {
     if !source.active {
         return Err(Problem::new(StatusCode::GONE, "source_closed", "this source takes no leads any more"));
     }
-    app.limits.check(source.id, &source.limits, visitor.ip).map_err(|wait| {
+    app.limits.check(source.id, &source.limits, sender).map_err(|wait| {
         metrics::counter!("fastlead_captures_total", "decision" => "rate_limited").increment(1);
         Problem::new(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limited",
-            "too many leads from here; send it again later",
+            "too many leads from here; send it again later. A program that sends the leads of many people \
+             authenticates with an API key",
         )
         .retry_after(wait.as_secs().max(1))
     })
 }
 
-/// Whether the input was made by a program: a field that people do not see is filled in, or the form
-/// was sent faster than a person can.
-pub(crate) fn is_program(input: &CaptureInput, source: &Source) -> bool {
-    let honeypot = input.bot_check.honeypot.as_ref().is_some_and(|value| !value.expose().is_empty());
+/// Why the input seems to be made by a program: a field that people do not see is filled in, or the form was sent
+/// faster than a person can.
+///
+/// # Errors
+/// Where the source refuses such input.
+pub(crate) fn is_program(input: &CaptureInput, source: &Source) -> Result<Option<Automated>, Problem> {
+    let trap = input.bot_check.honeypot.as_ref().is_some_and(|value| !value.expose().is_empty());
     let fast = input
         .bot_check
         .elapsed_millis
         .is_some_and(|elapsed| elapsed < u64::from(source.limits.min_fill_millis));
-    if honeypot || fast {
-        metrics::counter!("fastlead_captures_total", "decision" => "looks_automated").increment(1);
+    let found = match (trap, fast) {
+        (true, _) => Automated::Trap,
+        (false, true) => Automated::TooFast,
+        (false, false) => return Ok(None),
+    };
+    match source.limits.automated {
+        AutomatedAction::Review => Ok(Some(found)),
+        AutomatedAction::Refuse => {
+            metrics::counter!("fastlead_captures_total", "decision" => "looks_automated").increment(1);
+            Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "looks_automated",
+                "the form was filled in the way programs do it; wait a moment and send it again",
+            ))
+        }
     }
-    honeypot || fast
 }
 
-/// Validates the input and hands it to the engine.
+/// Validates the input.
+pub(crate) fn validated(
+    app: &App,
+    source: &Source,
+    visitor: &Visitor,
+    input: CaptureInput,
+) -> Result<Capture, Problem> {
+    let received = visitor.received(app.engine.clock().now());
+    input.validate(&source.consents, source.locale, received).map_err(Problem::fields)
+}
+
+/// Hands the capture to the engine.
 pub(crate) async fn store(
     app: &App,
     source: &Arc<Source>,
-    visitor: &Visitor,
-    input: CaptureInput,
+    capture: Capture,
     idempotency: Option<IdempotencyKey>,
 ) -> Result<CaptureOutcome, Problem> {
-    let received = visitor.received(app.engine.clock().now());
-    let capture = input.validate(&source.consents, source.locale, received).map_err(Problem::fields)?;
     let request = CaptureRequest { source: Arc::clone(source), capture, idempotency };
     let outcome = app.engine.capture(request).await.map_err(|error| match error.kind() {
         // Not the fault of whoever sends the lead, who shall send it again.
@@ -140,9 +245,9 @@ pub(crate) async fn store(
     })?;
     let decision = match &outcome.answer.verdict {
         _ if outcome.replayed => "replayed",
-        fastlead_core::port::CaptureVerdict::Accepted => "accepted",
-        fastlead_core::port::CaptureVerdict::Duplicate => "duplicate",
-        fastlead_core::port::CaptureVerdict::Rejected { .. } => "rejected",
+        CaptureVerdict::Accepted => "accepted",
+        CaptureVerdict::Duplicate => "duplicate",
+        CaptureVerdict::Rejected { .. } => "rejected",
     };
     metrics::counter!("fastlead_captures_total", "decision" => decision).increment(1);
     Ok(outcome)
@@ -159,60 +264,6 @@ pub(crate) fn too_large(status: StatusCode, limit: usize) -> Problem {
             "the body ended before it was complete; send it again",
         )
     }
-}
-
-fn parse(headers: &HeaderMap, body: &[u8]) -> Result<CaptureInput, Problem> {
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let media = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
-    match media.as_str() {
-        "application/json" | "text/plain" | "" => crate::json::read(body)
-            .map_err(|problem| problem.with_advice("put your own fields under `fields`")),
-        "application/x-www-form-urlencoded" => form_input(body),
-        _ => Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "unsupported_media_type",
-            "send `application/json` or `application/x-www-form-urlencoded`",
-        )),
-    }
-}
-
-/// A form: known names go to their places, `utm_*` and click ids to the attribution, the rest to `fields`.
-pub(crate) fn form_input(body: &[u8]) -> Result<CaptureInput, Problem> {
-    let pairs: Vec<(String, String)> = serde_urlencoded::from_bytes(body).map_err(|_| {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_form",
-            "the body is not a valid URL-encoded form in UTF-8",
-        )
-    })?;
-    let mut input = CaptureInput::default();
-    let mut touch = fastlead_core::lead::Touch::default();
-    for (name, value) in pairs {
-        let ticked = !matches!(value.as_str(), "" | "0" | "false" | "off" | "no");
-        match name.as_str() {
-            "name" => input.name = Some(Pii::new(value)),
-            "phone" => input.phone = Some(Pii::new(value)),
-            "email" => input.email = Some(Pii::new(value)),
-            "comment" | "message" => input.comment = Some(Pii::new(value)),
-            "locale" => input.locale = Some(value),
-            "page" => touch.page = Some(Pii::new(value)),
-            "referrer" => touch.referrer = Some(Pii::new(value)),
-            "consent_personal_data" => drop(input.consents.insert(ConsentPurpose::PersonalData, ticked)),
-            "consent_advertising" => drop(input.consents.insert(ConsentPurpose::Advertising, ticked)),
-            "consent_offer" => drop(input.consents.insert(ConsentPurpose::Offer, ticked)),
-            "website" => input.bot_check.honeypot = Some(Pii::new(value)),
-            "elapsed_millis" => input.bot_check.elapsed_millis = value.parse().ok(),
-            _ if touch.take_parameter(&name, &value) => {}
-            _ => {
-                let name = name.strip_prefix("fields.").map_or_else(|| name.clone(), str::to_owned);
-                input.fields.insert(name, Pii::new(serde_json::Value::String(value)));
-            }
-        }
-    }
-    if !touch.is_empty() {
-        input.attribution.last = Some(touch);
-    }
-    Ok(input)
 }
 
 /// The origin to answer to, where a browser sent one that may post here.

@@ -37,22 +37,17 @@ impl FromRequestParts<App> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
+        let ip = peer.map(|peer| app.settings.http.trusted_proxies.visitor(peer, hops(&parts.headers)));
         let user_agent = parts.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
-        Ok(Self {
-            ip: forwarded(&parts.headers, app.settings.http.trusted_proxies).or(peer),
-            user_agent: user_agent.map(|text| text.chars().take(512).collect()),
-        })
+        Ok(Self { ip, user_agent: user_agent.map(|text| text.chars().take(512).collect()) })
     }
 }
 
-/// The address that the outermost trusted proxy saw.
-fn forwarded(headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
-    if proxies == 0 {
-        return None;
-    }
-    let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
-    hops.get(hops.len().checked_sub(proxies)?)?.parse().ok()
+/// The addresses that proxies have noted, that of the nearest one last.
+fn hops(headers: &HeaderMap) -> impl DoubleEndedIterator<Item = &str> {
+    let values = headers.get_all("x-forwarded-for").into_iter();
+    // A value that is not text is kept as a place that nobody can read.
+    values.flat_map(|value| value.to_str().unwrap_or_default().split(','))
 }
 
 #[cfg(test)]
@@ -60,12 +55,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_as_many_hops_are_believed_as_there_are_proxies() {
+    fn several_headers_are_one_list() {
         let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "203.0.113.9, 198.51.100.2".parse().unwrap());
-        assert_eq!(forwarded(&headers, 0), None);
-        assert_eq!(forwarded(&headers, 1), Some("198.51.100.2".parse().unwrap()));
-        assert_eq!(forwarded(&headers, 2), Some("203.0.113.9".parse().unwrap()));
-        assert_eq!(forwarded(&headers, 3), None);
+        headers.append("x-forwarded-for", "203.0.113.9, 198.51.100.2".parse().unwrap());
+        headers.append("x-forwarded-for", "192.0.2.1".parse().unwrap());
+        assert_eq!(
+            hops(&headers).map(str::trim).collect::<Vec<_>>(),
+            ["203.0.113.9", "198.51.100.2", "192.0.2.1"]
+        );
     }
 }

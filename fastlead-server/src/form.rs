@@ -10,17 +10,19 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastlead_core::engine::IdempotencyKey;
-use fastlead_core::lead::{CaptureInput, Touch};
+use fastlead_core::lead::{CaptureInput, FieldMapping, NoteCode, TRAP_FIELD, Touch};
 use fastlead_core::message::Locale;
-use fastlead_core::port::{CaptureVerdict, Source};
+use fastlead_core::port::Source;
 use fastlead_core::secret::Pii;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 
 use crate::app::App;
-use crate::capture::{admit, form_input, is_program, store, too_large};
+use crate::body;
+use crate::capture::{admit, is_program, store, too_large, validated};
 use crate::client::Visitor;
+use crate::limits::Sender;
 use crate::problem::Problem;
 use crate::touch;
 
@@ -63,6 +65,7 @@ struct Page<'a> {
     values: Values,
     boxes: Vec<ConsentBox>,
     errors: Vec<String>,
+    trap: &'static str,
     shown_at: i64,
     submission: String,
     carried: Vec<(String, String)>,
@@ -77,6 +80,7 @@ struct Words {
     phone: &'static str,
     email: &'static str,
     comment: &'static str,
+    trap: &'static str,
     send: &'static str,
     required: &'static str,
     read: &'static str,
@@ -95,6 +99,7 @@ static RU: Words = Words {
     phone: "Телефон",
     email: "Электронная почта",
     comment: "Комментарий",
+    trap: "Оставьте это поле пустым",
     send: "Отправить",
     required: "обязательно",
     read: "прочитать",
@@ -113,6 +118,7 @@ static EN: Words = Words {
     phone: "Phone",
     email: "E-mail",
     comment: "Comment",
+    trap: "Leave this field empty",
     send: "Send",
     required: "required",
     read: "read",
@@ -162,6 +168,7 @@ fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
         values: Values::default(),
         boxes: boxes.collect(),
         errors: Vec::new(),
+        trap: TRAP_FIELD,
         shown_at: now_millis,
         submission: URL_SAFE_NO_PAD.encode(rand::random::<[u8; 12]>()),
         carried: Vec::new(),
@@ -233,7 +240,7 @@ pub(crate) async fn show(
 /// What the parameters of the address say about the visit, and the same as fields of the form.
 fn visit(parameters: Vec<(String, String)>) -> (Touch, Vec<(String, String)>) {
     let mut touch = Touch::default();
-    let taken = parameters.into_iter().filter(|(name, value)| touch.take_parameter(name, value)).take(16);
+    let taken = parameters.into_iter().filter(|(name, value)| touch.take_parameter(name, value)).take(24);
     let carried = taken.collect();
     (touch, carried)
 }
@@ -259,10 +266,7 @@ pub(crate) async fn submit(
         }
     };
     let now = app.engine.clock().now().timestamp_millis();
-    let (mut input, shown_at, submission) = match read(&body) {
-        Ok(read) => read,
-        Err(problem) => return problem.into_response(),
-    };
+    let (mut input, shown_at, submission) = read(&body);
     if let Some(shown_at) = shown_at {
         input.bot_check.elapsed_millis = u64::try_from(now - shown_at).ok();
     }
@@ -270,31 +274,37 @@ pub(crate) async fn submit(
     input.attribution.first = touch::first(&headers);
     let mut page = page(&source, locale, now);
     keep(&mut page, &input);
-    let problem = if let Err(problem) = admit(&app, &source, &visitor) {
-        problem
-    } else if is_program(&input, &source) {
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "looks_automated", "")
-    } else {
-        let key = submission.map(|id| IdempotencyKey::new(&format!("form:{id}"), &body));
-        match store(&app, &source, &visitor, input, key).await {
-            Ok(outcome) => {
-                return match outcome.answer.verdict {
-                    CaptureVerdict::Rejected { .. }
-                    | CaptureVerdict::Accepted
-                    | CaptureVerdict::Duplicate => {
-                        page.done = true;
-                        render(&page, StatusCode::OK)
-                    }
-                };
-            }
-            Err(problem) => problem,
+    let key = submission.map(|id| IdempotencyKey::new(&format!("form:{id}"), &body));
+    let problem = match take(&app, &source, &visitor, input, key).await {
+        Ok(()) => {
+            page.done = true;
+            return render(&page, StatusCode::OK);
         }
+        Err(problem) => problem,
     };
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     page.errors = explain(&problem, locale);
     // The time of the first showing is kept, so that a person who mends the form is not too fast.
     page.shown_at = shown_at.unwrap_or(now);
     render(&page, status)
+}
+
+/// Takes the filled form. The visitor is there to mend the number that this page asks for; a mistake in anything else
+/// is noted with the lead.
+async fn take(
+    app: &App,
+    source: &Arc<Source>,
+    visitor: &Visitor,
+    mut input: CaptureInput,
+    key: Option<IdempotencyKey>,
+) -> Result<(), Problem> {
+    admit(app, source, Sender::Visitor(visitor.ip))?;
+    input.automated = is_program(&input, source)?;
+    let capture = validated(app, source, visitor, input)?;
+    if capture.notes.iter().any(|note| note.code == NoteCode::InvalidPhone) {
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_phone", "not a phone number"));
+    }
+    store(app, source, capture, key).await.map(|_| ())
 }
 
 /// `GET /f/{key}/documents/{purpose}`: the exact text behind a box.
@@ -323,13 +333,13 @@ pub(crate) async fn style() -> Response {
         .into_response()
 }
 
-fn read(body: &[u8]) -> Result<(CaptureInput, Option<i64>, Option<String>), Problem> {
-    let mut input = form_input(body)?;
+fn read(body: &[u8]) -> (CaptureInput, Option<i64>, Option<String>) {
+    let mut input = body::url_encoded(body, None).into_input(&FieldMapping::default());
     let mut take =
         |name: &str| input.fields.remove(name).and_then(|value| value.expose().as_str().map(str::to_owned));
     let shown_at = take("shown_at").and_then(|text| text.parse().ok());
     let submission = take("submission").filter(|text| !text.is_empty() && text.len() <= 64);
-    Ok((input, shown_at, submission))
+    (input, shown_at, submission)
 }
 
 fn keep(page: &mut Page<'_>, input: &CaptureInput) {
@@ -342,8 +352,10 @@ fn keep(page: &mut Page<'_>, input: &CaptureInput) {
         comment: text(&input.comment),
     };
     for shown in &mut page.boxes {
-        shown.ticked =
-            input.consents.iter().any(|(purpose, given)| *given && purpose.as_str() == shown.purpose);
+        shown.ticked = input
+            .consents
+            .iter()
+            .any(|(purpose, given)| given.granted() && purpose.as_str() == shown.purpose);
     }
     if let Some(touch) = &input.attribution.last {
         let named = [
@@ -354,7 +366,8 @@ fn keep(page: &mut Page<'_>, input: &CaptureInput) {
             ("utm_term", &touch.utm_term),
         ];
         let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
-        page.carried = named.chain(touch.click_ids.clone()).collect();
+        let referrer = touch.referrer.iter().map(|text| ("referrer".to_owned(), text.expose().clone()));
+        page.carried = named.chain(touch.click_ids.clone()).chain(referrer).collect();
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +21,16 @@ const MOST_AT_RISK: u32 = 10_000;
 
 /// How long measured durations are kept one by one.
 const UPKEEP: Duration = Duration::from_secs(1);
+
+/// What a monitor asks, without the metrics.
+pub(crate) fn signs_of_life() -> Router<App> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz))
+}
+
+/// What a monitor asks.
+pub(crate) fn routes() -> Router<App> {
+    signs_of_life().route("/metrics", get(metrics))
+}
 
 /// The process lives.
 pub(crate) async fn healthz() -> &'static str {
@@ -62,6 +74,13 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
         Ok(count) => metrics::gauge!("fastlead_leads_at_risk").set(whole(count)),
         Err(error) => return Problem::from(error).into_response(),
     }
+    match app.store.unreadable(None).await {
+        Ok(rows) => metrics::gauge!("fastlead_unreadable_rows")
+            .set(whole(u64::try_from(rows.len()).unwrap_or(u64::MAX))),
+        Err(error) => return Problem::from(error).into_response(),
+    }
+    let broken = app.engine.directory().policy_troubles().count();
+    metrics::gauge!("fastlead_policies_broken").set(whole(u64::try_from(broken).unwrap_or(u64::MAX)));
     app.metrics.run_upkeep();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], app.metrics.render()).into_response()
 }

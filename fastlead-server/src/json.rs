@@ -1,36 +1,31 @@
 //! Bodies in JSON, and what is wrong with them.
 
+mod strict;
+
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+pub(crate) use strict::objects_are_objects;
 
 use crate::problem::{FieldProblem, Problem};
 
-/// Why a body could not be read. It never repeats a value.
-#[derive(Debug)]
-pub(crate) struct Unreadable {
-    problem: Problem,
-    unknown_field: bool,
-}
-
-impl Unreadable {
-    /// The problem, with what to do about a field that nobody knows.
-    pub(crate) fn with_advice(self, advice: &str) -> Problem {
-        let Self { mut problem, unknown_field } = self;
-        if unknown_field {
-            problem.detail = problem.detail.map(|detail| format!("{detail}; {advice}"));
-        }
-        problem
+/// The problem of a document whose shape is wrong at `path`; empty for the whole. It never repeats a value.
+fn shape(path: &str, what: &str) -> Problem {
+    let (code, status) = ("invalid_json_type", StatusCode::UNPROCESSABLE_ENTITY);
+    if path.is_empty() {
+        return Problem::new(status, code, format!("the body: {what}"));
     }
+    let mut problem = Problem::new(status, code, format!("{path}: {what}"));
+    let (field, message) = (path.to_owned(), what.to_owned());
+    problem.errors.push(FieldProblem { field, code: code.to_owned(), message });
+    problem
 }
 
-impl From<Unreadable> for Problem {
-    fn from(unreadable: Unreadable) -> Self {
-        unreadable.problem
-    }
-}
-
-/// Reads a body.
-pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
+/// Reads a body: each key of an object once, and objects as objects.
+pub(crate) fn read<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, Problem> {
+    check::<T>(body)?;
     serde_json::from_slice(body).map_err(|error| {
         // Where in the document it is, is kept in mind only when it is asked for.
         let mut again = serde_json::Deserializer::from_slice(body);
@@ -42,17 +37,27 @@ pub(crate) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Unreadable> {
     })
 }
 
-fn unreadable(error: &serde_json::Error, path: &str) -> Unreadable {
+/// Checks that no key stands twice, and that no array stands where `T` has an object: serde would read both.
+pub(crate) fn check<T: JsonSchema>(body: &[u8]) -> Result<(), Problem> {
+    if strict::scan(body)?.arrays {
+        let value: Value = serde_json::from_slice(body).map_err(|error| unreadable(&error, "."))?;
+        strict::objects_are_objects(&value, &strict::schema_of::<T>())?;
+    }
+    Ok(())
+}
+
+fn unreadable(error: &serde_json::Error, path: &str) -> Problem {
     let place = format!("line {}, column {}", error.line(), error.column());
     if !error.is_data() {
         let detail = format!("the body is not valid JSON at {place}; check that it is complete and UTF-8");
-        let problem = Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail);
-        return Unreadable { problem, unknown_field: false };
+        return Problem::new(StatusCode::BAD_REQUEST, "invalid_json", detail);
     }
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
-    let unknown_field = text.starts_with("unknown field");
-    let what = if unknown_field || text.starts_with("missing field") || text.starts_with("unknown variant") {
+    let what = if text.starts_with("unknown field")
+        || text.starts_with("missing field")
+        || text.starts_with("unknown variant")
+    {
         text.to_owned()
     } else {
         // `invalid type: integer `123`, expected a string`: the value is left out.
@@ -62,24 +67,23 @@ fn unreadable(error: &serde_json::Error, path: &str) -> Unreadable {
     };
     let code = "invalid_json_type";
     let new = |detail| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail);
-    let problem = if path == "." {
-        new(format!("{what}, at {place}"))
-    } else {
-        let mut problem = new(format!("{path}: {what}, at {place}"));
-        problem.errors.push(FieldProblem { field: path.to_owned(), code: code.to_owned(), message: what });
-        problem
-    };
-    Unreadable { problem, unknown_field }
+    if path == "." {
+        return new(format!("{what}, at {place}"));
+    }
+    let mut problem = new(format!("{path}: {what}, at {place}"));
+    problem.errors.push(FieldProblem { field: path.to_owned(), code: code.to_owned(), message: what });
+    problem
 }
 
 #[cfg(test)]
 mod tests {
     use fastlead_core::lead::CaptureInput;
+    use fastlead_core::policy::Policy;
 
     use super::*;
 
     fn told(body: &str) -> (String, Vec<String>) {
-        let problem = Problem::from(read::<CaptureInput>(body.as_bytes()).unwrap_err());
+        let problem = read::<CaptureInput>(body.as_bytes()).unwrap_err();
         (problem.detail.unwrap(), problem.errors.into_iter().map(|error| error.field).collect())
     }
 
@@ -88,7 +92,7 @@ mod tests {
         for (body, detail, field) in [
             (
                 r#"{"consents": ["personal_data"]}"#,
-                "consents: invalid type: sequence, expected a map, at line 1, column 13",
+                "consents: is an array; an object is expected",
                 "consents",
             ),
             (
@@ -106,9 +110,34 @@ mod tests {
         }
         assert_eq!(told("null").1, Vec::<String>::new());
         assert!(told(r#"{"phone": "+79"#).0.starts_with("the body is not valid JSON at line 1"));
-        let unknown = read::<CaptureInput>(br#"{"phon": "+79000000000"}"#).unwrap_err().with_advice("look");
+        for (body, detail) in [
+            (
+                r#"{"consents": {"personal_data": false, "personal_data": true}}"#,
+                "consents.personal_data: stands twice; send each key once",
+            ),
+            (r#"{"fields": {"a": {"\u0061": 1, "a": 2}}}"#, "fields.a.a: stands twice; send each key once"),
+            ("[]", "the body: is an array; an object is expected"),
+            (r#"["Anna", "+79000000000"]"#, "the body: is an array; an object is expected"),
+            (r#"{"attribution": [{"utm_source": "x"}]}"#, "attribution: is an array; an object is expected"),
+            (r#"{"attribution": {"last": ["x"]}}"#, "attribution.last: is an array; an object is expected"),
+            (r#"{"handles": [["telegram", "5"]]}"#, "handles[0]: is an array; an object is expected"),
+        ] {
+            assert_eq!(told(body).0, detail, "{body}");
+        }
+        let unknown = read::<CaptureInput>(br#"{"phon": "+79000000000"}"#).unwrap_err();
         let detail = unknown.detail.unwrap();
         assert!(detail.starts_with("phon: unknown field `phon`, expected one of"), "{detail}");
-        assert!(detail.ends_with("; look") && !detail.contains("900"), "{detail}");
+        assert!(!detail.contains("900"), "{detail}");
+    }
+
+    #[test]
+    fn variants_of_a_policy_are_objects_too() {
+        let route = r#"{"route": {"strategy": "broadcast", "targets": ["anna"], "template": "lead"}}"#;
+        assert!(check::<Policy>(route.as_bytes()).is_ok());
+        let problem = check::<Policy>(br#"{"route": ["broadcast", ["anna"], "lead"]}"#).unwrap_err();
+        assert_eq!(
+            problem.errors[0].field, "route[1]",
+            "a list of rules may stand here, values of one may not"
+        );
     }
 }

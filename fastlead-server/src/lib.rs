@@ -1,12 +1,15 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 pub mod app;
 pub mod auth;
+mod body;
 pub mod bootstrap;
 mod capture;
 pub mod channels;
 mod client;
 mod confirm;
+mod doors;
 mod form;
 mod health;
 mod json;

@@ -21,7 +21,22 @@ pub struct CaptureLimits {
 struct Limiters {
     limits: SourceLimits,
     all: Option<DefaultDirectRateLimiter>,
+    authenticated: Option<DefaultDirectRateLimiter>,
     per_ip: Option<DefaultKeyedRateLimiter<IpAddr>>,
+}
+
+/// Who sends a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// A visitor, with the address where it is known.
+    Visitor(Option<IpAddr>),
+    /// A program with an API key of the source's workspace. All its leads come from one address.
+    Authenticated,
+}
+
+fn wait(limiter: Option<&DefaultDirectRateLimiter>) -> Result<(), Duration> {
+    let Some(limiter) = limiter else { return Ok(()) };
+    limiter.check().map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))
 }
 
 /// Addresses remembered per source before idle ones are forgotten.
@@ -32,21 +47,26 @@ impl CaptureLimits {
     ///
     /// # Errors
     /// How long to wait.
-    pub fn check(&self, source: SourceId, limits: &SourceLimits, ip: Option<IpAddr>) -> Result<(), Duration> {
-        if limits.per_minute == 0 && limits.per_ip_per_minute == 0 {
+    pub fn check(&self, source: SourceId, limits: &SourceLimits, sender: Sender) -> Result<(), Duration> {
+        if limits.per_minute == 0 && limits.per_ip_per_minute == 0 && limits.authenticated_per_minute == 0 {
             return Ok(());
         }
         let limiters = self.limiters(source, limits);
-        if let (Some(per_ip), Some(ip)) = (&limiters.per_ip, ip) {
-            if per_ip.len() > REMEMBERED {
-                per_ip.retain_recent();
+        match sender {
+            Sender::Visitor(Some(ip)) => {
+                if let Some(per_ip) = &limiters.per_ip {
+                    if per_ip.len() > REMEMBERED {
+                        per_ip.retain_recent();
+                    }
+                    per_ip
+                        .check_key(&ip)
+                        .map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
+                }
             }
-            per_ip.check_key(&ip).map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
+            Sender::Visitor(None) => {}
+            Sender::Authenticated => wait(limiters.authenticated.as_ref())?,
         }
-        if let Some(all) = &limiters.all {
-            all.check().map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
-        }
-        Ok(())
+        wait(limiters.all.as_ref())
     }
 
     fn limiters(&self, source: SourceId, limits: &SourceLimits) -> Arc<Limiters> {
@@ -58,6 +78,7 @@ impl CaptureLimits {
                 let limiters = Arc::new(Limiters {
                     limits: limits.clone(),
                     all: quota(limits.per_minute).map(RateLimiter::direct),
+                    authenticated: quota(limits.authenticated_per_minute).map(RateLimiter::direct),
                     per_ip: quota(limits.per_ip_per_minute).map(RateLimiter::keyed),
                 });
                 sources.insert(source, Arc::clone(&limiters));
@@ -75,12 +96,27 @@ mod tests {
     fn an_address_has_its_own_limit() {
         let limits = CaptureLimits::default();
         let source = SourceId::from_uuid(uuid::Uuid::from_u128(1));
-        let settings = SourceLimits { per_ip_per_minute: 2, per_minute: 3, min_fill_millis: 0 };
-        let ip = |last| Some(IpAddr::from([127, 0, 0, last]));
+        let settings = SourceLimits { per_ip_per_minute: 2, per_minute: 3, ..SourceLimits::default() };
+        let ip = |last| Sender::Visitor(Some(IpAddr::from([127, 0, 0, last])));
         assert!(limits.check(source, &settings, ip(1)).is_ok());
         assert!(limits.check(source, &settings, ip(1)).is_ok());
         assert!(limits.check(source, &settings, ip(1)).is_err());
         assert!(limits.check(source, &settings, ip(2)).is_ok());
         assert!(limits.check(source, &settings, ip(3)).is_err());
+    }
+
+    #[test]
+    fn who_authenticates_is_not_counted_by_address() {
+        let limits = CaptureLimits::default();
+        let source = SourceId::from_uuid(uuid::Uuid::from_u128(1));
+        let settings =
+            SourceLimits { per_ip_per_minute: 1, authenticated_per_minute: 3, ..SourceLimits::default() };
+        let visitor = Sender::Visitor(Some(IpAddr::from([127, 0, 0, 1])));
+        assert!(limits.check(source, &settings, visitor).is_ok());
+        assert!(limits.check(source, &settings, visitor).is_err());
+        for _ in 0..3 {
+            assert!(limits.check(source, &settings, Sender::Authenticated).is_ok());
+        }
+        assert!(limits.check(source, &settings, Sender::Authenticated).is_err());
     }
 }

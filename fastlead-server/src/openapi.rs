@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use utoipa::OpenApi as _;
 
 use crate::app::App;
+use crate::capture::NoteView;
 use crate::problem::{FieldProblem, Problem};
 use crate::{live, operator};
 
@@ -97,7 +98,16 @@ fn types() -> Map<String, Value> {
     generator.subschema_for::<CaptureAnswer>();
     operator::schemas(&mut generator);
     live::schemas(&mut generator);
-    generator.take_definitions(true)
+    generator.subschema_for::<NoteView>();
+    let mut types = generator.take_definitions(true);
+    // As a lead comes in: names that are not known are fields of the source's own.
+    if let Some(mut body) = types.get("CaptureInput").cloned() {
+        body["description"] =
+            json!("A lead as somebody sends it. Names that are not known here go to `fields`.");
+        body["additionalProperties"] = json!(true);
+        types.insert("CaptureBody".to_owned(), body);
+    }
+    types
 }
 
 /// Every operation can end in a problem.
@@ -112,7 +122,7 @@ fn add_problem(operation: &mut Value) {
 }
 
 fn capture() -> Value {
-    let input = json!({ "$ref": "#/components/schemas/CaptureInput" });
+    let form = json!({ "schema": { "type": "object", "additionalProperties": { "type": "string" } } });
     json!({
         "post": {
             "tags": ["capture"],
@@ -120,7 +130,8 @@ fn capture() -> Value {
             "summary": "Take a lead in.",
             "description": "The lead is on disk before the answer is sent. In a form, `consent_personal_data`, \
                 `consent_advertising` and `consent_offer` tick boxes, `utm_*` and click ids go to the attribution, and \
-                names that are not known go to `fields`.",
+                names that are not known go to `fields`. A source's `mapping` says where the fields of another program's form \
+                belong. What is too long, wrong or too much is cut or set aside and named in `notes`.",
             "security": [],
             "parameters": [
                 { "name": "source_key", "in": "path", "required": true, "schema": { "type": "string" },
@@ -132,15 +143,14 @@ fn capture() -> Value {
                 "required": true,
                 "content": {
                     "application/json": {
-                        "schema": input,
+                        "schema": { "$ref": "#/components/schemas/CaptureBody" },
                         "example": {
                             "name": "Anna", "phone": "+7 900 000-00-00", "comment": "Call me after six",
                             "consents": { "personal_data": true },
                         },
                     },
-                    "application/x-www-form-urlencoded": {
-                        "schema": { "type": "object", "additionalProperties": { "type": "string" } },
-                    },
+                    "application/x-www-form-urlencoded": form,
+                    "multipart/form-data": form,
                 },
             },
             "responses": {
@@ -149,7 +159,15 @@ fn capture() -> Value {
                     "headers": {
                         "Idempotency-Replayed": { "description": "`true` where the answer is repeated", "schema": { "type": "string" } },
                     },
-                    "content": { "application/json": { "schema": { "$ref": "#/components/schemas/CaptureAnswer" } } },
+                    "content": { "application/json": { "schema": {
+                        "allOf": [
+                            { "$ref": "#/components/schemas/CaptureAnswer" },
+                            { "type": "object", "properties": { "notes": {
+                                "type": "array", "items": { "$ref": "#/components/schemas/CaptureAnswerNote" },
+                                "description": "What was cut or set aside; absent where nothing was",
+                            } } },
+                        ],
+                    } } },
                 },
             },
         },

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{any, get};
-use axum::serve::ListenerExt as _;
+use axum::routing::{get, post};
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
+use fastlead_store::{SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -19,11 +19,15 @@ use crate::app::{App, Backend};
 use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::confirm::{self, Links};
+use crate::doors::{Door, Room, Table};
 use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
 use crate::{capture, channels, form, health, keys, live, openapi, operator, retention};
+
+/// How long the database may take to close after a stop: longer than it waits for readers of other programs.
+const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Puts a server together. Third parties add their own adapters and routes here.
 #[derive(Debug)]
@@ -31,6 +35,7 @@ pub struct ServerBuilder {
     settings: Settings,
     registry: RegistryBuilder,
     store: Option<Arc<dyn Backend>>,
+    beside_others: bool,
     routes: Router<App>,
 }
 
@@ -38,19 +43,34 @@ pub struct ServerBuilder {
 #[derive(Debug)]
 pub struct Server {
     app: App,
+    /// The store that the server has opened itself, and closes.
+    file: Option<SqliteStore>,
     router: Router,
     listener: TcpListener,
+    /// The listener for metrics alone, where there is one.
+    metrics: Option<TcpListener>,
 }
 
 impl Server {
     /// Starts from settings, with the adapters that come with FastLead.
     pub fn builder(settings: Settings) -> ServerBuilder {
-        ServerBuilder { settings, registry: Registry::builder(), store: None, routes: Router::new() }
+        ServerBuilder {
+            settings,
+            registry: Registry::builder(),
+            store: None,
+            beside_others: false,
+            routes: Router::new(),
+        }
     }
 
     /// The server's parts.
     pub const fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Where `/metrics` is answered, where it has a listener of its own.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Where the server listens.
@@ -63,13 +83,32 @@ impl Server {
 
     /// Serves until `stop` is cancelled, then finishes what is under way within the drain time, and returns.
     ///
+    /// How many connections there may be, and how long they may stay silent, the settings under `http` say.
+    ///
     /// At the stop `/readyz` turns 503, live streams end, and no more work is begun. Requests are still taken until
     /// the sends under way are recorded: whoever is sent here meanwhile leaves a lead that is kept, and whose
-    /// messages go out after the next start. Then the listener closes, and the requests under way are answered.
+    /// messages go out after the next start. Then the listener closes, connections without a request are closed, and the
+    /// requests under way are answered; a body that is not complete has three more seconds. At last the SQLite file is
+    /// closed: it alone holds every lead then, and its log is empty.
     ///
     /// # Errors
-    /// Where the listener fails.
-    pub async fn serve(self, stop: CancellationToken) -> Result<()> {
+    /// None today.
+    pub async fn serve(mut self, stop: CancellationToken) -> Result<()> {
+        let file = self.file.take();
+        let served = self.serve_until(stop).await;
+        if let Some(file) = file {
+            match tokio::time::timeout(CLOSE_WITHIN, file.close()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "the database was not closed cleanly"),
+                Err(_) => {
+                    tracing::warn!("the database was not closed in time; its newest leads are in its log")
+                }
+            }
+        }
+        served
+    }
+
+    async fn serve_until(self, stop: CancellationToken) -> Result<()> {
         let drain = Duration::from_secs(self.app.settings.http.drain_secs);
         let (engine, stopping) = (self.app.engine.clone(), self.app.stopping.clone());
         let workers = tokio::spawn({
@@ -83,19 +122,19 @@ impl Server {
         });
         let keeper = tokio::spawn(retention::run(self.app.clone(), stop.clone()));
         let measuring = tokio::spawn(health::keep_up(self.app.metrics.clone(), stop.clone()));
-        let service = self.router.into_make_service_with_connect_info::<SocketAddr>();
-        let listener = self.listener.tap_io(|stream| {
-            if let Err(error) = stream.set_nodelay(true) {
-                tracing::debug!(%error, "TCP_NODELAY was not set");
-            }
-        });
         let closing = CancellationToken::new();
-        let serving =
-            axum::serve(listener, service).with_graceful_shutdown(closing.clone().cancelled_owned());
+        let room = Room::of(&self.app.settings.http);
+        let beside = self.metrics.map(|listener| {
+            let router = health::routes().with_state(self.app.clone());
+            Door { listener, router, table: Table::new(room.beside()) }.serve(closing.clone())
+        });
+        let door = Door { listener: self.listener, router: self.router, table: Table::new(room) };
+        let door = door.serve(closing.clone());
         let served = async {
-            let served = serving.await.map_err(|error| io_fault("serve", &error));
-            stop.cancel();
-            served
+            match beside {
+                Some(beside) => drop(tokio::join!(door, beside)),
+                None => door.await,
+            }
         };
         let drained = async {
             stop.cancelled().await;
@@ -113,13 +152,13 @@ impl Server {
             }
             closing.cancel();
         };
-        let finish = async { tokio::join!(served, drained).0 };
+        let finish = async { tokio::join!(served, drained) };
         let too_long = async {
             stop.cancelled().await;
             tokio::time::sleep(drain).await;
         };
         tokio::select! {
-            served = finish => served,
+            _ = finish => Ok(()),
             () = too_long => {
                 tracing::warn!("the drain time is over; what was under way goes on after the next start");
                 Ok(())
@@ -147,6 +186,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Opens the SQLite file of the settings also where a server has it open: for commands that look.
+    #[must_use]
+    pub(crate) const fn beside_others(mut self, beside: bool) -> Self {
+        self.beside_others = beside;
+        self
+    }
+
     /// Adds routes of one's own.
     #[must_use]
     pub fn routes(mut self, routes: Router<App>) -> Self {
@@ -160,9 +206,12 @@ impl ServerBuilder {
     /// [`ErrorKind::Config`] that names the setting; those of the store.
     pub async fn build(self) -> Result<Server> {
         let settings = Arc::new(self.settings);
-        let store = match self.store {
-            Some(store) => store,
-            None => open_store(&settings).await?,
+        let (store, file) = match self.store {
+            Some(store) => (store, None),
+            None => {
+                let file = open_file(&settings, self.beside_others).await?;
+                (Arc::new(file.clone()) as Arc<dyn Backend>, Some(file))
+            }
         };
         let keyring = Arc::new(keys::load(&settings)?);
         let egress = channels::egress(&settings.channels)?;
@@ -171,6 +220,15 @@ impl ServerBuilder {
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())
         })?;
+        let metrics_listener = match settings.http.metrics_listen.trim() {
+            "" => None,
+            address => {
+                let bound = TcpListener::bind(address).await;
+                Some(bound.map_err(|error| {
+                    io_fault("http.metrics_listen", &error).with_context("address", address.to_owned())
+                })?)
+            }
+        };
         let address = listener.local_addr().map_err(|error| io_fault("listen", &error))?;
         let public_url = match settings.http.public_url.trim_end_matches('/') {
             "" => format!("http://{address}"),
@@ -212,25 +270,26 @@ impl ServerBuilder {
             stopping: CancellationToken::new(),
             registrar: Arc::default(),
         };
-        let router = router(limit).merge(self.routes).with_state(app.clone());
-        Ok(Server { app, router, listener })
+        let router = router(limit, metrics_listener.is_none()).merge(self.routes).with_state(app.clone());
+        Ok(Server { app, file, router, listener, metrics: metrics_listener })
     }
 }
 
-fn router(limit: usize) -> Router<App> {
+fn router(limit: usize, with_metrics: bool) -> Router<App> {
     let nosniff = SetResponseHeaderLayer::if_not_present(
         axum::http::header::X_CONTENT_TYPE_OPTIONS,
         axum::http::HeaderValue::from_static("nosniff"),
     );
     Router::new()
-        .route("/v1/capture/{source_key}", any(capture::capture))
+        .route(
+            "/v1/capture/{source_key}",
+            post(capture::capture).options(capture::capture).fallback(capture::wrong_method),
+        )
         .route("/f/form.css", get(form::style))
         .route("/f/{source_key}", get(form::show).post(form::submit))
         .route("/f/{source_key}/documents/{purpose}", get(form::document))
         .route("/c/{token}", get(confirm::show).post(confirm::confirm))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+        .merge(if with_metrics { health::routes() } else { health::signs_of_life() })
         .merge(operator::routes())
         .merge(live::routes())
         .merge(openapi::routes())
@@ -240,11 +299,23 @@ fn router(limit: usize) -> Router<App> {
         .layer(CatchPanicLayer::new())
 }
 
-/// Opens the store that the settings name.
+/// Opens the store that the settings name, for this program alone.
 ///
 /// # Errors
-/// Where the file cannot be opened or is of a newer version.
+/// Where the file cannot be opened, is of a newer version, or a server has it open.
 pub async fn open_store(settings: &Settings) -> Result<Arc<dyn Backend>> {
-    let options = fastlead_store::SqliteOptions::new(settings.store.path.clone());
-    Ok(Arc::new(fastlead_store::SqliteStore::open(options).await?))
+    Ok(Arc::new(open_file(settings, false).await?))
+}
+
+/// Opens the store that the settings name, also where a server has it open.
+///
+/// # Errors
+/// Where the file cannot be opened, or is of another version and cannot be brought to this one.
+pub async fn open_store_beside_others(settings: &Settings) -> Result<Arc<dyn Backend>> {
+    Ok(Arc::new(open_file(settings, true).await?))
+}
+
+async fn open_file(settings: &Settings, beside_others: bool) -> Result<SqliteStore> {
+    let options = SqliteOptions::new(settings.store.path.clone());
+    SqliteStore::open(if beside_others { options.shared() } else { options }).await
 }

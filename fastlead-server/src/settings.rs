@@ -7,6 +7,8 @@ use fastlead_core::secret::Secret;
 use fastlead_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
+pub use crate::address::Proxies;
+
 /// The defaults, which are also the manual.
 pub const DEFAULTS: &str = include_str!("settings.default.toml");
 
@@ -38,10 +40,24 @@ pub struct HttpSettings {
     pub listen: SocketAddr,
     /// How the outside world reaches the server.
     pub public_url: String,
-    /// How many reverse proxies stand in front.
-    pub trusted_proxies: usize,
+    /// Reverse proxies that are believed to say whom they speak for.
+    pub trusted_proxies: Proxies,
     /// Largest request body, in bytes.
     pub body_limit_bytes: usize,
+    /// Most connections at a time.
+    pub max_connections: usize,
+    /// Most connections of one address at a time.
+    pub max_connections_per_address: usize,
+    /// Most bytes of request bodies in memory at a time.
+    pub body_memory_bytes: usize,
+    /// How many seconds the head of a request may take.
+    pub head_timeout_secs: u64,
+    /// How many seconds the body of a request may take.
+    pub body_timeout_secs: u64,
+    /// How many seconds a connection may wait for its next request.
+    pub idle_timeout_secs: u64,
+    /// A second listener for `/metrics`; empty: the first one answers it.
+    pub metrics_listen: String,
     /// For how many seconds a stopping server finishes what is under way.
     pub drain_secs: u64,
 }

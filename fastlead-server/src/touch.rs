@@ -24,7 +24,7 @@ pub(crate) fn first(headers: &HeaderMap) -> Option<Touch> {
     if value.len() > LONGEST {
         return None;
     }
-    let touch = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
+    let touch: Touch = crate::json::read(&URL_SAFE_NO_PAD.decode(value).ok()?).ok()?;
     let touch = Touch { referrer: None, page: None, ..touch };
     is_worth_keeping(&touch).then_some(touch)
 }

@@ -68,7 +68,6 @@ fn transition(policy: &Policy, number: u64) -> Transition {
                     token: LeaseToken::generate(ids, now),
                     until: plus(now, Duration::from_secs(120)),
                 }),
-                begun: true,
             }),
             Effect::ReserveUnique { keys, until, .. } => {
                 reservations.extend(keys.iter().map(|key| Reservation::Unique { key: *key, until: *until }));

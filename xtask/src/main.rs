@@ -7,6 +7,7 @@
 mod bench;
 mod metadata;
 mod package;
+mod power;
 mod setup;
 mod simulate;
 mod steps;
@@ -23,6 +24,7 @@ usage: cargo xtask <command>
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
   simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --store sqlite, --replay, --policy
+  power     lose the power at many points of a busy day of the store: --cuts N, --seed S, --leads N
   help      this text
 ";
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["package"] => package::run(),
         ["bench", options @ ..] => bench::run(options),
         ["simulate", options @ ..] => simulate::run(options),
+        ["power", options @ ..] => power::run(options),
         ["help" | "--help" | "-h"] => {
             print!("{USAGE}");
             Ok(())

@@ -95,6 +95,11 @@ impl<'a> Decider<'a> {
 
     pub(super) fn unique(&mut self, capture: &Capture) -> Option<Effect> {
         let dedupe = self.policy.dedupe.as_ref()?;
+        if let Some(of) = self.snapshot.duplicate_of {
+            // A later lead of the same person has the key. Somebody waits for this one all the same.
+            self.trace.note("dedupe", Some(&of.to_string()), Verdict::Skipped, Reason::DuplicateKey);
+            return None;
+        }
         let keys = self.dedupe_keys(dedupe, capture);
         if keys.is_empty() {
             self.trace.note("dedupe", None, Verdict::Passed, Reason::NothingToCompare);

@@ -25,7 +25,10 @@ impl Decider<'_> {
             return;
         }
         self.trace.note("returns", Some(target), Verdict::Chosen, None);
-        let others = self.state.owners().filter(|owner| *owner != target).count() > 0;
+        let owned = self.state.owners().filter(|owner| *owner != target).count() > 0;
+        // Offers by which others can still have it go on.
+        let asked = self.state.offers.iter().any(|offer| offer.waits() && offer.target != target);
+        let others = owned || asked;
         let resell = allowed.is_some_and(|returns| returns.resell) && !others;
         let plan = resell.then(|| self.plan(self.state.rule().unwrap_or(0)));
         let place = self.effects.len();
@@ -33,11 +36,15 @@ impl Decider<'_> {
         let given_back =
             Effect::Return { target: target.to_owned(), reason: reason.to_owned(), last: !others && !placed };
         self.effects.insert(place, given_back);
+        if asked && !owned && !placed {
+            // It waits for those who were asked beside the buyer, and the ladder goes on.
+            self.next_rung_timer();
+        }
         self.announce(LeadEventType::Returned);
     }
 
     pub(super) fn closed(&mut self) {
-        if !self.state.waits() && self.state.status != LeadStatus::Accepted {
+        if matches!(self.state.status, LeadStatus::New | LeadStatus::Closed | LeadStatus::Rejected { .. }) {
             self.trace.note("close", None, Verdict::Skipped, Reason::NotWaiting);
             return;
         }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::auction::Bid;
 use super::counter::CounterKey;
 use super::state::Hold;
-use crate::delivery::{DeliverySpec, DeliveryState};
+use crate::delivery::{DeliverySpec, DeliveryState, Purpose};
 use crate::id::{ChannelId, DeliveryId, LeadId};
 use crate::lead::Capture;
 use crate::message::Response;
@@ -35,6 +35,13 @@ pub enum Event {
         state: DeliveryState,
         /// Why: a stable code.
         reason: Option<String>,
+    },
+    /// Somebody wants a delivery that has ended without arriving to be tried again.
+    Revived {
+        /// Which one.
+        delivery_id: DeliveryId,
+        /// What it is for.
+        purpose: Purpose,
     },
     /// A timer's moment has come.
     TimerFired {
@@ -90,6 +97,7 @@ impl Event {
         match self {
             Self::Captured(_) => "captured",
             Self::DeliveryEnded { .. } => "delivery_ended",
+            Self::Revived { .. } => "revived",
             Self::TimerFired { .. } => "timer_fired",
             Self::Responded { .. } => "responded",
             Self::Answered { .. } => "answered",
@@ -338,6 +346,15 @@ pub enum Effect {
     OfferLost {
         /// The target.
         target: String,
+        /// The delivery.
+        delivery: DeliveryId,
+    },
+    /// A delivery that had ended without arriving is tried again.
+    Revive {
+        /// Which one.
+        delivery: DeliveryId,
+        /// Not after this moment.
+        expires_at: Timestamp,
     },
     /// The ladder has ended and nobody has accepted.
     GiveUp,

@@ -2,7 +2,7 @@
 
 use super::{Decider, Effect, LeadStatus, OfferStyle, Reason, TimerName, Verdict};
 use crate::delivery::DeliveryState;
-use crate::id::ChannelId;
+use crate::id::{ChannelId, DeliveryId};
 use crate::policy::{EscalationStep, LadderAction, LadderClock, LeadEventType};
 use crate::time::{Timestamp, plus_seconds};
 use crate::words;
@@ -42,21 +42,34 @@ impl Decider<'_> {
         }
     }
 
-    pub(super) fn delivery_ended(&mut self, target: Option<&str>, channel: ChannelId, ended: DeliveryState) {
+    pub(super) fn delivery_ended(
+        &mut self,
+        delivery: DeliveryId,
+        target: Option<&str>,
+        channel: ChannelId,
+        ended: DeliveryState,
+    ) {
         let lead = self.subject.lead_id;
         // Whoever does not want to be written to is no trouble, unless it is somebody who should take leads.
         if target.is_some() || ended != DeliveryState::Suppressed {
             self.alert(Some(channel), |locale| words::delivery_ended(locale, lead, ended));
         }
         let Some(target) = target else { return };
-        self.effects.push(Effect::OfferLost { target: target.to_owned() });
+        let before = self.state.somebody_may_answer();
+        let lost = Effect::OfferLost { target: target.to_owned(), delivery };
+        let after = self.state.clone().apply(std::slice::from_ref(&lost));
+        self.effects.push(lost);
         if !self.state.waits() {
             self.trace.note("escalation", Some(target), Verdict::Skipped, Reason::NotWaiting);
             return;
         }
-        let after = self.state.clone().apply(&[Effect::OfferLost { target: target.to_owned() }]);
         if after.somebody_may_answer() {
             self.trace.note("escalation", Some(target), Verdict::Skipped, Reason::OthersMayAnswer);
+            return;
+        }
+        if !before && after.offers == self.state.offers {
+            // It was lost before, and somebody else was looked for then.
+            self.trace.note("escalation", Some(target), Verdict::Skipped, Reason::OfferClosed);
             return;
         }
         self.find_another();

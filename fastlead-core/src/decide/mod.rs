@@ -14,6 +14,7 @@ mod ladder;
 mod needs;
 mod period;
 mod respond;
+mod revive;
 mod route;
 mod screen;
 mod snapshot;
@@ -116,9 +117,10 @@ pub fn decide(
     };
     match event {
         Event::Captured(capture) => decider.captured(capture),
-        Event::DeliveryEnded { target, channel_id, state, .. } => {
-            decider.delivery_ended(target.as_deref(), *channel_id, *state);
+        Event::DeliveryEnded { delivery_id, target, channel_id, state, .. } => {
+            decider.delivery_ended(*delivery_id, target.as_deref(), *channel_id, *state);
         }
+        Event::Revived { delivery_id, purpose } => decider.revived(*delivery_id, purpose),
         Event::TimerFired { timer } => {
             decider.effects.push(Effect::Fired { timer: *timer });
             decider.timer_fired(*timer);

@@ -43,6 +43,10 @@ impl Decider<'_> {
 
     /// What becomes of the lead, and the rule that says so.
     pub(super) fn screened(&mut self, capture: &Capture) -> Screening {
+        if capture.automated.is_some() {
+            self.trace.note("source.limits.automated", None, Verdict::Chosen, Reason::LooksLikeSpam);
+            return Screening::Review;
+        }
         let spam = self.spam(capture);
         if spam != Screening::Accept {
             return spam;

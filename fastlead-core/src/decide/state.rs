@@ -6,6 +6,7 @@ use super::auction::Auction;
 use super::confirm::Confirmation;
 use super::counter::CounterKey;
 use super::{Effect, TimerName};
+use crate::id::DeliveryId;
 use crate::money::Money;
 use crate::time::Timestamp;
 
@@ -126,6 +127,10 @@ pub struct Offer {
     pub step: u32,
     /// How many deliveries that carry it may still arrive or have arrived.
     pub alive: u32,
+    /// Deliveries that have ended without arriving, each once, however often that is said. One that is tried again is
+    /// alive again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<DeliveryId>,
     /// Whether the target has declined.
     pub declined: bool,
     /// Whether the time for the answer has run out.
@@ -217,6 +222,7 @@ impl LeadState {
                     target: target.clone(),
                     step: *step,
                     alive: *deliveries,
+                    lost: Vec::new(),
                     declined: false,
                     lapsed: false,
                     rule: *rule,
@@ -244,15 +250,11 @@ impl LeadState {
                     self.end_offer(index);
                 }
             }
-            Effect::OfferLost { target } => {
-                let lost = self.offers.iter().rposition(|offer| offer.target == *target && offer.alive > 0);
-                if let Some((index, offer)) =
-                    lost.and_then(|index| Some((index, self.offers.get_mut(index)?)))
-                {
-                    offer.alive -= 1;
-                    if offer.alive == 0 {
-                        self.end_offer(index);
-                    }
+            Effect::OfferLost { target, delivery } => self.lose(target, *delivery),
+            Effect::Revive { delivery, .. } => {
+                if let Some(offer) = self.offers.iter_mut().find(|offer| offer.lost.contains(delivery)) {
+                    offer.lost.retain(|lost| lost != delivery);
+                    offer.alive += 1;
                 }
             }
             Effect::CancelOffers => self.lapse_all(),
@@ -340,6 +342,23 @@ impl LeadState {
         self.sales.push(Sale { target: target.to_owned(), at, price, returned: None, holds });
     }
 
+    /// One of a target's deliveries has ended without arriving.
+    fn lose(&mut self, target: &str, delivery: DeliveryId) {
+        let mut mine = self.offers.iter().filter(|offer| offer.target == target);
+        if mine.any(|offer| offer.lost.contains(&delivery)) {
+            return;
+        }
+        let alive = self.offers.iter().rposition(|offer| offer.target == target && offer.alive > 0);
+        let Some((index, offer)) = alive.and_then(|index| Some((index, self.offers.get_mut(index)?))) else {
+            return;
+        };
+        offer.alive -= 1;
+        offer.lost.push(delivery);
+        if offer.alive == 0 {
+            self.end_offer(index);
+        }
+    }
+
     fn give_back(&mut self, target: &str, reason: &str, last: bool) {
         if let Some(sale) = self.sales.iter_mut().rev().find(|sale| sale.is_of(target)) {
             sale.returned = Some(reason.to_owned());
@@ -352,7 +371,9 @@ impl LeadState {
         }
         self.assigned_to = self.owners().last().map(str::to_owned);
         if self.assigned_to.is_none() {
-            self.status = LeadStatus::Returned;
+            // Others to whom it could also have been sold may still answer.
+            let others = self.somebody_may_answer();
+            self.status = if others { LeadStatus::Open } else { LeadStatus::Returned };
         }
         if last {
             self.holds.clear();

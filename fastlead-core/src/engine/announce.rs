@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 
 use super::Engine;
+use super::directory::ActiveChannel;
 use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::LeaseToken;
@@ -20,6 +21,10 @@ pub(super) enum Stage {
     Begun,
     /// It may not be sent any more, for this reason; nothing was sent.
     Suppressed(String),
+    /// The channel is paused; nothing was sent.
+    Paused,
+    /// The lead has no use for it any more; nothing was sent.
+    Unwanted,
     /// The delivery is not ours any more, and nothing was sent.
     LeaseLost,
     /// The store has failed; nothing was sent, and the lease will run out.
@@ -30,18 +35,29 @@ pub(super) enum Stage {
 #[derive(Debug)]
 pub(super) struct Announcement {
     engine: Engine,
+    channel: Arc<ActiveChannel>,
     delivery: Arc<Delivery>,
     token: LeaseToken,
     stage: Mutex<Stage>,
 }
 
 impl Announcement {
-    pub(super) fn new(engine: Engine, delivery: Arc<Delivery>, token: LeaseToken) -> Self {
-        Self { engine, delivery, token, stage: Mutex::new(Stage::Waiting) }
+    pub(super) fn new(
+        engine: Engine,
+        channel: Arc<ActiveChannel>,
+        delivery: Arc<Delivery>,
+        token: LeaseToken,
+    ) -> Self {
+        Self { engine, channel, delivery, token, stage: Mutex::new(Stage::Waiting) }
     }
 
     pub(super) fn stage(&self) -> Stage {
         self.stage.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn paused(&self) -> Error {
+        self.reach(Stage::Paused);
+        Error::new(ErrorKind::Paused, "the channel is paused; nothing was sent").with_retry(RetryHint::Never)
     }
 
     fn reach(&self, stage: Stage) {
@@ -55,7 +71,11 @@ impl BeforeAttempt for Announcement {
         if self.stage() == Stage::Begun {
             return Ok(());
         }
-        // It may have waited long for its turn, and somebody may have said meanwhile that they want no more.
+        // It may have waited long for its turn: meanwhile the account may have been found at fault, and somebody may
+        // have said that they want no more.
+        if self.channel.is_paused() {
+            return Err(self.paused());
+        }
         if let Err(reason) = self.engine.destination(&self.delivery) {
             self.reach(Stage::Suppressed(reason));
             let message = "the recipient wants no such message any more";
@@ -67,6 +87,16 @@ impl BeforeAttempt for Announcement {
             Ok(BeginOutcome::Begun) => {
                 self.reach(Stage::Begun);
                 Ok(())
+            }
+            Ok(BeginOutcome::Paused) => {
+                // Another process has paused it.
+                self.engine.set_paused(self.channel.workspace_id, self.channel.id, true);
+                Err(self.paused())
+            }
+            Ok(BeginOutcome::Unwanted) => {
+                self.reach(Stage::Unwanted);
+                let message = "the lead has no use for the message any more; nothing was sent";
+                Err(Error::new(ErrorKind::Conflict, message).with_retry(RetryHint::Never))
             }
             Ok(BeginOutcome::LeaseLost) => {
                 self.reach(Stage::LeaseLost);

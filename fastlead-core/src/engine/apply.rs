@@ -51,6 +51,7 @@ impl Engine {
         extras: impl Fn() -> Extras + Send + Sync,
         wanted: impl Fn(&Decision, &Provisional) -> bool + Send + Sync,
     ) -> Result<Option<Applied>> {
+        let mut duplicate_of = None;
         for _ in 0..MAX_DECISIONS {
             let Some(record) = self.inner.store.lead(workspace, lead_id).await? else {
                 return Ok(Some(Applied::NoLead));
@@ -58,7 +59,10 @@ impl Engine {
             let policy = self.policy(record.policy).await?;
             let directory = self.directory();
             let now = self.now();
-            let snapshot = directory.snapshot(workspace);
+            let mut snapshot = directory.snapshot(workspace);
+            if duplicate_of.is_some() {
+                Arc::make_mut(&mut snapshot).duplicate_of = duplicate_of;
+            }
             let LeadRecord { id, scope, source_id, created_at, capture, state, .. } = record;
             let subject = Subject {
                 lead_id: id,
@@ -125,7 +129,12 @@ impl Engine {
                     provisional.undo(&refusal);
                     match refusal {
                         Refusal::LeaseLost => return Ok(Some(Applied::LeaseLost)),
-                        Refusal::InboundDone | Refusal::ReceiptStale => return Ok(Some(Applied::Before)),
+                        Refusal::InboundDone | Refusal::ReceiptStale | Refusal::NotRevivable => {
+                            return Ok(Some(Applied::Before));
+                        }
+                        // Definite: the same decision would be refused again.
+                        Refusal::Duplicate(of) => duplicate_of = Some(of),
+                        Refusal::Stale => duplicate_of = None,
                         _ => {}
                     }
                 }

@@ -202,9 +202,9 @@ impl EngineBuilder {
             stop_words: self.stop_words,
             policies: Mutex::new(HashMap::new()),
             running: AtomicBool::new(false),
+            in_flight: super::in_flight::InFlight::default(),
             wake: Notify::new(),
             asleep_until: AtomicI64::new(i64::MAX),
-            inbound_left: AtomicBool::new(false),
             generation: watch::channel(0).0,
             changes: broadcast::channel(1_024).0,
             tasks: TaskTracker::new(),
@@ -302,6 +302,7 @@ async fn embed(
             consents: Vec::new(),
             form: FormSettings::default(),
             limits: SourceLimits::default(),
+            mapping: Default::default(),
             created_at: now,
         };
         catalog.put_source(source.clone()).await?;

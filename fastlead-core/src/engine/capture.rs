@@ -67,11 +67,18 @@ impl Engine {
     /// Takes a capture in. When this returns `Ok`, the lead is on disk together with everything that
     /// must happen to it.
     ///
+    /// # Behavior
+    /// * Goes on to its end once it was polled, also where the caller is dropped: see [`Engine`].
+    ///
     /// # Errors
     /// [`ErrorKind::Config`] where the source's project has no policy; [`ErrorKind::Conflict`] where the
     /// idempotency key was used for another request; [`ErrorKind::Overloaded`] and
     /// [`ErrorKind::Storage`] where nothing could be stored.
     pub async fn capture(&self, request: CaptureRequest) -> Result<CaptureOutcome> {
+        self.detached(move |engine| async move { engine.take_in(request).await }).await
+    }
+
+    async fn take_in(&self, request: CaptureRequest) -> Result<CaptureOutcome> {
         let CaptureRequest { source, mut capture, idempotency } = request;
         let directory = self.directory();
         let policy = directory.current_policy(source.project_id).ok_or_else(|| {

@@ -46,6 +46,28 @@ impl ActivePolicy {
         })?;
         Ok(Self { reference: record.reference, policy: Arc::clone(&record.policy), templates })
     }
+
+    /// The same for a policy that was published when its templates compiled: those that do not any more are missing,
+    /// and whatever is to be said with them fails.
+    pub fn without_broken_templates(record: &PolicyRecord) -> Self {
+        let templates = CompiledTemplates::compile_sound(&record.policy.templates);
+        Self { reference: record.reference, policy: Arc::clone(&record.policy), templates }
+    }
+}
+
+/// A project whose current policy does not compile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyTrouble {
+    /// Whose it is.
+    pub workspace_id: WorkspaceId,
+    /// The version that does not compile.
+    pub broken: PolicyRef,
+    /// Why, with the path of the template.
+    pub reason: String,
+    /// The version that decides on new leads meanwhile: the newest that compiles, or the broken one without its broken
+    /// templates where none does.
+    pub deciding: PolicyRef,
 }
 
 /// A channel instance at work.
@@ -149,6 +171,7 @@ pub struct Directory {
     source_keys: HashMap<SourceId, String>,
     projects: HashMap<ProjectId, Arc<Project>>,
     current: HashMap<ProjectId, Arc<ActivePolicy>>,
+    troubled: HashMap<ProjectId, PolicyTrouble>,
     /// In one order, so that the same events make the same requests.
     channels: BTreeMap<ChannelId, Arc<ActiveChannel>>,
     snapshots: HashMap<WorkspaceId, Arc<Snapshot>>,
@@ -184,6 +207,16 @@ impl Directory {
     /// The policy that decides on new leads of a project.
     pub fn current_policy(&self, project: ProjectId) -> Option<&Arc<ActivePolicy>> {
         self.current.get(&project)
+    }
+
+    /// Why the newest version of a project's policy does not decide; `None` where it does.
+    pub fn policy_trouble(&self, project: ProjectId) -> Option<&PolicyTrouble> {
+        self.troubled.get(&project)
+    }
+
+    /// The projects whose newest version of the policy does not decide.
+    pub fn policy_troubles(&self) -> impl Iterator<Item = (ProjectId, &PolicyTrouble)> {
+        self.troubled.iter().map(|(project, trouble)| (*project, trouble))
     }
 
     /// A channel instance.
@@ -222,6 +255,17 @@ impl Directory {
 
     pub(super) fn put_policy(&mut self, project: ProjectId, policy: Arc<ActivePolicy>) {
         self.current.insert(project, policy);
+        self.troubled.remove(&project);
+    }
+
+    pub(super) fn put_troubled_policy(
+        &mut self,
+        project: ProjectId,
+        policy: Arc<ActivePolicy>,
+        trouble: PolicyTrouble,
+    ) {
+        self.current.insert(project, policy);
+        self.troubled.insert(project, trouble);
     }
 
     pub(super) fn put_channel(&mut self, channel: Arc<ActiveChannel>) {

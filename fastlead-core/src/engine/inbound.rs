@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::apply::Applied;
+use super::aside::without_unreadable_lead;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::{
@@ -16,8 +16,9 @@ use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Pu
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, LeadId, WorkspaceId};
 use crate::message::Response;
-use crate::port::{InboundRecord, Receipt};
+use crate::port::{InboundBatch, InboundRecord, LeasedInbound, Receipt};
 use crate::secret::Pii;
+use crate::time::plus_seconds;
 use crate::webhook::{WebhookReply, WebhookRequest};
 
 /// What a batch of inbound events came to.
@@ -38,8 +39,8 @@ pub enum ResponseOutcome {
     NotFound,
 }
 
-/// How many left-over events are taken at a time after a start.
-const LEFT_OVER_BATCH: u32 = 256;
+/// How long an event rests that could not be acted upon, in seconds, by how often that was so: at last an hour.
+const REST_SECS: [u64; 5] = [5, 30, 120, 600, 3_600];
 
 impl Engine {
     /// Takes a provider's request: verifies it, keeps its events durably, answers as the provider
@@ -66,6 +67,10 @@ impl Engine {
 
     /// Keeps inbound events durably, then acts upon the new ones.
     ///
+    /// # Behavior
+    /// * Goes on to its end once it was polled, also where the caller is dropped: see [`Engine`].
+    /// * What cannot be acted upon now is tried again by [`Engine::run`], of this or another process.
+    ///
     /// # Errors
     /// Where they could not be stored; nothing was acted upon then.
     pub async fn ingest(
@@ -74,13 +79,22 @@ impl Engine {
         events: Vec<InboundEvent>,
         cursor: Option<String>,
     ) -> Result<Ingested> {
-        let count = events.len();
-        let new = self.inner.store.record_inbound(channel.id, events, cursor, self.now()).await?;
+        let (channel_id, at) = (channel.id, self.now());
+        let batch = InboundBatch { channel_id, events, cursor, at, lease: self.new_lease(at) };
+        self.detached(move |engine| async move { engine.take_up(batch).await }).await
+    }
+
+    async fn take_up(&self, batch: InboundBatch) -> Result<Ingested> {
+        let (count, token) = (batch.events.len(), batch.lease.token);
+        let recorded = self.inner.store.record_inbound(batch).await;
+        if recorded.is_err() {
+            // Nobody knows whether there is new work, so the dispatcher looks when the lease has run out.
+            self.inner.wake.notify_one();
+        }
+        let new = recorded?;
         let ingested = Ingested { new: new.len(), repeated: count.saturating_sub(new.len()) };
         for record in new {
-            if !self.act_logged(&record).await {
-                self.inner.wake.notify_one();
-            }
+            self.act_or_put_off(LeasedInbound { record, token, tries: 0 }).await;
         }
         Ok(ingested)
     }
@@ -97,10 +111,7 @@ impl Engine {
         response: Response,
     ) -> Result<ResponseOutcome> {
         let event = Event::Responded { target: target.to_owned(), response, via: Via::Api };
-        match self.apply(workspace, lead, event, Extras::default).await? {
-            Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),
-            Applied::NoLead | Applied::LeaseLost | Applied::Before => Ok(ResponseOutcome::NotFound),
-        }
+        self.told(workspace, lead, event).await
     }
 
     /// Says that the work on a lead is done: its target has room again.
@@ -156,42 +167,39 @@ impl Engine {
     }
 
     async fn told(&self, workspace: WorkspaceId, lead: LeadId, event: Event) -> Result<ResponseOutcome> {
-        match self.apply(workspace, lead, event, Extras::default).await? {
+        let decided = self.detached(move |engine| async move {
+            engine.apply(workspace, lead, event, Extras::default).await
+        });
+        match decided.await? {
             Applied::Done(state) => Ok(ResponseOutcome::Decided(state)),
             Applied::NoLead | Applied::LeaseLost | Applied::Before => Ok(ResponseOutcome::NotFound),
         }
     }
 
-    /// Acts upon what an earlier process had kept and not acted upon.
-    pub(super) async fn finish_pending_inbound(&self) {
-        loop {
-            match self.inner.store.pending_inbound(LEFT_OVER_BATCH).await {
-                Ok(records) if records.is_empty() => return,
-                Ok(records) => {
-                    let mut failed = 0_usize;
-                    for record in &records {
-                        failed += usize::from(!self.act_logged(record).await);
-                    }
-                    if failed > 0 {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::error!(%error, "left-over inbound events cannot be read; trying again");
-                    self.inner.inbound_left.store(true, Ordering::Release);
-                    return;
-                }
-            }
+    /// Acts upon claimed events in the order in which they came. One that fails holds up no other.
+    pub(super) async fn act_upon(&self, claimed: Vec<LeasedInbound>) {
+        for leased in claimed {
+            self.act_or_put_off(leased).await;
         }
     }
 
-    async fn act_logged(&self, record: &InboundRecord) -> bool {
-        let acted = self.act(record).await;
-        if let Err(error) = &acted {
-            tracing::error!(channel = %record.channel_id, %error, "inbound event could not be acted upon; it is tried again");
-            self.inner.inbound_left.store(true, Ordering::Release);
+    async fn act_or_put_off(&self, leased: LeasedInbound) {
+        let LeasedInbound { record, token, tries } = leased;
+        let Err(error) = self.act(&record).await else { return };
+        if self.inbound_failed(&record, &error).await {
+            return;
         }
-        acted.is_ok()
+        let last = REST_SECS.len() - 1;
+        let rest = REST_SECS[usize::try_from(tries).unwrap_or(last).min(last)];
+        tracing::error!(channel = %record.channel_id, %error, tries, rest, "inbound event could not be acted upon; it is tried again");
+        let due_at = plus_seconds(self.now(), rest);
+        match self.inner.store.put_off_inbound(record.reference(), token, due_at).await {
+            Ok(()) => self.wake_by(due_at),
+            Err(error) => {
+                tracing::error!(channel = %record.channel_id, %error, "inbound event could not be put off; its lease will run out");
+                self.inner.wake.notify_one();
+            }
+        }
     }
 
     async fn act(&self, record: &InboundRecord) -> Result<()> {
@@ -318,7 +326,8 @@ impl Engine {
                     inbound: Some(record.reference()),
                     ..Extras::default()
                 };
-                match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
+                let applied = self.apply(delivery.scope.workspace_id, lead, event, extras).await;
+                match without_unreadable_lead(applied)? {
                     Applied::Done(_) => true,
                     Applied::Before | Applied::LeaseLost => return Ok(false),
                     Applied::NoLead => {

@@ -4,19 +4,24 @@ mod addresses;
 mod announce;
 mod answer;
 mod apply;
+mod aside;
 mod builder;
 mod capture;
 mod content;
 mod counters;
+mod detached;
 mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
 mod failing;
+mod in_flight;
 mod inbound;
 mod outcome;
 mod people;
+mod policies;
 mod queue;
+mod retry;
 mod run;
 mod send;
 mod stop_words;
@@ -32,14 +37,15 @@ use tokio_util::task::TaskTracker;
 
 pub use builder::{ChannelOpener, EngineBuilder, stable_uuid};
 pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-pub use directory::{ActiveChannel, ActivePolicy, Directory};
+pub use directory::{ActiveChannel, ActivePolicy, Directory, PolicyTrouble};
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
+pub use retry::{Recovered, RetryOutcome};
 pub use stop_words::StopWords;
 
 use self::builder::lease_covers;
 use crate::channel::Channel;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
@@ -50,6 +56,13 @@ use crate::port::{
 use crate::time::{Clock, Timestamp};
 
 /// The engine. Cheap to clone; all clones are the same engine.
+///
+/// # Cancellation
+///
+/// Methods that change something run on a task of the engine, and the caller awaits its result. A caller that is
+/// dropped, such as a request whose connection was closed, leaves nothing half done: a future that was never polled
+/// has done nothing, and one that was polled goes on to its end. They need a Tokio runtime, and [`Engine::run`] waits
+/// for them when it stops.
 #[derive(Debug, Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -78,12 +91,11 @@ struct Inner {
     /// Policies that decided on older leads.
     policies: Mutex<HashMap<PolicyRef, Arc<ActivePolicy>>>,
     running: AtomicBool,
+    in_flight: in_flight::InFlight,
     /// Wakes the dispatcher.
     wake: Notify,
     /// The moment, in milliseconds, until which the dispatcher sleeps.
     asleep_until: AtomicI64,
-    /// Whether something that came in could not be acted upon and is tried again.
-    inbound_left: AtomicBool,
     /// Changes when channels come or go.
     generation: watch::Sender<u64>,
     /// Changes whenever something is decided or settled: what live views wait for.
@@ -175,8 +187,9 @@ impl Engine {
     /// change that another process made.
     ///
     /// # Errors
-    /// Where the catalog cannot be read or a policy does not compile. A channel that cannot be opened is
-    /// logged and left out: its messages wait.
+    /// Where the catalog cannot be read. A row of it that cannot be read is left out, a policy that does not compile is
+    /// replaced by an older version ([`Directory::policy_trouble`]), and a channel that cannot be opened is logged
+    /// and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
         self.load_book().await?;
         self.load_people().await?;
@@ -188,7 +201,7 @@ impl Engine {
             self.put_source(source);
         }
         for policy in loaded.policies {
-            self.activate_policy(&policy)?;
+            self.adopt_policy(&policy).await?;
         }
         let Some(opener) = &self.inner.opener else { return Ok(()) };
         for record in loaded.channels {
@@ -305,29 +318,6 @@ impl Engine {
             policies.clear();
         }
         policies.insert(policy.reference, policy);
-    }
-
-    /// The policy version that decides on an older lead.
-    async fn policy(&self, reference: PolicyRef) -> Result<Arc<ActivePolicy>> {
-        let known = self
-            .inner
-            .policies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&reference)
-            .map(Arc::clone);
-        if let Some(policy) = known {
-            return Ok(policy);
-        }
-        let record = self.inner.catalog.policy(reference).await?.ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotFound,
-                format!("policy {} version {} is gone", reference.id, reference.version),
-            )
-        })?;
-        let policy = Arc::new(ActivePolicy::new(&record)?);
-        self.remember(Arc::clone(&policy));
-        Ok(policy)
     }
 
     /// Sees to it that the dispatcher is awake at `moment`.

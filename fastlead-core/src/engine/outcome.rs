@@ -210,6 +210,11 @@ pub(super) fn deferred(delivery: &Delivery, now: Timestamp) -> Outcome {
     put_off(delivery, now, "deferred")
 }
 
+/// Nothing was begun, because the channel is paused; it goes on when the channel does.
+pub(super) fn paused(delivery: &Delivery, now: Timestamp) -> Outcome {
+    put_off(delivery, now, "channel_paused")
+}
+
 /// What is to be changed is just being sent.
 pub(super) fn waits_for_another(delivery: &Delivery, now: Timestamp) -> Outcome {
     put_off(delivery, plus_seconds(now, SENDING_SECS), "deferred")
@@ -290,9 +295,10 @@ pub(super) enum Recovery {
     End(Outcome),
 }
 
-/// `alive`: whether the message may still be sent.
-pub(super) fn after_crash(capabilities: &Capabilities, alive: bool) -> Recovery {
-    if capabilities.idempotent_send && alive {
+/// Decides what becomes of an attempt whose outcome nobody has recorded.
+pub(super) fn after_crash(capabilities: &Capabilities, delivery: &Delivery, now: Timestamp) -> Recovery {
+    let may_go_out = delivery.expires_at > now && !delivery.unwanted;
+    if capabilities.idempotent_send && may_go_out {
         Recovery::SendAgain
     } else if capabilities.lookup {
         Recovery::Ask

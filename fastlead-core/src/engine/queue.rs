@@ -8,7 +8,7 @@ use super::counters::{Board, Provisional};
 use super::transition::Extras;
 use crate::decide::{Decision, Effect, Event};
 use crate::delivery::Scope;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::LeadId;
 use crate::port::LeasedTimer;
 
@@ -73,7 +73,12 @@ impl Engine {
                     };
                     let applied = self
                         .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted)
-                        .await?;
+                        .await;
+                    let applied = match applied {
+                        // Those behind it are not to wait for a lead that cannot be read.
+                        Err(error) if error.kind() == ErrorKind::Unreadable => None,
+                        applied => applied?,
+                    };
                     if board.freed.load(Ordering::Acquire) != freed.load(Ordering::Acquire) {
                         continue 'anew;
                     }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Engine;
+use super::apply::Applied;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::Channel;
@@ -21,6 +22,8 @@ use crate::time::{Timestamp, plus};
 
 /// How many timers are claimed at a time.
 const TIMER_BATCH: u32 = 64;
+/// How many inbound events are claimed at a time.
+const INBOUND_BATCH: u32 = 64;
 /// How long the dispatcher rests after the store has failed.
 const STORE_REST: Duration = Duration::from_millis(500);
 /// How long the dispatcher rests where it finds nothing to claim of what is said to be due.
@@ -29,8 +32,6 @@ const FRUITLESS_REST: Duration = Duration::from_millis(5);
 const POLL_WAIT: Duration = Duration::from_secs(25);
 /// How long polling rests after it has failed.
 const POLL_REST: Duration = Duration::from_secs(5);
-/// How long what came in rests where it could not be acted upon.
-const INBOUND_REST: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Works until `stop` is cancelled, then finishes what is under way and returns.
@@ -38,7 +39,6 @@ impl Engine {
     /// Only one of these runs in an engine at a time; other processes may run theirs on the same store.
     pub async fn run(&self, stop: CancellationToken) {
         self.inner.running.store(true, Ordering::Release);
-        self.finish_pending_inbound().await;
         self.look_after_all_queues();
         let mut pollers = HashMap::new();
         let mut generation = self.inner.generation.subscribe();
@@ -48,9 +48,6 @@ impl Engine {
             if generation.has_changed().unwrap_or(false) {
                 generation.mark_unchanged();
                 self.start_pollers(&mut pollers);
-            }
-            if self.inner.inbound_left.swap(false, Ordering::AcqRel) {
-                self.finish_pending_inbound().await;
             }
             self.inner.asleep_until.store(i64::MAX, Ordering::Release);
             let claimed_at = self.now();
@@ -94,10 +91,7 @@ impl Engine {
             }
             return fruitless + 1;
         }
-        let mut until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
-        if self.inner.inbound_left.load(Ordering::Acquire) {
-            until = until.min(plus(now, INBOUND_REST));
-        }
+        let until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
         self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
         tokio::select! {
             biased;
@@ -150,10 +144,12 @@ impl Engine {
             lease: self.new_lease(now),
             channels: taken.values().map(|(_, _, room)| *room).collect(),
             timers: TIMER_BATCH,
+            inbound: INBOUND_BATCH,
         };
         let claimed = self.inner.store.claim(request).await?;
         let mut counts: HashMap<ChannelId, [u32; 2]> = HashMap::new();
-        let more_timers = claimed.timers.len() >= usize::try_from(TIMER_BATCH).unwrap_or(usize::MAX);
+        let full = |taken: usize, batch: u32| taken >= usize::try_from(batch).unwrap_or(usize::MAX);
+        more |= full(claimed.timers.len(), TIMER_BATCH) || full(claimed.inbound.len(), INBOUND_BATCH);
         for leased in claimed.deliveries {
             let Some((channel, permits, _)) = taken.get_mut(&leased.delivery.channel_id) else { continue };
             let [checks, others] = counts.entry(channel.id).or_default();
@@ -174,7 +170,6 @@ impl Engine {
                 engine.release(&channel, permit);
             });
         }
-        more |= more_timers;
         for (id, (channel, _, room)) in &taken {
             let [checks, others] = counts.get(id).copied().unwrap_or_default();
             if channel.was_claimed(room, checks, others) {
@@ -182,6 +177,10 @@ impl Engine {
             }
         }
         drop(taken);
+        if !claimed.inbound.is_empty() {
+            let engine = self.clone();
+            self.inner.tasks.spawn(async move { engine.act_upon(claimed.inbound).await });
+        }
         for timer in claimed.timers {
             let engine = self.clone();
             self.inner.tasks.spawn(async move { engine.fire(timer).await });
@@ -202,15 +201,18 @@ impl Engine {
     async fn fire(&self, timer: LeasedTimer) {
         if timer.name == TimerName::Queue {
             if let Err(error) = self.queue_timer(timer).await {
-                tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+                self.timer_failed(&timer, &error).await;
             }
             return;
         }
         let event = Event::TimerFired { timer: timer.name };
         let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
         let applied = self.apply(timer.scope.workspace_id, timer.lead_id, event, extras).await;
+        if let Ok(Applied::NoLead) = &applied {
+            self.timer_of_nobody(&timer).await;
+        }
         if let Err(error) = applied {
-            tracing::error!(lead = %timer.lead_id, %error, "timer could not be decided upon; its lease will run out");
+            self.timer_failed(&timer, &error).await;
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::announce::{Announcement, Stage};
 use super::answer::{Bid, bid};
 use super::apply::Applied;
+use super::aside::without_unreadable_lead;
 use super::content::{LeadFacts, contents};
 use super::directory::ActiveChannel;
 use super::ended::Shown;
@@ -24,7 +25,7 @@ use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
 use crate::money::Money;
 use crate::policy::DeliveryRules;
-use crate::port::{SettleOutcome, Settled, Settlement};
+use crate::port::{AccountPause, SetAside, SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
 use crate::time::{Timestamp, plus, plus_seconds};
 use crate::words;
@@ -37,8 +38,15 @@ impl Engine {
         channel: &Arc<ActiveChannel>,
         lead: Option<LeadFacts>,
     ) {
-        let id = leased.delivery.id;
+        let (id, workspace, token) =
+            (leased.delivery.id, leased.delivery.scope.workspace_id, leased.lease.token);
+        // Whoever works on it tells its outcome also after the lease: see `Store::settle`. Where it is settled and due
+        // again, its lease is good; where the lease had run out, the store says so before anything is sent.
+        let _mine = self.inner.in_flight.enter(id).await;
         if let Err(error) = self.try_work(leased, channel, lead).await {
+            if self.leave_alone(Some(workspace), SetAside::Delivery(id, token), &error).await {
+                return;
+            }
             tracing::error!(delivery = %id, %error, "delivery could not be recorded; its lease will run out");
             // Nobody knows when it is due now: the dispatcher looks when the place is given back.
             channel.backlog.store(true, Ordering::Release);
@@ -75,7 +83,7 @@ impl Engine {
                 let again = Delivery { state: DeliveryState::Pending, uncertain: false, ..delivery.clone() };
                 self.send(&again, *lease, channel, lead, &mut answer).await?
             }
-            Phase::Recover => match outcome::after_crash(&channel.capabilities, delivery.expires_at > now) {
+            Phase::Recover => match outcome::after_crash(&channel.capabilities, delivery, now) {
                 Recovery::SendAgain => {
                     // The attempt that was cut off counts and may have arrived, and this is another one.
                     let again =
@@ -107,15 +115,14 @@ impl Engine {
         {
             outcome.pause = outcome.pause.or(Some(ErrorKind::Unavailable));
         }
-        if let Some(cause) = outcome.pause {
-            self.pause_account(delivery, channel, cause).await?;
-        }
+        let at = self.now();
         let settlement = Settlement {
             delivery_id: delivery.id,
             token: lease.token,
-            at: self.now(),
+            at,
             outcome: outcome.settled.clone(),
             attempt,
+            pause: outcome.pause.map(|cause| self.account_pause(delivery, channel, cause, at)),
         };
         self.record(delivery, channel, &outcome, settlement, answer.as_ref()).await
     }
@@ -163,12 +170,11 @@ impl Engine {
             _ => self.parts(delivery, channel, lead).await?,
         };
         let started_at = self.now();
-        // Begun with the insert, or to be announced when its turn has come.
-        let announcement = (delivery.state != DeliveryState::Sending)
-            .then(|| Arc::new(Announcement::new(self.clone(), Arc::new(delivery.clone()), lease.token)));
+        let shared = Arc::new(delivery.clone());
+        let announcement =
+            Arc::new(Announcement::new(self.clone(), Arc::clone(channel), shared, lease.token));
         let before = delivery;
-        let counted = u32::from(announcement.is_some());
-        let delivery = &Delivery { attempts: delivery.attempts + counted, ..delivery.clone() };
+        let delivery = &Delivery { attempts: delivery.attempts + 1, ..delivery.clone() };
         let (content, part) = match prepared {
             Ok(ready) => ready,
             Err(error) => {
@@ -195,15 +201,18 @@ impl Engine {
             attempted_at: started_at,
             expires_at: Some(delivery.expires_at),
         });
-        let told = announcement.clone().map(|announcement| announcement as Arc<dyn BeforeAttempt>);
-        let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, told).await;
+        let told = Arc::clone(&announcement) as Arc<dyn BeforeAttempt>;
+        let SharedSend { result, may_have_arrived } = channel.channel.send_shared(message, Some(told)).await;
         let (result, may_have_arrived) = match &delivery.spec.body {
             Body::OfferEnded { .. } => (result.map_err(outcome::harmless_again), false),
             _ => (result, may_have_arrived),
         };
-        let begun = match announcement.map_or(Stage::Begun, |announcement| announcement.stage()) {
+        let begun = match announcement.stage() {
             Stage::Begun => true,
             Stage::Waiting => false,
+            // The store ends it.
+            Stage::Unwanted => return Ok(Some((outcome::deferred(before, self.now()), None))),
+            Stage::Paused => return Ok(Some((outcome::paused(before, self.now()), None))),
             Stage::Suppressed(reason) => {
                 let ended = outcome::suppressed(before, &channel.capabilities, &reason, self.now());
                 return Ok(Some((ended, None)));
@@ -333,7 +342,8 @@ impl Engine {
         let settled = match (event, delivery.lead_id) {
             (Some(event), Some(lead_id)) => {
                 let extras = || Extras { settlement: Some(settlement.clone()), ..Extras::default() };
-                match self.apply(delivery.scope.workspace_id, lead_id, event, extras).await? {
+                let applied = self.apply(delivery.scope.workspace_id, lead_id, event, extras).await;
+                match without_unreadable_lead(applied)? {
                     Applied::Done(_) => SettleOutcome::Settled,
                     Applied::NoLead => self.inner.store.settle(settlement.clone()).await?,
                     Applied::LeaseLost | Applied::Before => SettleOutcome::LeaseLost,
@@ -341,6 +351,11 @@ impl Engine {
             }
             _ => self.inner.store.settle(settlement.clone()).await?,
         };
+        if settled == SettleOutcome::Settled
+            && let Some(pause) = &settlement.pause
+        {
+            self.follow_pause(channel, pause);
+        }
         if settled == SettleOutcome::LeaseLost {
             tracing::warn!(delivery = %delivery.id, "another worker has taken this delivery over; this outcome is dropped");
             return Ok(());
@@ -366,68 +381,78 @@ impl Engine {
         Ok(())
     }
 
-    /// Pauses a channel whose account is at fault, once, and tells the owners over other channels.
-    async fn pause_account(
+    /// The pause of a channel whose account is at fault, and what its owners are told over other channels.
+    fn account_pause(
         &self,
         delivery: &Delivery,
         channel: &ActiveChannel,
         cause: ErrorKind,
-    ) -> Result<()> {
-        let workspace = channel.workspace_id;
-        if channel.is_paused() || !self.pause(workspace, channel.id, cause.code()).await? {
-            return Ok(());
-        }
-        tracing::warn!(channel = %channel.id, cause = cause.code(), "channel paused");
+        now: Timestamp,
+    ) -> AccountPause {
         let directory = self.directory();
-        let Some(policy) = directory.current_policy(delivery.scope.project_id) else { return Ok(()) };
-        let now = self.now();
         let mut notices = Vec::new();
-        let snapshot = directory.snapshot(workspace);
-        for target in policy.policy.alerts.iter().filter_map(|name| policy.policy.targets.get(name)) {
-            for destination in &target.destinations {
-                let Some(facts) = snapshot.channels.get(&destination.channel) else { continue };
-                if facts.id == channel.id {
-                    continue;
+        if let Some(policy) = directory.current_policy(delivery.scope.project_id) {
+            let snapshot = directory.snapshot(channel.workspace_id);
+            for target in policy.policy.alerts.iter().filter_map(|name| policy.policy.targets.get(name)) {
+                for destination in &target.destinations {
+                    let Some(facts) = snapshot.channels.get(&destination.channel) else { continue };
+                    if facts.id == channel.id {
+                        continue;
+                    }
+                    let text = words::channel_paused(target.locale, &channel.name, cause);
+                    notices.push(NewDelivery {
+                        id: DeliveryId::generate(&*self.inner.ids, now),
+                        scope: delivery.scope,
+                        lead_id: None,
+                        channel_id: facts.id,
+                        created_at: now,
+                        due_at: now,
+                        expires_at: plus_seconds(now, policy.policy.delivery.ttl_secs),
+                        order_key: None,
+                        spec: DeliverySpec {
+                            purpose: Purpose::Notice,
+                            recipient: destination.recipient.clone(),
+                            body: Body::Fixed(Content::Text(text)),
+                            class: MessageClass::Service,
+                            retry: policy.policy.delivery.retry.clone(),
+                            overflow: policy.policy.delivery.overflow,
+                            policy: None,
+                        },
+                        lease: None,
+                    });
                 }
-                let text = words::channel_paused(target.locale, &channel.name, cause);
-                notices.push(NewDelivery {
-                    id: DeliveryId::generate(&*self.inner.ids, now),
-                    scope: delivery.scope,
-                    lead_id: None,
-                    channel_id: facts.id,
-                    created_at: now,
-                    due_at: now,
-                    expires_at: plus_seconds(now, policy.policy.delivery.ttl_secs),
-                    order_key: None,
-                    spec: DeliverySpec {
-                        purpose: Purpose::Notice,
-                        recipient: destination.recipient.clone(),
-                        body: Body::Fixed(Content::Text(text)),
-                        class: MessageClass::Service,
-                        retry: policy.policy.delivery.retry.clone(),
-                        overflow: policy.policy.delivery.overflow,
-                        policy: None,
-                    },
-                    lease: None,
-                    begun: false,
-                });
             }
         }
-        if notices.is_empty() {
-            tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
-            return Ok(());
+        AccountPause { channel_id: channel.id, reason: cause.code().to_owned(), notices }
+    }
+
+    /// The settlement that pauses a channel is on disk: memory follows.
+    fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
+        if channel.is_paused() {
+            return;
         }
-        self.enqueue(notices).await
+        self.set_paused(channel.workspace_id, channel.id, true);
+        tracing::warn!(channel = %channel.id, cause = pause.reason, "channel paused");
+        if pause.notices.is_empty() {
+            tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
+        }
+        self.wake();
     }
 
     /// Stores deliveries that belong to no decision, and wakes the workers.
     ///
+    /// # Behavior
+    /// * Goes on to its end once it was polled, also where the caller is dropped: see [`Engine`].
+    ///
     /// # Errors
     /// Where they could not be stored.
     pub async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
-        self.inner.store.enqueue(deliveries).await?;
-        self.wake();
-        Ok(())
+        self.detached(move |engine| async move {
+            let stored = engine.inner.store.enqueue(deliveries).await;
+            engine.wake();
+            stored
+        })
+        .await
     }
 }
 

@@ -12,7 +12,7 @@ use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDeliver
 use crate::error::Result;
 use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use crate::port::{
-    CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Settlement,
+    CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Revival, Settlement,
     Transition,
 };
 use crate::time::{Timestamp, plus};
@@ -90,6 +90,7 @@ impl Engine {
             state,
             deliveries: Vec::new(),
             cancel_offers: false,
+            revive: None,
             clear_timers: false,
             timers: Vec::new(),
             reservations: extras.counters,
@@ -123,6 +124,10 @@ impl Engine {
                         .extend(keys.into_iter().map(|key| Reservation::Unique { key, until }));
                 }
                 Effect::CancelOffers => transition.cancel_offers = true,
+                Effect::Revive { delivery, expires_at } => {
+                    wake(now);
+                    transition.revive = Some(Revival { delivery_id: delivery, expires_at });
+                }
                 Effect::ClearTimers => {
                     transition.clear_timers = true;
                     transition.timers.clear();
@@ -192,7 +197,6 @@ impl Engine {
             order_key,
             spec,
             lease: None,
-            begun: false,
         };
         let Some(channel) = directory.channel(channel_id) else { return (new, None) };
         let running = self.inner.running.load(Ordering::Acquire);
@@ -207,9 +211,6 @@ impl Engine {
         };
         let lease = self.new_lease(now);
         new.lease = Some(lease);
-        // Where nothing holds the message up it goes out right after the commit, so the commit says so. What may
-        // have to wait for a rate is said to have begun when its turn has come.
-        new.begun = !channel.channel.is_rate_limited();
         let leased = LeasedDelivery { delivery: as_stored(&new), phase: Phase::Send, lease };
         let place = Place { engine: self.clone(), channel: Arc::clone(channel), permit: Some(permit) };
         (new, Some(Immediate { leased, place }))
@@ -236,18 +237,19 @@ fn as_stored(new: &NewDelivery) -> Delivery {
         lead_id: new.lead_id,
         channel_id: new.channel_id,
         spec: new.spec.clone(),
-        state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
+        state: DeliveryState::Pending,
         reason: None,
         created_at: new.created_at,
         due_at: new.due_at,
         expires_at: new.expires_at,
         updated_at: new.created_at,
-        attempts: u32::from(new.begun),
+        attempts: 0,
         parts_sent: 0,
         checks: 0,
         uncertain: false,
-        last_attempt_at: new.begun.then_some(new.created_at),
+        last_attempt_at: None,
         provider_message_id: None,
         order_key: new.order_key,
+        unwanted: false,
     }
 }

@@ -1,7 +1,11 @@
 //! Consents with the evidence that 152-FZ art. 9 and 38-FZ art. 18 put on the operator.
 
+use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -9,7 +13,7 @@ use crate::secret::Pii;
 use crate::time::Timestamp;
 
 /// What a person agrees to. Each purpose has a document and a box of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ConsentPurpose {
@@ -39,8 +43,121 @@ impl<'de> Deserialize<'de> for ConsentPurpose {
     }
 }
 
+/// A person's answer to a document: granted or not, and the words where it came as words.
+///
+/// Only `true`, `1`, `on`, `yes` and `да`, trimmed and in any case, grant. Whatever else was sent does not, and is kept
+/// as it was written.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ConsentAnswer {
+    granted: bool,
+    written: Option<Pii<String>>,
+}
+
+/// Characters that are kept of an answer that does not grant.
+const WRITTEN_CHARS: usize = 200;
+
+impl ConsentAnswer {
+    /// Reads the value of a box in a form.
+    pub fn read(text: &str) -> Self {
+        let granted = matches!(text.trim().to_lowercase().as_str(), "1" | "on" | "true" | "yes" | "да");
+        let written = (!granted && !text.is_empty())
+            .then(|| Pii::new(text.chars().filter(|c| !c.is_control()).take(WRITTEN_CHARS).collect()));
+        Self { granted, written }
+    }
+
+    /// Adds another answer to the same document, which stood in the same request. Both must grant, where neither is
+    /// blank: an answer that contradicts itself grants nothing.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        if self == Self::default() {
+            return other;
+        }
+        if other == Self::default() {
+            return self;
+        }
+        let written = match (self.written, other.written) {
+            (Some(one), Some(two)) => Some(Pii::new(format!("{}, {}", one.expose(), two.expose()))),
+            (one, two) => one.or(two),
+        };
+        Self { granted: self.granted && other.granted, written }
+    }
+
+    /// Whether the answer grants the consent.
+    pub const fn granted(&self) -> bool {
+        self.granted
+    }
+
+    /// What was written, where it does not grant.
+    pub const fn written(&self) -> Option<&Pii<String>> {
+        self.written.as_ref()
+    }
+}
+
+impl From<bool> for ConsentAnswer {
+    fn from(granted: bool) -> Self {
+        Self { granted, written: None }
+    }
+}
+
+impl<'de> Deserialize<'de> for ConsentAnswer {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Answer)
+    }
+}
+
+struct Answer;
+
+impl Visitor<'_> for Answer {
+    type Value = ConsentAnswer;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("true, false or the text of a box")
+    }
+
+    fn visit_bool<E: Error>(self, granted: bool) -> Result<ConsentAnswer, E> {
+        Ok(granted.into())
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<ConsentAnswer, E> {
+        Ok(ConsentAnswer::read(text))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<ConsentAnswer, E> {
+        Ok(ConsentAnswer::read(&number.to_string()))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<ConsentAnswer, E> {
+        Ok(ConsentAnswer::read(&number.to_string()))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<ConsentAnswer, E> {
+        Ok(ConsentAnswer::read(&number.to_string()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<ConsentAnswer, E> {
+        Ok(ConsentAnswer::default())
+    }
+}
+
+impl JsonSchema for ConsentAnswer {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "ConsentAnswer".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["boolean", "string", "number", "null"],
+            "description": "Whether the box was ticked. As text, only `1`, `on`, `true`, `yes` and `да` grant.",
+        })
+    }
+}
+
 /// A document that a source shows beside a box.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ConsentDocument {
     /// What it asks for.
@@ -72,6 +189,9 @@ pub struct Consent {
     pub purpose: ConsentPurpose,
     /// Whether the box was ticked. Unticked boxes are kept too: they prove what was offered.
     pub granted: bool,
+    /// What was sent in place of a tick, as it was written; it grants nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written: Option<Pii<String>>,
     /// The document.
     pub document_id: String,
     /// Its version.
@@ -89,4 +209,71 @@ pub struct Consent {
     /// On which page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<Pii<String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn five_words_grant_and_nothing_else_does() {
+        for word in ["1", "on", "true", "yes", "да", " On ", "TRUE", "ДА", "\tYes\n"] {
+            assert_eq!(ConsentAnswer::read(word), true.into(), "{word}");
+        }
+        for word in [
+            "Нет",
+            "нет",
+            "No",
+            "Off",
+            "False",
+            "n",
+            "0",
+            "null",
+            "undefined",
+            "-",
+            "да нет",
+            "y",
+            "ok",
+            "2",
+            "11",
+            "true,false",
+            "d",
+            "да.",
+            "agree",
+        ] {
+            let answer = ConsentAnswer::read(word);
+            assert!(!answer.granted(), "{word}");
+            assert_eq!(answer.written().map(|text| text.expose().as_str()), Some(word));
+        }
+        assert_eq!(ConsentAnswer::read(""), false.into());
+        assert!(!ConsentAnswer::read("   ").granted());
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_grants_nothing() {
+        let both = |one: &str, two: &str| ConsentAnswer::read(one).and(ConsentAnswer::read(two)).granted();
+        assert!(both("1", "да") && both("", "1") && both("1", ""));
+        assert!(!both("0", "1") && !both("1", "0") && !both("Нет", "Нет") && !both("", ""));
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_text_grants(text in any::<String>()) {
+            let known = ["1", "on", "true", "yes", "да"];
+            let trimmed = text.trim().to_lowercase();
+            prop_assert_eq!(ConsentAnswer::read(&text).granted(), known.contains(&trimmed.as_str()));
+        }
+
+        #[test]
+        fn no_word_with_something_around_it_grants(
+            word in prop::sample::select(vec!["1", "on", "true", "yes", "да"]),
+            before in "[^\\s]{0,2}", after in "[^\\s]{1,2}",
+        ) {
+            let text = format!("{before}{word}{after}");
+            let known = ["1", "on", "true", "yes", "да"].contains(&text.to_lowercase().as_str());
+            prop_assert_eq!(ConsentAnswer::read(&text).granted(), known);
+        }
+    }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attribution, Capture, Consent, ConsentDocument, ConsentPurpose, Received};
+use super::note::{CaptureNote, NoteCode, Notes};
+use super::{
+    Attribution, Automated, Capture, Consent, ConsentAnswer, ConsentDocument, ConsentPurpose, Received, found,
+};
 use crate::contact::{Contact, Email, Handle, Phone};
 use crate::message::Locale;
 use crate::secret::Pii;
@@ -46,11 +49,17 @@ pub struct CaptureInput {
     /// Where the person came from.
     pub attribution: Attribution,
     /// Which boxes were ticked, by purpose.
-    pub consents: BTreeMap<ConsentPurpose, bool>,
+    pub consents: BTreeMap<ConsentPurpose, ConsentAnswer>,
     /// The language to answer in, as a BCP 47 tag; the source's language where absent.
     pub locale: Option<String>,
     /// What helps to tell people from programs. Not part of the lead.
     pub bot_check: BotCheck,
+    /// What was set aside when the body was read; see [`super::InputReader`].
+    #[serde(skip)]
+    pub notes: Vec<CaptureNote>,
+    /// Why a program seems to have filled in the form, where the source keeps such leads for a person to look at.
+    #[serde(skip)]
+    pub automated: Option<Automated>,
 }
 
 /// What helps to tell people from programs.
@@ -83,8 +92,11 @@ impl FieldError {
 impl CaptureInput {
     /// Normalises the input against the documents that the source shows.
     ///
+    /// What is too long, wrong or too much is cut or set aside, with a note in [`Capture::notes`]. Where no contact
+    /// field has a contact, the first phone number or e-mail address among the other fields is taken.
+    ///
     /// # Errors
-    /// Everything that must be mended, not just the first thing.
+    /// Everything that must be mended, not just the first thing: no contact is left, or a required consent is missing.
     pub fn validate(
         self,
         documents: &[ConsentDocument],
@@ -92,34 +104,112 @@ impl CaptureInput {
         received: Received,
     ) -> Result<Capture, Vec<FieldError>> {
         let mut errors = Vec::new();
-        let contact = Contact {
-            name: line(self.name, "name", limits::NAME_CHARS, &mut errors),
-            phone: address(self.phone, "phone", "invalid_phone", Phone::parse, &mut errors),
-            email: address(self.email, "email", "invalid_email", Email::parse, &mut errors),
-            handles: handles(self.handles, &mut errors),
+        let mut notes = Notes::from(self.notes);
+        let mut faults = Vec::new();
+        let (phone, phone_extension, phone_note) =
+            match address(self.phone, "phone", "invalid_phone", Phone::read, &mut faults) {
+                Some(read) => (Some(read.phone), read.extension.map(Pii::new), read.rest.map(Pii::new)),
+                None => (None, None, None),
+            };
+        let mut contact = Contact {
+            name: line(self.name, "name", limits::NAME_CHARS, &mut notes),
+            phone,
+            phone_extension,
+            phone_note,
+            email: address(self.email, "email", "invalid_email", Email::parse, &mut faults),
+            handles: handles(self.handles, &mut faults, &mut notes),
         };
-        let reachable = contact.phone.is_some() || contact.email.is_some() || !contact.handles.is_empty();
-        if !reachable && !errors.iter().any(|error| matches!(error.field.as_str(), "phone" | "email")) {
+        let mut fields = custom_fields(self.fields, &mut notes);
+        let is_reachable = |contact: &Contact| {
+            contact.phone.is_some() || contact.email.is_some() || !contact.handles.is_empty()
+        };
+        if !is_reachable(&contact) {
+            find_contact(&mut contact, &fields, &faults, &mut notes);
+        }
+        if is_reachable(&contact) {
+            for fault in faults {
+                notes.add(fault.note());
+            }
+        } else if faults.is_empty() {
+            let unread = notes.iter().filter(|note| note.code == NoteCode::InvalidHandle);
+            errors
+                .extend(unread.map(|note| FieldError::new(&*note.field, "invalid_handle", Handle::EXPECTED)));
             errors.push(FieldError::new(
                 "phone",
                 "contact_required",
                 "give a phone number, an e-mail address or a messenger account",
             ));
+        } else {
+            errors.extend(faults.into_iter().map(|fault| fault.error));
         }
-        let comment = block(self.comment, "comment", limits::COMMENT_CHARS, &mut errors);
-        let fields = custom_fields(self.fields, &mut errors);
+        set_aside_surplus(&mut fields, &mut notes);
+        let comment = block(self.comment, "comment", limits::COMMENT_CHARS, &mut notes);
         let attribution = Attribution {
             first: self.attribution.first.map(super::Touch::tidy).filter(|touch| !touch.is_empty()),
             last: self.attribution.last.map(super::Touch::tidy).filter(|touch| !touch.is_empty()),
         };
         let page = attribution.last.as_ref().and_then(|touch| touch.page.clone());
-        let consents = consents(&self.consents, documents, &received, page.as_ref(), &mut errors);
+        let consents = consents(&self.consents, documents, &received, page.as_ref(), &mut errors, &mut notes);
         if !errors.is_empty() {
             return Err(errors);
         }
         let locale = self.locale.as_deref().and_then(Locale::from_tag).unwrap_or(default_locale);
         let (enrichment, person) = (Vec::new(), None);
-        Ok(Capture { contact, comment, fields, attribution, consents, locale, received, enrichment, person })
+        let (notes, automated) = (notes.into_inner(), self.automated);
+        Ok(Capture {
+            contact,
+            comment,
+            fields,
+            attribution,
+            consents,
+            notes,
+            automated,
+            locale,
+            received,
+            enrichment,
+            person,
+        })
+    }
+}
+
+/// A contact that cannot be read: the reason to refuse where no other is left, or else a note.
+struct Fault {
+    error: FieldError,
+    sent: String,
+}
+
+impl Fault {
+    fn note(&self) -> CaptureNote {
+        let code = match self.error.code {
+            "invalid_phone" => NoteCode::InvalidPhone,
+            "invalid_email" => NoteCode::InvalidEmail,
+            _ => NoteCode::InvalidHandle,
+        };
+        CaptureNote::new(&self.error.field, code).keeping(&self.sent)
+    }
+}
+
+/// Takes the contact from where it stands instead: another field, or the wrong one of two.
+fn find_contact(
+    contact: &mut Contact,
+    fields: &BTreeMap<String, Pii<String>>,
+    faults: &[Fault],
+    notes: &mut Notes,
+) {
+    let sent = faults.iter().map(|fault| (fault.error.field.clone(), Pii::new(fault.sent.clone()))).collect();
+    for places in [&sent, fields] {
+        if contact.phone.is_none()
+            && let Some((name, phone)) = found::phone(places)
+        {
+            notes.add(CaptureNote::new(&name, NoteCode::FoundByValue));
+            contact.phone = Some(phone);
+        }
+        if contact.email.is_none()
+            && let Some((name, email)) = found::email(places)
+        {
+            notes.add(CaptureNote::new(&name, NoteCode::FoundByValue));
+            contact.email = Some(email);
+        }
     }
 }
 
@@ -133,37 +223,22 @@ fn bounded(
     field: &str,
     max: usize,
     keep_lines: bool,
-    errors: &mut Vec<FieldError>,
+    notes: &mut Notes,
 ) -> Option<Pii<String>> {
-    let text = clean(value?.expose(), keep_lines);
-    let count = text.chars().count();
-    if count > max {
-        errors.push(FieldError::new(
-            field,
-            "too_long",
-            format!("has {count} characters; at most {max} are taken"),
-        ));
-        return None;
+    let mut text = clean(value?.expose(), keep_lines);
+    if let Some((end, _)) = text.char_indices().nth(max) {
+        text.truncate(end);
+        notes.add(CaptureNote::new(field, NoteCode::TooLong));
     }
     (!text.is_empty()).then(|| Pii::new(text))
 }
 
-fn line(
-    value: Option<Pii<String>>,
-    field: &str,
-    max: usize,
-    errors: &mut Vec<FieldError>,
-) -> Option<Pii<String>> {
-    bounded(value, field, max, false, errors)
+fn line(value: Option<Pii<String>>, field: &str, max: usize, notes: &mut Notes) -> Option<Pii<String>> {
+    bounded(value, field, max, false, notes)
 }
 
-fn block(
-    value: Option<Pii<String>>,
-    field: &str,
-    max: usize,
-    errors: &mut Vec<FieldError>,
-) -> Option<Pii<String>> {
-    bounded(value, field, max, true, errors)
+fn block(value: Option<Pii<String>>, field: &str, max: usize, notes: &mut Notes) -> Option<Pii<String>> {
+    bounded(value, field, max, true, notes)
 }
 
 fn address<T, E: std::fmt::Display>(
@@ -171,30 +246,32 @@ fn address<T, E: std::fmt::Display>(
     field: &str,
     code: &'static str,
     parse: fn(&str) -> Result<T, E>,
-    errors: &mut Vec<FieldError>,
+    faults: &mut Vec<Fault>,
 ) -> Option<T> {
     let value = value?;
     if value.expose().trim().is_empty() {
         return None;
     }
-    parse(value.expose()).map_err(|error| errors.push(FieldError::new(field, code, error.to_string()))).ok()
+    let fault = |error: E| {
+        faults.push(Fault {
+            error: FieldError::new(field, code, error.to_string()),
+            sent: value.expose().clone(),
+        });
+    };
+    parse(value.expose()).map_err(fault).ok()
 }
 
-fn handles(handles: Vec<Handle>, errors: &mut Vec<FieldError>) -> Vec<Handle> {
-    if handles.len() > limits::HANDLES {
-        errors.push(FieldError::new(
-            "handles",
-            "too_many",
-            format!("at most {} accounts are taken", limits::HANDLES),
-        ));
-        return Vec::new();
-    }
-    let mut kept = Vec::with_capacity(handles.len());
+fn handles(handles: Vec<Handle>, faults: &mut Vec<Fault>, notes: &mut Notes) -> Vec<Handle> {
+    let mut kept = Vec::with_capacity(handles.len().min(limits::HANDLES));
     for (index, handle) in handles.into_iter().enumerate() {
+        let field = format!("handles.{index}");
+        let sent = serde_json::to_string(&handle).unwrap_or_default();
         match handle.read() {
-            Some(handle) => kept.push(handle),
+            Some(handle) if kept.len() < limits::HANDLES => kept.push(handle),
+            Some(_) => notes.add(CaptureNote::new(&field, NoteCode::TooMany).keeping(&sent)),
             None => {
-                errors.push(FieldError::new(format!("handles.{index}"), "invalid_handle", Handle::EXPECTED))
+                faults
+                    .push(Fault { error: FieldError::new(field, "invalid_handle", Handle::EXPECTED), sent });
             }
         }
     }
@@ -203,37 +280,38 @@ fn handles(handles: Vec<Handle>, errors: &mut Vec<FieldError>) -> Vec<Handle> {
 
 fn custom_fields(
     fields: BTreeMap<String, Pii<serde_json::Value>>,
-    errors: &mut Vec<FieldError>,
+    notes: &mut Notes,
 ) -> BTreeMap<String, Pii<String>> {
-    if fields.len() > limits::FIELDS {
-        let message = format!("has {} fields; at most {} are taken", fields.len(), limits::FIELDS);
-        errors.push(FieldError::new("fields", "too_many", message));
-        return BTreeMap::new();
-    }
-    let mut kept = BTreeMap::new();
+    let mut kept: BTreeMap<String, Pii<String>> = BTreeMap::new();
     for (name, value) in fields {
-        let name = clean(&name, false);
-        let count = name.chars().count();
-        if count == 0 || count > limits::FIELD_NAME_CHARS {
-            let message = format!("field names have 1 to {} characters", limits::FIELD_NAME_CHARS);
-            errors.push(FieldError::new("fields", "invalid_name", message));
+        let text = scalar(value.expose(), true).unwrap_or_else(|| {
+            notes.add(CaptureNote::new(&format!("fields.{name}"), NoteCode::InvalidType));
+            value.expose().to_string()
+        });
+        let whole = clean(&name, false);
+        let name: String = whole.chars().take(limits::FIELD_NAME_CHARS).collect();
+        let path = format!("fields.{name}");
+        if name.is_empty() || kept.contains_key(&name) {
+            notes.add(CaptureNote::new(&path, NoteCode::InvalidName).keeping(&text));
             continue;
         }
-        let path = format!("fields.{name}");
-        match scalar(value.expose(), true) {
-            Some(text) => {
-                if let Some(text) = block(Some(Pii::new(text)), &path, limits::FIELD_CHARS, errors) {
-                    kept.insert(name, text);
-                }
-            }
-            None => errors.push(FieldError::new(
-                path,
-                "invalid_type",
-                "expected text, a number, true or false, or a list of them",
-            )),
+        if name.len() < whole.len() {
+            notes.add(CaptureNote::new(&path, NoteCode::InvalidName));
+        }
+        if let Some(text) = block(Some(Pii::new(text)), &path, limits::FIELD_CHARS, notes) {
+            kept.insert(name, text);
         }
     }
     kept
+}
+
+/// Sets aside the fields that are too many.
+fn set_aside_surplus(fields: &mut BTreeMap<String, Pii<String>>, notes: &mut Notes) {
+    let Some(first) = fields.keys().nth(limits::FIELDS).cloned() else { return };
+    let surplus = fields.split_off(&first);
+    let text: Vec<String> =
+        surplus.iter().map(|(name, value)| format!("{name}: {}", value.expose())).collect();
+    notes.add(CaptureNote::new("fields", NoteCode::TooMany).keeping(&text.join("\n")));
 }
 
 fn scalar(value: &serde_json::Value, lists: bool) -> Option<String> {
@@ -252,34 +330,36 @@ fn scalar(value: &serde_json::Value, lists: bool) -> Option<String> {
 }
 
 fn consents(
-    given: &BTreeMap<ConsentPurpose, bool>,
+    given: &BTreeMap<ConsentPurpose, ConsentAnswer>,
     documents: &[ConsentDocument],
     received: &Received,
     page: Option<&Pii<String>>,
     errors: &mut Vec<FieldError>,
+    notes: &mut Notes,
 ) -> Vec<Consent> {
-    for purpose in given.keys() {
+    for (purpose, answer) in given {
         if !documents.iter().any(|document| document.purpose == *purpose) {
-            errors.push(FieldError::new(
-                format!("consents.{}", purpose.as_str()),
-                "unknown_consent",
-                "this source shows no document for this purpose, so the consent would have no evidence; leave it out",
-            ));
+            let note = CaptureNote::new(&format!("consents.{}", purpose.as_str()), NoteCode::UnknownConsent);
+            let sent =
+                answer.written().map_or_else(|| answer.granted().to_string(), |text| text.expose().clone());
+            notes.add(note.keeping(&sent));
         }
     }
     let mut kept = Vec::with_capacity(documents.len());
     for document in documents {
-        let granted = given.get(&document.purpose).copied().unwrap_or(false);
+        let answer = given.get(&document.purpose);
+        let granted = answer.is_some_and(ConsentAnswer::granted);
         if document.required && !granted {
             errors.push(FieldError::new(
                 format!("consents.{}", document.purpose.as_str()),
                 "consent_required",
-                "this consent is needed to take the lead; send `true` when the box is ticked",
+                "this consent is needed to take the lead; send `true` when the box is ticked (in a form `1`, `on`, `true`, `yes` or `да`)",
             ));
         }
         kept.push(Consent {
             purpose: document.purpose,
             granted,
+            written: answer.and_then(|answer| answer.written().cloned()),
             document_id: document.document_id.clone(),
             document_version: document.version.clone(),
             text_sha256: document.text_sha256(),
@@ -301,25 +381,76 @@ mod tests {
         input.validate(&[], Locale::Ru, Received::at(crate::time::epoch()))
     }
 
+    fn noted(capture: &Capture) -> Vec<(&str, NoteCode, Option<&str>)> {
+        capture
+            .notes
+            .iter()
+            .map(|note| {
+                (note.field.as_str(), note.code, note.kept.as_ref().map(|kept| kept.expose().as_str()))
+            })
+            .collect()
+    }
+
     #[test]
     fn everything_to_mend_is_named_at_once() {
-        let errors = validate(serde_json::json!({
-            "phone": "12",
-            "email": "anna",
-            "name": "я".repeat(201),
-            "fields": {"city": {"nested": 1}},
-        }))
-        .unwrap_err();
+        let errors = validate(serde_json::json!({"phone": "12", "email": "anna", "name": "я".repeat(201)}))
+            .unwrap_err();
         let codes: Vec<_> = errors.iter().map(|error| (error.field.as_str(), error.code)).collect();
-        assert_eq!(
-            codes,
-            [
-                ("name", "too_long"),
-                ("phone", "invalid_phone"),
-                ("email", "invalid_email"),
-                ("fields.city", "invalid_type"),
-            ]
-        );
+        assert_eq!(codes, [("phone", "invalid_phone"), ("email", "invalid_email")]);
+    }
+
+    #[test]
+    fn what_is_too_long_wrong_or_too_much_does_not_cost_the_lead() {
+        let many: serde_json::Map<String, serde_json::Value> =
+            (0..51).map(|index| (format!("f{index:02}"), "x".into())).collect();
+        for (input, note) in [
+            (serde_json::json!({"name": "я".repeat(201)}), ("name", NoteCode::TooLong, None)),
+            (serde_json::json!({"comment": "я".repeat(4_001)}), ("comment", NoteCode::TooLong, None)),
+            (serde_json::json!({"email": "нет"}), ("email", NoteCode::InvalidEmail, Some("нет"))),
+            (
+                serde_json::json!({"fields": {"cookies": "x".repeat(2_001)}}),
+                ("fields.cookies", NoteCode::TooLong, None),
+            ),
+            (serde_json::json!({"fields": {"": "x"}}), ("fields.", NoteCode::InvalidName, Some("x"))),
+            (serde_json::json!({"fields": many}), ("fields", NoteCode::TooMany, Some("f50: x"))),
+            (
+                serde_json::json!({"fields": {"city": {"nested": 1}}}),
+                ("fields.city", NoteCode::InvalidType, None),
+            ),
+            (
+                serde_json::json!({"consents": {"offer": true}}),
+                ("consents.offer", NoteCode::UnknownConsent, Some("true")),
+            ),
+        ] {
+            let mut input = input;
+            input["phone"] = "+79000000000".into();
+            let capture = validate(input.clone()).unwrap_or_else(|errors| panic!("{input}: {errors:?}"));
+            assert_eq!(noted(&capture), [note]);
+            assert!(capture.fields.len() <= limits::FIELDS);
+            let text = serde_json::to_string(&capture).unwrap();
+            assert_eq!(serde_json::from_str::<Capture>(&text).unwrap(), capture);
+        }
+        let nested =
+            validate(serde_json::json!({"email": "a@example.com", "phone": "12", "fields": {"a": {"b": 1}}}));
+        let nested = nested.unwrap();
+        assert_eq!(nested.fields["a"].expose(), r#"{"b":1}"#);
+        assert_eq!(noted(&nested)[1], ("phone", NoteCode::InvalidPhone, Some("12")));
+    }
+
+    #[test]
+    fn a_contact_is_found_where_it_stands() {
+        let capture =
+            validate(serde_json::json!({"fields": {"ask": "8 900 000-00-00", "post": "a@example.com"}}));
+        let capture = capture.unwrap();
+        assert_eq!(capture.contact.phone.as_ref().unwrap().expose(), "+79000000000");
+        assert_eq!(capture.contact.email.as_ref().unwrap().expose(), "a@example.com");
+        let found = NoteCode::FoundByValue;
+        assert_eq!(noted(&capture), [("ask", found, None), ("post", found, None)]);
+        let swapped = validate(serde_json::json!({"phone": "a@example.com", "fields": {"x": "no"}})).unwrap();
+        assert_eq!(swapped.contact.email.unwrap().expose(), "a@example.com");
+        let enough =
+            validate(serde_json::json!({"email": "b@example.com", "fields": {"ask": "8 900 000-00-00"}}));
+        assert_eq!(enough.unwrap().contact.phone, None, "a contact field has one");
     }
 
     #[test]
@@ -367,7 +498,7 @@ mod tests {
         ];
         let input = |granted| CaptureInput {
             phone: Some("+79000000000".into()),
-            consents: BTreeMap::from([(ConsentPurpose::PersonalData, granted)]),
+            consents: BTreeMap::from([(ConsentPurpose::PersonalData, ConsentAnswer::from(granted))]),
             ..CaptureInput::default()
         };
         let received = || Received::at(crate::time::epoch());

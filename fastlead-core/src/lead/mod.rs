@@ -2,7 +2,12 @@
 
 mod attribution;
 mod consent;
+mod found;
 mod input;
+mod mapping;
+mod note;
+mod preset;
+mod reading;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -10,8 +15,12 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use attribution::{Attribution, Touch};
-pub use consent::{Consent, ConsentDocument, ConsentPurpose};
+pub use consent::{Consent, ConsentAnswer, ConsentDocument, ConsentPurpose};
 pub use input::{BotCheck, CaptureInput, FieldError, limits};
+pub use mapping::{FieldMapping, Place};
+pub use note::{CaptureNote, NoteCode};
+pub use preset::Preset;
+pub use reading::{InputReader, TRAP_FIELD};
 
 use crate::contact::Contact;
 use crate::id::SourceId;
@@ -37,6 +46,12 @@ pub struct Capture {
     /// What the person agreed to, each with its evidence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub consents: Vec<Consent>,
+    /// What was cut, set aside or found by its value when the capture was read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<CaptureNote>,
+    /// Why it looks as if a program had filled in the form, where it does. Such a lead is kept for a person to look at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub automated: Option<Automated>,
     /// The language to answer in.
     pub locale: Locale,
     /// When and from where it came.
@@ -48,6 +63,17 @@ pub struct Capture {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Box<Person>>,
+}
+
+/// Why a capture looks as if a program had filled in the form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Automated {
+    /// A field that people do not see was filled in.
+    Trap,
+    /// The form was sent faster than a person can fill it in.
+    TooFast,
 }
 
 /// What came of one step of enrichment. What it answered stands in the capture's fields.

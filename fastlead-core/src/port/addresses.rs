@@ -206,6 +206,13 @@ impl AddressBook {
         self.suppressed.insert(suppression.key(), known);
     }
 
+    /// Notes a suppression that is stored and cannot be read: until somebody says more, nothing is sent there.
+    pub fn suppress_unread(&mut self, address: AddressKey) {
+        let known =
+            Known { scope: SuppressionScope::All, reason: "unreadable".to_owned(), unsubscribed: false };
+        self.suppressed.insert(address, known);
+    }
+
     /// Takes a suppression back.
     pub fn lift(&mut self, address: AddressKey) {
         self.suppressed.remove(&address);

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::id::{ChannelId, PolicyId, ProjectId, SourceId, WorkspaceId};
-use crate::lead::ConsentDocument;
+use crate::lead::{ConsentDocument, FieldMapping};
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyRef};
+use crate::port::UnreadableRow;
 use crate::time::Timestamp;
 
 /// Keeps the installation's settings. Small and read often: the engine keeps a copy in memory.
@@ -107,8 +108,10 @@ pub struct CatalogSnapshot {
     pub sources: Vec<Source>,
     /// All channel instances.
     pub channels: Vec<ChannelRecord>,
-    /// The current policy of each project that has one.
+    /// The current policy of each project that has one; where it cannot be read, the newest version that can.
     pub policies: Vec<PolicyRecord>,
+    /// What could not be read and is left out.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A tenant.
@@ -161,6 +164,9 @@ pub struct Source {
     pub form: FormSettings,
     /// How much is taken.
     pub limits: SourceLimits,
+    /// Where the fields of its forms belong.
+    #[serde(default, skip_serializing_if = "FieldMapping::is_empty")]
+    pub mapping: FieldMapping,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -189,13 +195,35 @@ pub struct SourceLimits {
     pub per_ip_per_minute: u32,
     /// Captures per minute in all. 0: no limit.
     pub per_minute: u32,
+    /// Captures per minute from senders that authenticate (an API key of the workspace), which are not counted by
+    /// address. 0: no limit.
+    pub authenticated_per_minute: u32,
     /// A form that was filled in faster than this many milliseconds was filled in by a program.
     pub min_fill_millis: u32,
+    /// What is done with a lead that seems to be filled in by a program.
+    pub automated: AutomatedAction,
+}
+
+/// What is done with a lead that seems to be filled in by a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AutomatedAction {
+    /// The sender is asked to send it again after a moment; a person can.
+    #[default]
+    Refuse,
+    /// It is taken in and kept for a person to look at, as the policy's `review` says.
+    Review,
 }
 
 impl Default for SourceLimits {
     fn default() -> Self {
-        Self { per_ip_per_minute: 30, per_minute: 0, min_fill_millis: 1_500 }
+        Self {
+            per_ip_per_minute: 30,
+            per_minute: 0,
+            authenticated_per_minute: 0,
+            min_fill_millis: 1_500,
+            automated: AutomatedAction::Refuse,
+        }
     }
 }
 

@@ -10,10 +10,10 @@ use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::Capture;
-use crate::port::{InboundRecord, LeadAtRisk, RiskFilter};
+use crate::port::{InboundRecord, LeadAtRisk, RiskFilter, UnreadableRow};
 use crate::time::Timestamp;
 
-/// Reads what has happened, a page at a time, and repairs what has failed.
+/// Reads what has happened, a page at a time.
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Leads, newest first.
@@ -54,36 +54,6 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
 
-    /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
-    ///
-    /// # Behavior
-    /// * What was ambiguous stays [`Delivery::uncertain`]: it may have arrived, whatever becomes of the new attempts.
-    ///
-    /// # Errors
-    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery>;
-
-    /// Makes due again what a channel has failed to deliver, at most `limit` deliveries, oldest first.
-    ///
-    /// # Behavior
-    /// * What was ambiguous stays [`Delivery::uncertain`].
-    /// * Idempotent: what was recovered is pending and is not recovered again while it is.
-    /// * Resumable: the answer says whether more is left.
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered>;
-
     /// Forgets what has ended and was not touched since `before`: deliveries with their attempts, and inbound
     /// events that were acted upon; at most `limit` of each. Leads and their history stay.
     ///
@@ -118,6 +88,14 @@ pub trait Journal: Debug + Send + Sync + 'static {
         channel: ChannelId,
         page: PageRequest,
     ) -> Result<Page<InboundRecord>>;
+
+    /// The rows of a workspace that this store has met since it was opened and could not read; of `None` those of
+    /// all workspaces, and those too whose workspace cannot be read.
+    ///
+    /// # Behavior
+    /// * A row that cannot be read fails nothing but what asks for that row by name, with
+    ///   [`crate::ErrorKind::Unreadable`]. Lists go on without it and name it in [`Page::unreadable`].
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>>;
 
     /// How much work waits, for metrics.
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth>;
@@ -211,6 +189,8 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` where there is none.
     pub next: Option<Cursor>,
+    /// Those that stand between the entries and cannot be read, in the order of the list.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A lead in a list.
@@ -270,15 +250,6 @@ pub struct Recovery {
     /// Ambiguous ones too. Nothing arrives twice by it only where the channel has
     /// [`Capabilities::idempotent_send`](crate::channel::Capabilities::idempotent_send).
     pub ambiguous: bool,
-}
-
-/// What a recovery did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Recovered {
-    /// How many deliveries are due again.
-    pub deliveries: u64,
-    /// Whether more is left; call again.
-    pub more: bool,
 }
 
 /// How much work waits.

@@ -9,25 +9,28 @@ mod journal;
 mod links;
 mod risk;
 mod store;
+mod unreadable;
 
 pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
 pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
 pub use catalog::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft, PolicyRecord, Project,
-    SealedConfig, Source, SourceLimits, Workspace,
+    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
+    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, Journal, LeadFilter, LeadSummary,
-    Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, StoredCapture, StoredEvent,
+    Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture, StoredEvent,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
-    BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Guard, IdempotencyRecord, InboundRecord, InboundRef, LeadRecord, LeasedTimer, NewTimer,
-    Receipt, Refusal, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
+    CommitOutcome, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
+    LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled,
+    Settlement, Store, Transition,
 };
+pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

@@ -14,6 +14,7 @@ use crate::id::{
 };
 use crate::lead::Capture;
 use crate::policy::PolicyRef;
+use crate::port::{Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -30,7 +31,7 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// * Checks in this order, and refuses at the first that fails, changing nothing: the
-    ///   settlement's lease; the receipt; the inbound event; the fired timer's lease; the idempotency key; the
+    ///   settlement's lease; the receipt; the revival; the inbound event; the fired timer's lease; the idempotency key; the
     ///   guard; the reservations.
     /// * Counters of concurrent transitions are settled in one order: those within the limit pass.
     /// * Two transitions that would both pass alone but not together: exactly one passes.
@@ -46,8 +47,16 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Records what became of a leased delivery.
     ///
     /// # Behavior
-    /// * Refused with [`SettleOutcome::LeaseLost`] unless the delivery is leased with this token:
-    ///   a worker that wakes after its lease cannot overwrite the one that took over.
+    /// * Refused with [`SettleOutcome::LeaseLost`] unless the delivery is leased with this token: a worker that wakes
+    ///   after its lease cannot overwrite the one that took over.
+    /// * An outcome that is known is not thrown away. A worker whose attempt was the last to begin may settle after its
+    ///   lease as long as nobody else has found out what became of it: while the delivery is
+    ///   [`DeliveryState::Sending`], while its unknown outcome is asked about, or when it has ended as
+    ///   [`DeliveryState::Ambiguous`] and the outcome is no [`Settled::Retry`] and not itself uncertain. It counts once.
+    /// * A delivery that is [`Delivery::unwanted`] is never made due again: [`Settled::Retry`] ends it as
+    ///   [`DeliveryState::Cancelled`], with the reason `partly_sent` where parts of it were accepted, or as
+    ///   [`DeliveryState::Ambiguous`] with the reason `outcome_unknown` where an attempt may have arrived.
+    /// * [`Settlement::pause`] is applied with it.
     async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome>;
 
     /// Says that an attempt at a leased delivery begins now, right before the first byte goes out.
@@ -58,6 +67,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   was not.
     /// * Refused with [`BeginOutcome::LeaseLost`] unless the delivery is leased with this token: it was
     ///   cancelled, or another worker has taken over. Nothing may be sent then.
+    /// * Refused with [`BeginOutcome::Unwanted`] where the delivery is [`Delivery::unwanted`], and with
+    ///   [`BeginOutcome::Paused`] where the catalog says that its channel is paused.
     async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome>;
 
     /// Adds deliveries that belong to no decision: notices and messages sent by hand.
@@ -74,10 +85,23 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Claiming begins nothing: the state stays, and [`crate::delivery::LeasedDelivery::phase`] follows from it.
     ///   What was being sent when its lease ran out is claimed with [`crate::delivery::Phase::Recover`].
     /// * Work claimed is leased to nobody else until `lease.until`.
+    /// * Inbound events that nobody has acted upon are claimed when they are due or their lease has run out, those that
+    ///   have waited longest first.
+    /// * What cannot be read is not in the answer, is set aside as by [`Self::set_aside`], and hinders nothing else.
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed>;
 
+    /// Leaves work alone that cannot be done because something that it needs cannot be read. `workspace` says whose it
+    /// is, where that is known, and `because` what cannot be read, without what stands in it.
+    ///
+    /// # Behavior
+    /// * It is not claimed and not listed as pending any more, and holds back nothing that stands behind it in its
+    ///   order. Its state stays.
+    /// * It is given back when the store is opened the next time: a newer program may be able to read it.
+    /// * Nothing happens where the lease is not held, or the event was acted upon.
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()>;
+
     /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
-    /// or a timer becomes due. `now` itself where something is claimable already.
+    /// or a timer or an inbound event becomes due. `now` itself where something is claimable already.
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
 
     /// What counters say at `now`, in the order of `ids`. One that does not exist, or is forgotten, says
@@ -109,6 +133,33 @@ pub trait Store: Debug + Send + Sync + 'static {
         message: &crate::channel::MessageReference,
     ) -> Result<Option<Delivery>>;
 
+    /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
+    ///
+    /// # Behavior
+    /// * What was ambiguous stays [`Delivery::uncertain`]: it may have arrived, whatever becomes of the new attempts.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Conflict`] where it has not ended so.
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery>;
+
+    /// What a channel has failed to deliver, at most `limit` deliveries, oldest first; those after `after` in that order.
+    ///
+    /// # Behavior
+    /// * The order is that of the moments at which they were asked for, and then of their ids.
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>>;
+
     /// Records a receipt that no decision follows from. One that a decision follows from is recorded with it:
     /// [`Transition::receipt`].
     ///
@@ -125,19 +176,18 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * Events that this channel has brought before (by `provider_event_id`) are left out of the answer.
     /// * The cursor is stored in the same transaction.
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>>;
+    /// * New records are leased with [`InboundBatch::lease`], so that whoever has recorded them acts upon them at once
+    ///   and nobody else does before the lease has run out.
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>>;
 
-    /// What was recorded and not yet acted upon, oldest first: what a dead process left behind.
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>>;
-
-    /// Says that an inbound event needs no (further) action.
+    /// Marks an inbound event as acted upon: it needs no (further) action.
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()>;
+
+    /// Gives an inbound event that could not be acted upon back: it can be claimed again at `due_at`.
+    ///
+    /// # Behavior
+    /// * Changes nothing where the event is not leased with `token` any more, or was acted upon.
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()>;
 
     /// Where polling of a channel goes on.
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>>;
@@ -166,9 +216,12 @@ pub struct Transition {
     pub state: LeadState,
     /// Deliveries to be made.
     pub deliveries: Vec<NewDelivery>,
-    /// Whether pending offers of the lead end: as `cancelled`, or as `ambiguous` with the reason `outcome_unknown` where
-    /// an earlier attempt may have arrived.
+    /// Whether offers of the lead that are under way are unwanted from now on. Those that are pending end: as
+    /// `cancelled`, or as `ambiguous` with the reason `outcome_unknown` where an earlier attempt may have arrived.
+    /// Those that are being sent or asked about are not made due again: see [`Store::settle`].
     pub cancel_offers: bool,
+    /// Delivery that is tried again.
+    pub revive: Option<Revival>,
     /// Whether all timers of the lead are cleared, before new ones are set.
     pub clear_timers: bool,
     /// Timers to be set; one replaces another of the same name.
@@ -211,6 +264,7 @@ impl Transition {
             state,
             deliveries: Vec::new(),
             cancel_offers: false,
+            revive: None,
             clear_timers: false,
             timers: Vec::new(),
             reservations: Vec::new(),
@@ -344,6 +398,8 @@ pub enum Refusal {
     ReceiptStale,
     /// The inbound event was acted upon before.
     InboundDone,
+    /// The delivery to be revived has not ended as failed, expired or ambiguous.
+    NotRevivable,
     /// The settled delivery or fired timer is leased to somebody else, or to nobody.
     LeaseLost,
 }
@@ -359,6 +415,8 @@ pub struct ClaimRequest {
     pub channels: Vec<ChannelRoom>,
     /// How many timers can be taken.
     pub timers: u32,
+    /// How many inbound events can be taken.
+    pub inbound: u32,
 }
 
 /// How many deliveries of one channel can be taken.
@@ -389,6 +447,8 @@ pub struct Claimed {
     pub deliveries: Vec<LeasedDelivery>,
     /// Timers.
     pub timers: Vec<LeasedTimer>,
+    /// Inbound events that are to be acted upon, oldest first.
+    pub inbound: Vec<LeasedInbound>,
 }
 
 /// A timer under a lease.
@@ -426,6 +486,10 @@ pub enum BeginOutcome {
     Begun,
     /// Cancelled, or leased to somebody else; nothing was changed and nothing may be sent.
     LeaseLost,
+    /// Its channel is paused; nothing was changed and nothing may be sent.
+    Paused,
+    /// Its lead has no use for it any more; nothing was changed and nothing may be sent.
+    Unwanted,
 }
 
 /// What a provider reports of a message that it had accepted.
@@ -441,8 +505,21 @@ pub struct Receipt {
     pub attempt: Attempt,
 }
 
+/// Delivery that has failed, expired or is ambiguous, and is tried again.
+///
+/// # Behavior
+/// * It is due at the moment of the decision, with a new schedule and without a lease. What was ambiguous stays
+///   [`Delivery::uncertain`]. It is wanted again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revival {
+    /// Which one.
+    pub delivery_id: DeliveryId,
+    /// Not after this moment.
+    pub expires_at: Timestamp,
+}
+
 /// What became of a leased delivery.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settlement {
     /// Which one.
     pub delivery_id: DeliveryId,
@@ -454,6 +531,23 @@ pub struct Settlement {
     pub outcome: Settled,
     /// For the record; absent where nothing was attempted.
     pub attempt: Option<Attempt>,
+    /// Pause of the channel, where its account is at fault.
+    pub pause: Option<AccountPause>,
+}
+
+/// Pause of a channel whose account is at fault, and what its owners are told.
+///
+/// # Behavior
+/// * Applied with the settlement, in one transaction. Where the channel is paused already nothing is changed and nobody
+///   is told once more.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AccountPause {
+    /// The channel.
+    pub channel_id: ChannelId,
+    /// Why: the code of the error.
+    pub reason: String,
+    /// Messages to the owners, over other channels.
+    pub notices: Vec<NewDelivery>,
 }
 
 /// Where a delivery stands after work on it.
@@ -494,6 +588,20 @@ pub enum Settled {
         /// Whether those behind it in its order wait for it no longer: it leaves the order, whatever becomes of it.
         frees_order: bool,
     },
+}
+
+impl Settled {
+    /// Whether this outcome of the last attempt, learned after its lease, says more than what others have found out
+    /// meanwhile about a delivery that stands in `state`.
+    pub const fn is_news_of(&self, state: DeliveryState, uncertain: bool) -> bool {
+        let certain = !matches!(self, Self::Retry { .. } | Self::Await { uncertain: true, .. });
+        match state {
+            DeliveryState::Sending => true,
+            DeliveryState::AwaitingReceipt => uncertain && certain,
+            DeliveryState::Ambiguous => certain,
+            _ => false,
+        }
+    }
 }
 
 /// The answer to [`Store::settle`].
@@ -540,7 +648,22 @@ pub struct InboundRef {
     pub provider_event_id: String,
 }
 
-/// An inbound event that is kept.
+/// Inbound events of one channel that are to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboundBatch {
+    /// The channel that brings them.
+    pub channel_id: ChannelId,
+    /// The events, oldest first.
+    pub events: Vec<InboundEvent>,
+    /// Where polling goes on, where the channel was polled.
+    pub cursor: Option<String>,
+    /// The present moment.
+    pub at: Timestamp,
+    /// Lease under which whoever records them acts upon them.
+    pub lease: Lease,
+}
+
+/// Inbound event that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InboundRecord {
     /// The channel that brought it.
@@ -556,4 +679,15 @@ impl InboundRecord {
     pub fn reference(&self) -> InboundRef {
         InboundRef { channel_id: self.channel_id, provider_event_id: self.event.provider_event_id.clone() }
     }
+}
+
+/// Inbound event under a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeasedInbound {
+    /// The event.
+    pub record: InboundRecord,
+    /// The lease.
+    pub token: LeaseToken,
+    /// How often it was leased before.
+    pub tries: u32,
 }

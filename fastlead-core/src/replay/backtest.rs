@@ -127,6 +127,8 @@ pub struct Replayed {
     pub after: Tally,
     /// Where there was no more room: the moment of the first capture that was left out.
     pub cut_at: Option<Timestamp>,
+    /// How many captures were left out because they cannot be read.
+    pub unreadable: u64,
 }
 
 /// What is replayed.
@@ -200,8 +202,10 @@ impl Backtest {
         let mut page = PageRequest { after: None, limit: PAGE };
         let (mut read, mut left) = (0, room(0));
         let mut cut_at = None;
+        let mut unreadable = 0;
         loop {
             let mut found = journal.captures(self.workspace_id, filter, page.clone()).await?;
+            unreadable += u64::try_from(found.unreadable.len()).unwrap_or(u64::MAX);
             let fits = usize::try_from(left).unwrap_or(usize::MAX);
             cut_at = found.items.get(fits).map(|capture| capture.at).or(cut_at);
             found.items.truncate(fits);
@@ -223,7 +227,7 @@ impl Backtest {
         let ended = |_| Error::new(ErrorKind::Internal, "a replay has ended in a fault");
         let (before, after) = (before.await.map_err(ended)?, after.await.map_err(ended)?);
         let (before, after) = (before?, after?);
-        Ok(Replayed { before, after, cut_at })
+        Ok(Replayed { before, after, cut_at, unreadable })
     }
 
     fn replay(

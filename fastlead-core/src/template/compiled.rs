@@ -49,6 +49,17 @@ impl CompiledTemplates {
         if faults.is_empty() { Ok(compiled) } else { Err(faults) }
     }
 
+    /// The templates that have no fault; the others are missing.
+    pub fn compile_sound(templates: &BTreeMap<String, Template>) -> Self {
+        let (mut compiled, faults) = Self::compile_what_can_be(templates);
+        let of = |path: &str, name: &str| {
+            let rest = path.strip_prefix("templates.").and_then(|path| path.strip_prefix(name));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        compiled.texts.retain(|name, _| !faults.iter().any(|fault| of(&fault.path, name)));
+        compiled
+    }
+
     /// The templates that compile, and the faults of the others.
     pub(super) fn compile_what_can_be(templates: &BTreeMap<String, Template>) -> (Self, Vec<TemplateFault>) {
         let mut environment = environment();

@@ -85,7 +85,7 @@ pub(super) async fn run(command: Backtest, mut settings: Settings) -> Result<Exi
         let message = format!("--store: there is no file {}", settings.store.path.display());
         return Err(Error::new(ErrorKind::NotFound, message).into());
     }
-    let store = crate::server::open_store(&settings).await?;
+    let store = crate::server::open_store_beside_others(&settings).await?;
     let loaded = store.load().await?;
     let wanted = |project: &&fastlead_core::port::Project| match &command.project {
         Some(name) => project.name == *name || project.id.to_string() == *name,
@@ -109,16 +109,24 @@ pub(super) async fn run(command: Backtest, mut settings: Settings) -> Result<Exi
     };
     let side = |policy| Side::new(Arc::new(policy), Box::new(SpillingMemory::new(&folder)));
     let bar = progress_bar();
-    let tallies = test
-        .run(&*store, &loaded.sources, side(old), side(new.policy), |read| bar.set_position(read))
-        .await?;
+    let room = |read| {
+        bar.set_position(read);
+        u64::MAX
+    };
+    let replayed = test.run_within(&*store, &loaded.sources, side(old), side(new.policy), room).await?;
     bar.finish_and_clear();
+    let tallies = (replayed.before, replayed.after);
     let report = Report::new((since, until), assumed, tallies, &command.max_change);
     if command.json {
-        say(&pretty(&report)?);
+        let mut document = serde_json::json!(report);
+        document["unreadable"] = replayed.unreadable.into();
+        say(&pretty(&document)?);
     } else {
         let title = format!("{} against {}", command.policy.display(), command.against);
         table(&title, &report).iter().for_each(|line| say(line));
+        if replayed.unreadable > 0 {
+            say(&format!("left out, because they cannot be read: {} captures", replayed.unreadable));
+        }
     }
     Ok(if report.exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(TOO_MUCH) })
 }

@@ -12,7 +12,7 @@ use fastlead_core::{Error, ErrorKind, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::installation;
+use super::{Access, installation};
 use crate::problem::Problem;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -27,8 +27,7 @@ pub(super) struct Place {
     /// An API key of the role `admin`; better in the environment than here, where others see it.
     #[arg(long, env = "FASTLEAD_API_KEY", hide_env_values = true)]
     api_key: Option<Secret<String>>,
-    /// Work on this SQLite file instead. Stop its server first: a running one does not hear of a policy that is
-    /// published so.
+    /// Work on this SQLite file instead. Nothing is published while its server runs, for it would not hear of it.
     #[arg(long)]
     store: Option<PathBuf>,
     /// The project's name or id; not needed where there is only one.
@@ -59,15 +58,24 @@ impl Place {
         self.api_key.is_some() || self.store.is_some()
     }
 
-    /// Goes there.
-    pub(super) async fn open(&self, mut settings: Settings) -> Result<Desk> {
+    /// Goes there, to look.
+    pub(super) async fn open(&self, settings: Settings) -> Result<Desk> {
+        self.open_for(settings, Access::BesideServer).await
+    }
+
+    /// Goes there, to change something that a running server keeps in memory.
+    pub(super) async fn open_to_write(&self, settings: Settings) -> Result<Desk> {
+        self.open_for(settings, Access::Alone).await
+    }
+
+    async fn open_for(&self, mut settings: Settings, access: Access) -> Result<Desk> {
         if let Some(path) = &self.store {
             if !path.is_file() {
                 let message = format!("--store: there is no file {}", path.display());
                 return Err(Error::new(ErrorKind::NotFound, message));
             }
             settings.store.path = path.clone();
-            return Ok(Desk::Store(Box::new(installation(settings).await?)));
+            return Ok(Desk::Store(Box::new(installation(settings, access).await?)));
         }
         let key = self.api_key.clone().ok_or_else(|| {
             let message = "--api-key: give an API key in FASTLEAD_API_KEY, or a store file with --store";
@@ -251,12 +259,15 @@ impl Desk {
         };
         let app = server.app();
         for workspace in app.store.load().await?.workspaces {
-            if let Some(record) = app.store.lead(workspace.id, lead).await? {
-                let explained = operator::explanation(app, workspace.id, record, locale).await?;
-                return serde_json::to_value(explained).map_err(|_| {
-                    Error::new(ErrorKind::Internal, "an explanation cannot be written as JSON")
-                });
-            }
+            let record = match app.store.lead(workspace.id, lead).await {
+                Ok(None) => continue,
+                Ok(record) => record,
+                Err(error) if error.kind() == ErrorKind::Unreadable => None,
+                Err(error) => return Err(error),
+            };
+            let explained = operator::explanation(app, workspace.id, lead, record, locale).await?;
+            return serde_json::to_value(explained)
+                .map_err(|_| Error::new(ErrorKind::Internal, "an explanation cannot be written as JSON"));
         }
         Err(Error::new(ErrorKind::NotFound, "this lead does not exist"))
     }

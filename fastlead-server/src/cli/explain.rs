@@ -78,6 +78,14 @@ fn lines(story: &Value) -> Vec<String> {
         let (id, purpose) = (text(delivery, "/id"), text(delivery, "/purpose"));
         lines.push(format!("{id}: {purpose}{target}: {}{reason}", text(delivery, "/state")));
     }
+    for row in list(story, "unreadable") {
+        lines.push(format!(
+            "{} {}: `{}` cannot be read",
+            text(row, "/table"),
+            text(row, "/id"),
+            text(row, "/column")
+        ));
+    }
     if story["complete"] == Value::Bool(false) {
         lines.push("The story is longer; see the operator API for the rest.".to_owned());
     }

@@ -1,9 +1,11 @@
 //! The command line.
 
 mod backtest;
+mod backup;
 mod desk;
 mod explain;
 mod file;
+mod law;
 mod policy;
 
 use std::io::Write;
@@ -16,6 +18,7 @@ use fastlead_core::message::Recipient;
 use fastlead_core::policy::Policy;
 use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
+use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
 
 use crate::registration::{self, Standing};
@@ -47,8 +50,19 @@ enum Command {
         #[arg(long)]
         store: Option<PathBuf>,
     },
-    /// Bring the database to this version.
+    /// Bring the database to this version. Stop the server first.
     Migrate,
+    /// Copy the database into a new file, also while a server works on it; the copy is read through before it gets its
+    /// name.
+    Backup {
+        /// The new file; nothing is overwritten.
+        file: PathBuf,
+    },
+    /// Put a copy made by `backup` back as the database of the settings, which must not exist. Stop the server first.
+    Restore {
+        /// The copy.
+        file: PathBuf,
+    },
     /// Check the settings, the database and every channel's credentials.
     Check {
         /// Check this channel instance only.
@@ -81,6 +95,8 @@ enum Command {
     Backtest(backtest::Backtest),
     /// Print everything that happened to a lead, and why.
     Explain(explain::Explain),
+    /// Print what Russian law says of messages over channels on a day: a dated table, no legal advice.
+    Law(law::Law),
     /// Print a JSON Schema: `policy`, `openapi`, or a channel kind such as `telegram`.
     Schema {
         /// Which one.
@@ -151,12 +167,17 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
             crate::server::open_store(&settings).await?;
             say(&format!("{} is at this version", settings.store.path.display()));
         }
+        Command::Backup { file } => backup::back_up(&Settings::load(config)?, &file).await?,
+        Command::Restore { file } => backup::restore(&Settings::load(config)?, &file).await?,
         Command::Check { channel } => check(Settings::load(config)?, channel.as_deref()).await?,
         Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await?,
         Command::Keys { command } => keys(&Settings::load(config)?, &command).await?,
         Command::Policy { command } => return policy::run(command, Settings::load(config)?).await,
         Command::Backtest(command) => return backtest::run(command, Settings::load(config)?).await,
         Command::Explain(command) => return Ok(explain::run(command, Settings::load(config)?).await?),
+        Command::Law(command) => {
+            let _closed = law::print(&command, SystemClock.now().date_naive(), &mut std::io::stdout());
+        }
         Command::Schema { kind } => schema(&kind)?,
         Command::Sim { kind } => demo::simulate(&kind).await?,
     }
@@ -176,18 +197,30 @@ async fn serve(settings: Settings) -> Result<()> {
         say("             Next: add a channel and publish a policy; see the API page.");
     }
     say(&format!("API page: {url}/api"));
+    if let Some(address) = server.metrics_address() {
+        say(&format!("Metrics: http://{address}/metrics"));
+    }
     say(&format!("Listening on {}", server.address()?));
     server.serve(stop_on_signal()).await
 }
 
-/// Builds a server that is not served: for commands that look at an installation.
-async fn installation(mut settings: Settings) -> Result<Server> {
+/// What a command asks of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// It changes what a running server keeps in memory: the file must be served by nobody.
+    Alone,
+    /// It only looks: it works beside a running server.
+    BesideServer,
+}
+
+/// Builds a server that is not served: for commands that work on an installation.
+async fn installation(mut settings: Settings, access: Access) -> Result<Server> {
     settings.http.listen.set_port(0);
-    Server::builder(settings).build().await
+    Server::builder(settings).beside_others(access == Access::BesideServer).build().await
 }
 
 async fn check(settings: Settings, only: Option<&str>) -> Result<()> {
-    let server = installation(settings).await?;
+    let server = installation(settings, Access::BesideServer).await?;
     say("settings: ok");
     say("database: ok");
     let mut stored = server.app().store.load().await?.channels;
@@ -229,7 +262,7 @@ async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<
     use fastlead_core::id::DeliveryId;
     use fastlead_core::message::{Content, MessageClass, OutboundMessage, Part, RecipientKind, Text};
 
-    let server = installation(settings).await?;
+    let server = installation(settings, Access::BesideServer).await?;
     let app = server.app();
     let directory = app.engine.directory();
     let channel = directory.channels().find(|channel| channel.name == name);
@@ -267,7 +300,10 @@ async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<
 }
 
 async fn keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
-    let store = crate::server::open_store(settings).await?;
+    let store = match command {
+        KeysCommand::List => crate::server::open_store_beside_others(settings).await?,
+        KeysCommand::Rotate => crate::server::open_store(settings).await?,
+    };
     if matches!(command, KeysCommand::Rotate) {
         let keys::Rotation { active, made, resealed, channels } = keys::rotate(settings, &*store).await?;
         let how = if made { "Made" } else { "Went on with" };

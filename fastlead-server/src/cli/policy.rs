@@ -72,7 +72,7 @@ pub(super) async fn run(command: PolicyCommand, settings: Settings) -> Result<Ex
         PolicyCommand::Apply { file, place } => apply(&file, &place, settings).await,
         PolicyCommand::Diff { from, to, place } => diff(&from, &to, &place, settings).await,
         PolicyCommand::Rollback { version, place } => {
-            let desk = place.open(settings).await?;
+            let desk = place.open_to_write(settings).await?;
             let project = place.choose(&desk).await?;
             let new = desk.roll_back(&project, version).await?;
             say(&format!("project {}: version {new} says what version {version} said", project.name));
@@ -139,7 +139,7 @@ fn show(changes: &[PolicyChange]) {
 
 async fn apply(path: &Path, place: &Place, settings: Settings) -> Result<ExitCode, Fault> {
     let file = PolicyFile::read(path)?;
-    let desk = place.open(settings).await?;
+    let desk = place.open_to_write(settings).await?;
     let project = place.choose(&desk).await?;
     check(&desk, &project, &file).await?;
     let (before, changes) = changes(&desk, &project, &file).await?;

@@ -117,7 +117,7 @@ async fn collect(app: &App, state: &DemoState) -> Result<Value> {
     let mut leads = Vec::with_capacity(found.items.len());
     for lead in found.items {
         if let Some(record) = app.store.lead(workspace, lead.id).await? {
-            leads.push(explanation(app, workspace, record, Locale::Ru).await?);
+            leads.push(explanation(app, workspace, record.id, Some(record), Locale::Ru).await?);
         }
     }
     let chats = state.chats(&[(MANAGER_CHAT, "Анна, менеджер"), (SENIOR_CHAT, "Олег, старший менеджер")]);

@@ -7,9 +7,10 @@ use fastlead_core::channel::{Capabilities, Channel};
 use fastlead_core::delivery::{
     Body as MessageBody, DeliverySpec, NewDelivery, Purpose, RetrySchedule, Scope,
 };
+use fastlead_core::engine::Recovered;
 use fastlead_core::id::{ChannelId, DeliveryId, ProjectId};
 use fastlead_core::message::{Content, EventPayload, MessageClass, Recipient, RecipientKind, Text};
-use fastlead_core::port::{Recovered, Recovery};
+use fastlead_core::port::Recovery;
 use fastlead_core::secret::Pii;
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, plus_seconds};
@@ -17,19 +18,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::CATALOG;
 use super::channels::{ChannelView, active, stored, view};
 use super::input::{Body, Faults, Id};
 use super::projects::own;
-use super::{CATALOG, RETRY_TTL_SECS};
 use crate::app::App;
 use crate::auth::Operator;
 use crate::problem::Problem;
 use crate::registration::{self, Standing};
 
-/// Deliveries that are recovered in one transaction.
-const BATCH: u32 = 500;
-/// Batches of one request; the answer says whether more is left.
-const BATCHES: usize = 100;
+/// How many lost deliveries are looked at by one request.
+const MOST_RECOVERED: u32 = 50_000;
 /// A test message is worth sending for an hour: a mail server that does not know us yet puts the first one off for five
 /// minutes and more (greylisting).
 const TEST_TTL_SECS: u64 = 3_600;
@@ -156,17 +155,13 @@ pub(crate) async fn recover_channel(
         faults.add("since", "in_future", "expected a moment that has passed");
         faults.finish()?;
     }
-    let expires_at = plus_seconds(now, RETRY_TTL_SECS);
-    let mut total = Recovered { deliveries: 0, more: true };
-    for _ in 0..BATCHES {
-        let batch = app.store.recover(operator.workspace_id, recovery, now, expires_at, BATCH).await?;
-        total = Recovered { deliveries: total.deliveries + batch.deliveries, more: batch.more };
-        app.engine.wake();
-        if !batch.more {
-            break;
-        }
-    }
-    tracing::info!(channel = %id, deliveries = total.deliveries, "deliveries recovered by an operator");
+    let total = app.engine.recover(operator.workspace_id, recovery, MOST_RECOVERED).await?;
+    tracing::info!(
+        channel = %id,
+        deliveries = total.deliveries,
+        refused = total.refused,
+        "deliveries recovered by an operator"
+    );
     Ok(Json(total))
 }
 
@@ -245,7 +240,6 @@ pub(crate) async fn test_channel(
             policy: None,
         },
         lease: None,
-        begun: false,
     };
     app.store.enqueue(vec![delivery]).await?;
     app.engine.wake();
@@ -262,6 +256,7 @@ fn content(input: &TestInput, capabilities: &Capabilities, now: Timestamp) -> Re
         let message = format!("this channel sends to {}, not to {}", known.join(" or "), name(kind));
         faults.add("recipient", "wrong_recipient", message);
     }
+    faults.recipient("recipient", &input.recipient);
     if matches!(&input.recipient, Recipient::Chat(chat) if chat.expose().trim().is_empty()) {
         faults.add("recipient.chat", "required", "must not be empty");
     }

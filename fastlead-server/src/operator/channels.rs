@@ -261,6 +261,9 @@ fn build(
     name: &str,
     config: Value,
 ) -> Result<Arc<dyn Channel>, Problem> {
+    if let Ok(schema) = app.registry.schema(kind) {
+        crate::json::objects_are_objects(&config, schema.as_value())?;
+    }
     let built = app.channels.build(kind, id, name, config);
     let admitted = built.and_then(|channel| app.engine.admit(&channel).map(|()| channel));
     admitted.map_err(|error: Error| {

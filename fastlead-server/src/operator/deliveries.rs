@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use fastlead_core::Error;
 use fastlead_core::delivery::Delivery;
+use fastlead_core::engine::RetryOutcome;
 use fastlead_core::id::{DeliveryId, WorkspaceId};
 use fastlead_core::port::DeliveryFilter;
-use fastlead_core::time::plus_seconds;
 
-use super::RETRY_TTL_SECS;
 use super::input::{Id, List, Query};
+use super::unreadable;
 use super::views::{AttemptView, DeliveryDetailsView, DeliveryView};
 use crate::app::App;
 use crate::auth::Operator;
@@ -62,7 +63,8 @@ pub(crate) async fn get_delivery(
     Ok(Json(details(&app, operator.workspace_id, delivery).await?))
 }
 
-/// Send again what has failed, has expired or is ambiguous. An ambiguous message may arrive twice then.
+/// Send again what has failed, has expired or is ambiguous. An ambiguous message may arrive twice then. What is not true any
+/// more, such as the offer of a lead that somebody has, is not sent: `409` with the code `not_true_any_more` says why.
 #[utoipa::path(
     post, path = "/v1/deliveries/{id}/retry", tag = "deliveries",
     params(("id" = String, Path, description = "The delivery's id")),
@@ -73,11 +75,27 @@ pub(crate) async fn retry_delivery(
     operator: Operator,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryView>, Problem> {
-    let now = app.engine.clock().now();
-    let delivery = app.store.retry(operator.workspace_id, id, now, plus_seconds(now, RETRY_TTL_SECS)).await?;
-    app.engine.wake();
-    tracing::info!(delivery = %id, "delivery retried by an operator");
-    Ok(Json(delivery.into()))
+    let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
+    match app.engine.retry(operator.workspace_id, id).await? {
+        RetryOutcome::Due(delivery) => {
+            tracing::info!(delivery = %id, "delivery retried by an operator");
+            Ok(Json((*delivery).into()))
+        }
+        RetryOutcome::Refused(reason) => {
+            let why = serde_json::to_value(reason).ok();
+            let why = why.as_ref().and_then(serde_json::Value::as_str);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            let detail = format!("what the message says is not true any more{why}; nothing was changed");
+            Err(conflict("not_true_any_more", detail))
+        }
+        RetryOutcome::NotLost(state) => {
+            let state = state.as_str();
+            let detail =
+                format!("only a failed, expired or ambiguous delivery is retried; this one is {state}");
+            Err(conflict("conflict", detail))
+        }
+        _ => Err(Problem::not_found("this delivery")),
+    }
 }
 
 /// A delivery with its attempts.
@@ -88,5 +106,6 @@ pub(super) async fn details(
 ) -> Result<DeliveryDetailsView, Error> {
     let attempts = app.store.attempts(workspace, delivery.id).await?;
     let attempts = attempts.into_iter().map(|record| AttemptView::from(record.attempt)).collect();
-    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts })
+    let unreadable = unreadable::named(app, workspace, "attempts", &delivery.id.to_string()).await?;
+    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts, unreadable })
 }

@@ -10,11 +10,12 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
-use fastlead_core::port::{Cursor, Page, PageRequest};
+use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::capture::too_large;
@@ -29,7 +30,7 @@ const MAX_LIMIT: u32 = 200;
 #[derive(Debug)]
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
@@ -47,7 +48,7 @@ impl FromRequest<App> for Document {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Self::Rejection> {
         let body = json(request, app).await?;
-        crate::json::read::<IgnoredAny>(&body)?;
+        crate::json::check::<Policy>(&body)?;
         Ok(Self(Policy::from_json(&body)))
     }
 }
@@ -180,17 +181,25 @@ pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
     /// What to send as `cursor` for the next page; `null` where there is none.
     pub(crate) next_cursor: Option<String>,
+    /// Rows that stand between the entries and cannot be read; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(crate) unreadable: Vec<UnreadableRow>,
 }
 
 impl<T> List<T> {
     /// A list that is never longer than one page.
     pub(crate) const fn whole(items: Vec<T>) -> Self {
-        Self { items, next_cursor: None }
+        Self { items, next_cursor: None, unreadable: Vec::new() }
     }
 
     /// A page as a store gave it.
     pub(crate) fn of<U>(page: Page<U>, view: impl FnMut(U) -> T) -> Self {
-        Self { next_cursor: page.next.map(encode_cursor), items: page.items.into_iter().map(view).collect() }
+        Self {
+            next_cursor: page.next.map(encode_cursor),
+            items: page.items.into_iter().map(view).collect(),
+            unreadable: page.unreadable,
+        }
     }
 }
 
@@ -220,6 +229,13 @@ impl Faults {
             self.add(field, "required", "must not be empty");
         } else if count > max {
             self.add(field, "too_long", format!("has {count} characters; at most {max} are taken"));
+        }
+    }
+
+    /// Adds a fault where a recipient is no address.
+    pub(crate) fn recipient(&mut self, field: &str, recipient: &Recipient) {
+        if let Err(error) = recipient.check() {
+            self.add(format!("{field}.phone"), "invalid_phone", error.to_string());
         }
     }
 

@@ -7,7 +7,7 @@ use fastlead_core::decide::{Event, Trace};
 use fastlead_core::engine::ResponseOutcome;
 use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
 use fastlead_core::message::{Locale, Response};
-use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent};
+use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent, UnreadableRow};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::deliveries::details;
 use super::explain::sentences;
 use super::input::{Body, Faults, Id, List, Query};
+use super::unreadable;
 use super::views::{DeliveryDetailsView, LeadStateView, LeadSummaryView, LeadView};
 use crate::app::App;
 use crate::auth::Operator;
@@ -94,14 +95,18 @@ pub(crate) async fn get_lead(
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadExplanation")]
 pub(crate) struct ExplanationView {
-    /// The lead.
-    lead: LeadView,
+    /// The lead; `null` where it cannot be read.
+    lead: Option<LeadView>,
     /// What happened, oldest first.
     history: Vec<EventView>,
     /// The messages about it, newest first, each with its attempts.
     deliveries: Vec<DeliveryDetailsView>,
     /// Whether nothing was left out for its length.
     complete: bool,
+    /// What of it cannot be read; absent where everything can.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    unreadable: Vec<UnreadableRow>,
 }
 
 /// Something that happened to a lead.
@@ -142,8 +147,14 @@ pub(crate) async fn explain_lead(
 ) -> Result<Json<ExplanationView>, Problem> {
     let locale: Option<Locale> = query.take_one_of("locale", "ru, en")?;
     query.finish()?;
-    let lead = stored(&app, &operator, id).await?;
-    Ok(Json(explanation(&app, operator.workspace_id, lead, locale.unwrap_or(Locale::En)).await?))
+    let lead = match app.store.lead(operator.workspace_id, id).await {
+        Ok(lead) => Some(lead.ok_or_else(|| Problem::not_found("this lead"))?),
+        // The rest of the story can still be told.
+        Err(error) if error.kind() == ErrorKind::Unreadable => None,
+        Err(error) => return Err(error.into()),
+    };
+    let locale = locale.unwrap_or(Locale::En);
+    Ok(Json(explanation(&app, operator.workspace_id, id, lead, locale).await?))
 }
 
 /// Puts everything that happened to a lead together.
@@ -153,14 +164,19 @@ pub(crate) async fn explain_lead(
 pub(crate) async fn explanation(
     app: &App,
     workspace: WorkspaceId,
-    lead: LeadRecord,
+    id: LeadId,
+    lead: Option<LeadRecord>,
     locale: Locale,
 ) -> Result<ExplanationView, Error> {
-    let id = lead.id;
     let mut complete = true;
+    let mut unread = match lead {
+        Some(_) => Vec::new(),
+        None => unreadable::named(app, workspace, "leads", &id.to_string()).await?,
+    };
     let (mut history, mut page) = (Vec::new(), PageRequest { after: None, limit: EXPLAIN_PAGE });
     for turn in 1..=EXPLAIN_PAGES {
         let events = app.store.events(workspace, id, page.clone()).await?;
+        unread.extend(events.unreadable);
         for event in events.items {
             history.push(event_view(event, locale)?);
         }
@@ -174,6 +190,7 @@ pub(crate) async fn explanation(
     for turn in 1..=EXPLAIN_PAGES {
         let filter = DeliveryFilter { lead_id: Some(id), ..DeliveryFilter::default() };
         let found = app.store.deliveries(workspace, filter, page.clone()).await?;
+        unread.extend(found.unreadable);
         for delivery in found.items {
             deliveries.push(details(app, workspace, delivery).await?);
         }
@@ -183,7 +200,8 @@ pub(crate) async fn explanation(
         }
         complete &= turn < EXPLAIN_PAGES;
     }
-    Ok(ExplanationView { lead: lead.into(), history, deliveries, complete })
+    let lead = lead.map(LeadView::from);
+    Ok(ExplanationView { lead, history, deliveries, complete, unreadable: unread })
 }
 
 fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Error> {

@@ -17,6 +17,7 @@ mod session;
 mod sources;
 mod spoken;
 mod suppressions;
+mod unreadable;
 mod views;
 
 use std::sync::Arc;
@@ -38,9 +39,6 @@ use crate::problem::Problem;
 
 /// One change of the installation at a time, so that what the engine keeps in memory ends as what the store keeps.
 pub(crate) static CATALOG: Mutex<()> = Mutex::const_new(());
-
-/// What is sent again by hand is worth sending for another day.
-const RETRY_TTL_SECS: u64 = 86_400;
 
 /// All routes of the operator API and the providers' addresses.
 pub(crate) fn routes() -> Router<App> {
@@ -104,6 +102,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(suppressions::lift_suppression))
         .routes(routes!(identities::list_identities, identities::create_identity))
         .routes(routes!(identities::undo_identity))
+        .routes(routes!(unreadable::list_unreadable))
 }
 
 /// Adds the types that the descriptions name.
@@ -142,7 +141,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         channel_work::RecoverInput,
         channel_work::TestInput,
         channel_work::EnqueuedView,
-        fastlead_core::port::Recovered,
+        fastlead_core::engine::Recovered,
         List<views::LeadSummaryView>,
         List<views::LeadAtRiskView>,
         views::LeadView,
@@ -158,5 +157,6 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         identities::IdentityInput,
         List<identities::IdentityView>,
         List<spoken::InboundView>,
+        List<fastlead_core::port::UnreadableRow>,
     );
 }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::id::{ProjectId, SourceId};
-use fastlead_core::lead::ConsentDocument;
+use fastlead_core::lead::{ConsentDocument, FieldMapping};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{FormSettings, Source, SourceLimits};
 use fastlead_core::time::Timestamp;
@@ -69,6 +69,9 @@ pub(crate) struct SourceSettings {
     /// How much is taken.
     #[serde(default)]
     limits: SourceLimits,
+    /// Where the fields of its forms belong: the names of a form tool, and names of one's own.
+    #[serde(default)]
+    mapping: FieldMapping,
 }
 
 const fn yes() -> bool {
@@ -103,6 +106,7 @@ fn view(app: &App, source: Source) -> SourceView {
             consents: source.consents,
             form: source.form,
             limits: source.limits,
+            mapping: source.mapping,
         },
     }
 }
@@ -156,6 +160,7 @@ pub(crate) async fn create_source(
         consents: settings.consents,
         form: settings.form,
         limits: settings.limits,
+        mapping: settings.mapping,
         created_at: now,
     };
     let _order = CATALOG.lock().await;
@@ -192,6 +197,7 @@ pub(crate) async fn update_source(
     source.consents = settings.consents;
     source.form = settings.form;
     source.limits = settings.limits;
+    source.mapping = settings.mapping;
     app.store.put_source(source.clone()).await?;
     app.engine.put_source(source.clone());
     Ok(Json(view(&app, source)))
@@ -240,10 +246,20 @@ fn check(settings: &SourceSettings, prefix: &str, before: &[ConsentDocument]) ->
             faults.text(&path(name), text, max);
         }
     }
+    if settings.mapping.names.len() > 200 {
+        faults.add(path("mapping.names"), "too_many", "at most 200 names are mapped");
+    }
+    for name in settings.mapping.names.keys() {
+        if name.trim().is_empty() || name.chars().count() > 128 || name.matches('*').count() > 3 {
+            let message = "expected 1 to 128 characters with at most three `*`";
+            faults.add(path("mapping.names"), "invalid_name", message);
+        }
+    }
     let limits = &settings.limits;
     let counts = [
         ("limits.per_ip_per_minute", limits.per_ip_per_minute, 1_000_000),
         ("limits.per_minute", limits.per_minute, 1_000_000),
+        ("limits.authenticated_per_minute", limits.authenticated_per_minute, 1_000_000),
         ("limits.min_fill_millis", limits.min_fill_millis, 60_000),
     ];
     for (name, count, max) in counts {

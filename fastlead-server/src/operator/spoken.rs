@@ -92,6 +92,6 @@ pub(crate) async fn list_inbound(
     query.finish()?;
     stored(&app, &operator, id).await?;
     let found = app.store.spoken(operator.workspace_id, id, page).await?;
-    let List { items, next_cursor } = List::of(found, InboundView::of);
-    Ok(Json(List { items: items.into_iter().flatten().collect(), next_cursor }))
+    let List { items, next_cursor, unreadable } = List::of(found, InboundView::of);
+    Ok(Json(List { items: items.into_iter().flatten().collect(), next_cursor, unreadable }))
 }

@@ -7,10 +7,10 @@ use fastlead_core::RetryHint;
 use fastlead_core::decide::{Confirmation, LeadState, LeadStatus, TimerName};
 use fastlead_core::delivery::{Attempt, AttemptOperation, Body, Delivery, DeliveryState, Purpose};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, ProjectId, SourceId};
-use fastlead_core::lead::{Attribution, Capture, Consent, ConsentPurpose};
+use fastlead_core::lead::{Attribution, Automated, Capture, CaptureNote, Consent, ConsentPurpose};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::PolicyRef;
-use fastlead_core::port::{LeadAtRisk, LeadRecord, LeadSummary};
+use fastlead_core::port::{LeadAtRisk, LeadRecord, LeadSummary, UnreadableRow};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
@@ -268,6 +268,11 @@ pub(crate) struct CaptureView {
     attribution: Attribution,
     /// What the person was asked and answered, with the evidence.
     consents: Vec<ConsentView>,
+    /// What was cut, set aside or found by its value when the capture was read.
+    notes: Vec<CaptureNote>,
+    /// Why it looks as if a program had filled in the form, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    automated: Option<Automated>,
     /// The language to answer in.
     locale: Locale,
     /// When it came in.
@@ -286,6 +291,9 @@ pub(crate) struct ConsentView {
     purpose: ConsentPurpose,
     /// Whether the box was ticked.
     granted: bool,
+    /// What was sent in place of a tick, as it was written; it grants nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    written: Option<Pii<String>>,
     /// The document.
     document_id: String,
     /// Its version.
@@ -307,6 +315,7 @@ impl From<Consent> for ConsentView {
         let Consent {
             purpose,
             granted,
+            written,
             document_id,
             document_version,
             text_sha256,
@@ -315,7 +324,18 @@ impl From<Consent> for ConsentView {
             user_agent,
             page,
         } = consent;
-        Self { purpose, granted, document_id, document_version, text_sha256, at, ip, user_agent, page }
+        Self {
+            purpose,
+            granted,
+            written,
+            document_id,
+            document_version,
+            text_sha256,
+            at,
+            ip,
+            user_agent,
+            page,
+        }
     }
 }
 
@@ -331,6 +351,8 @@ impl From<Capture> for CaptureView {
             fields: capture.fields,
             attribution: capture.attribution,
             consents: capture.consents.into_iter().map(ConsentView::from).collect(),
+            notes: capture.notes,
+            automated: capture.automated,
             locale: capture.locale,
             received_at: capture.received.at,
             ip: capture.received.ip,
@@ -436,6 +458,10 @@ pub(crate) struct DeliveryDetailsView {
     pub(super) delivery: DeliveryView,
     /// The attempts, oldest first.
     pub(super) attempts: Vec<AttemptView>,
+    /// Attempts that cannot be read; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub(super) unreadable: Vec<UnreadableRow>,
 }
 
 /// What one attempt did.

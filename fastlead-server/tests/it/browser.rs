@@ -33,6 +33,11 @@ async fn an_agency_lives_its_day_in_a_browser() {
     play("tests/e2e/day.mjs").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_posts_form_data_in_a_browser() {
+    play("tests/e2e/forms.mjs").await;
+}
+
 /// Runs a script on a demo of its own.
 async fn play(script: &str) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

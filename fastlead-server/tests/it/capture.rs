@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::lead::ConsentPurpose;
 use fastlead_core::port::{
-    ChannelRecord, ChannelStatus, DeliveryFilter, LeadFilter, PageRequest, SourceLimits,
+    ChannelRecord, ChannelStatus, DeliveryFilter, Journal as _, LeadFilter, LeadRecord, PageRequest, Source,
+    SourceLimits,
 };
-use fastlead_server::app::Backend;
+use fastlead_server::app::{App, Backend};
 use fastlead_server::{Server, Settings, bootstrap};
+use fastlead_store::{SqliteOptions, SqliteStore};
 use fastlead_testkit::sim::smsc::SmscSim;
 use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
@@ -23,10 +26,11 @@ use super::program::{Program, client};
 const ORIGIN: &str = "https://shop.example.com";
 
 /// A server in this process with one source, `shop`, and a policy that answers by SMS.
-struct Shop {
-    url: String,
+pub(super) struct Shop {
+    pub(super) url: String,
     address: SocketAddr,
-    http: Client,
+    pub(super) http: Client,
+    pub(super) app: App,
     store: Arc<dyn Backend>,
     folder: tempfile::TempDir,
     stop: CancellationToken,
@@ -43,16 +47,18 @@ fn workspace() -> WorkspaceId {
     WorkspaceId::from_uuid(stable_uuid("workspace", "first"))
 }
 
-fn open() -> SourceLimits {
-    SourceLimits { per_ip_per_minute: 0, per_minute: 0, min_fill_millis: 1_500 }
+pub(super) fn open() -> SourceLimits {
+    SourceLimits { per_ip_per_minute: 0, ..SourceLimits::default() }
 }
 
-async fn shop(limits: SourceLimits, consents: bool) -> Shop {
+pub(super) async fn shop(limits: SourceLimits, consents: bool) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::defaults().unwrap();
     settings.http.listen.set_port(0);
     settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
     settings.store.path = folder.path().join("store.db");
+    // All visitors of a test come from one address.
+    settings.http.max_connections_per_address = settings.http.max_connections;
     let server = Server::builder(settings).build().await.unwrap();
     let app = server.app().clone();
     bootstrap::first_run(&app, "shop").await.unwrap();
@@ -106,19 +112,19 @@ async fn shop(limits: SourceLimits, consents: bool) -> Shop {
     let stop = CancellationToken::new();
     tokio::spawn(server.serve(stop.clone()));
     let url = format!("http://{address}");
-    Shop { url, address, http: client(), store: Arc::clone(&app.store), folder, stop, _smsc: smsc }
+    Shop { url, address, http: client(), store: Arc::clone(&app.store), app, folder, stop, _smsc: smsc }
 }
 
 impl Shop {
-    fn capture_url(&self) -> String {
+    pub(super) fn capture_url(&self) -> String {
         format!("{}/v1/capture/shop", self.url)
     }
 
-    async fn capture(&self, body: &Value) -> Response {
+    pub(super) async fn capture(&self, body: &Value) -> Response {
         self.http.post(self.capture_url()).json(body).send().await.unwrap()
     }
 
-    async fn raw(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Response {
+    pub(super) async fn raw(&self, content_type: &str, body: impl Into<reqwest::Body>) -> Response {
         self.http
             .post(self.capture_url())
             .header("content-type", content_type)
@@ -128,7 +134,22 @@ impl Shop {
             .unwrap()
     }
 
-    async fn leads(&self) -> usize {
+    /// What was captured last.
+    pub(super) async fn last(&self) -> LeadRecord {
+        let page = PageRequest { after: None, limit: 1 };
+        let mut found = self.store.leads(workspace(), LeadFilter::default(), page).await.unwrap().items;
+        self.store.lead(workspace(), found.remove(0).id).await.unwrap().unwrap()
+    }
+
+    /// Changes the source.
+    pub(super) async fn change(&self, change: impl FnOnce(&mut Source)) {
+        let mut source = (**self.app.engine.directory().source("shop").unwrap()).clone();
+        change(&mut source);
+        self.store.put_source(source.clone()).await.unwrap();
+        self.app.engine.put_source(source);
+    }
+
+    pub(super) async fn leads(&self) -> usize {
         let page = PageRequest { after: None, limit: 500 };
         self.store.leads(workspace(), LeadFilter::default(), page).await.unwrap().items.len()
     }
@@ -144,7 +165,7 @@ impl Shop {
 }
 
 /// 2xx, or a problem document; never the server's own fault. Answers the status and the document's code.
-async fn judged(case: &str, answer: Response) -> (StatusCode, String) {
+pub(super) async fn judged(case: &str, answer: Response) -> (StatusCode, String) {
     let status = answer.status();
     let kind = answer.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
     let body: Value = answer.json().await.unwrap_or_else(|error| panic!("{case}: not JSON: {error}"));
@@ -211,9 +232,11 @@ async fn an_idempotency_key_has_one_answer() {
 #[tokio::test]
 async fn an_idempotency_key_has_one_answer_across_restarts() {
     let shop = shop(open(), false).await;
+    // A file has one server at a time.
+    shop.stop.cancel();
     let mut answers = Vec::new();
     for _ in 0..3 {
-        // Another process on the same file, killed after it has answered.
+        // A process of its own each time, killed after it has answered.
         let mut program = Program::start(shop.folder.path(), &[]).await;
         let request = shop
             .http
@@ -228,7 +251,10 @@ async fn an_idempotency_key_has_one_answer_across_restarts() {
     }
     assert_eq!(answers.iter().map(|answer| answer.0).collect::<Vec<_>>(), [false, true, true]);
     assert!(answers.iter().all(|answer| answer.1 == answers[0].1));
-    assert_eq!(shop.leads().await, 1);
+    let options = SqliteOptions::new(shop.folder.path().join("store.db"));
+    let store = SqliteStore::open(options).await.unwrap();
+    let leads = store.leads(workspace(), LeadFilter::default(), PageRequest::default()).await.unwrap();
+    assert_eq!(leads.items.len(), 1);
 }
 
 #[tokio::test]
@@ -240,26 +266,35 @@ async fn bad_bodies_get_problem_documents() {
     let cases: Vec<(&str, &str, Vec<u8>, u16, &str)> = vec![
         ("truncated", json, br#"{"phone": "+7900"#.to_vec(), 400, "invalid_json"),
         ("empty", json, Vec::new(), 400, "invalid_json"),
-        ("not UTF-8", json, b"{\"phone\": \"\xff\xfe\"}".to_vec(), 400, "invalid_json"),
-        ("deeply nested", json, "[".repeat(60_000).into_bytes(), 422, "invalid_json_type"),
+        ("not UTF-8", json, b"{\"phone\": \"\xff\xfe\"}".to_vec(), 422, "invalid_lead"),
+        ("deeply nested", json, "[".repeat(60_000).into_bytes(), 400, "invalid_json"),
         ("nested field", json, nested().into_bytes(), 400, "invalid_json"),
-        ("an array", json, b"[]".to_vec(), 0, ""),
+        ("an array", json, b"[]".to_vec(), 422, "invalid_json_type"),
+        ("an array of values", json, br#"["Anna", "+79000000000"]"#.to_vec(), 422, "invalid_json_type"),
+        (
+            "a consent twice",
+            json,
+            br#"{"phone": "+79000000000", "consents": {"personal_data": false, "personal_data": true}}"#
+                .to_vec(),
+            422,
+            "invalid_json_type",
+        ),
         ("null", json, b"null".to_vec(), 422, "invalid_json_type"),
-        ("number as phone", json, br#"{"phone": 79000000000}"#.to_vec(), 422, "invalid_json_type"),
-        ("object as name", json, br#"{"name": {"a": 1}}"#.to_vec(), 422, "invalid_json_type"),
-        ("unknown field", json, br#"{"phon": "+79000000000"}"#.to_vec(), 422, "invalid_json_type"),
+        ("object as name", json, br#"{"name": {"a": 1}}"#.to_vec(), 422, "invalid_lead"),
         ("twice", json, br#"{"name": "a", "name": "b"}"#.to_vec(), 422, "invalid_json_type"),
-        ("unknown consent", json, br#"{"consents": {"soul": true}}"#.to_vec(), 422, "invalid_json_type"),
+        ("unknown consent", json, br#"{"consents": {"soul": true}}"#.to_vec(), 422, "invalid_lead"),
         (
             "a thousand fields",
             json,
-            json!({"phone": "+79000000000", "fields": thousand}).to_string().into_bytes(),
+            json!({"fields": thousand}).to_string().into_bytes(),
             422,
-            "",
+            "invalid_lead",
         ),
         ("no contact", json, b"{}".to_vec(), 422, ""),
         ("XML", "application/xml", b"<lead/>".to_vec(), 415, "unsupported_media_type"),
-        ("bad form", "application/x-www-form-urlencoded", b"name=%ff%fe".to_vec(), 0, ""),
+        ("bad form", "application/x-www-form-urlencoded", b"name=%ff%fe".to_vec(), 422, "invalid_lead"),
+        ("no boundary", "multipart/form-data", b"--x--".to_vec(), 415, "unsupported_media_type"),
+        ("half a form", "multipart/form-data; boundary=x", b"--x\r\nContent-D".to_vec(), 400, "invalid_form"),
     ];
     for (case, content_type, body, status, code) in cases {
         let (got, found) = judged(case, shop.raw(content_type, body).await).await;
@@ -411,7 +446,7 @@ async fn only_allowed_origins_post_from_a_browser() {
 
 #[tokio::test]
 async fn too_many_are_told_when_to_come_back() {
-    let limits = SourceLimits { per_ip_per_minute: 3, per_minute: 0, min_fill_millis: 0 };
+    let limits = SourceLimits { per_ip_per_minute: 3, min_fill_millis: 0, ..SourceLimits::default() };
     let shop = shop(limits, false).await;
     for number in 0..3 {
         assert_eq!(shop.capture(&json!({"phone": format!("+7900000010{number}")})).await.status(), 202);
@@ -436,6 +471,57 @@ async fn programs_that_fill_in_forms_are_refused() {
     assert_eq!(shop.capture(&person).await.status(), 202);
     let nobody = shop.http.post(format!("{}/v1/capture/nowhere", shop.url)).send().await.unwrap();
     assert_eq!(judged("no source", nobody).await.0, StatusCode::NOT_FOUND);
+}
+
+/// Names of answers that grant nothing: https://api.jquery.com/val/ gives `undefined` for a box that is not there, and
+/// page builders send the label of the answer.
+#[tokio::test]
+async fn a_consent_is_granted_by_five_words_only() {
+    let shop = shop(open(), true).await;
+    let mut number = 0_u32;
+    let mut granted = Vec::new();
+    for word in [
+        "Нет",
+        "No",
+        "Off",
+        "False",
+        "n",
+        "null",
+        "undefined",
+        "-",
+        " ",
+        "",
+        "0",
+        "1",
+        "on",
+        " True ",
+        "YES",
+        "Да",
+    ] {
+        number += 1;
+        let phone = format!("+7900200{number:04}");
+        let form = [("phone", phone.as_str()), ("consent_personal_data", "1"), ("consent_advertising", word)];
+        let answer = shop.http.post(shop.capture_url()).form(&form).send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{word}");
+        let form = [("phone", phone.as_str()), ("consent_personal_data", word)];
+        let refused =
+            !shop.http.post(shop.capture_url()).form(&form).send().await.unwrap().status().is_success();
+        let page = PageRequest { after: None, limit: 1 };
+        let lead = shop.store.leads(workspace(), LeadFilter::default(), page).await.unwrap().items.remove(0);
+        let consent = lead
+            .capture
+            .consents
+            .iter()
+            .find(|consent| consent.purpose == ConsentPurpose::Advertising)
+            .unwrap();
+        assert_ne!(consent.granted, refused, "{word}: a required and an optional box read alike");
+        let written = consent.written.as_ref().map(|text| text.expose().as_str());
+        assert_eq!(written, (!consent.granted && !word.is_empty()).then_some(word), "{word}");
+        if consent.granted {
+            granted.push(word);
+        }
+    }
+    assert_eq!(granted, ["1", "on", " True ", "YES", "Да"]);
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ async fn prepare(folder: &Path, telegram: &TelegramSim, smsc: &SmscSim) {
         source.project_id = project.id;
         source.key = name.clone();
         source.consents = Vec::new();
-        source.limits = SourceLimits { per_ip_per_minute: 0, per_minute: 0, min_fill_millis: 0 };
+        source.limits = SourceLimits { per_ip_per_minute: 0, min_fill_millis: 0, ..SourceLimits::default() };
         let chat = FIRST_CHAT + i64::from(index);
         telegram.add_chat(chat, "Sales");
         let id = PolicyId::from_uuid(stable_uuid("policy", &name));
@@ -197,8 +197,6 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
     let depth = store.queue_depth(clock.now()).await.unwrap();
     let deliveries =
         drained.unwrap_or_else(|_| panic!("work is left over after {FINISH_SECS} seconds: {depth:?}"));
-    stop.cancel();
-    serving.await.unwrap().unwrap();
     let mut leads = HashMap::new();
     let mut page = PageRequest { after: None, limit: 500 };
     loop {
@@ -209,9 +207,12 @@ async fn finish(folder: &Path) -> (HashMap<String, String>, Vec<Delivery>) {
         }
         page.after = found.next;
         if page.after.is_none() {
-            return (leads, deliveries);
+            break;
         }
     }
+    stop.cancel();
+    serving.await.unwrap().unwrap();
+    (leads, deliveries)
 }
 
 async fn all_deliveries(store: &dyn fastlead_server::app::Backend) -> Vec<Delivery> {

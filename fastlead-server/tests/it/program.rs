@@ -112,8 +112,29 @@ impl Program {
         Self::begin(folder, variables, false).await
     }
 
+    /// The same with a limit of open files.
+    #[cfg(unix)]
+    pub(crate) async fn start_with_files(folder: &Path, variables: &[(&str, &str)], files: u32) -> Self {
+        let plain = command(folder, variables);
+        let mut limited = Command::new("sh");
+        limited
+            .args(["-c", &format!("ulimit -n {files} && exec \"$0\" serve"), env!("CARGO_BIN_EXE_fastlead")])
+            .current_dir(folder)
+            .envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Self::spawn(limited, false).await
+    }
+
     async fn begin(folder: &Path, variables: &[(&str, &str)], shown: bool) -> Self {
-        let mut child = command(folder, variables).arg("serve").spawn().expect("the program starts");
+        let mut command = command(folder, variables);
+        command.arg("serve");
+        Self::spawn(command, shown).await
+    }
+
+    async fn spawn(mut command: Command, shown: bool) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let output = Output::new();
         output.keep(child.stdout.take().expect("a pipe"), false);
         output.keep(child.stderr.take().expect("a pipe"), shown);
@@ -131,9 +152,22 @@ impl Program {
         said.unwrap_or_else(|| panic!("the program has not said `{start}`:\n{}", self.output()))
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything that it has written so far.
     pub(crate) fn output(&self) -> String {
         self.output.text.lock().unwrap().clone()
+    }
+
+    /// Memory that it holds now, in bytes.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("the program runs");
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
     /// Sends a signal by its name, such as `TERM`.

@@ -10,7 +10,7 @@ use fastlead_core::id::{SeededIds, WorkspaceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient, RecipientKind};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{DeliveryFilter, LeadFilter, PageRequest};
+use fastlead_core::port::{DeliveryFilter, Journal as _, LeadFilter, PageRequest};
 use fastlead_core::time::{Clock, ManualClock, SystemClock};
 use fastlead_server::app::Backend;
 use fastlead_server::{Server, Settings};
@@ -95,7 +95,10 @@ async fn what_ended_long_ago_is_forgotten_and_leads_stay() {
         }
         stop.cancel();
         serving.await.unwrap().unwrap();
-        assert_eq!(deliveries(&*store, workspace).await, left, "kept for {days} days");
+        // A server that has stopped has closed its store.
+        let store =
+            SqliteStore::open(SqliteOptions::new(settings.store.path.clone()).shared()).await.unwrap();
+        assert_eq!(deliveries(&store, workspace).await, left, "kept for {days} days");
         let leads = store.leads(workspace, LeadFilter::default(), PageRequest::default()).await.unwrap();
         assert_eq!(leads.items.len(), 2);
     }

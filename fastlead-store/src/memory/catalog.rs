@@ -37,6 +37,7 @@ impl Catalog for MemoryStore {
             sources: data.sources.values().cloned().collect(),
             channels: data.channels.values().cloned().collect(),
             policies: policies.collect(),
+            unreadable: Vec::new(),
         })
     }
 

@@ -4,7 +4,8 @@ use fastlead_core::decide::{CounterId, Event};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Purpose};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::port::{
-    CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement, StoredEvent, Transition,
+    AccountPause, ChannelStatus, CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement,
+    StoredEvent, Transition,
 };
 use fastlead_core::time::Timestamp;
 
@@ -44,6 +45,11 @@ impl Data {
         }
         if let Some(receipt) = transition.receipt {
             self.record_receipt(receipt);
+        }
+        if let Some(revival) = transition.revive
+            && let Some(row) = self.deliveries.get_mut(&revival.delivery_id)
+        {
+            row.revive(at, revival.expires_at);
         }
         if let Some((timer, _)) = transition.fired {
             self.timers.remove(&timer);
@@ -91,6 +97,12 @@ impl Data {
             let row = self.deliveries.get(&receipt.delivery_id);
             if !row.is_some_and(|row| row.delivery.state.is_changed_by(receipt.state)) {
                 return Some(Refusal::ReceiptStale);
+            }
+        }
+        if let Some(revival) = &transition.revive {
+            let row = self.deliveries.get(&revival.delivery_id);
+            if !row.is_some_and(|row| row.delivery.state.is_revivable()) {
+                return Some(Refusal::NotRevivable);
             }
         }
         if let Some(inbound) = &transition.inbound {
@@ -170,28 +182,32 @@ impl Data {
         for row in self.deliveries.values_mut() {
             let delivery = &mut row.delivery;
             let offer = matches!(delivery.spec.purpose, Purpose::Offer { .. });
-            if offer && delivery.lead_id == Some(lead_id) && delivery.state == DeliveryState::Pending {
-                if std::mem::take(&mut delivery.uncertain) {
-                    delivery.state = DeliveryState::Ambiguous;
-                    delivery.reason = Some("outcome_unknown".to_owned());
-                } else {
-                    delivery.state = DeliveryState::Cancelled;
+            if offer && delivery.lead_id == Some(lead_id) && !delivery.state.is_terminal() {
+                delivery.unwanted = true;
+                if delivery.state == DeliveryState::Pending {
+                    let (uncertain, parts_sent) = (delivery.uncertain, delivery.parts_sent);
+                    end_unwanted(delivery, uncertain, parts_sent);
+                    delivery.updated_at = at;
+                    row.lease = None;
                 }
-                delivery.updated_at = at;
-                row.lease = None;
             }
         }
     }
 
     pub(super) fn holds(&self, settlement: &Settlement) -> bool {
         let row = self.deliveries.get(&settlement.delivery_id);
-        row.is_some_and(|row| row.lease.is_some_and(|lease| lease.token == settlement.token))
+        row.is_some_and(|row| {
+            row.lease.is_some_and(|lease| lease.token == settlement.token)
+                || (row.begun_by == Some(settlement.token)
+                    && settlement.outcome.is_news_of(row.delivery.state, row.delivery.uncertain))
+        })
     }
 
     /// The caller has checked the lease.
     pub(super) fn settle(&mut self, settlement: Settlement) {
         let Some(row) = self.deliveries.get_mut(&settlement.delivery_id) else { return };
         row.lease = None;
+        row.begun_by = row.begun_by.filter(|begun_by| *begun_by != settlement.token);
         row.attempts.extend(settlement.attempt);
         let delivery = &mut row.delivery;
         delivery.updated_at = settlement.at;
@@ -212,6 +228,10 @@ impl Data {
                 if begun && !counted {
                     delivery.attempts = delivery.attempts.saturating_sub(1);
                 }
+                if delivery.unwanted {
+                    delivery.reason = None;
+                    end_unwanted(delivery, uncertain, parts_sent);
+                }
             }
             Settled::Await { check_at, provider_message_id, uncertain, parts_sent, frees_order } => {
                 if frees_order {
@@ -228,31 +248,45 @@ impl Data {
                 delivery.provider_message_id = provider_message_id.or(delivery.provider_message_id.take());
             }
         }
+        if let Some(pause) = settlement.pause {
+            self.pause(pause, settlement.at);
+        }
+    }
+
+    /// Pauses a channel and tells its owners, unless it is paused already.
+    fn pause(&mut self, pause: AccountPause, since: Timestamp) {
+        let AccountPause { channel_id, reason, notices } = pause;
+        let channel = self.channels.get_mut(&channel_id).filter(|channel| !channel.status.is_paused());
+        if let Some(channel) = channel {
+            channel.status = ChannelStatus::Paused { reason, since };
+            notices.into_iter().for_each(|notice| self.add(notice));
+        }
     }
 
     pub(super) fn add(&mut self, new: NewDelivery) {
-        let sending = new.begun;
         let delivery = Delivery {
             id: new.id,
             scope: new.scope,
             lead_id: new.lead_id,
             channel_id: new.channel_id,
             spec: new.spec,
-            state: if sending { DeliveryState::Sending } else { DeliveryState::Pending },
+            state: DeliveryState::Pending,
             reason: None,
             created_at: new.created_at,
             due_at: new.due_at,
             expires_at: new.expires_at,
             updated_at: new.created_at,
-            attempts: u32::from(sending),
+            attempts: 0,
             parts_sent: 0,
             checks: 0,
             uncertain: false,
-            last_attempt_at: sending.then_some(new.created_at),
+            last_attempt_at: None,
             provider_message_id: None,
             order_key: new.order_key,
+            unwanted: false,
         };
-        self.deliveries.insert(new.id, Row { delivery, lease: new.lease, attempts: Vec::new() });
+        let row = Row { delivery, lease: new.lease, begun_by: None, attempts: Vec::new() };
+        self.deliveries.insert(new.id, row);
     }
 
     pub(super) fn finish(&mut self, channel: &fastlead_core::id::ChannelId, event: &str) {
@@ -260,6 +294,17 @@ impl Data {
         if let Some(row) = self.inbound_keys.get(&key).and_then(|number| self.inbound.get_mut(number)) {
             row.done = true;
         }
+    }
+}
+
+/// Ends a delivery that its lead has no use for: as what it is, where an attempt may have arrived.
+fn end_unwanted(delivery: &mut Delivery, uncertain: bool, parts_sent: u32) {
+    delivery.uncertain = false;
+    delivery.state = if uncertain { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
+    if uncertain {
+        delivery.reason = Some("outcome_unknown".to_owned());
+    } else if parts_sent > 0 {
+        delivery.reason = Some("partly_sent".to_owned());
     }
 }
 

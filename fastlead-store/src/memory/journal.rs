@@ -2,14 +2,14 @@
 
 use async_trait::async_trait;
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::{Delivery, DeliveryState};
-use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, StoredCapture, StoredEvent,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -27,7 +27,7 @@ pub(super) fn page<T>(
     let more = items.len() > limit;
     items.truncate(limit);
     let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
-    Page { items, next }
+    Page { items, next, unreadable: Vec::new() }
 }
 
 #[async_trait]
@@ -139,61 +139,6 @@ impl Journal for MemoryStore {
             .collect())
     }
 
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        let mut data = self.lock();
-        let row =
-            data.deliveries.get_mut(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
-        let row =
-            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry"))?;
-        if !matches!(
-            row.delivery.state,
-            DeliveryState::Failed | DeliveryState::Expired | DeliveryState::Ambiguous
-        ) {
-            let message = format!(
-                "only a failed, expired or ambiguous delivery is retried; this one is {}",
-                row.delivery.state.as_str()
-            );
-            return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
-        }
-        revive(&mut row.delivery, now, expires_at);
-        Ok(row.delivery.clone())
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let mut data = self.lock();
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut lost = data.deliveries.values_mut().map(|row| &mut row.delivery).filter(|delivery| {
-            delivery.scope.workspace_id == workspace
-                && delivery.channel_id == recovery.channel_id
-                && delivery.created_at >= recovery.since
-                && match delivery.state {
-                    DeliveryState::Failed | DeliveryState::Expired => true,
-                    DeliveryState::Ambiguous => recovery.ambiguous,
-                    _ => false,
-                }
-        });
-        let mut deliveries = 0;
-        for delivery in lost.by_ref().take(limit) {
-            revive(delivery, now, expires_at);
-            deliveries += 1;
-        }
-        let more = lost.next().is_some();
-        Ok(Recovered { deliveries, more })
-    }
-
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
         let limit = usize::try_from(limit.max(1)).unwrap_or(usize::MAX);
         let mut data = self.lock();
@@ -248,7 +193,12 @@ impl Journal for MemoryStore {
             (*number, record)
         });
         let found = page(numbered, &request, |(number, _)| Uuid::from_u128(u128::from(*number)));
-        Ok(Page { items: found.items.into_iter().map(|(_, record)| record).collect(), next: found.next })
+        let items = found.items.into_iter().map(|(_, record)| record).collect();
+        Ok(Page { items, next: found.next, unreadable: Vec::new() })
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        Ok(self.lock().unreadable.of(workspace))
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
@@ -269,15 +219,4 @@ impl Journal for MemoryStore {
         }
         Ok(depth)
     }
-}
-
-fn revive(delivery: &mut Delivery, now: Timestamp, expires_at: Timestamp) {
-    delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
-    delivery.state = DeliveryState::Pending;
-    delivery.reason = None;
-    delivery.due_at = now;
-    delivery.expires_at = expires_at;
-    delivery.updated_at = now;
-    delivery.attempts = 0;
-    delivery.checks = 0;
 }

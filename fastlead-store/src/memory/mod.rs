@@ -16,13 +16,14 @@ use fastlead_core::channel::InboundEvent;
 use fastlead_core::decide::{Counter, CounterId, TimerName, UniqueKey};
 use fastlead_core::delivery::{Attempt, Delivery, Lease, Scope};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, PolicyId, ProjectId, SourceId, TimerId,
-    UserId, WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId,
+    TimerId, UserId, WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::port::{
     AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, IdentityLink, LeadRecord,
-    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UserRecord, Workspace,
+    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UnreadableRows, UserRecord,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -59,6 +60,8 @@ struct Data {
     suppressions: HashMap<AddressKey, Suppression>,
     moved: HashMap<AddressKey, AddressMove>,
     links: BTreeMap<IdentityId, IdentityLink>,
+    /// Work that was set aside, by name.
+    unreadable: UnreadableRows,
 }
 
 /// An idempotency key that was used.
@@ -73,6 +76,8 @@ struct Used {
 struct Row {
     delivery: Delivery,
     lease: Option<Lease>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    begun_by: Option<LeaseToken>,
     attempts: Vec<Attempt>,
 }
 
@@ -91,6 +96,16 @@ struct Inbound {
     event: InboundEvent,
     received_at: Timestamp,
     done: bool,
+    due_at: Timestamp,
+    lease: Option<Lease>,
+    tries: u32,
+}
+
+impl Inbound {
+    /// Since when it can be claimed.
+    fn claimable(&self) -> Option<Timestamp> {
+        (!self.done).then(|| self.lease.map_or(self.due_at, |lease| lease.until))
+    }
 }
 
 impl MemoryStore {

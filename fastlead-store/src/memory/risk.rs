@@ -10,6 +10,7 @@ use fastlead_core::time::Timestamp;
 
 use super::Data;
 use super::journal::page;
+use super::work::LEFT_ALONE;
 
 impl Data {
     /// The first deadline until `until` of each lead that nobody has.
@@ -22,7 +23,9 @@ impl Data {
                 *entry = (place, timer);
             }
         }
-        let held = |timer: &super::Timer| timer.lease.is_some_and(|lease| lease.until > until);
+        let held = |timer: &super::Timer| {
+            timer.lease.is_some_and(|lease| lease.until > until && lease.until < LEFT_ALONE)
+        };
         let due = first.into_iter().filter(|(_, (_, timer))| timer.due_at <= until && !held(timer));
         due.filter_map(|(lead, (place, timer))| {
             let lead = self.leads.get(&lead).filter(|lead| lead.state.assigned_to.is_none())?;
@@ -57,8 +60,8 @@ impl Data {
             let waits_for = waiting.map(|offer| offer.target.clone()).collect();
             (place, LeadAtRisk { lead: summary, timer: timer.name, due_at: timer.due_at, waits_for })
         });
-        let Page { items, next } = page(entries, request, |(place, _)| place.0);
-        Page { items: items.into_iter().map(|(_, found)| found).collect(), next }
+        let Page { items, next, unreadable } = page(entries, request, |(place, _)| place.0);
+        Page { items: items.into_iter().map(|(_, found)| found).collect(), next, unreadable }
     }
 
     pub(super) fn count_at_risk(&self, until: Timestamp) -> u64 {

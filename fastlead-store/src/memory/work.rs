@@ -1,20 +1,39 @@
 //! Work under leases, receipts and inbound events.
 
 use async_trait::async_trait;
-use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
-use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Phase, Scope};
+use fastlead_core::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Phase, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef,
-    LeadRecord, LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
+    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome,
+    Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
 use super::{Data, Inbound, MemoryStore, Row};
 
+/// The lease of what is left alone ends then. What is in memory is not opened again, so it is never given back.
+pub(super) const LEFT_ALONE: Timestamp = Timestamp::MAX_UTC;
+
 impl Row {
+    /// Makes it due again with a new lifetime and a new schedule.
+    pub(super) fn revive(&mut self, now: Timestamp, expires_at: Timestamp) {
+        (self.lease, self.begun_by) = (None, None);
+        let delivery = &mut self.delivery;
+        delivery.uncertain = delivery.state == DeliveryState::Ambiguous;
+        delivery.unwanted = false;
+        delivery.state = DeliveryState::Pending;
+        delivery.reason = None;
+        delivery.due_at = now;
+        delivery.expires_at = expires_at;
+        delivery.updated_at = now;
+        delivery.attempts = 0;
+        delivery.checks = 0;
+    }
+
     /// What a worker would do with it, and since when.
     fn claimable(&self) -> Option<(Phase, Timestamp)> {
         let phase = LeasedDelivery::phase(self.delivery.state)?;
@@ -92,13 +111,102 @@ impl Data {
                 token: request.lease.token,
             });
         }
+        let limit = usize::try_from(request.inbound).unwrap_or(usize::MAX);
+        let due = self.inbound.iter().filter_map(|(number, row)| Some((row.claimable()?, *number)));
+        let mut due: Vec<_> = due.filter(|(since, _)| *since <= request.now).collect();
+        due.sort_unstable();
+        due.truncate(limit);
+        due.sort_unstable_by_key(|(_, number)| *number);
+        for (_, number) in due {
+            let Some(row) = self.inbound.get_mut(&number) else { continue };
+            let token = request.lease.token;
+            let record = InboundRecord {
+                channel_id: row.channel_id,
+                event: row.event.clone(),
+                received_at: row.received_at,
+            };
+            claimed.inbound.push(LeasedInbound { record, token, tries: row.tries });
+            row.lease = Some(request.lease);
+            row.tries += 1;
+        }
         claimed
+    }
+
+    fn record_inbound(&mut self, batch: InboundBatch) -> Vec<InboundRecord> {
+        let InboundBatch { channel_id, events, cursor, at, lease } = batch;
+        let mut new = Vec::new();
+        for event in events {
+            let key = (channel_id, event.provider_event_id.clone());
+            if self.inbound_keys.contains_key(&key) {
+                continue;
+            }
+            let number = self.inbound.keys().next_back().map_or(1, |last| last + 1);
+            self.inbound_keys.insert(key, number);
+            let row = Inbound {
+                channel_id,
+                event: event.clone(),
+                received_at: at,
+                done: false,
+                due_at: at,
+                lease: Some(lease),
+                tries: 1,
+            };
+            self.inbound.insert(number, row);
+            new.push(InboundRecord { channel_id, event, received_at: at });
+        }
+        if let Some(cursor) = cursor {
+            self.cursors.insert(channel_id, cursor);
+        }
+        new
+    }
+
+    /// Leased to nobody until the end of time, and out of its order.
+    fn set_aside(&mut self, workspace: Option<WorkspaceId>, work: &SetAside, because: &str) {
+        let left = |lease: &mut Option<Lease>, token: LeaseToken| {
+            let held = lease.is_some_and(|lease| lease.token == token);
+            if held {
+                let token = LeaseToken::from_uuid(uuid::Uuid::nil());
+                *lease = Some(Lease { token, until: LEFT_ALONE });
+            }
+            held
+        };
+        let named = match work {
+            SetAside::Delivery(id, token) => self.deliveries.get_mut(id).and_then(|row| {
+                let left = left(&mut row.lease, *token);
+                row.delivery.order_key = row.delivery.order_key.filter(|_| !left);
+                left.then(|| ("deliveries", id.to_string()))
+            }),
+            SetAside::Timer(id, token) => self
+                .timers
+                .get_mut(id)
+                .and_then(|timer| left(&mut timer.lease, *token).then(|| ("timers", id.to_string()))),
+            SetAside::Inbound(inbound) => {
+                let key = (inbound.channel_id, inbound.provider_event_id.clone());
+                let number = self.inbound_keys.get(&key).copied();
+                let waiting = number.and_then(|number| self.inbound.get_mut(&number)).filter(|row| !row.done);
+                waiting.map(|row| {
+                    row.done = true;
+                    ("inbound", number.unwrap_or_default().to_string())
+                })
+            }
+        };
+        if let Some((table, id)) = named {
+            self.unreadable.notice(&UnreadableRow::new(table, id, because).of(workspace));
+        }
     }
 
     fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
         let row = self.deliveries.get_mut(&beginning.delivery_id);
         let held = row.filter(|row| row.lease.is_some_and(|lease| lease.token == beginning.token));
         let Some(row) = held else { return BeginOutcome::LeaseLost };
+        if row.delivery.unwanted {
+            return BeginOutcome::Unwanted;
+        }
+        let channel = self.channels.get(&row.delivery.channel_id);
+        if channel.is_some_and(|channel| channel.status.is_paused()) {
+            return BeginOutcome::Paused;
+        }
+        row.begun_by = Some(beginning.token);
         row.delivery.state = DeliveryState::Sending;
         row.delivery.attempts += 1;
         row.delivery.last_attempt_at = Some(beginning.at);
@@ -152,6 +260,11 @@ impl Store for MemoryStore {
         Ok(self.lock().claim(&request))
     }
 
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.lock().set_aside(workspace, &work, because);
+        Ok(())
+    }
+
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
         let data = self.lock();
         let deliveries = data
@@ -160,7 +273,9 @@ impl Store for MemoryStore {
             .filter(|row| channels.contains(&row.delivery.channel_id) && !data.held_back(&row.delivery))
             .filter_map(|row| row.claimable().map(|(_, since)| since));
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
-        Ok(deliveries.chain(timers).min().map(|due| due.max(now)))
+        let inbound = data.inbound.values().filter_map(Inbound::claimable);
+        let due = deliveries.chain(timers).chain(inbound).filter(|due| *due < LEFT_ALONE);
+        Ok(due.min().map(|due| due.max(now)))
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
@@ -220,6 +335,57 @@ impl Store for MemoryStore {
         Ok(row.map(|row| row.delivery.clone()))
     }
 
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        let mut data = self.lock();
+        let row =
+            data.deliveries.get_mut(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        let row =
+            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry"))?;
+        if !matches!(
+            row.delivery.state,
+            DeliveryState::Failed | DeliveryState::Expired | DeliveryState::Ambiguous
+        ) {
+            let message = format!(
+                "only a failed, expired or ambiguous delivery is retried; this one is {}",
+                row.delivery.state.as_str()
+            );
+            return Err(Error::new(ErrorKind::Conflict, message).with_operation("retry"));
+        }
+        row.revive(now, expires_at);
+        Ok(row.delivery.clone())
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let data = self.lock();
+        let lost = data.deliveries.values().map(|row| &row.delivery).filter(|delivery| {
+            delivery.scope.workspace_id == workspace
+                && delivery.channel_id == recovery.channel_id
+                && delivery.created_at >= recovery.since
+                && Some((delivery.created_at, delivery.id)) > after
+                && match delivery.state {
+                    DeliveryState::Failed | DeliveryState::Expired => true,
+                    DeliveryState::Ambiguous => recovery.ambiguous,
+                    _ => false,
+                }
+        });
+        let mut lost: Vec<Delivery> = lost.cloned().collect();
+        lost.sort_unstable_by_key(|delivery| (delivery.created_at, delivery.id));
+        lost.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(lost)
+    }
+
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
         let recorded = self.lock().record_receipt(receipt);
         recorded.ok_or_else(|| {
@@ -227,48 +393,24 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
-        let mut data = self.lock();
-        let mut new = Vec::new();
-        for event in events {
-            let key = (channel, event.provider_event_id.clone());
-            if data.inbound_keys.contains_key(&key) {
-                continue;
-            }
-            let number = data.inbound.keys().next_back().map_or(1, |last| last + 1);
-            data.inbound_keys.insert(key, number);
-            data.inbound.insert(
-                number,
-                Inbound { channel_id: channel, event: event.clone(), received_at: now, done: false },
-            );
-            new.push(InboundRecord { channel_id: channel, event, received_at: now });
-        }
-        if let Some(cursor) = cursor {
-            data.cursors.insert(channel, cursor);
-        }
-        Ok(new)
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        let data = self.lock();
-        let pending =
-            data.inbound.values().filter(|row| !row.done).take(usize::try_from(limit).unwrap_or(usize::MAX));
-        let record = |row: &Inbound| InboundRecord {
-            channel_id: row.channel_id,
-            event: row.event.clone(),
-            received_at: row.received_at,
-        };
-        Ok(pending.map(record).collect())
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        Ok(self.lock().record_inbound(batch))
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
         self.lock().finish(&inbound.channel_id, &inbound.provider_event_id);
+        Ok(())
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        let mut data = self.lock();
+        let key = (inbound.channel_id, inbound.provider_event_id);
+        let number = data.inbound_keys.get(&key).copied();
+        let row = number.and_then(|number| data.inbound.get_mut(&number));
+        if let Some(row) = row.filter(|row| row.lease.is_some_and(|lease| lease.token == token)) {
+            row.lease = None;
+            row.due_at = due_at;
+        }
         Ok(())
     }
 

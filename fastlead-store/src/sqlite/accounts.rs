@@ -6,12 +6,13 @@ use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
 use fastlead_core::port::{Accounts, ApiKeyRecord, Role, UserRecord};
 use fastlead_core::secret::{Pii, Secret};
 use fastlead_core::time::Timestamp;
+use sqlx::AssertSqlSafe;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _};
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
-use super::rows::{blob, integer, moment, optional_moment, text, uuid};
+use super::fault::failed;
+use super::reading::{self, Origin};
+use super::rows::{any_bytes, blob, bytes, integer, moment, optional_moment, text, unread, uuid};
 
 const USER: &str = "id, workspace_id, login, password_hash, role, created_at, tokens_valid_from";
 const KEY: &str = "id, workspace_id, name, hash, hint, role, created_at, revoked_at";
@@ -27,7 +28,7 @@ fn role(row: &SqliteRow, index: usize) -> Result<Role> {
     match text(row, index)?.as_str() {
         "admin" => Ok(Role::Admin),
         "operator" => Ok(Role::Operator),
-        _ => Err(unreadable("a role")),
+        _ => Err(unread(row, index)),
     }
 }
 
@@ -44,12 +45,11 @@ fn user(row: &SqliteRow) -> Result<UserRecord> {
 }
 
 fn key(row: &SqliteRow) -> Result<ApiKeyRecord> {
-    let hash: &[u8] = row.try_get(3).map_err(|error| failed("read key", &error))?;
     Ok(ApiKeyRecord {
         id: ApiKeyId::from_uuid(uuid(row, 0)?),
         workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
         name: text(row, 2)?,
-        hash: hash.try_into().map_err(|_| unreadable("api_keys.hash"))?,
+        hash: bytes(row, 3)?,
         hint: text(row, 4)?,
         role: role(row, 5)?,
         created_at: moment(row, 6)?,
@@ -70,7 +70,7 @@ impl SqliteStore {
             None => query.bind(value),
         };
         let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read user", &error))?;
-        row.as_ref().map(user).transpose()
+        row.map(|row| reading::one(&self.unreadable, Origin::new("users", 0), &row, user)).transpose()
     }
 }
 
@@ -153,14 +153,17 @@ impl Accounts for SqliteStore {
     async fn api_key_by_hash(&self, hash: [u8; 32]) -> Result<Option<ApiKeyRecord>> {
         let sql = format!("SELECT {KEY} FROM api_keys WHERE hash = ?1 AND revoked_at IS NULL");
         let row = sqlx::query(AssertSqlSafe(sql)).bind(hash.to_vec()).fetch_optional(&self.readers).await;
-        row.map_err(|error| failed("read key", &error))?.as_ref().map(key).transpose()
+        let row = row.map_err(|error| failed("read key", &error))?;
+        row.map(|row| reading::one(&self.unreadable, Origin::new("api_keys", 0), &row, key)).transpose()
     }
 
     async fn api_keys(&self, workspace: WorkspaceId) -> Result<Vec<ApiKeyRecord>> {
         let sql = format!("SELECT {KEY} FROM api_keys WHERE workspace_id = ?1 ORDER BY id DESC");
         let rows =
             sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).fetch_all(&self.readers).await;
-        rows.map_err(|error| failed("read keys", &error))?.iter().map(key).collect()
+        let rows = rows.map_err(|error| failed("read keys", &error))?;
+        let from = Origin::new("api_keys", 0).of(workspace);
+        Ok(reading::each(&self.unreadable, from, &rows, key))
     }
 
     async fn revoke_api_key(&self, workspace: WorkspaceId, key: ApiKeyId, at: Timestamp) -> Result<bool> {
@@ -182,10 +185,11 @@ impl Accounts for SqliteStore {
     }
 
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let query = sqlx::query("SELECT value FROM settings WHERE name = ?1").bind(name.to_owned());
+        let query = sqlx::query("SELECT name, value FROM settings WHERE name = ?1").bind(name.to_owned());
         let row =
             query.fetch_optional(&self.readers).await.map_err(|error| failed("read setting", &error))?;
-        row.map(|row| row.try_get(0)).transpose().map_err(|error| failed("read setting", &error))
+        let from = Origin::new("settings", 0);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| any_bytes(row, 1))).transpose()
     }
 
     async fn init_setting(&self, name: &str, value: Vec<u8>) -> Result<Vec<u8>> {
@@ -202,7 +206,7 @@ impl Accounts for SqliteStore {
                         .map_err(fault)?;
                     let query = sqlx::query("SELECT value FROM settings WHERE name = ?1").bind(name);
                     let row = query.fetch_one(connection).await.map_err(fault)?;
-                    row.try_get(0).map_err(fault)
+                    any_bytes(&row, 0)
                 })
             })
             .await

@@ -1,41 +1,60 @@
 //! Suppressions and moved addresses.
 
 use async_trait::async_trait;
-use fastlead_core::error::Result;
+use fastlead_core::error::{ErrorKind, Result};
 use fastlead_core::id::{SuppressionId, WorkspaceId};
-use fastlead_core::port::{AddressBook, AddressKey, AddressMove, Addresses, Page, PageRequest, Suppression};
+use fastlead_core::port::{
+    AddressBook, AddressKey, AddressMove, Addresses, Page, PageRequest, Suppression, SuppressionScope,
+    UnreadableRows,
+};
 use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::fault::failed;
-use super::journal::{before, limit, page};
-use super::rows::{blob, json, to_json};
+use super::journal::{before, limit};
+use super::reading::{self, Origin};
+use super::rows::{self, blob, json, to_json};
 
 /// A workspace's suppressions, newest first.
 pub(super) const SUPPRESSIONS: &str = concat!(
-    "SELECT doc FROM suppressions WHERE workspace_id = ?1 AND ",
+    "SELECT doc, id FROM suppressions WHERE workspace_id = ?1 AND ",
     before!(),
     " ORDER BY id DESC LIMIT ?3"
 );
 
-async fn suppress(connection: &mut SqliteConnection, new: Suppression) -> Result<Suppression> {
+const FROM: Origin = Origin::new("suppressions", 1);
+
+/// Where the one that was there cannot be read, nobody knows what it forbids: everything is forbidden then.
+async fn suppress(
+    connection: &mut SqliteConnection,
+    met: &UnreadableRows,
+    new: Suppression,
+) -> Result<Suppression> {
     let key = new.key().0.to_vec();
-    let held = match held(connection, &key).await? {
-        Some(held) => held.followed_by(new),
-        None => new,
+    let held = match held(connection, met, &key).await {
+        Ok(Some(held)) => held.followed_by(new),
+        Ok(None) => new,
+        Err(error) if error.kind() == ErrorKind::Unreadable => {
+            Suppression { scope: SuppressionScope::All, ..new }
+        }
+        Err(error) => return Err(error),
     };
     put(connection, key, &held).await?;
     Ok(held)
 }
 
 /// The suppression of the address with this key.
-async fn held(connection: &mut SqliteConnection, key: &[u8]) -> Result<Option<Suppression>> {
-    let row = sqlx::query("SELECT doc FROM suppressions WHERE key = ?1")
+async fn held(
+    connection: &mut SqliteConnection,
+    met: &UnreadableRows,
+    key: &[u8],
+) -> Result<Option<Suppression>> {
+    let row = sqlx::query("SELECT doc, id, workspace_id FROM suppressions WHERE key = ?1")
         .bind(key.to_vec())
         .fetch_optional(connection)
         .await
         .map_err(|error| failed("read suppression", &error))?;
-    row.map(|row| json(&row, 0, "suppressions.doc")).transpose()
+    row.map(|row| reading::one(met, FROM, &row, |row| json(row, 0))).transpose()
 }
 
 async fn put(connection: &mut SqliteConnection, key: Vec<u8>, held: &Suppression) -> Result<()> {
@@ -62,10 +81,11 @@ async fn lift(connection: &mut SqliteConnection, workspace: WorkspaceId, key: Ve
 
 async fn narrow(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     workspace: WorkspaceId,
     key: Vec<u8>,
 ) -> Result<Option<Suppression>> {
-    let held = held(connection, &key).await?.filter(|held| held.workspace_id == workspace);
+    let held = held(connection, met, &key).await?.filter(|held| held.workspace_id == workspace);
     let Some(held) = held else { return Ok(None) };
     let left = held.narrowed();
     match &left {
@@ -80,19 +100,31 @@ impl Addresses for SqliteStore {
     async fn address_book(&self) -> Result<AddressBook> {
         let fault = |error: sqlx::Error| failed("read addresses", &error);
         let mut book = AddressBook::default();
-        let rows = sqlx::query("SELECT doc FROM suppressions").fetch_all(&self.readers).await;
+        let rows =
+            sqlx::query("SELECT doc, id, workspace_id, key FROM suppressions").fetch_all(&self.readers).await;
         for row in rows.map_err(fault)? {
-            book.suppress(&json(&row, 0, "suppressions.doc")?);
+            match reading::one(&self.unreadable, FROM, &row, |row| json(row, 0)) {
+                Ok(held) => book.suppress(&held),
+                // Nobody knows what it forbids, so nothing is sent there.
+                Err(_) => {
+                    let key = reading::one(&self.unreadable, FROM, &row, |row| rows::bytes(row, 3));
+                    key.into_iter().for_each(|key| book.suppress_unread(AddressKey(key)));
+                }
+            }
         }
-        let rows = sqlx::query("SELECT doc FROM moved_addresses").fetch_all(&self.readers).await;
-        for row in rows.map_err(fault)? {
-            book.moved(&json(&row, 0, "moved_addresses.doc")?);
+        let rows = sqlx::query("SELECT doc, key FROM moved_addresses").fetch_all(&self.readers).await;
+        let from = Origin::new("moved_addresses", 1);
+        for moved in reading::each(&self.unreadable, from, &rows.map_err(fault)?, |row| json(row, 0)) {
+            book.moved(&moved);
         }
         Ok(book)
     }
 
     async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
-        self.writer.run(move |connection| Box::pin(suppress(connection, suppression))).await
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| Box::pin(async move { suppress(connection, &met, suppression).await }))
+            .await
     }
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
@@ -102,17 +134,21 @@ impl Addresses for SqliteStore {
 
     async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
         let key = address.0.to_vec();
-        self.writer.run(move |connection| Box::pin(narrow(connection, workspace, key))).await
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| Box::pin(async move { narrow(connection, &met, workspace, key).await }))
+            .await
     }
 
     async fn suppression(&self, workspace: WorkspaceId, id: SuppressionId) -> Result<Option<Suppression>> {
-        let row = sqlx::query("SELECT doc FROM suppressions WHERE workspace_id = ?1 AND id = ?2")
+        let row = sqlx::query("SELECT doc, id FROM suppressions WHERE workspace_id = ?1 AND id = ?2")
             .bind(blob(workspace.as_uuid()))
             .bind(blob(id.as_uuid()))
             .fetch_optional(&self.readers)
             .await
             .map_err(|error| failed("read suppression", &error))?;
-        row.map(|row| json(&row, 0, "suppressions.doc")).transpose()
+        let from = FROM.of(workspace);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| json(row, 0))).transpose()
     }
 
     async fn suppressions(&self, workspace: WorkspaceId, request: PageRequest) -> Result<Page<Suppression>> {
@@ -124,9 +160,7 @@ impl Addresses for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list suppressions", &error))?;
-        let items: Vec<Suppression> =
-            rows.iter().map(|row| json(row, 0, "suppressions.doc")).collect::<Result<_>>()?;
-        Ok(page(items, limit, |held| held.id.as_uuid()))
+        Ok(reading::page(&self.unreadable, FROM.of(workspace), &rows, limit, |row| json(row, 0)))
     }
 
     async fn move_address(&self, moved: AddressMove) -> Result<()> {

@@ -1,15 +1,16 @@
 //! What was captured, oldest first, for whoever replays it.
 
-use fastlead_core::decide::Event;
 use fastlead_core::error::Result;
 use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
 use fastlead_core::port::{CaptureFilter, Page, PageRequest, StoredCapture};
 use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
-use super::journal::{limit, page};
-use super::rows::{blob, json, moment, uuid};
+use super::fault::failed;
+use super::journal::limit;
+use super::reading::{self, Origin};
+use super::rows::{self, blob, json, moment, uuid};
 
 /// Ids begin with the moment at which they were made, so the primary key finds the first one.
 pub(super) const CAPTURES: &str = "SELECT e.id, e.lead_id, l.source_id, e.at, e.event, l.state
@@ -46,21 +47,19 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list captures", &error))?;
-        let capture = |row| {
-            let Event::Captured(capture) = json(row, 4, "events.event")? else {
-                return Err(unreadable("a capture"));
-            };
-            let own = capture.received.source_id;
+        let read = |row: &SqliteRow| {
+            let capture = rows::capture(row, 4)?;
+            let source = capture.received.source_id;
             Ok(StoredCapture {
                 id: EventId::from_uuid(uuid(row, 0)?),
                 lead_id: LeadId::from_uuid(uuid(row, 1)?),
-                source_id: own.unwrap_or(SourceId::from_uuid(uuid(row, 2)?)),
+                source_id: source.map_or_else(|| uuid(row, 2).map(SourceId::from_uuid), Ok)?,
                 at: moment(row, 3)?,
-                capture: *capture,
-                state: json(row, 5, "leads.state")?,
+                capture,
+                state: json(row, 5)?,
             })
         };
-        let items = rows.iter().map(capture).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |capture| capture.id.as_uuid()))
+        let from = Origin::new("events", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, read))
     }
 }

@@ -9,25 +9,29 @@ use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
-    Source, Workspace,
+    Source, UnreadableRow, UnreadableRows, Workspace,
 };
-use fastlead_core::time::Timestamp;
+use fastlead_core::time::{Timestamp, epoch};
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
 use super::documents;
 use super::fault::failed;
-use super::rows::{blob, count, json, moment, text, to_json, uuid};
+use super::reading::{self, Origin};
+use super::rows::{any_bytes, blob, count, json, moment, text, to_json, uuid};
 
 const POLICY: &str = "id, version, workspace_id, project_id, doc, published_at";
+
+/// Where policies come from.
+const POLICIES: Origin = Origin::new("policies", 0);
 
 fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
     Ok(PolicyRecord {
         reference: PolicyRef { id: PolicyId::from_uuid(uuid(row, 0)?), version: count(row, 1)? },
         workspace_id: WorkspaceId::from_uuid(uuid(row, 2)?),
         project_id: ProjectId::from_uuid(uuid(row, 3)?),
-        policy: Arc::new(json(row, 4, "policies.doc")?),
+        policy: Arc::new(json(row, 4)?),
         published_at: moment(row, 5)?,
     })
 }
@@ -38,9 +42,10 @@ fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
         workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
         kind: text(row, 2)?,
         name: text(row, 3)?,
-        config: SealedConfig(row.try_get(4).map_err(|error| failed("read", &error))?),
+        config: SealedConfig(any_bytes(row, 4)?),
         webhook_token: text(row, 5)?,
-        status: json(row, 6, "channels.status")?,
+        status: json(row, 6)
+            .unwrap_or(ChannelStatus::Paused { reason: UNREADABLE.to_owned(), since: epoch() }),
         created_at: moment(row, 7)?,
     })
 }
@@ -55,41 +60,68 @@ fn conflict(operation: &'static str, taken: &'static str, error: &sqlx::Error) -
     }
 }
 
+/// Why a channel is paused whose status cannot be read: nobody knows whether something may be sent over it.
+const UNREADABLE: &str = "unreadable";
+
+/// The documents of a table that can be read; the others are noted and added to `lost`.
 async fn docs<T: serde::de::DeserializeOwned>(
     connection: &mut SqliteConnection,
+    from: Origin,
     sql: &'static str,
-    what: &'static str,
+    met: &UnreadableRows,
+    lost: &mut Vec<UnreadableRow>,
 ) -> Result<Vec<T>> {
     let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| failed("load", &error))?;
-    rows.iter().map(|row| json(row, 0, what)).collect()
+    Ok(reading::known(met, from, &rows, lost, |row| json(row, 1)))
+}
+
+impl SqliteStore {
+    /// The newest version of each project's policy that can be read.
+    async fn current_policies(
+        &self,
+        reader: &mut SqliteConnection,
+        lost: &mut Vec<UnreadableRow>,
+    ) -> Result<Vec<PolicyRecord>> {
+        let fault = |error: sqlx::Error| failed("load", &error);
+        let sql = format!(
+            "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
+        );
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *reader).await.map_err(fault)?;
+        let mut current = reading::known(&self.unreadable, POLICIES, &rows, lost, policy);
+        for row in rows.iter().filter(|row| policy(row).is_err()) {
+            let sql = format!("SELECT {POLICY} FROM policies WHERE project_id = ?1 ORDER BY version DESC");
+            let older = sqlx::query(AssertSqlSafe(sql)).bind(reading::raw_id(row, 3)).fetch_all(&mut *reader);
+            current.extend(older.await.map_err(fault)?.iter().find_map(|row| policy(row).ok()));
+        }
+        Ok(current)
+    }
 }
 
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn load(&self) -> Result<CatalogSnapshot> {
         let fault = |error: sqlx::Error| failed("load", &error);
+        let met = &self.unreadable;
+        let mut loaded = CatalogSnapshot::default();
+        let lost = &mut loaded.unreadable;
         // One transaction, so that everything is of the same moment.
         let mut reader = self.readers.begin().await.map_err(fault)?;
-        let workspaces =
-            docs(&mut reader, "SELECT doc FROM workspaces ORDER BY id", "workspaces.doc").await?;
-        let projects = docs(&mut reader, "SELECT doc FROM projects ORDER BY id", "projects.doc").await?;
-        let sources = docs(&mut reader, "SELECT doc FROM sources ORDER BY id", "sources.doc").await?;
-        let channels = sqlx::query(
-            "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id",
-        );
-        let channels = channels.fetch_all(&mut *reader).await.map_err(fault)?;
-        let sql = format!(
-            "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
-        );
-        let policies = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *reader).await.map_err(fault)?;
+        let sql = "SELECT id, doc FROM workspaces ORDER BY id";
+        loaded.workspaces = docs(&mut reader, Origin::new("workspaces", 0), sql, met, lost).await?;
+        let sql = "SELECT id, doc, workspace_id FROM projects ORDER BY id";
+        loaded.projects = docs(&mut reader, Origin::new("projects", 0), sql, met, lost).await?;
+        let sql = "SELECT id, doc, workspace_id FROM sources ORDER BY id";
+        loaded.sources = docs(&mut reader, Origin::new("sources", 0), sql, met, lost).await?;
+        let sql = "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id";
+        let rows = sqlx::query(sql).fetch_all(&mut *reader).await.map_err(fault)?;
+        let from = Origin::new("channels", 0);
+        loaded.channels = reading::known(met, from, &rows, lost, channel);
+        // A status alone that cannot be read leaves the channel paused, and is told all the same.
+        reading::known(met, from, &rows, lost, |row| json::<ChannelStatus>(row, 6));
+        lost.dedup();
+        loaded.policies = self.current_policies(&mut reader, lost).await?;
         reader.commit().await.map_err(fault)?;
-        Ok(CatalogSnapshot {
-            workspaces,
-            projects,
-            sources,
-            channels: channels.iter().map(channel).collect::<Result<_>>()?,
-            policies: policies.iter().map(policy).collect::<Result<_>>()?,
-        })
+        Ok(loaded)
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
@@ -231,8 +263,9 @@ impl Catalog for SqliteStore {
                         .await
                         .map_err(fault)?;
                     let row = row.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such channel"))?;
-                    let before: ChannelStatus = json(&row, 0, "channels.status")?;
-                    if before.is_paused() == status.is_paused() {
+                    // One that cannot be read is mended by the new one.
+                    let before = json::<ChannelStatus>(&row, 0).ok();
+                    if before.is_some_and(|before| before.is_paused() == status.is_paused()) {
                         return Ok(false);
                     }
                     sqlx::query("UPDATE channels SET status = ?2 WHERE id = ?1")
@@ -269,16 +302,19 @@ impl Catalog for SqliteStore {
                         .fetch_optional(&mut *connection)
                         .await
                         .map_err(fault)?;
-                    let current = row.as_ref().map(policy).transpose()?;
-                    if let Some(current) = &current
+                    // A version that cannot be read is followed by the new one like any other.
+                    if let Some(Ok(current)) = row.as_ref().map(policy)
                         && *current.policy == new
                     {
-                        return Ok(current.clone());
+                        return Ok(current);
                     }
-                    let reference = current.map_or(PolicyRef { id: new_id, version: 1 }, |current| PolicyRef {
-                        version: current.reference.version + 1,
-                        ..current.reference
-                    });
+                    let reference = match &row {
+                        Some(row) => PolicyRef {
+                            id: PolicyId::from_uuid(uuid(row, 0)?),
+                            version: count(row, 1)?.saturating_add(1),
+                        },
+                        None => PolicyRef { id: new_id, version: 1 },
+                    };
                     sqlx::query(
                         "INSERT INTO policies (id, version, workspace_id, project_id, doc, published_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
                     )
@@ -308,7 +344,7 @@ impl Catalog for SqliteStore {
         let query =
             sqlx::query(AssertSqlSafe(sql)).bind(blob(reference.id.as_uuid())).bind(reference.version);
         let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read policy", &error))?;
-        row.as_ref().map(policy).transpose()
+        row.map(|row| reading::one(&self.unreadable, POLICIES, &row, policy)).transpose()
     }
 
     async fn policies(
@@ -320,12 +356,26 @@ impl Catalog for SqliteStore {
         let sql = format!(
             "SELECT {POLICY} FROM policies WHERE project_id = ?1 AND workspace_id = ?2 ORDER BY version DESC LIMIT ?3"
         );
-        let query = sqlx::query(AssertSqlSafe(sql))
-            .bind(blob(project.as_uuid()))
-            .bind(blob(workspace.as_uuid()))
-            .bind(limit);
-        let rows = query.fetch_all(&self.readers).await.map_err(|error| failed("read policies", &error))?;
-        rows.iter().map(policy).collect()
+        let mut wanted = i64::from(limit);
+        loop {
+            let query = sqlx::query(AssertSqlSafe(sql.clone()))
+                .bind(blob(project.as_uuid()))
+                .bind(blob(workspace.as_uuid()))
+                .bind(wanted);
+            let rows =
+                query.fetch_all(&self.readers).await.map_err(|error| failed("read policies", &error))?;
+            let found = reading::each(&self.unreadable, POLICIES.of(workspace), &rows, policy);
+            let lost = rows.len() - found.len();
+            // Those that cannot be read take nobody's place.
+            if lost == 0 || i64::try_from(rows.len()).unwrap_or(i64::MAX) < wanted {
+                return Ok(found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect());
+            }
+            let more = i64::from(limit) + i64::try_from(lost).unwrap_or(i64::MAX);
+            if more <= wanted {
+                return Ok(found.into_iter().take(usize::try_from(limit).unwrap_or(usize::MAX)).collect());
+            }
+            wanted = more;
+        }
     }
 
     async fn put_draft(&self, draft: PolicyDraft) -> Result<()> {

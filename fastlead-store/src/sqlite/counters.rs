@@ -6,33 +6,30 @@ use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::Scope;
 use fastlead_core::error::Result;
 use fastlead_core::id::LeadId;
-use fastlead_core::time::{Timestamp, from_millis};
-use sqlx::Row as _;
+use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
-use super::rows::{blob, integer, uuid};
+use super::fault::failed;
+use super::reading::{self, Origin};
+use super::rows::{blob, bytes, integer, optional_moment, optional_text, uuid};
 
 pub(super) const COUNTERS: &str = "SELECT c.key, c.value, c.note, c.last_at, c.until
   FROM json_each(?1) j CROSS JOIN counters c ON c.key = unhex(j.value)";
 
-pub(super) const HOLDER: &str = "SELECT lead_id FROM unique_keys WHERE key = ?1 AND until > ?2";
+pub(super) const HOLDER: &str =
+    "SELECT lead_id, key FROM unique_keys WHERE key = ?1 AND until > ?2 AND typeof(until) = 'integer'";
 
 pub(super) const WAITING: &str = "SELECT id FROM leads
   WHERE project_id = ?1 AND workspace_id = ?2 AND status = 'queued' AND id > ?3 ORDER BY id LIMIT ?4";
 
 /// A counter whose value, note and moments stand in four columns from `first` on.
 pub(super) fn counter(row: &SqliteRow, first: usize) -> Result<Counter> {
-    let moment = |column: usize| {
-        let millis: Option<i64> = row.try_get(column).map_err(|_| unreadable("a counter's moment"))?;
-        Ok(millis.map(from_millis))
-    };
     Ok(Counter {
         value: integer(row, first)?,
-        note: row.try_get(first + 1).map_err(|_| unreadable("counters.note"))?,
-        last_at: moment(first + 2)?,
-        until: moment(first + 3)?,
+        note: optional_text(row, first + 1)?,
+        last_at: optional_moment(row, first + 2)?,
+        until: optional_moment(row, first + 3)?,
     })
 }
 
@@ -43,9 +40,9 @@ impl SqliteStore {
         let rows = sqlx::query(COUNTERS).bind(keys).fetch_all(&self.readers).await;
         let rows = rows.map_err(|error| failed("read counters", &error))?;
         let mut found = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            found.insert(CounterId(uuid(row, 0)?.into_bytes()), counter(row, 1)?);
-        }
+        // One that cannot be read counts from nothing again: a lead is not refused for it, and the next change mends it.
+        let read = |row: &SqliteRow| Ok((CounterId(bytes(row, 0)?), counter(row, 1)?));
+        found.extend(reading::each(&self.unreadable, Origin::new("counters", 0), &rows, read));
         Ok(ids.iter().map(|id| found.get(id).cloned().unwrap_or_default().at(now)).collect())
     }
 
@@ -57,8 +54,12 @@ impl SqliteStore {
                 .fetch_optional(&self.readers)
                 .await
                 .map_err(|error| failed("read a unique key", &error))?;
-            if let Some(row) = row {
-                return uuid(&row, 0).map(|lead| Some(LeadId::from_uuid(lead)));
+            // One that cannot be read holds nothing: the lead comes in, at the worst a second time.
+            let held = row.map(|row| {
+                reading::one(&self.unreadable, Origin::new("unique_keys", 1), &row, |row| uuid(row, 0))
+            });
+            if let Some(Ok(lead)) = held {
+                return Ok(Some(LeadId::from_uuid(lead)));
             }
         }
         Ok(None)
@@ -79,7 +80,8 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("read waiting leads", &error))?;
-        rows.iter().map(|row| uuid(row, 0).map(LeadId::from_uuid)).collect()
+        let from = Origin::new("leads", 0).of(scope.workspace_id);
+        Ok(reading::each(&self.unreadable, from, &rows, |row| uuid(row, 0).map(LeadId::from_uuid)))
     }
 }
 

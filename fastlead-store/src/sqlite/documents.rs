@@ -7,10 +7,11 @@ use sqlx::SqliteConnection;
 
 use super::SqliteStore;
 use super::fault::failed;
+use super::reading::{self, Origin};
 use super::rows::{blob, json};
 
 /// The documents that go by a name and a version.
-pub(super) const NAMED: &str = "SELECT doc FROM consent_documents WHERE workspace_id = ?1 AND document_id = ?2 AND version = ?3 ORDER BY rowid";
+pub(super) const NAMED: &str = "SELECT doc, rowid FROM consent_documents WHERE workspace_id = ?1 AND document_id = ?2 AND version = ?3 ORDER BY rowid";
 
 /// Keeps the documents of a source, `doc` being the source as it is stored.
 pub(super) async fn keep(connection: &mut SqliteConnection, workspace: WorkspaceId, doc: &str) -> Result<()> {
@@ -43,6 +44,7 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("read consent documents", &error))?;
-        rows.iter().map(|row| json(row, 0, "consent_documents.doc")).collect()
+        let from = Origin::new("consent_documents", 1).of(workspace);
+        Ok(reading::each(&self.unreadable, from, &rows, |row| json(row, 0)))
     }
 }

@@ -6,6 +6,7 @@ use fastlead_core::port::PolicyDraft;
 
 use super::SqliteStore;
 use super::fault::failed;
+use super::reading::{self, Origin};
 use super::rows::{blob, json, to_json};
 
 impl SqliteStore {
@@ -36,13 +37,16 @@ impl SqliteStore {
         workspace: WorkspaceId,
         project: ProjectId,
     ) -> Result<Option<PolicyDraft>> {
-        let row = sqlx::query("SELECT doc FROM policy_drafts WHERE project_id = ?1 AND workspace_id = ?2")
-            .bind(blob(project.as_uuid()))
-            .bind(blob(workspace.as_uuid()))
-            .fetch_optional(&self.readers)
-            .await
-            .map_err(|error| failed("read draft", &error))?;
-        row.as_ref().map(|row| json(row, 0, "policy_drafts.doc")).transpose()
+        let row = sqlx::query(
+            "SELECT doc, project_id FROM policy_drafts WHERE project_id = ?1 AND workspace_id = ?2",
+        )
+        .bind(blob(project.as_uuid()))
+        .bind(blob(workspace.as_uuid()))
+        .fetch_optional(&self.readers)
+        .await
+        .map_err(|error| failed("read draft", &error))?;
+        let from = Origin::new("policy_drafts", 1).of(workspace);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| json(row, 0))).transpose()
     }
 
     pub(super) async fn delete_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {

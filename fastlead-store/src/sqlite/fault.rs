@@ -12,6 +12,7 @@ pub(super) fn failed(operation: &'static str, error: &sqlx::Error) -> Error {
         }
         sqlx::Error::Io(io) => format!("sqlite could not be reached: {}", io.kind()),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} cannot be read"),
+        sqlx::Error::PoolClosed => "the store is closed".to_owned(),
         sqlx::Error::PoolTimedOut => "no reader was free in time".to_owned(),
         _ => "sqlite failed".to_owned(),
     };
@@ -41,11 +42,6 @@ pub(super) fn leaves_no_doubt(error: &sqlx::Error) -> bool {
         sqlx::Error::Encode(_) | sqlx::Error::Decode(_) => true,
         _ => false,
     }
-}
-
-/// Something in the database cannot be read back.
-pub(super) fn unreadable(what: &'static str) -> Error {
-    Error::new(ErrorKind::Storage, format!("{what} cannot be read back")).with_operation("read")
 }
 
 /// Something cannot be written as JSON.

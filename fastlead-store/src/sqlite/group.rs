@@ -8,121 +8,149 @@ use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
-use fastlead_core::port::{Beginning, Guard, Receipt, Reservation, Settled, Settlement, Transition};
+use fastlead_core::port::{
+    AccountPause, Beginning, ChannelStatus, Guard, Receipt, Reservation, Settled, Settlement, Transition,
+    UnreadableRows,
+};
 use fastlead_core::time::Timestamp;
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::counters::counter;
-use super::fault::unreadable;
 use super::list::{List, id, int, maybe_id, maybe_int, maybe_text, text};
-use super::resolve::{Facts, Used, counter_ids, unique_keys};
-use super::rows::{self, integer, json, uuid};
+use super::reading::Origin;
+use super::resolve::{Facts, Held, Named, Used, counter_ids, unique_keys};
+use super::rows::{self, integer, json, optional_uuid, unread, uuid};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
 pub(super) const LOOK: &str = concat!(
     "\nBEGIN IMMEDIATE;
 SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL, NULL, NULL
   FROM json_each($1) j CROSS JOIN leads l ON l.id = ",
-    id!("$10", 0),
+    id!("$11", 0),
     "
 UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL, NULL, NULL
   FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = ",
-    id!("$11", 0),
+    id!("$12", 0),
     "
 UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer, NULL, NULL
   FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = ",
-    id!("$12", 0),
-    " AND i.key = ",
-    id!("$12", 1),
-    "
-UNION ALL SELECT 4, d.id, d.lease_token, NULL, 0, NULL, NULL, NULL
-  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
     id!("$13", 0),
-    " WHERE d.lease_token NOTNULL
-UNION ALL SELECT 4, t.id, t.lease_token, NULL, 0, NULL, NULL, NULL
-  FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
+    " AND i.key = ",
+    id!("$13", 1),
+    "
+UNION ALL SELECT 4, d.id, d.lease_token, d.begun_by, d.state, NULL, d.uncertain + 2 * d.unwanted,
+    EXISTS (SELECT 1 FROM channels c WHERE c.id = d.channel_id AND c.status <> '{\"status\":\"active\"}')
+  FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
     id!("$14", 0),
+    " WHERE d.lease_token NOTNULL OR d.begun_by NOTNULL
+UNION ALL SELECT 10, t.id, t.lease_token, NULL, 0, NULL, NULL, NULL
+  FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
+    id!("$15", 0),
     " WHERE t.lease_token NOTNULL
 UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id, NULL, NULL
   FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = ",
-    id!("$15", 0),
+    id!("$16", 0),
     " AND i.provider_event_id = ",
-    text!("$15", 1),
+    text!("$16", 1),
     "
   WHERE i.done = 0
 UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL, NULL, NULL
   FROM json_each($7) j CROSS JOIN events e ON e.id = ",
-    id!("$16", 0),
+    id!("$17", 0),
     "
 UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL, NULL, NULL
   FROM json_each($8) j CROSS JOIN deliveries d ON d.id = ",
-    id!("$17", 0),
+    id!("$18", 0),
     "
 UNION ALL SELECT 8, c.key, NULL, NULL, c.value, c.note, c.last_at, c.until
   FROM json_each($9) j CROSS JOIN counters c ON c.key = ",
-    id!("$18", 0)
+    id!("$19", 0),
+    "
+UNION ALL SELECT 9, c.id, NULL, NULL, 0, NULL, NULL, NULL
+  FROM json_each($10) j CROSS JOIN channels c ON c.id = ",
+    id!("$20", 0),
+    " WHERE c.status = '{\"status\":\"active\"}'"
 );
 
 /// How many lists [`LOOK`] takes.
-const QUESTIONS: usize = 9;
+const QUESTIONS: usize = 10;
 
 macro_rules! write {
     () => {
         concat!(
             "\nUPDATE deliveries SET
-    checks = CASE WHEN ", int!("$17", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$17", 7), " = 0)) THEN 0 ELSE checks END,
-    state = ", int!("$17", 1), ", reason = ", maybe_text!("$17", 2), ", due_at = coalesce(", maybe_int!("$17", 3), ", due_at),
-    updated_at = ", int!("$17", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$17", 5), "),
-    parts_sent = coalesce(", maybe_int!("$17", 6), ", parts_sent), uncertain = ", int!("$17", 7), ",
-    provider_message_id = coalesce(", maybe_text!("$17", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
-    order_key = CASE ", int!("$17", 10), " WHEN 1 THEN NULL ELSE order_key END
-  FROM json_each($1) j WHERE deliveries.id = ", id!("$17", 0), ";
+    checks = CASE WHEN ", int!("$20", 9), " = 1 AND (state = 1 OR (uncertain = 1 AND ", int!("$20", 7), " = 0)) THEN 0 ELSE checks END,
+    state = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 15 + ", int!("$20", 7), " ELSE ", int!("$20", 1), " END,
+    reason = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0
+      THEN CASE WHEN ", int!("$20", 7), " = 1 THEN 'outcome_unknown' WHEN ", int!("$20", 6), " > 0 THEN 'partly_sent' END
+      ELSE ", maybe_text!("$20", 2), " END,
+    uncertain = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 0 ELSE ", int!("$20", 7), " END,
+    due_at = coalesce(", maybe_int!("$20", 3), ", due_at),
+    updated_at = ", int!("$20", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$20", 5), "),
+    parts_sent = coalesce(", maybe_int!("$20", 6), ", parts_sent),
+    provider_message_id = coalesce(", maybe_text!("$20", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
+    order_key = CASE ", int!("$20", 10), " WHEN 1 THEN NULL ELSE order_key END,
+    begun_by = nullif(begun_by, ", id!("$20", 11), ")
+  FROM json_each($1) j WHERE deliveries.id = ", id!("$20", 0), ";
 INSERT INTO attempts
-  SELECT ", id!("$18", 0), ",
-    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$18", 0), "), 0), ", text!("$18", 1), "
+  SELECT ", id!("$21", 0), ",
+    1 + coalesce((SELECT max(a.number) FROM attempts a WHERE a.delivery_id = ", id!("$21", 0), " AND typeof(a.number) = 'integer'), 0), ", text!("$21", 1), "
   FROM json_each($2) j;
-DELETE FROM timers WHERE id IN (SELECT ", id!("$19", 0), " FROM json_each($3) j);
+DELETE FROM timers WHERE id IN (SELECT ", id!("$22", 0), " FROM json_each($3) j);
 UPDATE inbound SET done = 1 FROM json_each($4) j
-  WHERE channel_id = ", id!("$20", 0), " AND provider_event_id = ", text!("$20", 1), ";
-DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$21", 0), " FROM json_each($5) j);
+  WHERE channel_id = ", id!("$23", 0), " AND provider_event_id = ", text!("$23", 1), ";
+DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$24", 0), " FROM json_each($5) j);
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
-  SELECT ", id!("$22", 0), ", ", id!("$22", 1), ", ", id!("$22", 2), ", ", id!("$22", 3), ", ", text!("$22", 4), ", ", int!("$22", 5), "
+  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", id!("$25", 3), ", ", text!("$25", 4), ", ", int!("$25", 5), "
   FROM json_each($6) j;
-UPDATE deliveries SET state = 1, attempts = attempts + 1, last_attempt_at = ", int!("$30", 1), ", updated_at = ", int!("$30", 1), "
-  FROM json_each($14) j WHERE deliveries.id = ", id!("$30", 0), ";
-UPDATE deliveries SET state = ", int!("$31", 1), ", reason = ", maybe_text!("$31", 2), ", uncertain = 0,
-    updated_at = max(updated_at, ", int!("$31", 3), "), lease_token = NULL, lease_until = NULL
-  FROM json_each($15) j WHERE deliveries.id = ", id!("$31", 0), ";
-UPDATE deliveries SET state = CASE uncertain WHEN 1 THEN 16 ELSE 15 END,
-    reason = CASE uncertain WHEN 1 THEN 'outcome_unknown' ELSE reason END, uncertain = 0,
-    updated_at = ", int!("$23", 1), ", lease_token = NULL, lease_until = NULL FROM json_each($7) j
-  WHERE deliveries.lead_id = ", id!("$23", 0), " AND state = 0 AND purpose = 'offer';
+UPDATE deliveries SET state = 1, begun_by = lease_token, attempts = attempts + 1, last_attempt_at = ", int!("$33", 1), ", updated_at = ", int!("$33", 1), "
+  FROM json_each($14) j WHERE deliveries.id = ", id!("$33", 0), ";
+UPDATE deliveries SET state = ", int!("$34", 1), ", reason = ", maybe_text!("$34", 2), ", uncertain = 0,
+    updated_at = max(updated_at, ", int!("$34", 3), "), lease_token = NULL, lease_until = NULL
+  FROM json_each($15) j WHERE deliveries.id = ", id!("$34", 0), ";
+UPDATE deliveries SET unwanted = 1,
+    state = CASE state WHEN 0 THEN 15 + uncertain ELSE state END,
+    reason = CASE WHEN state > 0 THEN reason WHEN uncertain = 1 THEN 'outcome_unknown' WHEN parts_sent > 0 THEN 'partly_sent' ELSE reason END,
+    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$26", 1), " ELSE updated_at END,
+    lease_token = CASE state WHEN 0 THEN NULL ELSE lease_token END, lease_until = CASE state WHEN 0 THEN NULL ELSE lease_until END
+  FROM json_each($7) j WHERE deliveries.lead_id = ", id!("$26", 0), " AND state < 10 AND purpose = 'offer';
+UPDATE deliveries SET unwanted = 1,
+    state = CASE state WHEN 0 THEN 15 + uncertain ELSE state END,
+    reason = CASE WHEN state > 0 THEN reason WHEN uncertain = 1 THEN 'outcome_unknown' WHEN parts_sent > 0 THEN 'partly_sent' ELSE reason END,
+    uncertain = CASE state WHEN 0 THEN 0 ELSE uncertain END, updated_at = CASE state WHEN 0 THEN ", int!("$37", 1), " ELSE updated_at END,
+    lease_token = CASE state WHEN 0 THEN NULL ELSE lease_token END, lease_until = CASE state WHEN 0 THEN NULL ELSE lease_until END
+  FROM json_each($18) j WHERE deliveries.id = ", id!("$37", 0), " AND state < 10;
 INSERT INTO unique_keys
-  SELECT ", id!("$24", 0), ", ", id!("$24", 1), ", ", int!("$24", 2), " FROM json_each($8) j WHERE true
+  SELECT ", id!("$27", 0), ", ", id!("$27", 1), ", ", int!("$27", 2), " FROM json_each($8) j WHERE true
   ON CONFLICT (key) DO UPDATE SET lead_id = excluded.lead_id, until = excluded.until;
 INSERT OR REPLACE INTO counters
-  SELECT ", id!("$32", 0), ", ", int!("$32", 1), ", ", maybe_text!("$32", 2), ", ", maybe_int!("$32", 3), ", ", maybe_int!("$32", 4), "
+  SELECT ", id!("$35", 0), ", ", int!("$35", 1), ", ", maybe_text!("$35", 2), ", ", maybe_int!("$35", 3), ", ", maybe_int!("$35", 4), "
   FROM json_each($16) j;
 INSERT INTO idempotency
-  SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", text!("$25", 3), ", ", int!("$25", 4), " FROM json_each($9) j WHERE true
+  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", text!("$28", 3), ", ", int!("$28", 4), " FROM json_each($9) j WHERE true
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
-  SELECT ", id!("$26", 0), ", ", id!("$26", 1), ", ", id!("$26", 2), ", ", id!("$26", 3), ", ", int!("$26", 4), ", ", int!("$26", 5), ", ", text!("$26", 6), ", ",
-    maybe_text!("$26", 7), ", ", id!("$26", 8), ", ", int!("$26", 9), ", ", text!("$26", 10), "
+  SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", id!("$29", 3), ", ", int!("$29", 4), ", ", int!("$29", 5), ", ", text!("$29", 6), ", ",
+    maybe_text!("$29", 7), ", ", id!("$29", 8), ", ", int!("$29", 9), ", ", text!("$29", 10), "
   FROM json_each($10) j;
-UPDATE leads SET version = ", int!("$27", 1), ", status = ", text!("$27", 2), ", assigned_to = ", maybe_text!("$27", 3), ", state = ", text!("$27", 4), "
-  FROM json_each($11) j WHERE leads.id = ", id!("$27", 0), ";
+UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), "
+  FROM json_each($11) j WHERE leads.id = ", id!("$30", 0), ";
 INSERT INTO events
-  SELECT ", id!("$28", 0), ", ", id!("$28", 1), ", ", id!("$28", 2), ", ", int!("$28", 3), ", ", text!("$28", 4), ", ", text!("$28", 5), "
+  SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", int!("$31", 3), ", ", text!("$31", 4), ", ", text!("$31", 5), "
   FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
-  SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", maybe_id!("$29", 3), ", ", id!("$29", 4), ", ", text!("$29", 5), ", ",
-    int!("$29", 6), ", ", int!("$29", 7), ", ", int!("$29", 8), ", ", int!("$29", 9), ", ", int!("$29", 7), ", ", int!("$29", 6), ", 0, 0, 0,
-    CASE WHEN ", int!("$29", 6), " = 1 THEN ", int!("$29", 7), " END, ", maybe_id!("$29", 10), ", ", maybe_id!("$29", 11), ", ", maybe_int!("$29", 12), ", ", text!("$29", 13), "
-  FROM json_each($13) j"
+  SELECT ", id!("$32", 0), ", ", id!("$32", 1), ", ", id!("$32", 2), ", ", maybe_id!("$32", 3), ", ", id!("$32", 4), ", ", text!("$32", 5), ", ",
+    int!("$32", 6), ", ", int!("$32", 7), ", ", int!("$32", 8), ", ", int!("$32", 9), ", ", int!("$32", 7), ", ", int!("$32", 6), ", 0, 0, 0,
+    CASE WHEN ", int!("$32", 6), " = 1 THEN ", int!("$32", 7), " END, ", maybe_id!("$32", 10), ", ", maybe_id!("$32", 11), ", ", maybe_int!("$32", 12), ", ", text!("$32", 13), "
+  FROM json_each($13) j;
+UPDATE deliveries SET state = 0, reason = NULL, due_at = ", int!("$38", 1), ", expires_at = ", int!("$38", 2), ", updated_at = ", int!("$38", 1), ",
+    attempts = 0, checks = 0, uncertain = (state = 16), unwanted = 0, begun_by = NULL, lease_token = NULL, lease_until = NULL
+  FROM json_each($19) j WHERE deliveries.id = ", id!("$38", 0), ";
+UPDATE channels SET status = ", text!("$36", 1), " FROM json_each($17) j WHERE channels.id = ", id!("$36", 0), "
+    AND status = '{\"status\":\"active\"}'"
         )
     };
 }
@@ -133,7 +161,7 @@ pub(super) const WRITE: &str = write!();
 pub(super) const WRITE_AND_COMMIT: &str = concat!(write!(), ";\nCOMMIT");
 
 /// How many lists [`WRITE`] takes.
-const CHANGES: usize = 16;
+const CHANGES: usize = 19;
 
 /// What is asked of the facts.
 #[derive(Debug, Default)]
@@ -144,6 +172,13 @@ pub(super) struct Questions {
 impl Questions {
     pub(super) fn delivery(&mut self, delivery: DeliveryId) -> Result<()> {
         self.lists[3].row(1).id(delivery.as_uuid()).end()
+    }
+
+    pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
+        if let Some(pause) = &settlement.pause {
+            self.lists[9].row(1).id(pause.channel_id.as_uuid()).end()?;
+        }
+        self.delivery(settlement.delivery_id)
     }
 
     pub(super) fn transition(&mut self, transition: &Transition) -> Result<()> {
@@ -159,10 +194,13 @@ impl Questions {
             self.lists[2].row(2).id(transition.source_id.as_uuid()).id(key).end()?;
         }
         if let Some(settlement) = &transition.settlement {
-            self.delivery(settlement.delivery_id)?;
+            self.settlement(settlement)?;
         }
         if let Some(receipt) = &transition.receipt {
             self.lists[7].row(1).id(receipt.delivery_id.as_uuid()).end()?;
+        }
+        if let Some(revival) = &transition.revive {
+            self.lists[7].row(1).id(revival.delivery_id.as_uuid()).end()?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[4].row(1).id(timer.as_uuid()).end()?;
@@ -194,37 +232,79 @@ fn bound<const LISTS: usize>(text: &'static str, lists: [List; LISTS]) -> Query 
     heaps.into_iter().fold(query, Query::bind)
 }
 
-/// Reads what [`Questions::look`] has seen.
-pub(super) fn facts(rows: &[SqliteRow]) -> Result<Facts> {
+/// Reads what [`Questions::look`] has seen. A row that cannot be read fails those alone who have named it; a counter and
+/// a unique key are as if they were not there, because a lead is not refused for them, and the change mends them.
+pub(super) fn facts(rows: &[SqliteRow], met: &UnreadableRows) -> Facts {
     let mut facts = Facts::default();
     for row in rows {
-        match integer(row, 0)? {
-            1 => {
-                let version = u64::try_from(integer(row, 4)?).map_err(|_| unreadable("leads.version"))?;
-                facts.leads.insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
-            }
-            2 => {
-                let key = UniqueKey(uuid(row, 1)?.into_bytes());
-                facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
-            }
-            3 => {
-                let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
-                let (request, until) = (uuid(row, 3)?.into_bytes(), integer(row, 4)?);
-                let answer = json(row, 5, "idempotency.answer")?;
-                facts.idempotency.insert(key, Used { request, answer, until });
-            }
-            4 => drop(facts.tokens.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
-            5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
-            6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
-            8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
-            _ => {
-                let state = DeliveryState::from_number(integer(row, 4)?);
-                let state = state.ok_or_else(|| unreadable("deliveries.state"))?;
-                facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state);
+        let kind = integer(row, 0).unwrap_or_default();
+        if let Err(error) = fact(kind, row, &mut facts) {
+            let (table, what) = match kind {
+                1 => ("leads", Some(Named::Lead)),
+                2 => ("unique_keys", None),
+                3 => ("idempotency", Some(Named::Idempotency)),
+                4 => ("deliveries", None),
+                5 => ("inbound", None),
+                6 => ("events", None),
+                8 => ("counters", None),
+                9 => ("channels", None),
+                10 => ("timers", None),
+                _ => ("deliveries", Some(Named::Delivery)),
+            };
+            let unread = Origin::new(table, 1).name(row, &error);
+            met.notice(&unread);
+            // The key of what was asked for is equal to what was asked, so that it can always be read.
+            let key = match what {
+                Some(Named::Idempotency) => uuid(row, 2),
+                _ => uuid(row, 1),
+            };
+            if let (Some(what), Ok(key)) = (what, key) {
+                facts.unread.insert((what, key), unread);
             }
         }
     }
-    Ok(facts)
+    facts
+}
+
+fn fact(kind: i64, row: &SqliteRow, facts: &mut Facts) -> Result<()> {
+    match kind {
+        1 => {
+            let version = u64::try_from(integer(row, 4)?).map_err(|_| unread(row, 4))?;
+            facts.leads.insert(LeadId::from_uuid(uuid(row, 1)?), (version, uuid(row, 2)?, uuid(row, 3)?));
+        }
+        2 => {
+            let key = UniqueKey(uuid(row, 1)?.into_bytes());
+            facts.unique.insert(key, (LeadId::from_uuid(uuid(row, 2)?), integer(row, 4)?));
+        }
+        3 => {
+            let key = (SourceId::from_uuid(uuid(row, 1)?), uuid(row, 2)?.into_bytes());
+            let (request, until) = (uuid(row, 3)?.into_bytes(), integer(row, 4)?);
+            facts.idempotency.insert(key, Used { request, answer: json(row, 5)?, until });
+        }
+        4 => {
+            let token = |index| optional_uuid(row, index).map(|id| id.map(LeaseToken::from_uuid));
+            let held = Held {
+                lease: token(2)?,
+                begun_by: token(3)?,
+                state: state(row)?,
+                uncertain: integer(row, 6)? & 1 != 0,
+                unwanted: integer(row, 6)? & 2 != 0,
+                paused: integer(row, 7)? != 0,
+            };
+            facts.held.insert(DeliveryId::from_uuid(uuid(row, 1)?), held);
+        }
+        5 => drop(facts.inbound.insert((ChannelId::from_uuid(uuid(row, 1)?), rows::text(row, 5)?))),
+        6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
+        8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
+        9 => drop(facts.active.insert(ChannelId::from_uuid(uuid(row, 1)?))),
+        10 => drop(facts.timers.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
+        _ => drop(facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state(row)?)),
+    }
+    Ok(())
+}
+
+fn state(row: &SqliteRow) -> Result<DeliveryState> {
+    DeliveryState::from_number(integer(row, 4)?).ok_or_else(|| unread(row, 4))
 }
 
 /// What a member of a group changes, and then what the group changes.
@@ -241,10 +321,19 @@ impl Changes {
         Ok(changes)
     }
 
-    /// Everything that `settlement` changes.
+    /// Everything that `settlement` changes, but for the pause of its channel.
     pub(super) fn of_settlement(settlement: &Settlement) -> Result<Self> {
         let mut changes = Self::default();
         changes.settlement(settlement)?;
+        Ok(changes)
+    }
+
+    /// Everything that a pause changes, where nobody has paused the channel before.
+    pub(super) fn of_pause(pause: &AccountPause, since: Timestamp) -> Result<Self> {
+        let mut changes = Self::default();
+        let status = ChannelStatus::Paused { reason: pause.reason.clone(), since };
+        changes.lists[16].row(2).id(pause.channel_id.as_uuid()).json(&status, "a channel's status").end()?;
+        pause.notices.iter().try_for_each(|notice| changes.delivery(notice))?;
         Ok(changes)
     }
 
@@ -258,7 +347,7 @@ impl Changes {
     fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
         let at = settlement.at.timestamp_millis();
         // id, state, reason, due_at, updated_at, attempts given back, parts_sent, uncertain, the
-        // provider's id, whether receipt checks may begin anew, whether it leaves its order
+        // provider's id, whether receipt checks may begin anew, whether it leaves its order, the lease
         let frees = matches!(settlement.outcome, Settled::Await { frees_order: true, .. });
         let (state, reason, due_at, back, parts, uncertain, provider, awaits) = match &settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
@@ -276,7 +365,7 @@ impl Changes {
             }
         };
         self.lists[0]
-            .row(11)
+            .row(12)
             .id(settlement.delivery_id.as_uuid())
             .int(state.number())
             .maybe_text(reason)
@@ -288,6 +377,7 @@ impl Changes {
             .maybe_text(provider)
             .int(awaits)
             .int(i64::from(frees))
+            .id(settlement.token.as_uuid())
             .end()?;
         match &settlement.attempt {
             Some(attempt) => self.attempt(settlement.delivery_id, attempt),
@@ -339,6 +429,10 @@ impl Changes {
         }
         if let Some(receipt) = &transition.receipt {
             self.receipt(receipt)?;
+        }
+        if let Some(revival) = &transition.revive {
+            let expires_at = revival.expires_at.timestamp_millis();
+            self.lists[18].row(3).id(revival.delivery_id.as_uuid()).int(at).int(expires_at).end()?;
         }
         if let Some((timer, _)) = &transition.fired {
             self.lists[2].row(1).id(timer.as_uuid()).end()?;
@@ -434,7 +528,7 @@ impl Changes {
             .maybe_id(new.lead_id.map(|lead| lead.as_uuid()))
             .id(new.channel_id.as_uuid())
             .text(new.spec.purpose.as_str())
-            .int(i64::from(new.begun))
+            .int(DeliveryState::Pending.number())
             .int(new.created_at.timestamp_millis())
             .int(new.due_at.timestamp_millis())
             .int(new.expires_at.timestamp_millis())

@@ -1,31 +1,22 @@
 //! What people read and mend.
 
 use async_trait::async_trait;
-use fastlead_core::decide::Event;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
-use uuid::Uuid;
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
+use super::fault::failed;
+use super::reading::{self, Origin};
 use super::rows::{self, DELIVERY, blob, integer, json, moment, optional_text, text, uuid};
-
-/// One more row than the page has was asked for.
-pub(super) fn page<T>(mut items: Vec<T>, limit: i64, place: impl Fn(&T) -> Uuid) -> Page<T> {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = if more { items.last().map(|item| Cursor(place(item))) } else { None };
-    Page { items, next }
-}
 
 pub(super) fn limit(request: &PageRequest) -> i64 {
     i64::from(request.limit.clamp(1, 500))
@@ -73,15 +64,18 @@ pub(super) fn list_deliveries(filter: &DeliveryFilter) -> String {
 }
 
 /// What a channel failed to deliver; the first condition is the one of the index.
-pub(super) const LOST: &str =
-    "SELECT id FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
-    AND (state < 16 OR ?5) AND created_at >= ?3 ORDER BY created_at, id LIMIT ?4";
+pub(super) fn lost() -> String {
+    format!(
+        "SELECT {DELIVERY} FROM deliveries WHERE channel_id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16)
+           AND (state < 16 OR ?5) AND (created_at, id) > (?3, ?6) ORDER BY created_at, id LIMIT ?4"
+    )
+}
 
 /// How much work waits.
 pub(super) const DEPTH: &str =
     "SELECT coalesce(sum(state = 0), 0), coalesce(sum(state = 1), 0), coalesce(sum(state = 2), 0),
                (SELECT count(*) FROM deliveries WHERE state IN (12, 13, 16) AND state = 16),
-               coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0),
+               CAST(coalesce(max(0, ?1 - min(CASE state WHEN 0 THEN coalesce(lease_until, due_at) END)), 0) AS INTEGER),
                (SELECT count(*) FROM timers)
              FROM deliveries INDEXED BY deliveries_open WHERE state < 10";
 
@@ -89,7 +83,7 @@ pub(super) const DEPTH: &str =
 fn revive(now: u8, expires_at: u8) -> String {
     format!(
         "UPDATE deliveries SET state = 0, reason = NULL, due_at = ?{now}, expires_at = ?{expires_at}, updated_at = ?{now},
-           attempts = 0, checks = 0, uncertain = (state = 16), lease_token = NULL, lease_until = NULL"
+           attempts = 0, checks = 0, uncertain = (state = 16), unwanted = 0, begun_by = NULL, lease_token = NULL, lease_until = NULL"
     )
 }
 
@@ -118,7 +112,7 @@ async fn purge(connection: &mut SqliteConnection, before: Timestamp, limit: u32)
         .await
         .map_err(fault)?;
     let ids: Vec<serde_json::Value> =
-        rows.iter().map(|row| Ok(uuid(row, 0)?.simple().to_string().into())).collect::<Result<_>>()?;
+        rows.iter().map(|row| hex::encode(reading::raw_id(row, 0)).into()).collect();
     sqlx::query(PURGE_ATTEMPTS)
         .bind(serde_json::Value::Array(ids).to_string())
         .execute(&mut *connection)
@@ -150,10 +144,7 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list leads", &error))?;
-        let summary = |row| {
-            let Event::Captured(capture) = json(row, 6, "events.event")? else {
-                return Err(unreadable("a lead's capture"));
-            };
+        let summary = |row: &SqliteRow| {
             Ok(LeadSummary {
                 id: LeadId::from_uuid(uuid(row, 0)?),
                 project_id: ProjectId::from_uuid(uuid(row, 1)?),
@@ -161,11 +152,11 @@ impl Journal for SqliteStore {
                 created_at: moment(row, 3)?,
                 status: text(row, 4)?,
                 assigned_to: optional_text(row, 5)?,
-                capture: *capture,
+                capture: rows::capture(row, 6)?,
             })
         };
-        let items = rows.iter().map(summary).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |lead| lead.id.as_uuid()))
+        let from = Origin::new("leads", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, summary))
     }
 
     async fn events(
@@ -183,17 +174,17 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list events", &error))?;
-        let event = |row| {
+        let event = |row: &SqliteRow| {
             Ok(StoredEvent {
                 id: EventId::from_uuid(uuid(row, 0)?),
                 lead_id: LeadId::from_uuid(uuid(row, 1)?),
                 at: moment(row, 2)?,
-                event: json(row, 3, "events.event")?,
-                trace: json(row, 4, "events.trace")?,
+                event: json(row, 3)?,
+                trace: json(row, 4)?,
             })
         };
-        let items = rows.iter().map(event).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |event| event.id.as_uuid()))
+        let from = Origin::new("events", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, event))
     }
 
     async fn captures(
@@ -222,13 +213,13 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list deliveries", &error))?;
-        let items = rows.iter().map(|row| rows::delivery(row, 0)).collect::<Result<Vec<_>>>()?;
-        Ok(page(items, limit, |delivery| delivery.id.as_uuid()))
+        let from = Origin::new("deliveries", 0).of(workspace);
+        Ok(reading::page(&self.unreadable, from, &rows, limit, |row| rows::delivery(row, 0)))
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         let rows = sqlx::query(
-            "SELECT a.attempt FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+            "SELECT a.attempt, a.delivery_id FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
              WHERE a.delivery_id = ?1 AND d.workspace_id = ?2 ORDER BY a.number",
         )
         .bind(blob(delivery.as_uuid()))
@@ -236,92 +227,8 @@ impl Journal for SqliteStore {
         .fetch_all(&self.readers)
         .await
         .map_err(|error| failed("list attempts", &error))?;
-        rows.iter()
-            .map(|row| {
-                Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0, "attempts.attempt")? })
-            })
-            .collect()
-    }
-
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    let fault = |error: sqlx::Error| failed("retry", &error);
-                    let sql =
-                        format!("{} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}", revive(3, 4));
-                    let row = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(delivery.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(now.timestamp_millis())
-                        .bind(expires_at.timestamp_millis())
-                        .fetch_optional(&mut *connection)
-                        .await
-                        .map_err(fault)?;
-                    if let Some(row) = row {
-                        return rows::delivery(&row, 0);
-                    }
-                    let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
-                        .bind(blob(delivery.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .fetch_optional(connection)
-                        .await
-                        .map_err(fault)?;
-                    Err(if there.is_some() {
-                        let message = "only a failed, expired or ambiguous delivery is retried";
-                        Error::new(ErrorKind::Conflict, message).with_operation("retry")
-                    } else {
-                        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry")
-                    })
-                })
-            })
-            .await
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let Recovery { channel_id, since, ambiguous } = recovery;
-        self.writer
-            .run(move |connection| {
-                Box::pin(async move {
-                    let fault = |error: sqlx::Error| failed("recover", &error);
-                    let sql = format!("{} WHERE id IN ({LOST})", revive(6, 7));
-                    let done = sqlx::query(AssertSqlSafe(sql))
-                        .bind(blob(channel_id.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(since.timestamp_millis())
-                        .bind(limit)
-                        .bind(ambiguous)
-                        .bind(now.timestamp_millis())
-                        .bind(expires_at.timestamp_millis())
-                        .execute(&mut *connection)
-                        .await
-                        .map_err(fault)?;
-                    let left = sqlx::query(LOST)
-                        .bind(blob(channel_id.as_uuid()))
-                        .bind(blob(workspace.as_uuid()))
-                        .bind(since.timestamp_millis())
-                        .bind(1)
-                        .bind(ambiguous)
-                        .fetch_optional(connection)
-                        .await
-                        .map_err(fault)?;
-                    Ok(Recovered { deliveries: done.rows_affected(), more: left.is_some() })
-                })
-            })
-            .await
+        let attempt = |row: &SqliteRow| Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0)? });
+        Ok(reading::each(&self.unreadable, Origin::new("attempts", 1).of(workspace), &rows, attempt))
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
@@ -348,7 +255,11 @@ impl Journal for SqliteStore {
         channel: ChannelId,
         request: PageRequest,
     ) -> Result<Page<InboundRecord>> {
-        super::identities::spoken(&self.readers, workspace, channel, request).await
+        self.read_spoken(workspace, channel, request).await
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        Ok(self.unreadable.of(workspace))
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {
@@ -366,5 +277,88 @@ impl Journal for SqliteStore {
             oldest_due_millis: whole(4)?,
             timers: whole(5)?,
         })
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn make_due(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let fault = |error: sqlx::Error| failed("retry", &error);
+                    let sql =
+                        format!("{} WHERE id = ?1 AND workspace_id = ?2 AND state IN (12, 13, 16) RETURNING {DELIVERY}", revive(3, 4));
+                    let row = sqlx::query(AssertSqlSafe(sql))
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .bind(now.timestamp_millis())
+                        .bind(expires_at.timestamp_millis())
+                        .fetch_optional(&mut *connection)
+                        .await
+                        .map_err(fault)?;
+                    if let Some(row) = row {
+                        let from = Origin::new("deliveries", 0).of(workspace);
+                        return reading::one(&met, from, &row, |row| rows::delivery(row, 0));
+                    }
+                    let there = sqlx::query("SELECT 1 FROM deliveries WHERE id = ?1 AND workspace_id = ?2")
+                        .bind(blob(delivery.as_uuid()))
+                        .bind(blob(workspace.as_uuid()))
+                        .fetch_optional(connection)
+                        .await
+                        .map_err(fault)?;
+                    Err(if there.is_some() {
+                        let message = "only a failed, expired or ambiguous delivery is retried";
+                        Error::new(ErrorKind::Conflict, message).with_operation("retry")
+                    } else {
+                        Error::new(ErrorKind::NotFound, "no such delivery").with_operation("retry")
+                    })
+                })
+            })
+            .await
+    }
+
+    pub(super) async fn read_lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let Recovery { channel_id, since, ambiguous } = recovery;
+        // No id is empty, so that the first page begins with what was made at `since`.
+        let (from, id) = after.map_or((since, Vec::new()), |(at, id)| (at, blob(id.as_uuid())));
+        let mut from = from.max(since).timestamp_millis();
+        let mut found = Vec::new();
+        let mut id = id;
+        loop {
+            let rows = sqlx::query(AssertSqlSafe(lost()))
+                .bind(blob(channel_id.as_uuid()))
+                .bind(blob(workspace.as_uuid()))
+                .bind(from)
+                .bind(limit)
+                .bind(ambiguous)
+                .bind(id.clone())
+                .fetch_all(&self.readers)
+                .await
+                .map_err(|error| failed("read lost deliveries", &error))?;
+            let Some(last) = rows.last() else { return Ok(found) };
+            let read = |row| {
+                let origin = Origin::new("deliveries", 0).of(workspace);
+                reading::one(&self.unreadable, origin, row, |row| rows::delivery(row, 0)).ok()
+            };
+            found.extend(rows.iter().filter_map(read));
+            // Where nothing of a page could be read there may still be more.
+            if !found.is_empty() {
+                return Ok(found);
+            }
+            (from, id) = (integer(last, 7)?, reading::raw_id(last, 0));
+        }
     }
 }

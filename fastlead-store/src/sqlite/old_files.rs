@@ -106,6 +106,7 @@ async fn work_of_an_earlier_version_is_claimed_in_its_order() {
             lease: Lease { token: LeaseToken::generate(&RandomIds, start()), until: at(120) },
             channels: vec![ChannelRoom::new(channel, 10)],
             timers: 0,
+            inbound: 0,
         };
         let claimed = store.claim(claim).await.unwrap().deliveries;
         let claimed: Vec<_> = claimed.iter().map(|leased| (leased.delivery.id, leased.phase)).collect();

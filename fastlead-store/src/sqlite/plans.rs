@@ -13,9 +13,9 @@ use super::documents::NAMED;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
-use super::journal::{EVENTS, LEADS, LOST, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries};
+use super::journal::{EVENTS, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost};
 use super::risk::{AT_RISK, COUNT_AT_RISK};
-use super::work::{BUSY, CLAIM_TIMERS, claim_deliveries, next_due};
+use super::work::{BUSY, CLAIM_INBOUND, CLAIM_TIMERS, claim_deliveries, next_due};
 
 async fn database() -> SqliteConnection {
     let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
@@ -38,6 +38,7 @@ fn is_short(step: &str) -> bool {
         || step == "SCAN CONSTANT ROW"
         || step.contains("USING INDEX timers_due")
         || step.contains("USING COVERING INDEX timers_due")
+        || step.contains("INDEX inbound_pending")
         || step.contains("(subquery")
         // What a claim has found already.
         || step == "SCAN others"
@@ -57,7 +58,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let texts = [LOOK, WRITE, FORGET].into_iter().flat_map(|text| text.split(";\n"));
     let group = texts.filter(|statement| !ends.contains(statement));
     let mut statements: Vec<String> = group.map(str::to_owned).collect();
-    assert_eq!(statements.len(), 20);
+    assert_eq!(statements.len(), 23);
     statements.extend(
         [
             BUSY,
@@ -66,9 +67,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
             WAITING,
             CAPTURES,
             CLAIM_TIMERS,
+            CLAIM_INBOUND,
             LEADS,
             EVENTS,
-            LOST,
             SUPPRESSIONS,
             PURGE_DELIVERIES,
             PURGE_ATTEMPTS,
@@ -82,7 +83,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         ]
         .map(str::to_owned),
     );
-    statements.extend([claim_deliveries(), next_due()]);
+    statements.extend([claim_deliveries(), next_due(), lost()]);
     statements.extend(filters.iter().map(list_deliveries));
     for statement in statements {
         let steps = plan(&mut connection, &statement).await;

@@ -5,7 +5,10 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
-use fastlead_core::port::{CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Transition};
+use fastlead_core::port::{
+    BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settled,
+    Settlement, Transition, UnreadableRow,
+};
 use fastlead_core::time::Timestamp;
 
 /// What the database says about everything that a group names.
@@ -17,8 +20,12 @@ pub(super) struct Facts {
     pub unique: HashMap<UniqueKey, (LeadId, i64)>,
     /// Idempotency keys.
     pub idempotency: HashMap<(SourceId, [u8; 16]), Used>,
-    /// Lease tokens of deliveries and timers.
-    pub tokens: HashMap<uuid::Uuid, LeaseToken>,
+    /// Deliveries that are leased, or whose last attempt has no recorded outcome.
+    pub held: HashMap<DeliveryId, Held>,
+    /// Lease tokens of timers.
+    pub timers: HashMap<uuid::Uuid, LeaseToken>,
+    /// Channels that are not paused.
+    pub active: HashSet<ChannelId>,
     /// Inbound events that wait.
     pub inbound: HashSet<(ChannelId, String)>,
     /// Events that are in some lead's history already.
@@ -27,6 +34,39 @@ pub(super) struct Facts {
     pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
+    /// What is there and cannot be read: who needs it gets no verdict.
+    pub unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
+}
+
+/// What members name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Lead,
+    Delivery,
+    Idempotency,
+}
+
+/// Who works on a delivery.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Lease that holds.
+    pub lease: Option<LeaseToken>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    pub begun_by: Option<LeaseToken>,
+    pub state: DeliveryState,
+    pub uncertain: bool,
+    /// Whether its lead has no use for it.
+    pub unwanted: bool,
+    /// Whether its channel is paused.
+    pub paused: bool,
+}
+
+impl Held {
+    /// Whether an outcome that was learned under `token` counts: see [`fastlead_core::port::Store::settle`].
+    fn may_settle(&self, token: LeaseToken, outcome: &Settled) -> bool {
+        self.lease == Some(token)
+            || (self.begun_by == Some(token) && outcome.is_news_of(self.state, self.uncertain))
+    }
 }
 
 /// An idempotency key that was used.
@@ -62,14 +102,51 @@ impl Resolver {
         Self { facts, taken: Taken::default() }
     }
 
-    /// Takes a delivery for a settlement or the beginning of an attempt, where its lease holds.
-    pub(super) fn take(&mut self, delivery: DeliveryId, token: LeaseToken) -> Result<(), Refusal> {
-        let mine = self.holds(delivery, token) && self.taken.deliveries.insert(delivery);
+    /// Takes a delivery for a settlement, where it may be settled.
+    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Refusal> {
+        let id = settlement.delivery_id;
+        let mine = self.may_settle(settlement) && self.taken.deliveries.insert(id);
         if mine { Ok(()) } else { Err(Refusal::LeaseLost) }
     }
 
-    fn holds(&self, delivery: DeliveryId, token: LeaseToken) -> bool {
-        self.facts.tokens.get(&delivery.as_uuid()) == Some(&token)
+    fn may_settle(&self, settlement: &Settlement) -> bool {
+        let held = self.facts.held.get(&settlement.delivery_id);
+        held.is_some_and(|held| held.may_settle(settlement.token, &settlement.outcome))
+    }
+
+    /// Takes a delivery for the beginning of an attempt, where its lease holds and its channel is not paused.
+    pub(super) fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
+        let held = self.facts.held.get(&beginning.delivery_id);
+        let Some(held) = held.filter(|held| held.lease == Some(beginning.token)) else {
+            return BeginOutcome::LeaseLost;
+        };
+        if held.unwanted {
+            BeginOutcome::Unwanted
+        } else if held.paused {
+            BeginOutcome::Paused
+        } else if self.taken.deliveries.insert(beginning.delivery_id) {
+            BeginOutcome::Begun
+        } else {
+            BeginOutcome::LeaseLost
+        }
+    }
+
+    /// Takes a channel to pause it. Returns whether nobody has paused it before.
+    pub(super) fn pause(&mut self, channel: ChannelId) -> bool {
+        self.facts.active.remove(&channel)
+    }
+
+    /// Something that the transition names and that cannot be read.
+    pub(super) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
+        if self.facts.unread.is_empty() {
+            return None;
+        }
+        let lead = Some((Named::Lead, transition.lead_id.as_uuid()));
+        let told = transition.receipt.as_ref().map(|told| (Named::Delivery, told.delivery_id.as_uuid()));
+        let again = transition.revive.map(|revival| (Named::Delivery, revival.delivery_id.as_uuid()));
+        let key = transition.idempotency.as_ref();
+        let key = key.map(|record| (Named::Idempotency, uuid::Uuid::from_bytes(record.key)));
+        [lead, told, again, key].into_iter().flatten().find_map(|named| self.facts.unread.get(&named))
     }
 
     /// `Ok` takes everything that the transition needs.
@@ -82,6 +159,7 @@ impl Resolver {
         taken.events.insert(transition.event_id);
         taken.deliveries.extend(transition.settlement.as_ref().map(|settlement| settlement.delivery_id));
         taken.deliveries.extend(transition.receipt.as_ref().map(|receipt| receipt.delivery_id));
+        taken.deliveries.extend(transition.revive.map(|revival| revival.delivery_id));
         taken.timers.extend(transition.fired.map(|(timer, _)| timer));
         let inbound = transition.inbound.as_ref();
         taken.inbound.extend(inbound.map(|inbound| (inbound.channel_id, inbound.provider_event_id.clone())));
@@ -110,8 +188,7 @@ impl Resolver {
     fn check(&self, transition: &Transition) -> Result<(), Refusal> {
         let contended = |taken: bool| if taken { Err(Refusal::Contended) } else { Ok(()) };
         if let Some(settlement) = &transition.settlement
-            && (!self.holds(settlement.delivery_id, settlement.token)
-                || self.taken.deliveries.contains(&settlement.delivery_id))
+            && (!self.may_settle(settlement) || self.taken.deliveries.contains(&settlement.delivery_id))
         {
             return Err(Refusal::LeaseLost);
         }
@@ -122,6 +199,13 @@ impl Resolver {
             }
             contended(self.taken.deliveries.contains(&receipt.delivery_id))?;
         }
+        if let Some(revival) = &transition.revive {
+            let state = self.facts.states.get(&revival.delivery_id);
+            if !state.is_some_and(|state| state.is_revivable()) {
+                return Err(Refusal::NotRevivable);
+            }
+            contended(self.taken.deliveries.contains(&revival.delivery_id))?;
+        }
         if let Some(inbound) = &transition.inbound {
             let key = (inbound.channel_id, inbound.provider_event_id.clone());
             if !self.facts.inbound.contains(&key) {
@@ -130,7 +214,7 @@ impl Resolver {
             contended(self.taken.inbound.contains(&key))?;
         }
         if let Some((timer, token)) = &transition.fired
-            && (self.facts.tokens.get(&timer.as_uuid()) != Some(token) || self.taken.timers.contains(timer))
+            && (self.facts.timers.get(&timer.as_uuid()) != Some(token) || self.taken.timers.contains(timer))
         {
             return Err(Refusal::LeaseLost);
         }

@@ -1,7 +1,7 @@
 //! Who of a group wins.
 
 use fastlead_core::decide::{Event, LeadState, TimerName, Trace, UniqueKey};
-use fastlead_core::delivery::Scope;
+use fastlead_core::delivery::{DeliveryState, Scope};
 use fastlead_core::id::{
     DeliveryId, EventId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, TimerId, WorkspaceId,
 };
@@ -12,7 +12,7 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 
-use super::resolve::{Facts, Resolver, Used};
+use super::resolve::{Facts, Held, Resolver, Used};
 
 fn at(seconds: u64) -> Timestamp {
     plus_seconds(from_millis(1_767_225_600_000), seconds)
@@ -62,7 +62,7 @@ fn settlement(delivery_id: DeliveryId, token: LeaseToken) -> Settlement {
         parts_sent: 0,
         uncertain: false,
     };
-    Settlement { delivery_id, token, at: at(0), outcome, attempt: None }
+    Settlement { delivery_id, token, at: at(0), outcome, attempt: None, pause: None }
 }
 
 #[test]
@@ -150,12 +150,20 @@ fn an_event_is_added_once() {
 fn a_lease_is_settled_once_and_only_by_its_token() {
     let (delivery, token) =
         (DeliveryId::generate(&RandomIds, at(0)), LeaseToken::generate(&RandomIds, at(0)));
-    let facts = || Facts { tokens: [(delivery.as_uuid(), token)].into(), ..Facts::default() };
+    let held = || Held {
+        lease: Some(token),
+        begun_by: None,
+        state: DeliveryState::Sending,
+        uncertain: false,
+        unwanted: false,
+        paused: false,
+    };
+    let facts = || Facts { held: [(delivery, held())].into(), ..Facts::default() };
     let mut resolver = Resolver::new(facts());
     let stranger = LeaseToken::generate(&RandomIds, at(0));
-    assert_eq!(resolver.take(delivery, stranger), Err(Refusal::LeaseLost));
-    assert_eq!(resolver.take(delivery, token), Ok(()));
-    assert_eq!(resolver.take(delivery, token), Err(Refusal::LeaseLost));
+    assert_eq!(resolver.settle(&settlement(delivery, stranger)), Err(Refusal::LeaseLost));
+    assert_eq!(resolver.settle(&settlement(delivery, token)), Ok(()));
+    assert_eq!(resolver.settle(&settlement(delivery, token)), Err(Refusal::LeaseLost));
     let decision = Transition { settlement: Some(settlement(delivery, token)), ..new_lead() };
     assert_eq!(resolver.commit(&decision), Err(Refusal::LeaseLost));
     assert_eq!(Resolver::new(facts()).commit(&decision), Ok(()));
@@ -169,7 +177,7 @@ fn a_timer_fires_once_and_an_inbound_event_is_acted_upon_once() {
         provider_event_id: "press-1".to_owned(),
     };
     let facts = Facts {
-        tokens: [(timer.as_uuid(), token)].into(),
+        timers: [(timer.as_uuid(), token)].into(),
         inbound: [(inbound.channel_id, inbound.provider_event_id.clone())].into(),
         ..Facts::default()
     };

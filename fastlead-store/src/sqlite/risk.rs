@@ -1,17 +1,20 @@
 //! Leads at risk. A page is read in the order of its index, from its place to its last lead; the count reads what is due.
 //! A lead stands in the list once, with the timer that runs out first.
 
-use fastlead_core::decide::{Event, LeadState};
+use fastlead_core::decide::LeadState;
 use fastlead_core::error::Result;
 use fastlead_core::id::{LeadId, ProjectId, SourceId, TimerId, WorkspaceId};
 use fastlead_core::port::{Cursor, LeadAtRisk, LeadSummary, Page, PageRequest, RiskFilter, place_at_risk};
 use fastlead_core::time::Timestamp;
+use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
+use super::aside::left_alone;
+use super::fault::failed;
 use super::journal::limit;
-use super::rows::{blob, integer, json, moment, optional_text, text, uuid};
+use super::reading::{self, Origin};
+use super::rows::{self, blob, integer, json, moment, optional_text, text, uuid};
 
 /// Names of timers as they are stored, of those that are not `is_deadline`.
 macro_rules! deadline {
@@ -47,7 +50,9 @@ pub(super) const AT_RISK: &str = concat!(
     place!(),
     " > ?4 AND ",
     place!(),
-    " <= ?5 AND coalesce(t.lease_until, t.due_at) <= ?1 AND (?3 IS NULL OR t.project_id = ?3) AND ",
+    " <= ?5 AND (coalesce(t.lease_until, t.due_at) <= ?1 OR t.lease_until = ",
+    left_alone!(),
+    ") AND (?3 IS NULL OR t.project_id = ?3) AND ",
     is_first!(),
     " ORDER BY ",
     place!(),
@@ -85,15 +90,14 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list leads at risk", &error))?;
-        let entry = |row| {
-            let Event::Captured(capture) = json(row, 9, "events.event")? else {
-                return Err(unreadable("a lead's capture"));
-            };
-            let state: LeadState = json(row, 10, "leads.state")?;
-            let timer = TimerId::from_uuid(uuid(row, 0)?);
-            let due_at = moment(row, 2)?;
+        let place = |row: &SqliteRow| {
+            Some(place_at_risk(moment(row, 2).ok()?, TimerId::from_uuid(uuid(row, 0).ok()?)).0)
+        };
+        let entry = |row: &SqliteRow| {
+            let state: LeadState = json(row, 10)?;
+            uuid(row, 0)?;
             let waiting = state.offers.into_iter().filter(fastlead_core::decide::Offer::waits);
-            let found = LeadAtRisk {
+            Ok(LeadAtRisk {
                 lead: LeadSummary {
                     id: LeadId::from_uuid(uuid(row, 3)?),
                     project_id: ProjectId::from_uuid(uuid(row, 4)?),
@@ -101,20 +105,15 @@ impl SqliteStore {
                     created_at: moment(row, 6)?,
                     status: text(row, 7)?,
                     assigned_to: optional_text(row, 8)?,
-                    capture: *capture,
+                    capture: rows::capture(row, 9)?,
                 },
-                timer: json(row, 1, "timers.name")?,
-                due_at,
+                timer: json(row, 1)?,
+                due_at: moment(row, 2)?,
                 waits_for: waiting.map(|offer| offer.target).collect(),
-            };
-            Ok((place_at_risk(due_at, timer), found))
+            })
         };
-        let mut items = rows.iter().map(entry).collect::<Result<Vec<_>>>()?;
-        let most = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = items.len() > most;
-        items.truncate(most);
-        let next = items.last().map(|(place, _)| *place).filter(|_| more);
-        Ok(Page { items: items.into_iter().map(|(_, found)| found).collect(), next })
+        let from = Origin::new("leads", 3).of(workspace);
+        Ok(reading::page_by(&self.unreadable, from, &rows, limit, place, entry))
     }
 
     pub(super) async fn count_leads_at_risk(&self, until: Timestamp, most: u32) -> Result<u64> {

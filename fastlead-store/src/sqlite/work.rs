@@ -2,23 +2,29 @@
 
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
-use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
+use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId};
+use fastlead_core::id::{
+    ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId,
+};
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    LeasedTimer, Receipt, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
+    LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store,
+    Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::SqliteStore;
-use super::fault::{failed, unreadable};
+use super::aside::{leave_unread, leave_unread_inbound, left_alone};
+use super::fault::failed;
 use super::group::{Changes, WRITE};
-use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, uuid};
+use super::reading::{self, Origin};
+use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, unread, uuid};
 
 /// Whether no earlier delivery of the same key has yet to be accepted by the provider.
 const NOT_HELD_BACK: &str = "(x.state <> 0 OR x.order_key IS NULL OR NOT EXISTS (SELECT 1 FROM deliveries o
@@ -35,6 +41,12 @@ pub(super) const CLAIM_TIMERS: &str = "UPDATE timers SET lease_token = ?2, lease
     WHERE id IN (SELECT id FROM timers WHERE coalesce(lease_until, due_at) <= ?1
       ORDER BY coalesce(lease_until, due_at), id LIMIT ?4)
     RETURNING id, workspace_id, project_id, lead_id, name, due_at";
+
+pub(super) const CLAIM_INBOUND: &str =
+    "UPDATE inbound SET lease_token = ?2, lease_until = ?3, tries = tries + 1
+    WHERE number IN (SELECT number FROM inbound WHERE done = 0 AND coalesce(lease_until, due_at) <= ?1
+      ORDER BY coalesce(lease_until, due_at), number LIMIT ?4)
+    RETURNING number, channel_id, event, received_at, tries - 1, provider_event_id";
 
 /// Leases what is due on one channel: at most `?5`, of them at most `?6` receipts that are owed, which get what the
 /// others leave and `?7` at the least. Of the two kinds each is a range of the index.
@@ -54,10 +66,11 @@ pub(super) fn claim_deliveries() -> String {
     )
 }
 
-/// The earliest moment over the channels and all timers.
+/// The earliest moment over the channels, all timers and all inbound events.
 pub(super) fn next_due() -> String {
     format!(
-        "SELECT min(due) FROM (
+        // Neither what is left alone nor what has no moment that can be read.
+        "SELECT min(due) FILTER (WHERE typeof(due) = 'integer' AND due < {}) FROM (
            SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
                AND {NOT_HELD_BACK}
@@ -66,11 +79,19 @@ pub(super) fn next_due() -> String {
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 0
              ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
            UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
-         )"
+           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM inbound WHERE done = 0
+             ORDER BY coalesce(lease_until, due_at), number LIMIT 1)
+         )",
+        left_alone!()
     )
 }
 
-async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Result<Claimed> {
+/// What cannot be read is left alone for good; it neither fails the claim nor is claimed again and again.
+async fn claim(
+    connection: &mut SqliteConnection,
+    met: &UnreadableRows,
+    request: ClaimRequest,
+) -> Result<Claimed> {
     let fault = |error: sqlx::Error| failed("claim", &error);
     let now = request.now.timestamp_millis();
     let token = blob(request.lease.token.as_uuid());
@@ -100,31 +121,77 @@ async fn claim(connection: &mut SqliteConnection, request: ClaimRequest) -> Resu
             .await
             .map_err(fault)?;
         for row in &rows {
-            let delivery = rows::delivery(row, 0)?;
-            let phase =
-                LeasedDelivery::phase(delivery.state).ok_or_else(|| unreadable("deliveries.state"))?;
-            claimed.deliveries.push(LeasedDelivery { delivery, phase, lease: request.lease });
+            let leased = reading::one(met, Origin::new("deliveries", 0), row, |row| {
+                let delivery = rows::delivery(row, 0)?;
+                let phase = LeasedDelivery::phase(delivery.state).ok_or_else(|| unread(row, 5))?;
+                Ok(LeasedDelivery { delivery, phase, lease: request.lease })
+            });
+            match leased {
+                Ok(leased) => claimed.deliveries.push(leased),
+                Err(_) => leave_unread(connection, "deliveries", reading::raw_id(row, 0)).await?,
+            }
         }
     }
     if request.timers > 0 {
         let rows = sqlx::query(CLAIM_TIMERS)
             .bind(now)
-            .bind(token)
+            .bind(token.clone())
             .bind(until)
             .bind(request.timers)
             .fetch_all(&mut *connection)
             .await
             .map_err(fault)?;
         for row in &rows {
-            claimed.timers.push(LeasedTimer {
-                id: TimerId::from_uuid(uuid(row, 0)?),
-                scope: scope(row, 1)?,
-                lead_id: LeadId::from_uuid(uuid(row, 3)?),
-                name: rows::json(row, 4, "timers.name")?,
-                due_at: moment(row, 5)?,
-                token: request.lease.token,
+            let timer = reading::one(met, Origin::new("timers", 0), row, |row| {
+                Ok(LeasedTimer {
+                    id: TimerId::from_uuid(uuid(row, 0)?),
+                    scope: scope(row, 1)?,
+                    lead_id: LeadId::from_uuid(uuid(row, 3)?),
+                    name: rows::json(row, 4)?,
+                    due_at: moment(row, 5)?,
+                    token: request.lease.token,
+                })
             });
+            match timer {
+                Ok(timer) => claimed.timers.push(timer),
+                Err(_) => leave_unread(connection, "timers", reading::raw_id(row, 0)).await?,
+            }
         }
+    }
+    if request.inbound > 0 {
+        let rows = sqlx::query(CLAIM_INBOUND)
+            .bind(now)
+            .bind(token)
+            .bind(until)
+            .bind(request.inbound)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(fault)?;
+        let (mut found, mut lost) = (Vec::with_capacity(rows.len()), Vec::new());
+        for row in &rows {
+            let number = integer(row, 0)?;
+            let leased = reading::one(met, Origin::new("inbound", 0), row, |row| {
+                let event: InboundEvent = rows::json(row, 2)?;
+                // It is finished by this name: under another one it would come again and again.
+                if text(row, 5)? != event.provider_event_id {
+                    return Err(unread(row, 5));
+                }
+                let record = InboundRecord {
+                    channel_id: ChannelId::from_uuid(uuid(row, 1)?),
+                    event,
+                    received_at: moment(row, 3)?,
+                };
+                // How often it was leased is not worth the event.
+                Ok(LeasedInbound { record, token: request.lease.token, tries: count(row, 4).unwrap_or(0) })
+            });
+            match leased {
+                Ok(leased) => found.push((number, leased)),
+                Err(_) => lost.push(number),
+            }
+        }
+        leave_unread_inbound(connection, &lost).await?;
+        found.sort_unstable_by_key(|(number, _)| *number);
+        claimed.inbound = found.into_iter().map(|(_, leased)| leased).collect();
     }
     claimed.deliveries.sort_unstable_by_key(|leased| {
         (leased.delivery.owes_receipt(), leased.delivery.due_at, leased.delivery.id)
@@ -141,10 +208,11 @@ pub(super) fn scope(row: &sqlx::sqlite::SqliteRow, at: usize) -> Result<Scope> {
 
 async fn record_receipt(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     receipt: Receipt,
 ) -> Result<(DeliveryState, bool)> {
     let fault = |error: sqlx::Error| failed("record receipt", &error);
-    let row = sqlx::query("SELECT state FROM deliveries WHERE id = ?1")
+    let row = sqlx::query("SELECT state, id, workspace_id FROM deliveries WHERE id = ?1")
         .bind(blob(receipt.delivery_id.as_uuid()))
         .fetch_optional(&mut *connection)
         .await
@@ -152,8 +220,9 @@ async fn record_receipt(
     let row = row.ok_or_else(|| {
         Error::new(ErrorKind::NotFound, "no such delivery").with_operation("record receipt")
     })?;
-    let before =
-        DeliveryState::from_number(integer(&row, 0)?).ok_or_else(|| unreadable("deliveries.state"))?;
+    let before = reading::one(met, Origin::new("deliveries", 1), &row, |row| {
+        DeliveryState::from_number(integer(row, 0)?).ok_or_else(|| unread(row, 0))
+    })?;
     if !before.is_changed_by(receipt.state) {
         return Ok((before, false));
     }
@@ -165,32 +234,32 @@ async fn record_receipt(
 
 async fn record_inbound(
     connection: &mut SqliteConnection,
-    channel: ChannelId,
-    events: Vec<InboundEvent>,
-    cursor: Option<String>,
-    now: Timestamp,
+    batch: InboundBatch,
 ) -> Result<Vec<InboundRecord>> {
     let fault = |error: sqlx::Error| failed("record inbound", &error);
+    let InboundBatch { channel_id, events, cursor, at, lease } = batch;
     let mut new = Vec::new();
     for event in events {
         let inserted = sqlx::query(
-            "INSERT INTO inbound (channel_id, provider_event_id, event, received_at, done) VALUES (?1, ?2, ?3, ?4, 0)
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO inbound (channel_id, provider_event_id, event, received_at, done, due_at, tries, lease_token, lease_until)
+             VALUES (?1, ?2, ?3, ?4, 0, ?4, 1, ?5, ?6) ON CONFLICT DO NOTHING",
         )
-        .bind(blob(channel.as_uuid()))
+        .bind(blob(channel_id.as_uuid()))
         .bind(event.provider_event_id.clone())
         .bind(to_json(&event, "an inbound event")?)
-        .bind(now.timestamp_millis())
+        .bind(at.timestamp_millis())
+        .bind(blob(lease.token.as_uuid()))
+        .bind(lease.until.timestamp_millis())
         .execute(&mut *connection)
         .await
         .map_err(fault)?;
         if inserted.rows_affected() == 1 {
-            new.push(InboundRecord { channel_id: channel, event, received_at: now });
+            new.push(InboundRecord { channel_id, event, received_at: at });
         }
     }
     if let Some(cursor) = cursor {
         sqlx::query("INSERT OR REPLACE INTO poll_cursors (channel_id, cursor) VALUES (?1, ?2)")
-            .bind(blob(channel.as_uuid()))
+            .bind(blob(channel_id.as_uuid()))
             .bind(cursor)
             .execute(&mut *connection)
             .await
@@ -218,7 +287,14 @@ impl Store for SqliteStore {
     }
 
     async fn claim(&self, request: ClaimRequest) -> Result<Claimed> {
-        self.writer.run(move |connection| Box::pin(claim(connection, request))).await
+        let met = self.unreadable.clone();
+        self.writer
+            .run(move |connection| Box::pin(async move { claim(connection, &met, request).await }))
+            .await
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.leave_alone(workspace, work, because).await
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
@@ -254,18 +330,18 @@ impl Store for SqliteStore {
         .await
         .map_err(|error| failed("read lead", &error))?;
         let Some(row) = row else { return Ok(None) };
-        let Event::Captured(capture) = rows::json(&row, 8, "events.event")? else {
-            return Err(unreadable("a lead's capture"));
+        let record = |row: &SqliteRow| {
+            Ok(LeadRecord {
+                id: LeadId::from_uuid(uuid(row, 0)?),
+                scope: scope(row, 1)?,
+                source_id: SourceId::from_uuid(uuid(row, 3)?),
+                created_at: moment(row, 4)?,
+                policy: PolicyRef { id: PolicyId::from_uuid(uuid(row, 5)?), version: count(row, 6)? },
+                state: rows::json(row, 7)?,
+                capture: rows::capture(row, 8)?,
+            })
         };
-        Ok(Some(LeadRecord {
-            id: LeadId::from_uuid(uuid(&row, 0)?),
-            scope: scope(&row, 1)?,
-            source_id: SourceId::from_uuid(uuid(&row, 3)?),
-            created_at: moment(&row, 4)?,
-            policy: PolicyRef { id: PolicyId::from_uuid(uuid(&row, 5)?), version: count(&row, 6)? },
-            state: rows::json(&row, 7, "leads.state")?,
-            capture: *capture,
-        }))
+        reading::one(&self.unreadable, Origin::new("leads", 0).of(workspace), &row, record).map(Some)
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
@@ -274,7 +350,8 @@ impl Store for SqliteStore {
             sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()));
         let row =
             query.fetch_optional(&self.readers).await.map_err(|error| failed("read delivery", &error))?;
-        row.map(|row| rows::delivery(&row, 0)).transpose()
+        let from = Origin::new("deliveries", 0).of(workspace);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
     }
 
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
@@ -286,7 +363,8 @@ impl Store for SqliteStore {
             sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).bind(blob(lead.as_uuid()));
         let rows = query.fetch_all(&self.readers).await;
         let rows = rows.map_err(|error| failed("read deliveries of a lead", &error))?;
-        rows.iter().map(|row| rows::delivery(row, 0)).collect()
+        let from = Origin::new("deliveries", 0).of(workspace);
+        Ok(reading::each(&self.unreadable, from, &rows, |row| rows::delivery(row, 0)))
     }
 
     async fn find_delivery(
@@ -316,41 +394,39 @@ impl Store for SqliteStore {
             }
         };
         let row = row.map_err(|error| failed("find delivery", &error))?;
-        row.map(|row| rows::delivery(&row, 0)).transpose()
+        let from = Origin::new("deliveries", 0);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
+    }
+
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.make_due(workspace, delivery, now, expires_at).await
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.read_lost(workspace, recovery, after, limit).await
     }
 
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
-        self.writer.run(move |connection| Box::pin(record_receipt(connection, receipt))).await
-    }
-
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
+        let met = self.unreadable.clone();
         self.writer
-            .run(move |connection| Box::pin(record_inbound(connection, channel, events, cursor, now)))
+            .run(move |connection| Box::pin(async move { record_receipt(connection, &met, receipt).await }))
             .await
     }
 
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        let rows = sqlx::query(
-            "SELECT channel_id, event, received_at FROM inbound WHERE done = 0 ORDER BY number LIMIT ?1",
-        )
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| failed("read inbound", &error))?;
-        let record = |row| {
-            Ok(InboundRecord {
-                channel_id: ChannelId::from_uuid(uuid(row, 0)?),
-                event: rows::json(row, 1, "inbound.event")?,
-                received_at: moment(row, 2)?,
-            })
-        };
-        rows.iter().map(record).collect()
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        self.writer.run(move |connection| Box::pin(record_inbound(connection, batch))).await
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
@@ -371,10 +447,33 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "UPDATE inbound SET due_at = ?4, lease_token = NULL, lease_until = NULL
+                         WHERE channel_id = ?1 AND provider_event_id = ?2 AND lease_token = ?3",
+                    )
+                    .bind(blob(inbound.channel_id.as_uuid()))
+                    .bind(inbound.provider_event_id)
+                    .bind(blob(token.as_uuid()))
+                    .bind(due_at.timestamp_millis())
+                    .execute(connection)
+                    .await
+                    .map(drop)
+                    .map_err(|error| failed("put off inbound", &error))
+                })
+            })
+            .await
+    }
+
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
-        let query = sqlx::query("SELECT cursor FROM poll_cursors WHERE channel_id = ?1")
+        let query = sqlx::query("SELECT cursor, channel_id FROM poll_cursors WHERE channel_id = ?1")
             .bind(blob(channel.as_uuid()));
         let row = query.fetch_optional(&self.readers).await.map_err(|error| failed("read cursor", &error))?;
-        row.map(|row| text(&row, 0)).transpose()
+        // A channel whose cursor cannot be read begins where its provider lets it begin.
+        let from = Origin::new("poll_cursors", 1);
+        Ok(row.and_then(|row| reading::one(&self.unreadable, from, &row, |row| text(row, 0)).ok()))
     }
 }

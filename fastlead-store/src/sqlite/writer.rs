@@ -2,18 +2,20 @@
 
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
-use fastlead_core::id::{DeliveryId, LeaseToken};
+use fastlead_core::id::ChannelId;
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition,
+    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::close::{Closer, Ending, ends};
 use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
 use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
+use super::lock::FileLock;
 use super::resolve::Resolver;
 
 /// How many jobs share a transaction at the most.
@@ -34,39 +36,88 @@ trait Operation: Send {
 
 /// Something that is written together with others of its kind.
 enum Member {
-    Commit(Box<Transition>, Box<Changes>, Reply<CommitOutcome>),
-    Settle { delivery: DeliveryId, token: LeaseToken, changes: Box<Changes>, reply: Reply<SettleOutcome> },
+    Commit(Box<Transition>, Box<Written>, Reply<CommitOutcome>),
+    Settle(Box<Settlement>, Box<Written>, Reply<SettleOutcome>),
     Begin(Beginning, Box<Changes>, Reply<BeginOutcome>),
     Enqueue(Box<Changes>, Reply<()>),
 }
 
+/// What a member changes, written down before it waits for the writer.
+struct Written {
+    changes: Changes,
+    /// What is changed besides where the member is the first to pause a channel.
+    pause: Option<(ChannelId, Changes)>,
+}
+
+impl Written {
+    fn new(changes: Changes, settlement: Option<&Settlement>) -> Result<Self> {
+        let pause = settlement.and_then(|settlement| Some((settlement.pause.as_ref()?, settlement.at)));
+        let pause = match pause {
+            Some((pause, at)) => Some((pause.channel_id, Changes::of_pause(pause, at)?)),
+            None => None,
+        };
+        Ok(Self { changes, pause })
+    }
+
+    fn append_to(&self, group: &mut Changes, resolver: &mut Resolver) {
+        group.append(&self.changes);
+        if let Some((channel, changes)) = &self.pause
+            && resolver.pause(*channel)
+        {
+            group.append(changes);
+        }
+    }
+}
+
+/// Why a member was not applied.
+enum No {
+    Refused(Refusal),
+    MayNotBegin(BeginOutcome),
+}
+
 /// Whether a member was applied.
-type Verdict = std::result::Result<(), Refusal>;
+type Verdict = std::result::Result<(), No>;
 
 impl Member {
     fn ask(&self, questions: &mut Questions) -> Result<()> {
         match self {
             Self::Commit(transition, ..) => questions.transition(transition),
-            Self::Settle { delivery, .. } => questions.delivery(*delivery),
+            Self::Settle(settlement, ..) => questions.settlement(settlement),
             Self::Begin(beginning, ..) => questions.delivery(beginning.delivery_id),
             Self::Enqueue(..) => Ok(()),
         }
     }
 
     /// What it asks for was written down when it was asked for; here it is only added or left out.
-    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
-        let (verdict, changes) = match self {
-            Self::Commit(transition, changes, _) => (resolver.commit(transition), changes),
-            Self::Settle { delivery, token, changes, .. } => (resolver.take(*delivery, *token), changes),
-            Self::Begin(beginning, changes, _) => {
-                (resolver.take(beginning.delivery_id, beginning.token), changes)
-            }
-            Self::Enqueue(changes, _) => (Ok(()), changes),
-        };
-        if verdict.is_ok() {
-            group.append(changes);
+    ///
+    /// # Errors
+    /// Where something that it names is there and cannot be read.
+    fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Result<Verdict> {
+        if let Self::Commit(transition, ..) = self
+            && let Some(row) = resolver.unread(transition)
+        {
+            return Err(row.clone().into());
         }
-        verdict
+        Ok(self.verdict(resolver, group))
+    }
+
+    fn verdict(&self, resolver: &mut Resolver, group: &mut Changes) -> Verdict {
+        match self {
+            Self::Commit(transition, written, _) => {
+                resolver.commit(transition).map_err(No::Refused)?;
+                written.append_to(group, resolver);
+            }
+            Self::Settle(settlement, written, _) => {
+                resolver.settle(settlement).map_err(No::Refused)?;
+                written.append_to(group, resolver);
+            }
+            Self::Begin(beginning, changes, _) => match resolver.begin(beginning) {
+                BeginOutcome::Begun => group.append(changes),
+                refused => return Err(No::MayNotBegin(refused)),
+            },
+            Self::Enqueue(changes, _) => group.append(changes),
+        }
+        Ok(())
     }
 
     /// A failed send means that the caller has gone away.
@@ -75,11 +126,12 @@ impl Member {
             Self::Commit(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => CommitOutcome::Applied,
-                    Err(refusal) => CommitOutcome::Refused(refusal),
+                    Err(No::Refused(refusal)) => CommitOutcome::Refused(refusal),
+                    Err(No::MayNotBegin(_)) => CommitOutcome::Refused(Refusal::LeaseLost),
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
-            Self::Settle { reply, .. } => {
+            Self::Settle(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => SettleOutcome::Settled,
                     Err(_) => SettleOutcome::LeaseLost,
@@ -89,7 +141,8 @@ impl Member {
             Self::Begin(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => BeginOutcome::Begun,
-                    Err(_) => BeginOutcome::LeaseLost,
+                    Err(No::MayNotBegin(refused)) => refused,
+                    Err(No::Refused(_)) => BeginOutcome::LeaseLost,
                 };
                 reply.send(outcome.map(verdict)).is_err()
             }
@@ -117,13 +170,21 @@ impl Job {
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    closer: Closer,
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// Starts the writer, which holds the lock of the file until it ends.
+    pub(super) fn start(connection: SqliteConnection, met: UnreadableRows, lock: Option<FileLock>) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        tokio::spawn(work(connection, queue));
-        Self { jobs }
+        let (closer, ending) = ends(lock);
+        tokio::spawn(work(connection, met, queue, ending));
+        Self { jobs, closer }
+    }
+
+    /// Writes what is waiting, takes no more, and closes the file.
+    pub(super) async fn close(&self) -> Result<()> {
+        self.closer.close().await
     }
 
     async fn send<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T> {
@@ -133,14 +194,15 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
-        let changes = Box::new(Changes::of_transition(&transition)?);
-        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), changes, reply))).await
+        let changes = Changes::of_transition(&transition)?;
+        let written = Box::new(Written::new(changes, transition.settlement.as_ref())?);
+        self.send(|reply| Job::Member(Member::Commit(Box::new(transition), written, reply))).await
     }
 
     pub(super) async fn settle(&self, settlement: Settlement) -> Result<SettleOutcome> {
-        let changes = Box::new(Changes::of_settlement(&settlement)?);
-        let Settlement { delivery_id: delivery, token, .. } = settlement;
-        self.send(|reply| Job::Member(Member::Settle { delivery, token, changes, reply })).await
+        let changes = Changes::of_settlement(&settlement)?;
+        let written = Box::new(Written::new(changes, Some(&settlement))?);
+        self.send(|reply| Job::Member(Member::Settle(Box::new(settlement), written, reply))).await
     }
 
     pub(super) async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome> {
@@ -206,22 +268,38 @@ where
     }
 }
 
-async fn work(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
+async fn work(
+    mut connection: SqliteConnection,
+    met: UnreadableRows,
+    mut queue: mpsc::Receiver<Job>,
+    mut ending: Ending,
+) {
     let mut jobs = Vec::with_capacity(GROUP);
     let mut forgetting = Forgetting::new();
-    while queue.recv_many(&mut jobs, GROUP).await > 0 {
+    let mut closing = false;
+    loop {
+        let taken = tokio::select! {
+            biased;
+            taken = queue.recv_many(&mut jobs, GROUP) => taken,
+            () = ending.asked(), if !closing => {
+                closing = true;
+                queue.close();
+                continue;
+            }
+        };
+        if taken == 0 {
+            break;
+        }
         let now = jobs.iter().filter_map(Job::decided_at).max();
-        group(&mut connection, &mut jobs).await;
+        group(&mut connection, &met, &mut jobs).await;
         if let Some(now) = now {
             forgetting.forget(&mut connection, now).await;
         }
     }
-    if let Err(error) = sqlx::Connection::close(connection).await {
-        tracing::warn!(%error, "the database was not closed cleanly");
-    }
+    ending.finish(connection).await;
 }
 
-async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
+async fn group(connection: &mut SqliteConnection, met: &UnreadableRows, jobs: &mut Vec<Job>) {
     let mut members = Vec::with_capacity(jobs.len());
     let mut operations = Vec::new();
     for job in jobs.drain(..) {
@@ -230,10 +308,10 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             Job::Operation(operation) => operations.push(operation),
         }
     }
-    match transact(connection, &members, &mut operations).await {
+    match transact(connection, met, &members, &mut operations).await {
         Ok(verdicts) => {
             for (member, verdict) in members.into_iter().zip(verdicts) {
-                member.answer(Ok(verdict));
+                member.answer(verdict);
             }
             for operation in operations {
                 operation.answer(Ok(()));
@@ -243,12 +321,12 @@ async fn group(connection: &mut SqliteConnection, jobs: &mut Vec<Job>) {
             // Each is tried alone, so that a bad one fails nobody else.
             tracing::warn!(%error, members = members.len(), "a group failed; its members are tried one by one");
             for member in members {
-                let alone = transact(connection, std::slice::from_ref(&member), &mut []).await;
+                let alone = transact(connection, met, std::slice::from_ref(&member), &mut []).await;
                 let verdict = alone.map_err(Failure::into_error).map(|mut verdicts| verdicts.pop());
-                member.answer(verdict.and_then(|verdict| verdict.ok_or_else(closed)));
+                member.answer(verdict.and_then(|verdict| verdict.unwrap_or_else(|| Err(closed()))));
             }
             if !operations.is_empty() {
-                let done = transact(connection, &[], &mut operations).await.map(drop);
+                let done = transact(connection, met, &[], &mut operations).await.map(drop);
                 answer(operations, done.map_err(Failure::into_error));
             }
         }
@@ -291,9 +369,10 @@ impl Failure {
 /// One transaction: a look at the facts, the changes of those whom the facts allow, the operations.
 async fn transact(
     connection: &mut SqliteConnection,
+    met: &UnreadableRows,
     members: &[Member],
     operations: &mut [Box<dyn Operation>],
-) -> std::result::Result<Vec<Verdict>, Failure> {
+) -> std::result::Result<Vec<Result<Verdict>>, Failure> {
     let mut questions = Questions::default();
     members.iter().try_for_each(|member| member.ask(&mut questions)).map_err(Failure::Members)?;
     let rows = match questions.look(connection).await {
@@ -303,7 +382,7 @@ async fn transact(
             return Err(Failure::Whole(failed("look", &error)));
         }
     };
-    let (verdicts, changes) = match decide(members, &rows) {
+    let (verdicts, changes) = match decide(members, &rows, met) {
         Ok(decided) => decided,
         Err(error) => {
             roll_back(connection).await;
@@ -333,8 +412,12 @@ async fn transact(
     Ok(verdicts)
 }
 
-fn decide(members: &[Member], rows: &[sqlx::sqlite::SqliteRow]) -> Result<(Vec<Verdict>, Changes)> {
-    let mut resolver = Resolver::new(facts(rows)?);
+fn decide(
+    members: &[Member],
+    rows: &[sqlx::sqlite::SqliteRow],
+    met: &UnreadableRows,
+) -> Result<(Vec<Result<Verdict>>, Changes)> {
+    let mut resolver = Resolver::new(facts(rows, met));
     let mut changes = Changes::default();
     let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
     resolver.counters().try_for_each(|(id, counter)| changes.counter(id, counter))?;

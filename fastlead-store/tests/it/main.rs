@@ -30,11 +30,16 @@ mod backlog;
 mod broken_store;
 mod checks;
 mod distribution;
+mod file;
+mod hang_ups;
 mod lease;
 mod memory;
 mod people;
+#[cfg(target_os = "linux")]
+mod power;
 mod simulation;
 mod spill;
 mod sqlite;
 mod story;
 mod unknown;
+mod unreadable;

@@ -112,7 +112,7 @@ impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
     async fn capture(&self, contact: Value) -> LeadId {
         let source = self.engine.directory().source("site").cloned().unwrap();
         let mut input: CaptureInput = serde_json::from_value(contact).unwrap();
-        input.consents.insert(ConsentPurpose::Advertising, true);
+        input.consents.insert(ConsentPurpose::Advertising, true.into());
         let received = Received::at(self.clock.now());
         let capture = input.validate(&advertising(), Locale::Ru, received).unwrap();
         let request = CaptureRequest { source, capture, idempotency: None };

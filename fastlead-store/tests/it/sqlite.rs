@@ -25,7 +25,7 @@ use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 use fastlead_core::{ErrorKind, RetryHint, async_trait};
 use fastlead_store::{SqliteOptions, SqliteStore};
-use fastlead_testkit::conformance::store::{FullStore, StoreHarness};
+use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow};
 use futures_util::future::join_all;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -61,24 +61,39 @@ impl StoreHarness for Sqlite {
         self.store = Some(open(&self.folder).await);
         true
     }
+
+    async fn damage(&self, row: StoredRow) -> bool {
+        let StoredRow::Delivery(id) = row else { return false };
+        let path = self.folder.path().join("fastlead.db");
+        let connect = SqliteConnectOptions::new().filename(path);
+        let mut connection = SqliteConnection::connect_with(&connect).await.unwrap();
+        let damage = sqlx::query("UPDATE deliveries SET spec = '{' WHERE id = ?1");
+        let done = damage.bind(id.as_uuid().as_bytes().to_vec()).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        done.rows_affected() == 1
+    }
+
+    fn gives_back(&self) -> bool {
+        true
+    }
 }
 
 fastlead_testkit::store_conformance!(keeps_the_contract, Sqlite);
 
-fn start() -> Timestamp {
+pub(crate) fn start() -> Timestamp {
     from_millis(1_767_225_600_000)
 }
 
 /// One tenant whose captures look like those of a busy form.
-struct Site {
-    scope: Scope,
+pub(crate) struct Site {
+    pub(crate) scope: Scope,
     source_id: SourceId,
-    channel_id: ChannelId,
+    pub(crate) channel_id: ChannelId,
     policy: PolicyRef,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = start();
         Self {
             scope: Scope {
@@ -91,7 +106,7 @@ impl Site {
         }
     }
 
-    fn delivery(&self, lead_id: LeadId, chat: &str) -> NewDelivery {
+    pub(crate) fn delivery(&self, lead_id: LeadId, chat: &str) -> NewDelivery {
         let now = start();
         NewDelivery {
             id: DeliveryId::generate(&RandomIds, now),
@@ -112,7 +127,6 @@ impl Site {
                 policy: Some(self.policy),
             },
             lease: Some(Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 60) }),
-            begun: true,
         }
     }
 
@@ -128,15 +142,14 @@ impl Site {
     }
 
     /// A new lead with everything that a capture brings: two leased deliveries, a timer, both keys.
-    fn capture(&self, unique: u128, idempotency: u128) -> Transition {
+    pub(crate) fn capture(&self, unique: u128, idempotency: u128) -> Transition {
         let now = start();
         let lead_id = LeadId::generate(&RandomIds, now);
         let capture = Capture {
             contact: Contact {
                 name: Some("Вера".into()),
                 phone: Some(Phone::parse("+7 900 000-00-00").unwrap()),
-                email: None,
-                handles: Vec::new(),
+                ..Contact::default()
             },
             comment: Some("Хочу записаться, \"завтра\"\nпосле 18:00".into()),
             fields: std::iter::once(("page".to_owned(), "https://example.com/price".into())).collect(),
@@ -144,6 +157,8 @@ impl Site {
             consents: Vec::new(),
             locale: Locale::Ru,
             received: Received::at(now),
+            notes: Vec::new(),
+            automated: None,
             enrichment: Vec::new(),
             person: None,
         };
@@ -247,7 +262,7 @@ async fn what_was_acknowledged_is_in_the_file_at_that_instant() {
         assert_eq!(Event::Captured(Box::new(found.capture)), capture.event);
         for delivery in &capture.deliveries {
             let found = after.delivery(workspace, delivery.id).await.unwrap().unwrap();
-            assert_eq!((found.state, found.spec), (DeliveryState::Sending, delivery.spec.clone()));
+            assert_eq!((found.state, found.spec), (DeliveryState::Pending, delivery.spec.clone()));
         }
         let again = Transition { at: plus_seconds(start(), 1), ..capture.clone() };
         let answer = capture.idempotency.unwrap().answer;
@@ -276,6 +291,7 @@ async fn one_bad_member_fails_nobody_else() {
         at: start(),
         outcome: Settled::Ended { state: DeliveryState::Sent, reason: None, provider_message_id: None },
         attempt: None,
+        pause: None,
     });
     let (commits, settled, added) = tokio::join!(commits, settle, store.enqueue(vec![enqueued.clone()]));
     assert_eq!(settled.unwrap(), SettleOutcome::Settled);
@@ -297,7 +313,8 @@ async fn one_bad_member_fails_nobody_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_writers_of_one_file_agree_on_one_winner() {
     let folder = tempfile::tempdir().unwrap();
-    let stores = [open(&folder).await, open(&folder).await];
+    let second = SqliteStore::open(options(&folder).shared()).await.unwrap();
+    let stores = [open(&folder).await, second];
     let site = Arc::new(Site::new());
     let tasks = (0..100_u32).map(|number| {
         let (store, site) = (stores[usize::from(number % 2 == 1)].clone(), Arc::clone(&site));
@@ -373,6 +390,7 @@ async fn throughput_of_captures_and_settlements() {
                         provider_message_id: Some(delivery.id.hex()),
                     },
                     attempt: None,
+                    pause: None,
                 }));
                 assert_eq!(store.commit(transition).await.unwrap(), CommitOutcome::Applied);
             }

@@ -160,6 +160,7 @@ struct Run {
     leads: Vec<LeadId>,
     begun: bool,
     people: u32,
+    steps: u32,
 }
 
 fn run_case(policy: &Arc<Policy>, document: &Document, index: usize, case: &Case) -> Vec<String> {
@@ -170,6 +171,7 @@ fn run_case(policy: &Arc<Policy>, document: &Document, index: usize, case: &Case
         leads: Vec::new(),
         begun: false,
         people: 0,
+        steps: 0,
     };
     let mut failures = Vec::new();
     for (number, step) in case.steps.iter().enumerate() {
@@ -203,7 +205,8 @@ impl Run {
             None => self.leads.last().copied(),
             Some(number) => number.checked_sub(1).and_then(|index| self.leads.get(index)).copied(),
         };
-        let events = events(step);
+        self.steps += 1;
+        let events = events(step, self.steps);
         if lead.is_none() && !events.is_empty() {
             return Err(format!("lead: expected 1 to {}", self.leads.len()));
         }
@@ -292,7 +295,8 @@ impl Run {
     }
 }
 
-fn events(step: &Step) -> Vec<Event> {
+/// What happens in the step with this number.
+fn events(step: &Step, number: u32) -> Vec<Event> {
     let answer =
         |target: &String, response| Event::Responded { target: target.clone(), response, via: Via::Api };
     let mut events = Vec::new();
@@ -302,7 +306,7 @@ fn events(step: &Step) -> Vec<Event> {
     events.extend(step.accept.as_ref().map(|target| answer(target, Response::Accept)));
     events.extend(step.decline.as_ref().map(|target| answer(target, Response::Decline)));
     events.extend(step.lost.as_ref().map(|target| Event::DeliveryEnded {
-        delivery_id: DeliveryId::from_uuid(stable_uuid("delivery", target)),
+        delivery_id: DeliveryId::from_uuid(stable_uuid("delivery", &format!("{target} {number}"))),
         target: Some(target.clone()),
         channel_id: ChannelId::from_uuid(stable_uuid("channel", "lost")),
         state: DeliveryState::Failed,

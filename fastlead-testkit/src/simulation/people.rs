@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::task::Poll;
 
 use fastlead_core::decide::{Event, LeadStatus};
 use fastlead_core::engine::{CaptureRequest, Engine, IdempotencyKey, ResponseOutcome, stable_uuid};
 use fastlead_core::id::{ChannelId, LeadId, ProjectId, WorkspaceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Response};
-use fastlead_core::port::{CaptureAnswer, CaptureVerdict, Catalog, Enricher, InboundRef, Transition};
+use fastlead_core::port::{
+    CaptureAnswer, CaptureVerdict, Catalog, Enricher, InboundRef, Recovery, Transition,
+};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Clock;
 use fastlead_core::{Error, ErrorKind, Result, async_trait};
@@ -121,7 +124,19 @@ impl Stage {
     /// Does what an action says. What is not answered well is tried again later, as callers do.
     pub(super) async fn perform(&self, number: u64, action: Action) {
         let world = &self.watch.world;
-        let outcome = self.act(&action).await;
+        let outcome = match patience(world, number) {
+            None => self.act(&action).await,
+            Some(polls) => match hang_up(self.act(&action), polls).await {
+                Some(outcome) => outcome,
+                None => {
+                    world.agenda().end(number);
+                    world.note(format_args!("{action}: hangs up"));
+                    // Nobody knows whether it was heard, so it is said again.
+                    again(world, action);
+                    return;
+                }
+            },
+        };
         world.agenda().end(number);
         let Err(error) = outcome else { return };
         world.note(format_args!("{action}: {error}"));
@@ -171,7 +186,14 @@ impl Stage {
             Action::Resume { line } => {
                 self.accounts[*line].mend();
                 let id = fastlead_core::channel::Channel::info(&self.accounts[*line]).id;
-                engine.resume(workspace(), id).await.map(drop)
+                engine.resume(workspace(), id).await?;
+                let recovery = Recovery { channel_id: id, since: world.setting.start, ambiguous: false };
+                // What is left after a failure is recovered by whoever asks the next time.
+                match engine.recover(workspace(), recovery, 1_000).await {
+                    Ok(recovered) => world.note(format_args!("recovered: {recovered:?}")),
+                    Err(error) => world.note(format_args!("recovered in part: {error}")),
+                }
+                Ok(())
             }
             Action::Publish { policy } => {
                 let id = fastlead_core::id::PolicyId::from_uuid(stable_uuid("policy", PROJECT));
@@ -247,6 +269,34 @@ impl Stage {
             world.broken(format!("visit {} was told {answer:?}, which is not so", visit.number));
         }
     }
+}
+
+/// How often a caller waits before hanging up; `None` for one who waits for the answer.
+fn patience(world: &World, number: u64) -> Option<u64> {
+    if world.setting.quiet {
+        return None;
+    }
+    let mut chance = draws(world, &format!("patience {number}"));
+    chance.percent(10).then(|| chance.below(12))
+}
+
+/// Polls a future so many times and drops it: the connection was closed.
+async fn hang_up<F: Future>(future: F, polls: u64) -> Option<F::Output> {
+    let mut future = std::pin::pin!(future);
+    let mut left = polls;
+    std::future::poll_fn(|context| {
+        let Some(next) = left.checked_sub(1) else { return Poll::Ready(None) };
+        left = next;
+        match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending => {
+                // The next turn comes whether or not something has happened.
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }
 
 /// A caller who got no good answer tries again.

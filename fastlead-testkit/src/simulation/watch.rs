@@ -3,13 +3,14 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fastlead_core::channel::{InboundEvent, MessageReference};
+use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundRecord, InboundRef, LeadRecord,
-    Receipt, Refusal, SettleOutcome, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, InboundBatch,
+    InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside, SettleOutcome,
+    Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -61,6 +62,21 @@ impl Watch {
             .with_operation(operation))
     }
 
+    /// A settlement may have paused its channel.
+    fn paused(&self, settlement: &Settlement) {
+        let Some(pause) = &settlement.pause else { return };
+        let status = ChannelStatus::Paused { reason: pause.reason.clone(), since: settlement.at };
+        if !self.world.model().has_status(pause.channel_id, &status, self.now()) {
+            return;
+        }
+        self.world.note(format_args!("{} paused: {}", pause.channel_id, pause.reason));
+        for notice in &pause.notices {
+            let checked = self.world.model().added(notice);
+            self.world.check(checked);
+        }
+        people::account_at_fault(&self.world, pause.channel_id);
+    }
+
     /// The answer of a store, as one step.
     pub(super) fn at_once<T>(&self, call: impl Future<Output = Result<T>>) -> Result<T> {
         match self.world.patience.wait(call) {
@@ -108,6 +124,7 @@ impl Store for Watch {
         self.world.check(checked);
         if outcome == CommitOutcome::Applied {
             people::heard(&self.world, &transition);
+            transition.settlement.iter().for_each(|settlement| self.paused(settlement));
         }
         self.trouble(RetryHint::UNKNOWN, "commit")?;
         self.turn().await;
@@ -123,6 +140,7 @@ impl Store for Watch {
         if outcome == SettleOutcome::Settled {
             let checked = self.world.model().settled(&settlement);
             self.world.check(checked);
+            self.paused(&settlement);
         }
         self.trouble(RetryHint::UNKNOWN, "settle")?;
         self.turn().await;
@@ -172,9 +190,19 @@ impl Store for Watch {
             let checked = self.world.model().timer_leased(leased, lease, now);
             self.world.check(checked);
         }
+        for leased in &claimed.inbound {
+            self.world.note(format_args!("claim event `{}`", leased.record.event.provider_event_id));
+            let checked = self.world.model().event_leased(leased, lease, now);
+            self.world.check(checked);
+        }
         self.trouble(RetryHint::UNKNOWN, "claim")?;
         self.turn().await;
         Ok(claimed)
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        self.world.broken(format!("something that was stored cannot be read: {because}"));
+        self.at_once(self.store.set_aside(workspace, work, because))
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
@@ -239,6 +267,39 @@ impl Store for Watch {
         self.at_once(self.store.find_delivery(channel, message))
     }
 
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery_id: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "retry")?;
+        let due = self.store.retry(workspace, delivery_id, now, expires_at);
+        // What has ended otherwise meanwhile is a conflict, and no fault of the store.
+        let due = match self.world.patience.wait(due) {
+            Some(Err(error)) if error.kind() == ErrorKind::Conflict => return Err(error),
+            Some(answer) => self.at_once(std::future::ready(answer))?,
+            None => return self.at_once(std::future::pending()),
+        };
+        let checked = self.world.model().revived(&Revival { delivery_id, expires_at }, now);
+        self.world.check(checked);
+        self.turn().await;
+        Ok(due)
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        self.turn().await;
+        self.at_once(self.store.lost(workspace, recovery, after, limit))
+    }
+
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
         self.turn().await;
         self.trouble(RetryHint::Never, "record receipt")?;
@@ -249,27 +310,18 @@ impl Store for Watch {
         Ok(answer)
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
+    async fn record_inbound(&self, batch: InboundBatch) -> Result<Vec<InboundRecord>> {
         self.turn().await;
         self.trouble(RetryHint::Never, "record inbound")?;
-        let new = self.at_once(self.store.record_inbound(channel, events, cursor, now))?;
+        let lease = batch.lease;
+        let new = self.at_once(self.store.record_inbound(batch))?;
         for record in &new {
-            let checked = self.world.model().recorded(record.reference());
+            let checked = self.world.model().recorded(record.reference(), lease);
             self.world.check(checked);
         }
+        self.trouble(RetryHint::UNKNOWN, "record inbound")?;
         self.turn().await;
         Ok(new)
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        self.turn().await;
-        self.at_once(self.store.pending_inbound(limit))
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
@@ -278,6 +330,16 @@ impl Store for Watch {
         self.at_once(self.store.finish_inbound(inbound.clone()))?;
         let checked = self.world.model().finished(&inbound);
         self.world.check(checked);
+        self.turn().await;
+        Ok(())
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "put off inbound")?;
+        self.at_once(self.store.put_off_inbound(inbound.clone(), token, due_at))?;
+        self.world.note(format_args!("`{}` is put off until {due_at}", inbound.provider_event_id));
+        self.world.model().put_off(&inbound, token, due_at);
         self.turn().await;
         Ok(())
     }

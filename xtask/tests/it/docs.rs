@@ -93,6 +93,34 @@ fn map_faults(files: &[File]) -> Vec<String> {
     faults
 }
 
+/// Tests that the page of compatibility names and the server's integration tests lack.
+fn unproved_claims(files: &[File]) -> Vec<String> {
+    let text = |path: &str| files.iter().find(|file| file.path == path).map_or("", |file| file.text.as_str());
+    let named = named_tests(text("docs/compatibility.md"));
+    let missing = named.iter().filter(|(module, test)| {
+        !text(&format!("fastlead-server/tests/it/{module}.rs")).contains(&format!("fn {test}() {{"))
+    });
+    let mut faults: Vec<String> =
+        missing.map(|(module, test)| format!("there is no test `{module}::{test}`")).collect();
+    if named.is_empty() {
+        faults.push("the page names no test".to_owned());
+    }
+    faults
+}
+
+#[test]
+fn what_is_said_to_be_compatible_is_tested() {
+    assert_none("docs/compatibility.md names tests that do not exist", &unproved_claims(&files()));
+}
+
+#[test]
+fn an_unproved_claim_is_noticed() {
+    let page = File::sample("docs/compatibility.md", "| a | `forms::there` |\n| b | `forms::gone` |");
+    let tests = File::sample("fastlead-server/tests/it/forms.rs", "async fn there() {\n}");
+    assert_eq!(unproved_claims(&[page, tests]), ["there is no test `forms::gone`"]);
+    assert_eq!(unproved_claims(&[]), ["the page names no test"]);
+}
+
 #[test]
 fn links_lead_somewhere() {
     assert_none("these links lead nowhere", &dead_links(&files()));

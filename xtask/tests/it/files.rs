@@ -101,6 +101,32 @@ fn a_name_that_says_nothing_is_noticed() {
     assert_eq!(says_nothing(&samples), ["a/src/utils.rs", "a/common/mod.rs", "a/src/lib.rs"]);
 }
 
+/// The product is Rust alone; what is loaded into a child of a test may be C.
+fn other_languages(files: &[File]) -> Vec<String> {
+    let compiled = |file: &&File| ["c", "h", "cc", "cpp", "s", "asm"].contains(&file.extension());
+    let test = |file: &&File| file.path.contains("/tests/");
+    files.iter().filter(compiled).filter(|file| !test(file)).map(|file| file.path.clone()).collect()
+}
+
+#[test]
+fn c_is_for_tests_alone() {
+    let files = files();
+    assert_none("the product has no C of its own", &other_languages(&files));
+    let used = |file: &&File| file.text.contains("cc::Build") && file.path.ends_with("build.rs");
+    let built: Vec<String> = files.iter().filter(used).map(|file| file.path.clone()).collect();
+    assert_none("these build scripts compile C", &built);
+}
+
+#[test]
+fn c_outside_the_tests_is_noticed() {
+    let samples = [
+        File::sample("a/src/fast.c", ""),
+        File::sample("a/tests/it/power/shim.c", ""),
+        File::sample("a/src/lib.rs", ""),
+    ];
+    assert_eq!(other_languages(&samples), ["a/src/fast.c"]);
+}
+
 #[test]
 fn no_path_of_one_machine() {
     assert_none("these paths exist on one machine only", &machine_paths(&files()));

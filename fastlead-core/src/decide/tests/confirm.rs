@@ -36,7 +36,7 @@ fn visitor(world: &mut World, contact: Value) -> usize {
         required: false,
     };
     let mut input = input;
-    input.consents.insert(ConsentPurpose::Advertising, true);
+    input.consents.insert(ConsentPurpose::Advertising, true.into());
     let received = crate::lead::Received::at(world.now);
     let capture = input.validate(&[document], Locale::Ru, received).unwrap();
     world.taken_in(capture)

@@ -24,7 +24,7 @@ pub struct ConditionInput<'a> {
     pub score: Option<i64>,
     /// What is known of the same person.
     pub history: Option<History<'a>>,
-    country: OnceCell<Option<String>>,
+    country: OnceCell<Option<&'static str>>,
     comment: OnceCell<String>,
 }
 
@@ -64,7 +64,7 @@ impl<'a> ConditionInput<'a> {
     /// The phone's country. Read from the numbering plan once, however many conditions ask.
     pub(super) fn phone_country(&self) -> Option<&str> {
         let country = || self.capture.contact.phone.as_ref().and_then(crate::contact::Phone::country);
-        self.country.get_or_init(country).as_deref()
+        *self.country.get_or_init(country)
     }
 
     /// The comment in lower case: the one long text, made once for all that search in it.

@@ -106,7 +106,8 @@ pub(super) async fn set_up(app: &App) -> Result<()> {
         allowed_origins: Vec::new(),
         consents: Vec::new(),
         form: FormSettings::default(),
-        limits: SourceLimits { per_ip_per_minute: 0, per_minute: 0, min_fill_millis: 0 },
+        limits: SourceLimits { per_ip_per_minute: 0, min_fill_millis: 0, ..SourceLimits::default() },
+        mapping: Default::default(),
         created_at: began,
     };
     let id = PolicyId::from_uuid(stable_uuid("policy", "agency"));

@@ -103,9 +103,13 @@ fn sentence(effect: &Effect, channel: &dyn Fn(ChannelId) -> String) -> (String, 
         }
         Effect::Close => both("Лид закрыт.", "The lead is closed."),
         Effect::Decline { target } => (format!("`{target}` отказался."), format!("`{target}` has declined.")),
-        Effect::OfferLost { target } => (
+        Effect::OfferLost { target, .. } => (
             format!("Сообщение для `{target}` не доставлено."),
             format!("A message to `{target}` was not delivered."),
+        ),
+        Effect::Revive { delivery, expires_at } => (
+            format!("Сообщение {delivery} отправляется ещё раз, не позже {expires_at}."),
+            format!("Message {delivery} is tried again, not after {expires_at}."),
         ),
         Effect::GiveUp => both("Лид остался без ответа.", "The lead stays unanswered."),
         Effect::Announce { event } => (

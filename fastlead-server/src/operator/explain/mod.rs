@@ -34,6 +34,10 @@ fn happened(event: &Event, locale: Locale) -> String {
                 format!("Message {delivery_id} ended as `{}`{reason}.", state.as_str()),
             )
         }
+        Event::Revived { delivery_id, .. } => say(
+            format!("Сообщение {delivery_id} просят отправить ещё раз."),
+            format!("Message {delivery_id} is asked to be sent again."),
+        ),
         Event::TimerFired { timer: TimerName::Escalate(rung) } => say(
             format!("Наступил срок ступени {}: лид ещё никто не принял.", rung + 1),
             format!("The moment of step {} came: nobody had accepted the lead yet.", rung + 1),

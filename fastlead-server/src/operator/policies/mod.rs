@@ -16,6 +16,7 @@ use serde::Serialize;
 
 use super::input::{Document, Id, List, Query};
 use super::projects::own;
+use super::unreadable;
 use crate::app::App;
 use crate::auth::Operator;
 use crate::policies;
@@ -133,5 +134,6 @@ pub(crate) async fn list_policies(
     query.finish()?;
     own(&app, &operator, project)?;
     let versions = app.store.policies(operator.workspace_id, project, page.limit).await?;
-    Ok(Json(List::whole(versions.into_iter().map(PolicyView::from).collect())))
+    let unreadable = unreadable::policies(&app, operator.workspace_id, project).await?;
+    Ok(Json(List { unreadable, ..List::whole(versions.into_iter().map(PolicyView::from).collect()) }))
 }

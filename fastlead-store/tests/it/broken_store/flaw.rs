@@ -1,6 +1,6 @@
 //! A store with one flaw: everything goes to a good one, and one thing is done wrong on the way.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use chrono::TimeDelta;
@@ -10,8 +10,9 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundRecord,
-    InboundRef, LeadRecord, Receipt, Reservation, SettleOutcome, Settled, Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside,
+    SettleOutcome, Settled, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -48,6 +49,10 @@ flaws! {
     SkipsTheVersion
     FiresTimersAgain
     RetriesAtOnce
+    DropsLateOutcomes
+    RevivesTheUnwanted
+    TellsNobodyOfAPause
+    BeginsWhilePaused
     ForgetsUnknownOutcomes
     BelievesLateFailures
     BeginsNothing
@@ -61,6 +66,8 @@ flaws! {
     KeepsLinks
     RepeatsEvents
     ActsTwice
+    LeasesNoEvents
+    ForgetsWhatIsPutOff
     SharesTheLimit
     ShowsEveryLead
     FindsOnEveryChannel
@@ -81,6 +88,9 @@ flaws! {
     ReopensAuctions
     LosesNews
     ForgetsCursors
+    FailsTheBatch
+    HidesTheUnreadable
+    NeverSetsAside
 }
 
 #[derive(Debug, Clone)]
@@ -96,10 +106,12 @@ pub(super) struct Seen {
     tokens: HashMap<DeliveryId, LeaseToken>,
     owners: HashMap<LeadId, WorkspaceId>,
     last_claimed: Option<LeasedDelivery>,
+    last_event: Option<LeasedInbound>,
     commits: u64,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
+    damaged: HashSet<DeliveryId>,
 }
 
 impl BrokenStore {
@@ -109,6 +121,34 @@ impl BrokenStore {
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
         self.flaw == flaw
+    }
+
+    /// Memory has no rows that could be damaged: these are taken for such.
+    pub(super) fn damage(&self, delivery: DeliveryId) {
+        self.seen.lock().unwrap().damaged.insert(delivery);
+    }
+
+    /// The row of a delivery that counts as damaged.
+    pub(super) fn unread(&self, delivery: &Delivery) -> Option<UnreadableRow> {
+        let damaged = self.seen.lock().unwrap().damaged.contains(&delivery.id);
+        let row = || UnreadableRow::new("deliveries", delivery.id.to_string(), "deliveries.spec");
+        damaged.then(|| row().of(Some(delivery.scope.workspace_id)))
+    }
+
+    /// What is claimed without what cannot be read, which is set aside.
+    async fn without_unread(&self, mut claimed: Claimed) -> Result<Claimed> {
+        for leased in std::mem::take(&mut claimed.deliveries) {
+            let Some(row) = self.unread(&leased.delivery) else {
+                claimed.deliveries.push(leased);
+                continue;
+            };
+            if self.has(Flaw::FailsTheBatch) {
+                return Err(row.into());
+            }
+            let work = SetAside::Delivery(leased.delivery.id, leased.lease.token);
+            self.inner.set_aside(row.workspace_id, work, &row.column).await?;
+        }
+        Ok(claimed)
     }
 
     fn added(&self, deliveries: &mut [NewDelivery]) {
@@ -146,6 +186,9 @@ impl BrokenStore {
             && let Some(token) = self.seen.lock().unwrap().tokens.get(&settlement.delivery_id)
         {
             settlement.token = *token;
+        }
+        if self.has(Flaw::TellsNobodyOfAPause) {
+            settlement.pause.iter_mut().for_each(|pause| pause.notices.clear());
         }
         if self.has(Flaw::RetriesAtOnce)
             && let Settled::Retry { due_at, .. } = &mut settlement.outcome
@@ -233,7 +276,37 @@ impl Store for BrokenStore {
 
     async fn settle(&self, mut settlement: Settlement) -> Result<SettleOutcome> {
         self.worsen(&mut settlement);
-        self.inner.settle(settlement).await
+        let id = settlement.delivery_id;
+        if self.has(Flaw::DropsLateOutcomes) {
+            let seen = self.seen.lock().unwrap();
+            if seen.tokens.get(&id).is_some_and(|token| *token != settlement.token) {
+                return Ok(SettleOutcome::LeaseLost);
+            }
+        }
+        let retried = matches!(settlement.outcome, Settled::Retry { .. });
+        let outcome = self.inner.settle(settlement).await;
+        if retried && self.has(Flaw::RevivesTheUnwanted) {
+            let channels = self.seen.lock().unwrap().channels.clone();
+            for channel in channels {
+                let found = self.inner.find_delivery(channel, &MessageReference::Delivery(id)).await?;
+                if let Some(found) = found.filter(|found| found.state == DeliveryState::Cancelled) {
+                    let again = NewDelivery {
+                        id,
+                        scope: found.scope,
+                        lead_id: found.lead_id,
+                        channel_id: channel,
+                        created_at: found.created_at,
+                        due_at: found.created_at,
+                        expires_at: found.expires_at,
+                        order_key: None,
+                        spec: found.spec,
+                        lease: None,
+                    };
+                    self.inner.enqueue(vec![again]).await?;
+                }
+            }
+        }
+        outcome
     }
 
     async fn begin(&self, mut beginning: Beginning) -> Result<BeginOutcome> {
@@ -245,7 +318,9 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
-        self.inner.begin(beginning).await
+        let outcome = self.inner.begin(beginning).await?;
+        let allowed = self.has(Flaw::BeginsWhilePaused) && outcome == BeginOutcome::Paused;
+        Ok(if allowed { BeginOutcome::Begun } else { outcome })
     }
 
     async fn enqueue(&self, mut deliveries: Vec<NewDelivery>) -> Result<()> {
@@ -266,6 +341,7 @@ impl Store for BrokenStore {
                 left = left.saturating_sub(u32::try_from(claimed.deliveries.len()).unwrap_or(u32::MAX));
                 all.deliveries.extend(claimed.deliveries);
                 all.timers.extend(claimed.timers);
+                all.inbound.extend(claimed.inbound);
             }
             return Ok(all);
         }
@@ -279,10 +355,15 @@ impl Store for BrokenStore {
                 room.checks_first = 0;
             }
         }
-        let mut claimed = self.inner.claim(request).await?;
+        let claimed = self.inner.claim(request).await?;
+        let mut claimed = self.without_unread(claimed).await?;
         let mut seen = self.seen.lock().unwrap();
         for leased in &claimed.deliveries {
             seen.tokens.insert(leased.delivery.id, leased.lease.token);
+        }
+        if self.has(Flaw::LeasesTwice) && !claimed.inbound.is_empty() {
+            let last = claimed.inbound.first().cloned();
+            claimed.inbound.extend(std::mem::replace(&mut seen.last_event, last));
         }
         let last = claimed.deliveries.first().cloned();
         if self.has(Flaw::LeasesTwice) && last.is_some() {
@@ -290,6 +371,13 @@ impl Store for BrokenStore {
             seen.last_claimed = last;
         }
         Ok(claimed)
+    }
+
+    async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()> {
+        if self.has(Flaw::NeverSetsAside) {
+            return Ok(());
+        }
+        self.inner.set_aside(workspace, work, because).await
     }
 
     async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
@@ -325,7 +413,11 @@ impl Store for BrokenStore {
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
-        self.inner.delivery(workspace, delivery).await
+        let found = self.inner.delivery(workspace, delivery).await?;
+        match found.as_ref().and_then(|delivery| self.unread(delivery)) {
+            Some(row) => Err(row.into()),
+            None => Ok(found),
+        }
     }
 
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>> {
@@ -350,6 +442,28 @@ impl Store for BrokenStore {
         Ok(None)
     }
 
+    async fn retry(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<Delivery> {
+        self.inner.retry(workspace, delivery, now, expires_at).await
+    }
+
+    async fn lost(
+        &self,
+        workspace: WorkspaceId,
+        recovery: Recovery,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>> {
+        let ambiguous = recovery.ambiguous || self.has(Flaw::RecoversTheAmbiguous);
+        let recovery = Recovery { ambiguous, ..recovery };
+        self.inner.lost(workspace, recovery, after, limit).await
+    }
+
     async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
         let state = receipt.state;
         let answer = self.inner.record_receipt(receipt).await?;
@@ -357,32 +471,32 @@ impl Store for BrokenStore {
         Ok(if late { (state, true) } else { answer })
     }
 
-    async fn record_inbound(
-        &self,
-        channel: ChannelId,
-        mut events: Vec<InboundEvent>,
-        cursor: Option<String>,
-        now: Timestamp,
-    ) -> Result<Vec<InboundRecord>> {
-        if self.has(Flaw::LosesNews) && cursor.is_some() {
-            events.pop();
+    async fn record_inbound(&self, mut batch: InboundBatch) -> Result<Vec<InboundRecord>> {
+        if self.has(Flaw::LosesNews) && batch.cursor.is_some() {
+            batch.events.pop();
+        }
+        if self.has(Flaw::LeasesNoEvents) {
+            batch.lease.until = batch.at;
         }
         let record = |event: &InboundEvent| InboundRecord {
-            channel_id: channel,
+            channel_id: batch.channel_id,
             event: event.clone(),
-            received_at: now,
+            received_at: batch.at,
         };
-        let all: Vec<_> = events.iter().map(record).collect();
-        let new = self.inner.record_inbound(channel, events, cursor, now).await?;
+        let all: Vec<_> = batch.events.iter().map(record).collect();
+        let new = self.inner.record_inbound(batch).await?;
         Ok(if self.has(Flaw::RepeatsEvents) { all } else { new })
-    }
-
-    async fn pending_inbound(&self, limit: u32) -> Result<Vec<InboundRecord>> {
-        self.inner.pending_inbound(limit).await
     }
 
     async fn finish_inbound(&self, inbound: InboundRef) -> Result<()> {
         self.inner.finish_inbound(inbound).await
+    }
+
+    async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()> {
+        if self.has(Flaw::ForgetsWhatIsPutOff) {
+            return self.inner.finish_inbound(inbound).await;
+        }
+        self.inner.put_off_inbound(inbound, token, due_at).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

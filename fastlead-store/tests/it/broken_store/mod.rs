@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use fastlead_core::async_trait;
 use fastlead_testkit::conformance::bounded;
-use fastlead_testkit::conformance::store::{FullStore, StoreHarness, checks, run_every_check};
+use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow, checks, run_every_check};
 
 pub(crate) use flaw::{BrokenStore, Flaw};
 
@@ -28,6 +28,12 @@ impl<const FLAW: u8> StoreHarness for Broken<FLAW> {
             self.0 = BrokenStore::new(self.0.flaw);
         }
         // The memory is still there, which is as good as a disk for a test of the tests.
+        true
+    }
+
+    async fn damage(&self, row: StoredRow) -> bool {
+        let StoredRow::Delivery(id) = row else { return false };
+        self.0.damage(id);
         true
     }
 }
@@ -70,7 +76,7 @@ caught! {
     a_lost_delivery: LosesDeliveries by
         a_new_lead_reads_back_with_its_work cancelled_offers_are_not_sent random_histories_fit_the_model;
     work_leased_to_two: LeasesTwice by
-        concurrent_claimers_share_the_work random_histories_fit_the_model;
+        concurrent_claimers_share_the_work random_histories_fit_the_model concurrent_claims_share_no_event;
     a_send_behind_receipts: AsksBeforeSending by
         what_is_to_be_sent_comes_before_owed_receipts;
     a_receipt_that_is_never_asked_for: StarvesReceipts by owed_receipts_keep_their_room;
@@ -89,8 +95,13 @@ caught! {
         a_retry_keeps_that_an_outcome_is_unknown cancelled_offers_are_not_sent;
     an_attempt_that_leaves_no_mark: BeginsNothing by
         an_attempt_begins_under_its_lease a_lease_that_ran_out_is_taken_over random_histories_fit_the_model;
+    an_outcome_thrown_away: DropsLateOutcomes by a_known_outcome_is_not_thrown_away;
+    an_offer_of_a_taken_lead: RevivesTheUnwanted by
+        what_is_unwanted_is_not_made_due_again random_histories_fit_the_model;
+    a_pause_that_nobody_hears_of: TellsNobodyOfAPause by a_pause_is_one_commit;
+    an_attempt_on_a_paused_channel: BeginsWhilePaused by a_pause_is_one_commit;
     an_attempt_begun_by_anybody: BeginsForAnybody by
-        an_attempt_begins_under_its_lease random_histories_fit_the_model;
+        an_attempt_begins_under_its_lease;
     a_receipt_that_is_dropped: DropsReceipts by a_receipt_stands_and_falls_with_its_decision;
     a_purge_of_what_is_young: ForgetsTooMuch by only_what_has_ended_is_forgotten;
     a_forgotten_suppression: ForgetsSuppressions by
@@ -103,13 +114,16 @@ caught! {
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;
+    an_event_leased_to_nobody: LeasesNoEvents by
+        events_are_acted_upon_under_leases;
+    an_event_put_off_for_good: ForgetsWhatIsPutOff by events_are_acted_upon_under_leases;
     a_channel_that_eats_the_limit: SharesTheLimit by a_backlog_holds_up_nobody_else;
     another_tenants_lead: ShowsEveryLead by another_workspace_sees_nothing;
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
         leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
         what_people_say_is_listed_newest_first;
-    a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by recovery_is_bounded_resumable_and_idempotent;
+    a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by what_was_lost_is_listed_oldest_first;
     the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;
     a_configuration_sealed_over: SealsOver by resealing_overwrites_no_other_configuration;
@@ -119,6 +133,9 @@ caught! {
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
         answers_survive_a_restart;
+    a_batch_failed_by_one_of_it: FailsTheBatch by a_delivery_that_cannot_be_read_stops_no_other;
+    a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by a_delivery_that_cannot_be_read_stops_no_other;
+    work_that_is_tried_for_ever: NeverSetsAside by what_is_set_aside_is_left_alone;
 }
 
 #[tokio::test(flavor = "multi_thread")]

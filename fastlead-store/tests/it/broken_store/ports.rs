@@ -1,7 +1,6 @@
 //! The other four ports of the broken store.
 
 use fastlead_core::async_trait;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
     ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
@@ -13,8 +12,8 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
     IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Recovered, Recovery,
-    RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UserRecord, Workspace,
+    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter, SealedConfig,
+    Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -173,6 +172,11 @@ impl Journal for BrokenStore {
     ) -> Result<Page<DeliverySummary>> {
         let later = page.after.is_some();
         let mut found = self.inner.deliveries(workspace, filter, page).await?;
+        let unread: Vec<_> = found.items.iter().filter_map(|delivery| self.unread(delivery)).collect();
+        found.items.retain(|delivery| self.unread(delivery).is_none());
+        if !self.has(Flaw::HidesTheUnreadable) {
+            found.unreadable = unread;
+        }
         if later && self.has(Flaw::SkipsBetweenPages) && !found.items.is_empty() {
             found.items.remove(0);
         }
@@ -181,29 +185,6 @@ impl Journal for BrokenStore {
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         self.inner.attempts(workspace, delivery).await
-    }
-
-    async fn retry(
-        &self,
-        workspace: WorkspaceId,
-        delivery: DeliveryId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Result<Delivery> {
-        self.inner.retry(workspace, delivery, now, expires_at).await
-    }
-
-    async fn recover(
-        &self,
-        workspace: WorkspaceId,
-        recovery: Recovery,
-        now: Timestamp,
-        expires_at: Timestamp,
-        limit: u32,
-    ) -> Result<Recovered> {
-        let ambiguous = recovery.ambiguous || self.has(Flaw::RecoversTheAmbiguous);
-        let recovery = Recovery { ambiguous, ..recovery };
-        self.inner.recover(workspace, recovery, now, expires_at, limit).await
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
@@ -241,6 +222,10 @@ impl Journal for BrokenStore {
             found.items.remove(0);
         }
         Ok(found)
+    }
+
+    async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
+        self.inner.unreadable(workspace).await
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -10,8 +10,8 @@ use fastlead_core::port::{CommitOutcome, Refusal, Settled, Transition};
 
 use super::StoreHarness;
 use super::sample::{
-    applied, at, begin, claimed, commit, delivery, ended, idempotency, refused, settled, settlement, start,
-    unique,
+    applied, at, begin, begun, claimed, commit, delivery, ended, idempotency, refused, settled, settlement,
+    start, unique,
 };
 use crate::conformance::{Outcome, Verdict, ensure};
 
@@ -22,11 +22,7 @@ pub async fn cancelled_offers_are_not_sent<H: StoreHarness>() -> Outcome {
     let (lead, other) = (tenant.lead_id(), tenant.lead_id());
     let offer = tenant.delivery(Some(lead), start());
     let later = NewDelivery { due_at: at(600), ..tenant.delivery(Some(lead), start()) };
-    let sending = NewDelivery {
-        lease: Some(tenant.lease(start())),
-        begun: true,
-        ..tenant.delivery(Some(lead), start())
-    };
+    let sending = NewDelivery { lease: Some(tenant.lease(start())), ..tenant.delivery(Some(lead), start()) };
     let mut reply = tenant.delivery(Some(lead), start());
     reply.spec.purpose = Purpose::AutoReply;
     let foreign = tenant.delivery(Some(other), start());
@@ -37,8 +33,12 @@ pub async fn cancelled_offers_are_not_sent<H: StoreHarness>() -> Outcome {
     applied(&*store, Transition { deliveries, ..tenant.capture(lead, start()) }).await?;
     applied(&*store, Transition { deliveries: vec![foreign.clone()], ..tenant.capture(other, start()) })
         .await?;
+    if let Some(lease) = sending.lease {
+        begun(&*store, sending.id, lease.token, start()).await?;
+    }
     for (new, uncertain) in [(&unknown, true), (&tried, false)] {
         let Some(lease) = new.lease else { continue };
+        begun(&*store, new.id, lease.token, start()).await?;
         let again = Settled::Retry {
             due_at: at(600),
             reason: "unavailable".to_owned(),

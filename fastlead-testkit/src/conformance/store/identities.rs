@@ -195,8 +195,8 @@ pub async fn what_people_say_is_listed_newest_first<H: StoreHarness>() -> Outcom
         kind,
     };
     let events: Vec<_> = kinds.into_iter().enumerate().map(event).collect();
-    store.record_inbound(tenant.other_channel, events.clone(), None, at(1)).await?;
-    let new = store.record_inbound(tenant.channel, events, None, at(2)).await?;
+    tenant.record(&*store, tenant.other_channel, events.clone(), None, at(1)).await?;
+    let new = tenant.record(&*store, tenant.channel, events, None, at(2)).await?;
     store.finish_inbound(new[0].reference()).await?;
     let wanted = [new[4].clone(), new[2].clone(), new[0].clone()];
     let (mut found, mut page) = (Vec::new(), PageRequest { after: None, limit: 2 });

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use fastlead_core::channel::{InboundEvent, InboundKind, Peer};
-use fastlead_core::port::{CommitOutcome, Guard, InboundRef, Refusal, Transition};
+use fastlead_core::port::{
+    CommitOutcome, Guard, InboundBatch, InboundRef, LeasedInbound, Refusal, Transition,
+};
 
 use super::StoreHarness;
 use super::sample::{applied, at, begin, commit, refused, start};
@@ -30,9 +32,7 @@ pub async fn an_event_is_recorded_once<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let cursor = store.poll_cursor(tenant.channel).await?;
     ensure!(cursor.is_none(), "an empty store has the cursor {cursor:?}");
-    let new = store
-        .record_inbound(tenant.channel, messages(&["1", "2", "1"]), Some("c1".to_owned()), at(1))
-        .await?;
+    let new = tenant.record(&*store, tenant.channel, messages(&["1", "2", "1"]), Some("c1"), at(1)).await?;
     let ids: Vec<_> = new.iter().map(|record| record.event.provider_event_id.as_str()).collect();
     ensure!(ids == ["1", "2"], "expected events 1 and 2 once each, got {ids:?}");
     ensure!(
@@ -40,21 +40,20 @@ pub async fn an_event_is_recorded_once<H: StoreHarness>() -> Outcome {
         "an event changed on the way in: {:?}",
         new[0]
     );
-    let new = store.record_inbound(tenant.channel, messages(&["2", "3"]), None, at(2)).await?;
+    let new = tenant.record(&*store, tenant.channel, messages(&["2", "3"]), None, at(2)).await?;
     let ids: Vec<_> = new.iter().map(|record| record.event.provider_event_id.as_str()).collect();
     ensure!(ids == ["3"], "expected only event 3, got {ids:?}");
     let cursor = store.poll_cursor(tenant.channel).await?;
     ensure!(cursor.as_deref() == Some("c1"), "no cursor was given and the old one was lost: {cursor:?}");
-    let other =
-        store.record_inbound(tenant.other_channel, messages(&["1"]), Some("x".to_owned()), at(3)).await?;
+    let other = tenant.record(&*store, tenant.other_channel, messages(&["1"]), Some("x"), at(3)).await?;
     ensure!(other.len() == 1, "another channel's event with the same id was taken for a repeated one");
-    store.record_inbound(tenant.channel, Vec::new(), Some("c2".to_owned()), at(4)).await?;
+    tenant.record(&*store, tenant.channel, Vec::new(), Some("c2"), at(4)).await?;
     let cursors = (store.poll_cursor(tenant.channel).await?, store.poll_cursor(tenant.other_channel).await?);
     ensure!(cursors == (Some("c2".to_owned()), Some("x".to_owned())), "the cursors are {cursors:?}");
 
     // A repeated event is left out even after it was acted upon.
     store.finish_inbound(new[0].reference()).await?;
-    let again = store.record_inbound(tenant.channel, messages(&["3"]), None, at(5)).await?;
+    let again = tenant.record(&*store, tenant.channel, messages(&["3"]), None, at(5)).await?;
     ensure!(again.is_empty(), "an event that was acted upon was recorded again");
     Ok(Verdict::Held)
 }
@@ -64,8 +63,9 @@ pub async fn a_concurrent_event_is_recorded_once<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..32 {
-        let (store, channel) = (Arc::clone(&store), tenant.channel);
-        tasks.spawn(async move { store.record_inbound(channel, messages(&["1"]), None, at(1)).await });
+        let (store, channel_id, lease) = (Arc::clone(&store), tenant.channel, tenant.lease(at(1)));
+        let batch = InboundBatch { channel_id, events: messages(&["1"]), cursor: None, at: at(1), lease };
+        tasks.spawn(async move { store.record_inbound(batch).await });
     }
     let mut new = 0;
     for records in tasks.join_all().await {
@@ -75,29 +75,76 @@ pub async fn a_concurrent_event_is_recorded_once<H: StoreHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
-/// What was recorded and not acted upon is listed oldest first, until it is finished.
-pub async fn pending_events_are_listed_oldest_first<H: StoreHarness>() -> Outcome {
+/// What was recorded is leased to whoever has recorded it. When the lease has run out, what nobody has acted upon is
+/// claimed, oldest first, by one worker at a time, and what was put off waits for its moment without holding up others.
+pub async fn events_are_acted_upon_under_leases<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
-    store.record_inbound(tenant.channel, messages(&["9", "5"]), None, at(1)).await?;
-    let other = store.record_inbound(tenant.other_channel, messages(&["7"]), None, at(2)).await?;
-    store.record_inbound(tenant.channel, messages(&["1"]), None, at(3)).await?;
-    let list = |limit| {
-        let store = Arc::clone(&store);
-        async move {
-            let records = store.pending_inbound(limit).await?;
-            Ok::<_, fastlead_core::Error>(
-                records.into_iter().map(|record| record.event.provider_event_id).collect::<Vec<_>>(),
-            )
-        }
+    tenant.record(&*store, tenant.channel, messages(&["9", "5"]), None, at(1)).await?;
+    let other = tenant.record(&*store, tenant.other_channel, messages(&["7"]), None, at(2)).await?;
+    tenant.record(&*store, tenant.channel, messages(&["1"]), None, at(3)).await?;
+    let claim = |now, limit| {
+        let (store, request) = (Arc::clone(&store), tenant.claim_inbound(now, limit));
+        async move { store.claim(request).await.map(|claimed| claimed.inbound) }
     };
-    let ids = list(10).await?;
-    ensure!(ids == ["9", "5", "7", "1"], "expected oldest first, got {ids:?}");
-    let ids = list(2).await?;
-    ensure!(ids == ["9", "5"], "expected the two oldest, got {ids:?}");
+    let ids = |claimed: &[LeasedInbound]| -> Vec<String> {
+        claimed.iter().map(|leased| leased.record.event.provider_event_id.clone()).collect()
+    };
+    let early = claim(at(60), 10).await?;
+    ensure!(early.is_empty(), "what is leased to who has recorded it was claimed: {early:?}");
+    let next = store.next_due(at(4), &[]).await?;
+    ensure!(next == Some(at(61)), "the first lease runs out at {}, next due is {next:?}", at(61));
     store.finish_inbound(other[0].reference()).await?;
     store.finish_inbound(other[0].reference()).await?;
-    let ids = list(10).await?;
-    ensure!(ids == ["9", "5", "1"], "a finished event is still pending: {ids:?}");
+
+    let first = claim(at(70), 2).await?;
+    ensure!(ids(&first) == ["9", "5"], "expected the two oldest, got {:?}", ids(&first));
+    ensure!(first.iter().all(|leased| leased.tries == 1), "leased once before, said is {first:?}");
+    let second = claim(at(70), 10).await?;
+    ensure!(ids(&second) == ["1"], "expected what is left and not finished, got {:?}", ids(&second));
+    let none = claim(at(70), 10).await?;
+    ensure!(none.is_empty(), "an event is leased to two: {:?}", ids(&none));
+
+    // Only who holds the lease can give an event back.
+    let stranger = tenant.lease(at(70)).token;
+    store.put_off_inbound(first[0].record.reference(), stranger, at(71)).await?;
+    store.put_off_inbound(second[0].record.reference(), second[0].token, at(100)).await?;
+    store.finish_inbound(first[1].record.reference()).await?;
+    store.put_off_inbound(first[1].record.reference(), first[1].token, at(71)).await?;
+    let none = claim(at(99), 10).await?;
+    ensure!(none.is_empty(), "claimed before its moment, or with a stranger's token: {:?}", ids(&none));
+    let next = store.next_due(at(99), &[]).await?;
+    ensure!(next == Some(at(100)), "expected the moment of what was put off, got {next:?}");
+    let put_off = claim(at(100), 10).await?;
+    ensure!(ids(&put_off) == ["1"] && put_off[0].tries == 2, "expected event 1, got {put_off:?}");
+    let ran_out = claim(at(131), 10).await?;
+    ensure!(ids(&ran_out) == ["9"] && ran_out[0].tries == 2, "expected event 9, got {ran_out:?}");
+    for leased in put_off.iter().chain(&ran_out) {
+        store.finish_inbound(leased.record.reference()).await?;
+    }
+    let next = store.next_due(at(200), &[]).await?;
+    ensure!(next.is_none(), "everything was acted upon, and something is due at {next:?}");
+    Ok(Verdict::Held)
+}
+
+/// Of many workers that claim at once each gets other events.
+pub async fn concurrent_claims_share_no_event<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let names: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    let events = names.iter().map(|name| message(name)).collect();
+    tenant.record(&*store, tenant.channel, events, None, start()).await?;
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let (store, request) = (Arc::clone(&store), tenant.claim_inbound(at(61), 3));
+        tasks.spawn(async move { store.claim(request).await });
+    }
+    let mut claimed = Vec::new();
+    for answer in tasks.join_all().await {
+        claimed.extend(answer?.inbound.into_iter().map(|leased| leased.record.event.provider_event_id));
+    }
+    let all = claimed.len();
+    claimed.sort_unstable();
+    claimed.dedup();
+    ensure!(all == 40 && claimed.len() == 40, "16 claims of 3 events took {all}, {} of 40", claimed.len());
     Ok(Verdict::Held)
 }
 
@@ -106,7 +153,7 @@ pub async fn an_event_is_acted_upon_once<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let lead = tenant.lead_id();
     applied(&*store, tenant.capture(lead, start())).await?;
-    let records = store.record_inbound(tenant.channel, messages(&["1", "2"]), None, at(1)).await?;
+    let records = tenant.record(&*store, tenant.channel, messages(&["1", "2"]), None, at(1)).await?;
     let act = |inbound: InboundRef| Transition {
         guard: Guard::Append,
         inbound: Some(inbound),
@@ -116,8 +163,6 @@ pub async fn an_event_is_acted_upon_once<H: StoreHarness>() -> Outcome {
     let stale = Transition { guard: Guard::Version(7), ..act(records[0].reference()) };
     let refusal = refused(&*store, stale).await?;
     ensure!(refusal == Refusal::Stale, "expected Stale, got {refusal:?}");
-    let pending = store.pending_inbound(10).await?;
-    ensure!(pending.len() == 2, "a refused decision finished its event");
 
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..32 {
@@ -137,23 +182,22 @@ pub async fn an_event_is_acted_upon_once<H: StoreHarness>() -> Outcome {
     store.finish_inbound(records[1].reference()).await?;
     let refusal = refused(&*store, act(records[1].reference())).await?;
     ensure!(refusal == Refusal::InboundDone, "a finished event was acted upon: {refusal:?}");
-    let pending = store.pending_inbound(10).await?;
-    ensure!(pending.is_empty(), "events that were acted upon are pending: {pending:?}");
+    let pending = tenant.left_over(&*store, at(1)).await?;
+    ensure!(pending.is_empty(), "events that were acted upon are claimed: {pending:?}");
     Ok(Verdict::Held)
 }
 
 /// What a dead process has recorded and not acted upon is there for the next one, and so is the cursor.
 pub async fn pending_events_survive_a_restart<H: StoreHarness>() -> Outcome {
     let (mut harness, store, tenant) = begin::<H>().await?;
-    let records =
-        store.record_inbound(tenant.channel, messages(&["1", "2"]), Some("c1".to_owned()), at(1)).await?;
+    let records = tenant.record(&*store, tenant.channel, messages(&["1", "2"]), Some("c1"), at(1)).await?;
     store.finish_inbound(records[0].reference()).await?;
     drop(store);
     applies_if!(harness.reopen().await, "the store does not survive a restart");
     let store = harness.store();
-    let pending = store.pending_inbound(10).await?;
+    let pending = tenant.left_over(&*store, at(1)).await?;
     ensure!(pending == records[1..], "expected the event that was left, found {pending:?}");
-    let again = store.record_inbound(tenant.channel, messages(&["1", "2"]), None, at(2)).await?;
+    let again = tenant.record(&*store, tenant.channel, messages(&["1", "2"]), None, at(2)).await?;
     ensure!(again.is_empty(), "after a restart repeated events are new");
     let cursor = store.poll_cursor(tenant.channel).await?;
     ensure!(cursor.as_deref() == Some("c1"), "the cursor is {cursor:?} after a restart");

@@ -1,7 +1,8 @@
 //! What the model knows of a delivery.
 
 use fastlead_core::delivery::{DeliveryState, Lease, NewDelivery, OrderKey, Phase};
-use fastlead_core::id::LeadId;
+use fastlead_core::id::{LeadId, LeaseToken};
+use fastlead_core::port::Settled;
 use fastlead_core::time::Timestamp;
 
 /// A delivery as the model knows it.
@@ -16,6 +17,10 @@ pub(super) struct Known {
     pub(super) attempts: u32,
     pub(super) uncertain: bool,
     pub(super) lease: Option<Lease>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    pub(super) begun_by: Option<LeaseToken>,
+    /// Whether its lead has no use for it.
+    pub(super) unwanted: bool,
 }
 
 impl Known {
@@ -26,11 +31,19 @@ impl Known {
             order: new.order_key,
             created_at: new.created_at,
             due_at: new.due_at,
-            state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
-            attempts: u32::from(new.begun),
+            state: DeliveryState::Pending,
+            attempts: 0,
             uncertain: false,
             lease: new.lease,
+            begun_by: None,
+            unwanted: false,
         }
+    }
+
+    /// Whether an outcome that was learned under `token` counts.
+    pub(super) fn may_settle(&self, token: LeaseToken, outcome: &Settled) -> bool {
+        self.lease.is_some_and(|lease| lease.token == token)
+            || (self.begun_by == Some(token) && outcome.is_news_of(self.state, self.uncertain))
     }
 
     /// Whether nothing but its receipt is missing.

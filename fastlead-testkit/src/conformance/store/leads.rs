@@ -14,26 +14,26 @@ use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// The delivery that a store has to keep for `new`.
 fn expected(new: &NewDelivery) -> Delivery {
-    let sending = new.begun;
     Delivery {
         id: new.id,
         scope: new.scope,
         lead_id: new.lead_id,
         channel_id: new.channel_id,
         spec: new.spec.clone(),
-        state: if sending { DeliveryState::Sending } else { DeliveryState::Pending },
+        state: DeliveryState::Pending,
         reason: None,
         created_at: new.created_at,
         due_at: new.due_at,
         expires_at: new.expires_at,
         updated_at: new.created_at,
-        attempts: u32::from(sending),
+        attempts: 0,
         parts_sent: 0,
         checks: 0,
         uncertain: false,
-        last_attempt_at: sending.then_some(new.created_at),
+        last_attempt_at: None,
         provider_message_id: None,
         order_key: new.order_key,
+        unwanted: false,
     }
 }
 
@@ -43,11 +43,7 @@ pub async fn a_new_lead_reads_back_with_its_work<H: StoreHarness>() -> Outcome {
     let lead = tenant.lead_id();
     let base = tenant.capture(lead, start());
     let deliveries = vec![
-        NewDelivery {
-            lease: Some(tenant.lease(start())),
-            begun: true,
-            ..tenant.delivery(Some(lead), start())
-        },
+        NewDelivery { lease: Some(tenant.lease(start())), ..tenant.delivery(Some(lead), start()) },
         NewDelivery { due_at: at(30), order_key: Some(order_key(1)), ..tenant.delivery(Some(lead), start()) },
     ];
     let timer = tenant.timer(TimerName::Escalate(0), at(60));

@@ -40,6 +40,7 @@ mod idempotency;
 mod identities;
 mod inbound;
 mod known;
+mod late;
 mod leads;
 mod leases;
 mod lists;
@@ -55,8 +56,9 @@ mod risk;
 mod sample;
 mod tenants;
 mod unique;
+mod unreadable;
 
-pub use harness::{FullStore, StoreHarness};
+pub use harness::{FullStore, StoreHarness, StoredRow};
 
 /// The checks one by one, to run a single one or to prove that it catches a broken store.
 pub mod checks {
@@ -94,7 +96,11 @@ pub mod checks {
     };
     pub use super::inbound::{
         a_concurrent_event_is_recorded_once, an_event_is_acted_upon_once, an_event_is_recorded_once,
-        pending_events_are_listed_oldest_first, pending_events_survive_a_restart,
+        concurrent_claims_share_no_event, events_are_acted_upon_under_leases,
+        pending_events_survive_a_restart,
+    };
+    pub use super::late::{
+        a_known_outcome_is_not_thrown_away, a_pause_is_one_commit, what_is_unwanted_is_not_made_due_again,
     };
     pub use super::leads::{
         a_decision_passes_only_at_its_version, a_lead_is_created_once, a_new_lead_reads_back_with_its_work,
@@ -125,7 +131,8 @@ pub mod checks {
         a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
     };
     pub use super::repair::{
-        recovery_is_bounded_resumable_and_idempotent, retry_makes_a_failed_delivery_due,
+        a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due,
+        what_was_lost_is_listed_oldest_first,
     };
     pub use super::restart::{leads_and_their_work_survive_a_restart, settings_survive_a_restart};
     pub use super::retention::only_what_has_ended_is_forgotten;
@@ -134,6 +141,9 @@ pub mod checks {
     pub use super::unique::{
         a_key_is_held_until_its_moment, of_a_thousand_concurrent_leads_one_gets_the_key,
         one_of_several_keys_is_enough, the_holder_may_take_its_key_again,
+    };
+    pub use super::unreadable::{
+        a_delivery_that_cannot_be_read_stops_no_other, what_is_set_aside_is_left_alone,
     };
 }
 
@@ -187,13 +197,17 @@ macro_rules! __for_each_store_check {
             what_is_to_be_sent_comes_before_owed_receipts
             owed_receipts_keep_their_room
             cancelled_offers_are_not_sent
+            what_is_unwanted_is_not_made_due_again
+            a_known_outcome_is_not_thrown_away
+            a_pause_is_one_commit
             timers_are_replaced_and_cleared
             a_timer_fires_once
             a_settlement_stands_and_falls_with_its_decision
             of_concurrent_settlements_one_passes
             an_event_is_recorded_once
             a_concurrent_event_is_recorded_once
-            pending_events_are_listed_oldest_first
+            events_are_acted_upon_under_leases
+            concurrent_claims_share_no_event
             an_event_is_acted_upon_once
             pending_events_survive_a_restart
             receipts_come_in_any_order
@@ -201,7 +215,8 @@ macro_rules! __for_each_store_check {
             a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
             retry_makes_a_failed_delivery_due
-            recovery_is_bounded_resumable_and_idempotent
+            what_was_lost_is_listed_oldest_first
+            a_revival_stands_and_falls_with_its_decision
             pages_have_no_gaps_or_repeats
             a_history_is_listed_oldest_first
             page_sizes_are_clamped
@@ -234,6 +249,8 @@ macro_rules! __for_each_store_check {
             only_what_has_ended_is_forgotten
             leads_and_their_work_survive_a_restart
             settings_survive_a_restart
+            a_delivery_that_cannot_be_read_stops_no_other
+            what_is_set_aside_is_left_alone
             random_histories_fit_the_model
         }
     };

@@ -124,7 +124,6 @@ impl<'a> Case<'a> {
                 due_at: at(self.seconds + wanted.delay),
                 order_key: order,
                 lease: wanted.leased.then(|| self.tenant.lease(self.now())),
-                begun: wanted.begun,
                 ..self.tenant.delivery(Some(lead), self.now())
             };
             (wanted.channel, delivery)
@@ -190,10 +189,13 @@ impl<'a> Case<'a> {
             return Ok(());
         }
         self.leads[index].1 = version + 1;
-        let pending = |known: &&mut Known| known.lead == lead && known.state == DeliveryState::Pending;
-        for known in self.deliveries.values_mut().filter(pending).filter(|_| cancel) {
-            known.state = DeliveryState::Cancelled;
-            known.lease = None;
+        let open = |known: &&mut Known| known.lead == lead && !known.state.is_terminal();
+        for known in self.deliveries.values_mut().filter(open).filter(|_| cancel) {
+            known.unwanted = true;
+            if known.state == DeliveryState::Pending {
+                known.state = DeliveryState::Cancelled;
+                known.lease = None;
+            }
         }
         self.add(lead, &new);
         Ok(())
@@ -221,7 +223,8 @@ impl<'a> Case<'a> {
         let (now, lease) = (self.now(), self.tenant.lease(self.now()));
         let room = |channel: usize| ChannelRoom::new(self.channel_id(channel), limits[channel]);
         let channels = vec![room(0), room(1)];
-        let claimed = self.store.claim(ClaimRequest { now, lease, channels, timers: 0 }).await?.deliveries;
+        let claimed =
+            self.store.claim(ClaimRequest { now, lease, channels, timers: 0, inbound: 0 }).await?.deliveries;
         let mut given = Vec::new();
         for (channel, limit) in limits.into_iter().enumerate() {
             let claimable = self.claimable(channel);
@@ -273,10 +276,15 @@ impl<'a> Case<'a> {
         let answer = self.store.begin(Beginning { delivery_id, token, at: self.now() }).await?;
         let Some(known) = self.deliveries.get_mut(&delivery_id) else { return Ok(()) };
         let held = known.lease.is_some_and(|lease| lease.token == token);
-        let expected = if held { BeginOutcome::Begun } else { BeginOutcome::LeaseLost };
+        let expected = match held {
+            false => BeginOutcome::LeaseLost,
+            true if known.unwanted => BeginOutcome::Unwanted,
+            true => BeginOutcome::Begun,
+        };
         ensure!(answer == expected, "beginning {delivery_id}: expected {expected:?}, got {answer:?}");
-        if held {
+        if expected == BeginOutcome::Begun {
             known.state = DeliveryState::Sending;
+            known.begun_by = Some(token);
             known.attempts += 1;
         }
         Ok(())
@@ -299,20 +307,22 @@ impl<'a> Case<'a> {
             Worked::Ended(_) => None,
             Worked::Retry { delay, .. } | Worked::Await { delay, .. } => Some(soon(delay)),
         };
-        let answer = self.store.settle(settlement(id, token, now, outcome)).await?;
+        let answer = self.store.settle(settlement(id, token, now, outcome.clone())).await?;
         let Some(known) = self.deliveries.get_mut(&id) else { return Ok(()) };
-        let held = known.lease.is_some_and(|lease| lease.token == token);
+        let held = known.may_settle(token, &outcome);
         let expected = if held { SettleOutcome::Settled } else { SettleOutcome::LeaseLost };
         ensure!(answer == expected, "settling {id}: expected {expected:?}, got {answer:?}");
         if held {
             known.lease = None;
+            known.begun_by = known.begun_by.filter(|begun_by| *begun_by != token);
             known.due_at = due_at.unwrap_or(known.due_at);
             match *result {
                 Worked::Ended(state) => (known.state, known.uncertain) = (state, false),
                 Worked::Retry { counted, .. } => {
                     known.uncertain = false;
                     let back = known.state == DeliveryState::Sending && !counted;
-                    known.state = DeliveryState::Pending;
+                    known.state =
+                        if known.unwanted { DeliveryState::Cancelled } else { DeliveryState::Pending };
                     known.attempts = known.attempts.saturating_sub(u32::from(back));
                 }
                 Worked::Await { uncertain, .. } => {

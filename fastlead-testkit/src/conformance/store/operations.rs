@@ -64,8 +64,6 @@ pub(super) struct Wanted {
     pub(super) order: Option<u8>,
     /// Whether it is leased with the insert; not where it has a key of order.
     pub(super) leased: bool,
-    /// Whether its attempt begins with the insert too.
-    pub(super) begun: bool,
     /// How many seconds from now it is due.
     pub(super) delay: u64,
 }
@@ -79,19 +77,14 @@ pub(super) enum Worked {
 }
 
 fn wanted() -> impl Strategy<Value = Vec<Wanted>> {
-    let one = (
-        0..2_usize,
-        prop::option::of(0..2_u8),
-        any::<[bool; 2]>(),
-        prop_oneof![3 => Just(0), 1 => 1..90_u64],
-    )
-        .prop_map(|(channel, order, [leased, begun], delay)| Wanted {
-            channel,
-            order,
-            leased: leased && order.is_none(),
-            begun: leased && begun && order.is_none(),
-            delay,
-        });
+    let one =
+        (0..2_usize, prop::option::of(0..2_u8), any::<bool>(), prop_oneof![3 => Just(0), 1 => 1..90_u64])
+            .prop_map(|(channel, order, leased, delay)| Wanted {
+                channel,
+                order,
+                leased: leased && order.is_none(),
+                delay,
+            });
     prop::collection::vec(one, 0..4)
 }
 

@@ -208,9 +208,10 @@ pub async fn what_has_ended_stays_ended<H: StoreHarness>() -> Outcome {
         DeliveryState::Ambiguous,
     ] {
         let lease = tenant.lease(start());
-        let new = NewDelivery { lease: Some(lease), begun: true, ..tenant.delivery(None, start()) };
+        let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
         let id = new.id;
         store.enqueue(vec![new]).await?;
+        begun(&*store, id, lease.token, start()).await?;
         let mut first = settlement(id, lease.token, at(1), retry(at(2), true));
         first.attempt = Some(attempt(1, at(1), "retry"));
         settled(&*store, first).await?;

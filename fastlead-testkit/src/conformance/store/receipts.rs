@@ -6,7 +6,8 @@ use fastlead_core::id::DeliveryId;
 use fastlead_core::port::{Receipt, Refusal, Settled, Transition};
 
 use super::sample::{
-    Tenant, applied, at, attempt, awaiting, begin, claimed, delivery, refused, settled, settlement, start,
+    Tenant, applied, at, attempt, awaiting, begin, begun, claimed, delivery, refused, settled, settlement,
+    start,
 };
 use super::{FullStore, StoreHarness};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
@@ -30,9 +31,10 @@ async fn in_state(
         return tenant.ended(store, state, start()).await;
     }
     let lease = tenant.lease(start());
-    let new = NewDelivery { lease: Some(lease), begun: true, ..tenant.delivery(None, start()) };
+    let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
     let id = new.id;
     store.enqueue(vec![new]).await?;
+    begun(store, id, lease.token, start()).await?;
     settled(store, settlement(id, lease.token, at(1), awaiting(at(60), false))).await?;
     Ok(id)
 }
@@ -144,14 +146,10 @@ pub async fn a_delivery_is_found_on_its_own_channel<H: StoreHarness>() -> Outcom
     let mut ids = Vec::new();
     for channel in [tenant.channel, tenant.other_channel] {
         let lease = tenant.lease(start());
-        let new = NewDelivery {
-            channel_id: channel,
-            lease: Some(lease),
-            begun: true,
-            ..tenant.delivery(None, start())
-        };
+        let new = NewDelivery { channel_id: channel, lease: Some(lease), ..tenant.delivery(None, start()) };
         let id = new.id;
         store.enqueue(vec![new]).await?;
+        begun(&*store, id, lease.token, start()).await?;
         let outcome = Settled::Ended {
             state: DeliveryState::Sent,
             reason: None,

@@ -1,15 +1,15 @@
 //! What an operator mends: one delivery, or everything that a channel has missed.
 
-use std::collections::HashSet;
-
 use fastlead_core::ErrorKind;
 use fastlead_core::delivery::{DeliveryState, NewDelivery};
 use fastlead_core::id::{DeliveryId, WorkspaceId};
-use fastlead_core::port::{Recovered, Recovery};
+use fastlead_core::port::{Recovery, Refusal, Revival, Transition};
 
 use super::StoreHarness;
-use super::sample::{at, begin, claimed, delivery, ended, settled, settlement, start};
-use crate::conformance::{Outcome, Verdict, Violation, ensure};
+use super::sample::{
+    applied, at, begin, begun, claimed, delivery, ended, refused, settled, settlement, start,
+};
+use crate::conformance::{Outcome, Verdict, ensure};
 
 /// A delivery that has failed, expired or is ambiguous can be made due again with a new lifetime
 /// and a new schedule; any other is a conflict, and nobody else's is found.
@@ -75,9 +75,8 @@ pub async fn retry_makes_a_failed_delivery_due<H: StoreHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
-/// Recovery takes what one channel has failed to deliver since a moment, oldest first, a bounded
-/// number at a time until nothing is left, and nothing twice.
-pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> Outcome {
+/// What one channel has failed to deliver since a moment is read page by page, oldest first, and nothing else is.
+pub async fn what_was_lost_is_listed_oldest_first<H: StoreHarness>() -> Outcome {
     let (_harness, store, tenant) = begin::<H>().await?;
     let workspace = tenant.scope.workspace_id;
     let before = tenant.ended(&*store, DeliveryState::Failed, start()).await?;
@@ -101,55 +100,81 @@ pub async fn recovery_is_bounded_resumable_and_idempotent<H: StoreHarness>() -> 
     let elsewhere = NewDelivery {
         channel_id: tenant.other_channel,
         lease: Some(lease),
-        begun: true,
         ..tenant.delivery(None, at(110))
     };
     left_alone.push((elsewhere.id, DeliveryState::Failed));
     store.enqueue(vec![elsewhere.clone()]).await?;
+    begun(&*store, elsewhere.id, lease.token, at(110)).await?;
     settled(&*store, settlement(elsewhere.id, lease.token, at(110), ended(DeliveryState::Failed))).await?;
 
     let recovery = Recovery { channel_id: tenant.channel, since: at(100), ambiguous: false };
-    let recover = |workspace| store.recover(workspace, recovery, at(200), at(900), 5);
-    let stranger = recover(WorkspaceId::generate(&*tenant.ids, start())).await?;
-    ensure!(stranger == Recovered { deliveries: 0, more: false }, "another workspace recovered {stranger:?}");
-    // Five times five: the fifth leaves nothing, and says so.
-    for round in 1..=6 {
-        let wanted = Recovered { deliveries: if round <= 5 { 5 } else { 0 }, more: round < 5 };
-        let recovered = recover(workspace).await?;
-        ensure!(recovered == wanted, "round {round}: expected {wanted:?}, got {recovered:?}");
-        for (index, id) in lost.iter().enumerate() {
-            let pending = delivery(&*store, &tenant, *id).await?.state == DeliveryState::Pending;
-            ensure!(
-                pending == (index < round * 5),
-                "round {round} did not take the oldest: number {index} is not as expected"
-            );
-        }
+    let stranger = WorkspaceId::generate(&*tenant.ids, start());
+    let seen = store.lost(stranger, recovery, None, 100).await?;
+    ensure!(seen.is_empty(), "another workspace sees what was lost: {seen:?}");
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.lost(workspace, recovery, after, 4).await?;
+        ensure!(page.len() <= 4, "a page of 4 has {} entries", page.len());
+        let Some(last) = page.last() else { break };
+        after = Some((last.created_at, last.id));
+        found.extend(page.iter().map(|delivery| delivery.id));
     }
+    ensure!(found == lost, "expected what was lost since the moment, oldest first, got {found:?}");
     for (id, state) in left_alone {
         let found = delivery(&*store, &tenant, id).await?;
-        ensure!(
-            found.state == state,
-            "recovery changed a {state:?} delivery that it had to leave alone: {found:?}"
-        );
+        ensure!(found.state == state, "reading what was lost changed a {state:?} delivery: {found:?}");
     }
-    // Where nothing arrives twice by it, ambiguous ones are recovered too, and stay uncertain.
     let recovery = Recovery { ambiguous: true, ..recovery };
-    let recovered = store.recover(workspace, recovery, at(200), at(900), 5).await?;
-    ensure!(recovered == Recovered { deliveries: 1, more: false }, "ambiguous ones: {recovered:?}");
-    let found = delivery(&*store, &tenant, ambiguous).await?;
-    ensure!(found.state == DeliveryState::Pending && found.uncertain, "it is {found:?}");
-    lost.push(ambiguous);
-    let due = claimed(&*store, tenant.claim(at(200), 100)).await?;
-    let distinct: HashSet<_> = due.iter().copied().collect();
-    if distinct != lost.iter().copied().collect() {
-        return Err(Violation::new(format!("{} of 26 lost deliveries are due again", distinct.len())));
-    }
-    for id in &lost {
-        let found = delivery(&*store, &tenant, *id).await?;
+    let found = store.lost(workspace, recovery, None, 100).await?;
+    ensure!(
+        found.len() == lost.len() + 1 && found.iter().any(|delivery| delivery.id == ambiguous),
+        "with what is ambiguous: {found:?}"
+    );
+    store.retry(workspace, lost[0], at(200), at(900)).await?;
+    let found = store.lost(workspace, recovery, None, 100).await?;
+    ensure!(found.len() == lost.len(), "what is due again is still called lost");
+    Ok(Verdict::Held)
+}
+
+/// A decision makes a delivery due again with a new lifetime, or changes nothing where it has not ended so or is due
+/// already.
+pub async fn a_revival_stands_and_falls_with_its_decision<H: StoreHarness>() -> Outcome {
+    use DeliveryState::{Ambiguous, Cancelled, Delivered, Expired, Failed, Pending, Sent, Suppressed};
+
+    let (_harness, store, tenant) = begin::<H>().await?;
+    for state in [Failed, Expired, Ambiguous, Delivered, Sent, Suppressed, Cancelled] {
+        let (lead, id, lease) = tenant.leased(&*store, start()).await?;
+        settled(&*store, settlement(id, lease.token, at(1), ended(state))).await?;
+        let revive = |version| Transition {
+            revive: Some(Revival { delivery_id: id, expires_at: at(900) }),
+            ..tenant.decide(lead, version, at(100))
+        };
+        let stale = refused(&*store, revive(7)).await?;
+        let possible = state.is_revivable();
+        let wanted = if possible { Refusal::Stale } else { Refusal::NotRevivable };
         ensure!(
-            (found.expires_at, found.attempts) == (at(900), 0),
-            "a recovered delivery has no new lifetime or schedule: {found:?}"
+            stale == wanted,
+            "a stale revival of a {state:?} delivery: expected {wanted:?}, got {stale:?}"
         );
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(found.state == state, "a refused revival changed a {state:?} delivery: {found:?}");
+        if !possible {
+            continue;
+        }
+        applied(&*store, revive(1)).await?;
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(
+            (found.state, found.due_at, found.expires_at, found.attempts) == (Pending, at(100), at(900), 0),
+            "a revived {state:?} delivery is {found:?}"
+        );
+        ensure!(
+            (found.uncertain, found.unwanted, found.reason.is_none()) == (state == Ambiguous, false, true),
+            "a revived {state:?} delivery is {found:?}"
+        );
+        let again = refused(&*store, revive(2)).await?;
+        ensure!(again == Refusal::NotRevivable, "what is due already was revived: {again:?}");
+        let due = claimed(&*store, tenant.claim(at(100), 10)).await?;
+        ensure!(due == [id], "a revived delivery is not due: {due:?}");
     }
     Ok(Verdict::Held)
 }

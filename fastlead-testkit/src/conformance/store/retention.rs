@@ -26,7 +26,7 @@ pub async fn only_what_has_ended_is_forgotten<H: StoreHarness>() -> Outcome {
     settled(&*store, settlement(late, lease.token, at(900), ended(DeliveryState::Sent))).await?;
     let waiting = tenant.delivery(None, start());
     store.enqueue(vec![waiting.clone()]).await?;
-    store.record_inbound(tenant.channel, vec![event("1"), event("2")], None, start()).await?;
+    tenant.record(&*store, tenant.channel, vec![event("1"), event("2")], None, start()).await?;
     let done = InboundRef { channel_id: tenant.channel, provider_event_id: "1".to_owned() };
     store.finish_inbound(done).await?;
 
@@ -46,7 +46,7 @@ pub async fn only_what_has_ended_is_forgotten<H: StoreHarness>() -> Outcome {
         ensure!(kept || attempts == 0, "{attempts} attempts of a forgotten delivery are left");
     }
     ensure!(store.lead(workspace, lead).await?.is_some(), "a lead was forgotten with its deliveries");
-    let pending = store.pending_inbound(10).await?;
+    let pending = tenant.left_over(&*store, at(600)).await?;
     ensure!(pending.len() == 1, "of two events one was acted upon, but {} wait", pending.len());
     Ok(Verdict::Held)
 }

@@ -25,6 +25,7 @@ async fn waiting(
         target: target.to_owned(),
         step: 0,
         alive: 1,
+        lost: Vec::new(),
         declined: false,
         lapsed,
         rule: None,

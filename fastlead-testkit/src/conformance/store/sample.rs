@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fastlead_core::channel::InboundEvent;
 use fastlead_core::contact::{Contact, Phone};
 use fastlead_core::decide::{
     CounterId, Event, LeadState, LeadStatus, Reason, TimerName, Trace, TraceStep, UniqueKey, Verdict,
@@ -20,9 +21,9 @@ use fastlead_core::message::{Content, Locale, MessageClass, Recipient, Text};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRecord, ChannelRoom, ChannelStatus,
-    ClaimRequest, CommitOutcome, FormSettings, Guard, IdempotencyRecord, NewTimer, Project, Refusal,
-    Reservation, SealedConfig, SettleOutcome, Settled, Settlement, Source, SourceLimits, Transition,
-    Workspace,
+    ClaimRequest, CommitOutcome, FormSettings, Guard, IdempotencyRecord, InboundBatch, InboundRecord,
+    NewTimer, Project, Refusal, Reservation, SealedConfig, SettleOutcome, Settled, Settlement, Source,
+    SourceLimits, Transition, Workspace,
 };
 use fastlead_core::text::Overflow;
 use fastlead_core::time::{Timestamp, from_millis, plus};
@@ -112,6 +113,7 @@ impl Tenant {
                 ..FormSettings::default()
             },
             limits: SourceLimits { per_minute: 60, ..SourceLimits::default() },
+            mapping: Default::default(),
             created_at: start(),
         }
     }
@@ -191,7 +193,6 @@ impl Tenant {
                 policy: Some(self.policy),
             },
             lease: None,
-            begun: false,
         }
     }
 
@@ -207,15 +208,44 @@ impl Tenant {
     /// Asks for `limit` deliveries of the first channel, no timers.
     pub(super) fn claim(&self, now: Timestamp, limit: u32) -> ClaimRequest {
         let channels = vec![ChannelRoom::new(self.channel, limit)];
-        ClaimRequest { now, lease: self.lease(now), channels, timers: 0 }
+        ClaimRequest { now, lease: self.lease(now), channels, timers: 0, inbound: 0 }
     }
 
     /// Asks for `limit` timers, no deliveries.
     pub(super) fn claim_timers(&self, now: Timestamp, limit: u32) -> ClaimRequest {
-        ClaimRequest { now, lease: self.lease(now), channels: Vec::new(), timers: limit }
+        ClaimRequest { now, lease: self.lease(now), channels: Vec::new(), timers: limit, inbound: 0 }
     }
 
-    /// Commits a lead with one delivery that is leased from `now`; answers both and the lease.
+    /// Asks for `limit` inbound events, nothing else.
+    pub(super) fn claim_inbound(&self, now: Timestamp, limit: u32) -> ClaimRequest {
+        ClaimRequest { now, lease: self.lease(now), channels: Vec::new(), timers: 0, inbound: limit }
+    }
+
+    /// Records events of a channel under a lease of one minute from `at`.
+    pub(super) async fn record(
+        &self,
+        store: &dyn FullStore,
+        channel_id: ChannelId,
+        events: Vec<InboundEvent>,
+        cursor: Option<&str>,
+        at: Timestamp,
+    ) -> fastlead_core::Result<Vec<InboundRecord>> {
+        let cursor = cursor.map(str::to_owned);
+        store.record_inbound(InboundBatch { channel_id, events, cursor, at, lease: self.lease(at) }).await
+    }
+
+    /// What nobody has acted upon and nobody holds a minute after `at`, in the order of a claim. Claims it.
+    pub(super) async fn left_over(
+        &self,
+        store: &dyn FullStore,
+        at: Timestamp,
+    ) -> fastlead_core::Result<Vec<InboundRecord>> {
+        let claim = self.claim_inbound(plus(at, Duration::from_secs(61)), 100);
+        Ok(store.claim(claim).await?.inbound.into_iter().map(|leased| leased.record).collect())
+    }
+
+    /// Commits a lead with one delivery that is leased from `now` and begins its first attempt; returns both and the
+    /// lease.
     pub(super) async fn leased(
         &self,
         store: &dyn FullStore,
@@ -223,9 +253,10 @@ impl Tenant {
     ) -> Result<(LeadId, DeliveryId, Lease), Violation> {
         let lead = self.lead_id();
         let lease = self.lease(now);
-        let delivery = NewDelivery { lease: Some(lease), begun: true, ..self.delivery(Some(lead), now) };
+        let delivery = NewDelivery { lease: Some(lease), ..self.delivery(Some(lead), now) };
         let id = delivery.id;
         applied(store, Transition { deliveries: vec![delivery], ..self.capture(lead, now) }).await?;
+        begun(store, id, lease.token, now).await?;
         Ok((lead, id, lease))
     }
 
@@ -237,9 +268,10 @@ impl Tenant {
         now: Timestamp,
     ) -> Result<DeliveryId, Violation> {
         let lease = self.lease(now);
-        let delivery = NewDelivery { lease: Some(lease), begun: true, ..self.delivery(None, now) };
+        let delivery = NewDelivery { lease: Some(lease), ..self.delivery(None, now) };
         let id = delivery.id;
         store.enqueue(vec![delivery]).await?;
+        begun(store, id, lease.token, now).await?;
         settled(store, settlement(id, lease.token, now, ended(state))).await?;
         Ok(id)
     }
@@ -266,6 +298,8 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         consents: Vec::new(),
         locale: Locale::Ru,
         received: Received::at(now),
+        notes: Vec::new(),
+        automated: None,
         enrichment: Vec::new(),
         person: None,
     }
@@ -331,7 +365,8 @@ pub(super) fn settlement(
     now: Timestamp,
     outcome: Settled,
 ) -> Settlement {
-    Settlement { delivery_id, token, at: now, outcome, attempt: Some(attempt(1, now, "sent")) }
+    let attempt = Some(attempt(1, now, "sent"));
+    Settlement { delivery_id, token, at: now, outcome, attempt, pause: None }
 }
 
 /// Commits until there is a definite answer.

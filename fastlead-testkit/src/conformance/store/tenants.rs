@@ -5,7 +5,7 @@ use std::sync::Arc;
 use fastlead_core::ErrorKind;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::port::{
-    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Recovery, Refusal, Transition,
+    ChannelStatus, DeliveryFilter, Guard, LeadFilter, PageRequest, Recovery, Refusal, Revival, Transition,
 };
 
 use super::StoreHarness;
@@ -81,8 +81,15 @@ pub async fn another_workspace_changes_nothing<H: StoreHarness>() -> Outcome {
         "another workspace's retry: expected NotFound, got {error:?}"
     );
     let recovery = Recovery { channel_id: tenant.channel, since: start(), ambiguous: true };
-    let recovered = store.recover(workspace, recovery, at(1), at(900), 10).await?;
-    ensure!(recovered.deliveries == 0, "another workspace recovered {} deliveries", recovered.deliveries);
+    let lost = store.lost(workspace, recovery, None, 10).await?;
+    ensure!(lost.is_empty(), "another workspace sees {} lost deliveries", lost.len());
+    let revive = Transition {
+        scope: other.scope,
+        revive: Some(Revival { delivery_id: failed, expires_at: at(900) }),
+        ..tenant.decide(lead, 1, at(1))
+    };
+    let refusal = refused(&*store, revive).await?;
+    ensure!(refusal == Refusal::Stale, "another workspace's revival: expected Stale, got {refusal:?}");
     let found = delivery(&*store, &tenant, failed).await?;
     ensure!(found.state == DeliveryState::Failed, "another workspace made a delivery {:?}", found.state);
     let paused = ChannelStatus::Paused { reason: "operator".to_owned(), since: at(1) };

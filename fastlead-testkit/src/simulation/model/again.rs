@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fastlead_core::decide::{
-    ChannelFacts, Decision, Event, LeadState, Reason, Snapshot, Subject, Trace, Verdict, decide,
+    ChannelFacts, Decision, Event, LeadState, Reason, Snapshot, Subject, Trace, decide,
 };
 use fastlead_core::delivery::Scope;
 use fastlead_core::id::LeadId;
@@ -52,7 +52,8 @@ pub(in super::super) fn decide_again(
         (name.clone(), ChannelFacts { paused: paused(name), ..*facts })
     };
     snapshot.channels = Arc::new(channels.iter().map(facts).collect());
-    let duplicate = trace.steps.iter().find(|step| step.rule == "dedupe" && step.verdict == Verdict::Refused);
+    let duplicate =
+        trace.steps.iter().find(|step| step.rule == "dedupe" && step.reason == Some(Reason::DuplicateKey));
     snapshot.duplicate_of = duplicate.and_then(|step| step.subject.as_ref()?.parse().ok());
     snapshot.facts = trace.facts.clone().unwrap_or_default();
     decide(policy, trace.policy, subject, state, &snapshot, event, at)

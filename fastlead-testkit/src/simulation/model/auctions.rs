@@ -334,6 +334,7 @@ mod tests {
                     provider_message_id: None,
                 },
                 attempt: Some(attempt),
+                pause: None,
             }),
             ..Transition::new_lead(
                 Scope {

@@ -8,9 +8,9 @@ use fastlead_core::delivery::{
     AttemptOperation, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Purpose,
 };
 use fastlead_core::error::RetryHint;
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken};
 use fastlead_core::message::OutboundMessage;
-use fastlead_core::port::{Beginning, Receipt, Settled, Settlement};
+use fastlead_core::port::{Beginning, Receipt, Revival, Settled, Settlement};
 use fastlead_core::time::{Timestamp, plus_seconds};
 
 use super::{Checked, Model};
@@ -35,10 +35,16 @@ pub(in super::super) struct Carried {
     /// When its last attempt began.
     begun_at: Timestamp,
     lease: Option<Lease>,
+    /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
+    begun_by: Option<LeaseToken>,
+    /// Whether its lead has no use for it any more.
+    unwanted: bool,
     /// How often each part has arrived at the provider.
     arrived: BTreeMap<u32, u32>,
     /// Whether the provider says or has said that it will not arrive.
     failed: bool,
+    /// Whether that was so before it was tried again.
+    failed_before: bool,
     /// Whether all of it has arrived.
     whole: bool,
     /// Whether nobody could tell the outcome of an attempt, and it was not found out.
@@ -60,15 +66,18 @@ impl Model {
         let carried = Carried {
             channel: new.channel_id,
             lead: new.lead_id,
-            state: if new.begun { DeliveryState::Sending } else { DeliveryState::Pending },
+            state: DeliveryState::Pending,
             offer: matches!(new.spec.purpose, Purpose::Offer { .. }),
             order_key: new.order_key,
             created_at: new.created_at,
             due_at: new.due_at,
             begun_at: new.created_at,
             lease: new.lease,
+            begun_by: None,
+            unwanted: false,
             arrived: BTreeMap::new(),
             failed: false,
+            failed_before: false,
             whole: false,
             unknown: false,
             uncertain: false,
@@ -82,7 +91,11 @@ impl Model {
 
     pub(super) fn offers_cancelled(&mut self, lead: LeadId, now: Timestamp) {
         for carried in self.deliveries.values_mut() {
-            if carried.offer && carried.lead == Some(lead) && carried.state == DeliveryState::Pending {
+            if !carried.offer || carried.lead != Some(lead) || carried.state.is_terminal() {
+                continue;
+            }
+            carried.unwanted = true;
+            if carried.state == DeliveryState::Pending {
                 let unknown = carried.uncertain;
                 carried.state = if unknown { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
                 carried.lease = None;
@@ -134,7 +147,14 @@ impl Model {
         let id = beginning.delivery_id;
         match self.deliveries.get_mut(&id) {
             Some(carried) if carried.lease.is_some_and(|lease| lease.token == beginning.token) => {
+                if carried.unwanted {
+                    return Err(format!("{id} begins, and its lead has no use for it any more"));
+                }
+                if self.paused.contains(&carried.channel) {
+                    return Err(format!("{id} begins, and its channel is paused"));
+                }
                 carried.state = DeliveryState::Sending;
+                carried.begun_by = Some(beginning.token);
                 carried.begun_at = beginning.at;
                 Ok(())
             }
@@ -148,13 +168,17 @@ impl Model {
         let Some(carried) = self.deliveries.get_mut(&id) else {
             return Err(format!("{id} was settled and never added"));
         };
-        if carried.lease.is_none_or(|lease| lease.token != settlement.token) {
+        let holds = carried.lease.is_some_and(|lease| lease.token == settlement.token);
+        let knows = carried.begun_by == Some(settlement.token)
+            && settlement.outcome.is_news_of(carried.state, carried.uncertain);
+        if !holds && !knows {
             return Err(format!("{id} was settled by somebody who does not hold it"));
         }
-        if carried.state.is_terminal() {
+        if carried.state.is_terminal() && !knows {
             return Err(format!("{id} has ended as {} and was settled again", carried.state.as_str()));
         }
         carried.lease = None;
+        carried.begun_by = carried.begun_by.filter(|begun_by| *begun_by != settlement.token);
         if let Some(attempt) = &settlement.attempt {
             let unknown = |error: &fastlead_core::delivery::AttemptError| {
                 matches!(error.retry, RetryHint::IfIdempotent { .. })
@@ -185,6 +209,11 @@ impl Model {
                 carried.accepted = false;
                 carried.state = DeliveryState::Pending;
                 carried.due_at = *due_at;
+                if carried.unwanted {
+                    let unknown = std::mem::take(&mut carried.uncertain);
+                    carried.state = if unknown { DeliveryState::Ambiguous } else { DeliveryState::Cancelled };
+                    self.freed_at.extend(carried.order_key.map(|key| (key, settlement.at)));
+                }
             }
             Settled::Await { check_at, uncertain, frees_order, .. } => {
                 if *frees_order {
@@ -200,6 +229,27 @@ impl Model {
                 let freed = carried.order_key.filter(|_| carried.accepted);
                 self.freed_at.extend(freed.map(|key| (key, settlement.at)));
             }
+        }
+        Ok(())
+    }
+
+    /// A delivery is tried again.
+    pub(in super::super) fn revived(&mut self, revival: &Revival, now: Timestamp) -> Checked {
+        let id = revival.delivery_id;
+        let Some(carried) = self.deliveries.get_mut(&id) else {
+            return Err(format!("{id} is revived and was never added"));
+        };
+        if !carried.state.is_revivable() {
+            return Err(format!("{id} is {} and was revived", carried.state.as_str()));
+        }
+        carried.uncertain = carried.state == DeliveryState::Ambiguous;
+        carried.state = DeliveryState::Pending;
+        carried.due_at = now;
+        (carried.lease, carried.begun_by, carried.unwanted) = (None, None, false);
+        if std::mem::take(&mut carried.failed) {
+            // What has arrived and failed there may arrive once more, unless its provider recognises it.
+            carried.failed_before = true;
+            carried.arrived.values_mut().for_each(|times| *times = 0);
         }
         Ok(())
     }
@@ -312,6 +362,7 @@ impl Model {
             let state = carried.state.as_str();
             let arrived = !carried.arrived.is_empty();
             let able = capabilities.get(&carried.channel);
+            let failed = carried.failed || carried.failed_before;
             let blind = able.is_some_and(|able| !able.idempotent_send && !able.lookup);
             match carried.state {
                 open if !open.is_terminal() => return Err(format!("{id} never ended: it is {state}")),
@@ -321,12 +372,12 @@ impl Model {
                 // The first parts of what is not wanted any more may have arrived.
                 DeliveryState::Cancelled if !carried.whole => {}
                 DeliveryState::Delivered | DeliveryState::Sent | DeliveryState::Ambiguous => {}
-                _ if arrived && !carried.failed => {
+                _ if arrived && !failed => {
                     return Err(format!("{id} has arrived, and is said to be {state}"));
                 }
                 _ => {}
             }
-            let settled_later = carried.state == DeliveryState::Delivered || carried.failed;
+            let settled_later = carried.state == DeliveryState::Delivered || failed;
             if blind && carried.unknown && carried.state != DeliveryState::Ambiguous && !settled_later {
                 return Err(format!("nobody can know what became of {id}, and it is said to be {state}"));
             }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fastlead_core::decide::{Decision, Effect, Event, LeadState, LeadStatus, TimerName};
+use fastlead_core::decide::{Decision, Effect, Event, Hold, HoldKind, LeadState, LeadStatus, TimerName};
 use fastlead_core::delivery::Scope;
 use fastlead_core::id::{LeadId, SourceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::policy::{Policy, PolicyRef};
-use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Transition};
+use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Revival, Transition};
 
 use super::super::mirror::Decided;
 use super::takes::{Since, Take};
@@ -59,13 +59,16 @@ impl Model {
             self.timer_fired(timer, token)?;
         }
         if let Some(inbound) = &transition.inbound
-            && self.inbound.insert(inbound.clone(), true) != Some(false)
+            && !self.acts_upon(inbound)
         {
             return Err(format!("`{}` was acted upon twice", inbound.provider_event_id));
         }
         self.timers_set(transition);
         if transition.cancel_offers {
             self.offers_cancelled(transition.lead_id, transition.at);
+        }
+        if let Some(revival) = &transition.revive {
+            self.revived(revival, transition.at)?;
         }
         for delivery in &transition.deliveries {
             self.added(delivery)?;
@@ -196,7 +199,7 @@ impl Model {
         }
         let mut deliveries = transition.deliveries.iter();
         let mut timers: Vec<(TimerName, _)> = Vec::new();
-        let (mut clears, mut cancels) = (false, false);
+        let (mut clears, mut cancels, mut revives) = (false, false, None);
         for effect in &decision.effects {
             match effect {
                 Effect::Deliver(deliver) => {
@@ -218,12 +221,16 @@ impl Model {
                     timers.clear();
                 }
                 Effect::CancelOffers => cancels = true,
+                Effect::Revive { delivery, expires_at } => {
+                    revives = Some(Revival { delivery_id: *delivery, expires_at: *expires_at });
+                }
                 _ => {}
             }
         }
         let set: Vec<_> = transition.timers.iter().map(|timer| (timer.name, timer.due_at)).collect();
         if deliveries.next().is_some()
-            || (clears, cancels) != (transition.clear_timers, transition.cancel_offers)
+            || (clears, cancels, revives)
+                != (transition.clear_timers, transition.cancel_offers, transition.revive)
             || timers != set
         {
             return Err(format!("{id}: more or less is done after `{kind}` than the decision says"));
@@ -283,6 +290,17 @@ impl Model {
             }
             _ => true,
         };
+        let over = matches!(
+            lead.state.status,
+            LeadStatus::Returned | LeadStatus::Closed | LeadStatus::Rejected { .. }
+        );
+        let offers = lead.state.offers.iter().flat_map(|offer| &offer.holds);
+        let sales = lead.state.sales.iter().flat_map(|sale| &sale.holds);
+        let place = |hold: &&Hold| matches!(hold.kind, HoldKind::Place | HoldKind::Queue);
+        if over && let Some(hold) = offers.chain(sales).chain(&lead.state.holds).find(place) {
+            let status = lead.state.status.as_str();
+            return Err(format!("{id} is {status} and holds {} for ever", hold.key));
+        }
         if well {
             return Ok(());
         }

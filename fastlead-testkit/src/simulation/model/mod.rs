@@ -7,6 +7,7 @@ mod again;
 mod auctions;
 mod counters;
 mod deliveries;
+mod inbound;
 mod leads;
 mod rest;
 mod takes;
@@ -63,8 +64,7 @@ pub(super) struct Model {
     idempotency: HashMap<(SourceId, [u8; 16]), IdempotencyRecord>,
     timers: BTreeMap<TimerId, timers::Timer>,
     pub deliveries: BTreeMap<DeliveryId, Carried>,
-    /// Whether each inbound event was acted upon.
-    inbound: HashMap<InboundRef, bool>,
+    inbound: HashMap<InboundRef, inbound::Inbound>,
     /// What has happened at providers that are asked for news.
     happened: BTreeSet<(ChannelId, String)>,
     /// Every decision, where they are kept.
@@ -101,42 +101,11 @@ impl Model {
         }
     }
 
-    /// Something has happened at a provider that is asked for news.
-    pub(super) fn happened(&mut self, inbound: InboundRef) {
-        self.happened.insert((inbound.channel_id, inbound.provider_event_id));
-    }
-
-    /// A provider that forgets what was fetched can be told so only of what was recorded.
-    pub(super) fn is_recorded(&self, inbound: &InboundRef) -> Checked {
-        if self.inbound.contains_key(inbound) {
-            return Ok(());
-        }
-        Err(format!("`{}` was acknowledged and never recorded", inbound.provider_event_id))
-    }
-
-    /// An inbound event was recorded as new.
-    pub(super) fn recorded(&mut self, inbound: InboundRef) -> Checked {
-        match self.inbound.insert(inbound.clone(), false) {
-            None => Ok(()),
-            Some(_) => Err(format!("`{}` is called new for the second time", inbound.provider_event_id)),
-        }
-    }
-
-    /// An inbound event was acted upon.
-    pub(super) fn finished(&mut self, inbound: &InboundRef) -> Checked {
-        match self.inbound.get_mut(inbound) {
-            Some(done) => {
-                *done = true;
-                Ok(())
-            }
-            None => Err(format!("`{}` was never recorded", inbound.provider_event_id)),
-        }
-    }
-
     /// Nothing that is due is left lying.
     pub(super) fn nothing_is_forgotten(&self, now: Timestamp) -> Checked {
         let Some(up_since) = self.up_since else { return Ok(()) };
         self.no_timer_is_forgotten(now, up_since)?;
+        self.no_event_is_forgotten(now, up_since)?;
         self.no_delivery_is_forgotten(now, up_since)
     }
 }

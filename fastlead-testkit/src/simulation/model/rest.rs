@@ -25,7 +25,7 @@ impl Model {
                 return Err(format!("{id} is {} for ever", lead.state.status.as_str()));
             }
         }
-        let left = self.inbound.iter().filter(|(_, done)| !**done).map(|(inbound, _)| inbound);
+        let left = self.inbound.iter().filter(|(_, event)| !event.done).map(|(inbound, _)| inbound);
         if let Some(inbound) = left.min_by_key(|inbound| &inbound.provider_event_id) {
             return Err(format!("`{}` was never acted upon", inbound.provider_event_id));
         }

@@ -88,6 +88,8 @@ pub(crate) struct BacktestView {
     until: Timestamp,
     /// How many captures were replayed with both policies.
     captures: u64,
+    /// How many captures were left out because they cannot be read.
+    unreadable: u64,
     /// Whether these are all. Otherwise the numbers are those of the oldest captures alone.
     complete: bool,
     /// Where not all were replayed: when the first capture that was left out came in.
@@ -246,6 +248,7 @@ async fn run(
         since,
         until,
         captures: report.after.captures,
+        unreadable: replayed.unreadable,
         complete: replayed.cut_at.is_none(),
         cut_at: replayed.cut_at,
         answer_secs: assumed.answer_secs,

@@ -1,15 +1,14 @@
 use axum::routing::get;
 use fastlead_core::async_trait;
 use fastlead_core::decide::LeadState;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, SourceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovered, Recovery, RiskFilter,
-    StoredCapture, StoredEvent,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture, StoredEvent,
+    UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -69,7 +68,7 @@ impl Journal for Endless {
         };
         let items: Vec<StoredCapture> = (first..first + u64::from(page.limit)).map(capture).collect();
         self.read.send_modify(|read| *read += u64::from(page.limit));
-        Ok(Page { next: items.last().map(|last| Cursor(last.id.as_uuid())), items })
+        Ok(Page { next: items.last().map(|last| Cursor(last.id.as_uuid())), items, unreadable: Vec::new() })
     }
 
     async fn leads(&self, _: WorkspaceId, _: LeadFilter, _: PageRequest) -> Result<Page<LeadSummary>> {
@@ -93,21 +92,6 @@ impl Journal for Endless {
         unreachable!()
     }
 
-    async fn retry(&self, _: WorkspaceId, _: DeliveryId, _: Timestamp, _: Timestamp) -> Result<Delivery> {
-        unreachable!()
-    }
-
-    async fn recover(
-        &self,
-        _: WorkspaceId,
-        _: Recovery,
-        _: Timestamp,
-        _: Timestamp,
-        _: u32,
-    ) -> Result<Recovered> {
-        unreachable!()
-    }
-
     async fn purge(&self, _: Timestamp, _: u32) -> Result<Purged> {
         unreachable!()
     }
@@ -121,6 +105,10 @@ impl Journal for Endless {
     }
 
     async fn spoken(&self, _: WorkspaceId, _: ChannelId, _: PageRequest) -> Result<Page<InboundRecord>> {
+        unreachable!()
+    }
+
+    async fn unreadable(&self, _: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
         unreachable!()
     }
 

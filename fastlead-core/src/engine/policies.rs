@@ -1,0 +1,60 @@
+//! The policies that decide: the current ones, and those that older leads are pinned to.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Engine;
+use super::directory::{ActivePolicy, PolicyTrouble};
+use crate::error::{Error, ErrorKind, Result};
+use crate::policy::PolicyRef;
+use crate::port::PolicyRecord;
+
+/// How many versions back a policy is looked for that compiles.
+const VERSIONS: u32 = 64;
+
+impl Engine {
+    /// Lets a policy decide that was published by this program or an older one. Where it does not compile any more,
+    /// the newest version that does decides on new leads, so that none is lost; where none does, this one decides
+    /// and the messages of its broken templates fail.
+    ///
+    /// # Errors
+    /// Where the catalog cannot be read.
+    pub(super) async fn adopt_policy(&self, record: &PolicyRecord) -> Result<()> {
+        let Err(error) = self.activate_policy(record) else { return Ok(()) };
+        let (workspace, project) = (record.workspace_id, record.project_id);
+        let versions = self.inner.catalog.policies(workspace, project, VERSIONS).await?;
+        let older = versions.iter().filter(|version| version.reference.version < record.reference.version);
+        let active = older.into_iter().find_map(|version| ActivePolicy::new(version).ok());
+        let active = Arc::new(active.unwrap_or_else(|| ActivePolicy::without_broken_templates(record)));
+        let trouble = PolicyTrouble {
+            workspace_id: workspace,
+            broken: record.reference,
+            reason: error.message().to_owned(),
+            deciding: active.reference,
+        };
+        tracing::error!(
+            %project, version = trouble.broken.version, deciding = trouble.deciding.version, %error,
+            "a policy does not compile any more; publish one that does"
+        );
+        self.inner.directory.change(|directory| directory.put_troubled_policy(project, active, trouble));
+        Ok(())
+    }
+
+    /// The policy version that decides on an older lead. Its broken templates are missing, should it have any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreadable`] where it is not stored in a form that can be read; those of the catalog.
+    pub(super) async fn policy(&self, reference: PolicyRef) -> Result<Arc<ActivePolicy>> {
+        let policies = &self.inner.policies;
+        let known = policies.lock().unwrap_or_else(PoisonError::into_inner).get(&reference).map(Arc::clone);
+        if let Some(policy) = known {
+            return Ok(policy);
+        }
+        let record = self.inner.catalog.policy(reference).await?.ok_or_else(|| {
+            let message = format!("policy {} version {} is gone", reference.id, reference.version);
+            Error::new(ErrorKind::Unreadable, message)
+        })?;
+        let policy = Arc::new(ActivePolicy::without_broken_templates(&record));
+        self.remember(Arc::clone(&policy));
+        Ok(policy)
+    }
+}

@@ -1,0 +1,165 @@
+//! Rows that are read one by one, so that one that cannot be read stops no other.
+
+use fastlead_core::error::{Error, Result};
+use fastlead_core::id::{
+    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, ProjectId, SourceId, SuppressionId,
+    TimerId, UserId, WorkspaceId,
+};
+use fastlead_core::port::{Cursor, Page, UnreadableRow, UnreadableRows};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::rows::{COLUMN, uuid};
+
+/// How many bytes of a damaged id are shown.
+const MOST_BYTES: usize = 32;
+
+/// Where rows come from: what they are called where they cannot be read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    table: &'static str,
+    id: usize,
+    workspace: Option<WorkspaceId>,
+}
+
+impl Origin {
+    /// Rows of a table with their id in column number `id`.
+    pub(super) const fn new(table: &'static str, id: usize) -> Self {
+        Self { table, id, workspace: None }
+    }
+
+    /// Rows of one workspace.
+    pub(super) const fn of(self, workspace: WorkspaceId) -> Self {
+        Self { workspace: Some(workspace), ..self }
+    }
+
+    /// The name of a row that cannot be read because of `error`.
+    pub(super) fn name(self, row: &SqliteRow, error: &Error) -> UnreadableRow {
+        let column =
+            error.context().iter().find(|(name, _)| *name == COLUMN).map(|(_, column)| column.as_str());
+        let own = || uuid_named(row, "workspace_id").map(WorkspaceId::from_uuid);
+        let column = column.unwrap_or_else(|| error.message());
+        let column =
+            if column.contains('.') { column.to_owned() } else { format!("{}.{column}", self.table) };
+        UnreadableRow::new(self.table, shown(self.table, row, self.id), column)
+            .of(self.workspace.or_else(own))
+    }
+}
+
+fn uuid_named(row: &SqliteRow, column: &str) -> Option<Uuid> {
+    row.try_get::<&[u8], _>(column).ok().and_then(|bytes| Uuid::from_slice(bytes).ok())
+}
+
+/// The bytes of an id, whatever it has become.
+pub(super) fn raw_id(row: &SqliteRow, index: usize) -> Vec<u8> {
+    row.try_get_unchecked::<Vec<u8>, _>(index).unwrap_or_default()
+}
+
+/// A row's id as people and programs know it.
+fn shown(table: &str, row: &SqliteRow, index: usize) -> String {
+    if table == "policies"
+        && let (Some(project), Ok(version)) =
+            (uuid_named(row, "project_id"), row.try_get::<i64, _>("version"))
+    {
+        return format!("{} version {version}", ProjectId::from_uuid(project));
+    }
+    if let Ok(number) = row.try_get::<i64, _>(index) {
+        return number.to_string();
+    }
+    if let Ok(id) = uuid(row, index) {
+        return match table {
+            "api_keys" => ApiKeyId::from_uuid(id).to_string(),
+            "channels" => ChannelId::from_uuid(id).to_string(),
+            "attempts" | "deliveries" => DeliveryId::from_uuid(id).to_string(),
+            "events" => EventId::from_uuid(id).to_string(),
+            "identities" => IdentityId::from_uuid(id).to_string(),
+            "leads" => LeadId::from_uuid(id).to_string(),
+            "projects" | "policy_drafts" => ProjectId::from_uuid(id).to_string(),
+            "sources" => SourceId::from_uuid(id).to_string(),
+            "suppressions" => SuppressionId::from_uuid(id).to_string(),
+            "timers" => TimerId::from_uuid(id).to_string(),
+            "users" => UserId::from_uuid(id).to_string(),
+            "workspaces" => WorkspaceId::from_uuid(id).to_string(),
+            _ => id.simple().to_string(),
+        };
+    }
+    let bytes = raw_id(row, index);
+    hex::encode(&bytes[..bytes.len().min(MOST_BYTES)])
+}
+
+/// A row that was asked for by its name.
+pub(super) fn one<T>(
+    met: &UnreadableRows,
+    from: Origin,
+    row: &SqliteRow,
+    read: impl FnOnce(&SqliteRow) -> Result<T>,
+) -> Result<T> {
+    read(row).map_err(|error| {
+        let unreadable = from.name(row, &error);
+        met.notice(&unreadable);
+        unreadable.into()
+    })
+}
+
+/// All rows that can be read; the others are noted.
+pub(super) fn each<T>(
+    met: &UnreadableRows,
+    from: Origin,
+    rows: &[SqliteRow],
+    read: impl Fn(&SqliteRow) -> Result<T>,
+) -> Vec<T> {
+    rows.iter().filter_map(|row| one(met, from, row, &read).ok()).collect()
+}
+
+/// The same, and adds the others to `lost`.
+pub(super) fn known<T>(
+    met: &UnreadableRows,
+    from: Origin,
+    rows: &[SqliteRow],
+    lost: &mut Vec<UnreadableRow>,
+    read: impl Fn(&SqliteRow) -> Result<T>,
+) -> Vec<T> {
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        match read(row) {
+            Ok(value) => found.push(value),
+            Err(error) => {
+                let row = from.name(row, &error);
+                met.notice(&row);
+                lost.push(row);
+            }
+        }
+    }
+    found
+}
+
+/// A page of which one row more than it has was asked for. The places in the list are the ids.
+pub(super) fn page<T>(
+    met: &UnreadableRows,
+    from: Origin,
+    rows: &[SqliteRow],
+    limit: i64,
+    read: impl Fn(&SqliteRow) -> Result<T>,
+) -> Page<T> {
+    page_by(met, from, rows, limit, |row| uuid(row, from.id).ok(), read)
+}
+
+/// The same in a list with other places.
+pub(super) fn page_by<T>(
+    met: &UnreadableRows,
+    from: Origin,
+    rows: &[SqliteRow],
+    limit: i64,
+    place: impl Fn(&SqliteRow) -> Option<Uuid>,
+    read: impl Fn(&SqliteRow) -> Result<T>,
+) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let here = &rows[..rows.len().min(limit)];
+    let mut unreadable = Vec::new();
+    let items = known(met, from, here, &mut unreadable, read);
+    // The last one that has a place. Those behind it come again on the next page, which ends behind its own last.
+    let last = || here.iter().rev().find_map(&place).map(Cursor);
+    let next = if rows.len() > limit { last() } else { None };
+    Page { items, next, unreadable }
+}
