@@ -37,6 +37,14 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
     }
 }
 
+/// What stands before the extension of a phone number.
+pub const fn extension_label(locale: Locale) -> &'static str {
+    match locale {
+        Locale::Ru => "доб.",
+        Locale::En => "ext.",
+    }
+}
+
 /// The last line under a message that has offered a lead, once the offer is over. `local` is the moment in the
 /// reader's time zone.
 pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime) -> String {

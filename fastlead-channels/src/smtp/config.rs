@@ -211,7 +211,7 @@ impl SmtpConfig {
             refusal.of_field("smtp", field)
         })?;
         let from_address = wire_address(&self.from.address)
-            .ok_or_else(|| wrong("`from.address` has a domain that cannot exist"))?;
+            .ok_or_else(|| wrong("`from.address` is not an e-mail address; write it as name@example.com"))?;
         let from_domain = from_address.domain().to_owned();
         let hello = match &self.hello_name {
             None => ClientId::Domain(from_domain.clone()),
@@ -309,8 +309,9 @@ impl SmtpConfig {
         let reply_to = match &self.reply_to {
             None => None,
             Some(email) => {
-                let address =
-                    wire_address(email).ok_or_else(|| wrong("`reply_to` has a domain that cannot exist"))?;
+                let address = wire_address(email).ok_or_else(|| {
+                    wrong("`reply_to` is not an e-mail address; write it as name@example.com")
+                })?;
                 Some(Mailbox::new(None, address))
             }
         };
