@@ -155,7 +155,7 @@ pub(crate) async fn recover_channel(
         faults.add("since", "in_future", "expected a moment that has passed");
         faults.finish()?;
     }
-    let total = app.engine.recover(operator.workspace_id, recovery, MOST_RECOVERED).await?;
+    let total = operator.engine(&app).recover(operator.workspace_id, recovery, MOST_RECOVERED).await?;
     tracing::info!(
         channel = %id,
         deliveries = total.deliveries,

@@ -12,6 +12,7 @@ mod doors;
 mod drain;
 mod ended;
 mod forms;
+mod history;
 mod keys;
 mod kill;
 mod logs;
