@@ -1,5 +1,6 @@
 //! FastLead core.
 
+pub mod actor;
 pub mod channel;
 pub mod contact;
 pub mod decide;
@@ -26,6 +27,7 @@ pub mod time;
 pub mod webhook;
 pub mod words;
 
+pub use actor::Actor;
 pub use async_trait::async_trait;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result, RetryHint};

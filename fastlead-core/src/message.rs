@@ -73,15 +73,16 @@ impl Recipient {
         }
     }
 
-    /// Checks an address that comes from outside. Deserializing checks no phone number, because a stored one must stay
-    /// readable; so whoever takes a recipient from a person or a program calls this first.
+    /// Checks an address that comes from outside. Deserializing checks none, because a stored address must stay readable;
+    /// so whoever takes a recipient from a person or a program calls this first.
     ///
     /// # Errors
-    /// [`AddressError::Phone`] where it is no phone number.
+    /// What is wrong, where it is no phone number or e-mail address.
     pub fn check(&self) -> Result<(), AddressError> {
         match self {
             Self::Phone(phone) if !phone.is_valid() => Err(AddressError::Phone),
-            _ => Ok(()),
+            Self::Email(email) if !email.is_valid() => Err(AddressError::Email),
+            Self::Phone(_) | Self::Email(_) | Self::Chat(_) | Self::Endpoint => Ok(()),
         }
     }
 

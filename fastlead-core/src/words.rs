@@ -37,6 +37,14 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
     }
 }
 
+/// What stands before the extension of a phone number.
+pub const fn extension_label(locale: Locale) -> &'static str {
+    match locale {
+        Locale::Ru => "доб.",
+        Locale::En => "ext.",
+    }
+}
+
 /// The last line under a message that has offered a lead, once the offer is over. `local` is the moment in the
 /// reader's time zone.
 pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime) -> String {
@@ -184,6 +192,7 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
             let why = match cause {
                 ErrorKind::Auth => "провайдер не принимает учётные данные",
                 ErrorKind::Balance => "на счёте провайдера кончились деньги",
+                ErrorKind::Unavailable => "уже несколько дней ни одна отправка не удаётся",
                 _ => "настройка канала неверна",
             };
             notice(
@@ -195,6 +204,7 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
             let why = match cause {
                 ErrorKind::Auth => "the provider refuses the credentials",
                 ErrorKind::Balance => "the provider account is out of money",
+                ErrorKind::Unavailable => "for days nothing that was sent has got through",
                 _ => "its configuration is wrong",
             };
             notice(

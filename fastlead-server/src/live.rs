@@ -107,7 +107,7 @@ impl LiveEvent {
 }
 
 /// What has just happened, as server-sent events named `lead`, `delivery`, `channel` and `lagged`. Nothing is
-/// repeated after a break: read the lists again then. The stream ends after 15 minutes and when the server stops; connect anew.
+/// repeated after a break: read the lists, or `/v1/history` after the last position, again then. The stream ends after 15 minutes and when the server stops; connect anew.
 #[utoipa::path(
     get, path = "/v1/events", tag = "live",
     responses((

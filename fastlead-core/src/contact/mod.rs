@@ -4,11 +4,15 @@ mod email;
 mod phone;
 mod typed;
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 pub use self::email::Email;
 pub use self::phone::{Phone, PhoneReading};
+use crate::message::Locale;
 use crate::secret::Pii;
+use crate::words;
 
 /// Why a text is not an address. It never repeats the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -77,9 +81,51 @@ pub struct Contact {
     pub handles: Vec<Handle>,
 }
 
+impl Contact {
+    /// The phone number with what belongs beside it, for people: `+74950000000 доб. 123 (или 8 900 …)`. Personal data.
+    pub fn phone_in_words(&self, locale: Locale) -> Option<Cow<'_, str>> {
+        let number = self.phone.as_ref()?.expose();
+        if self.phone_extension.is_none() && self.phone_note.is_none() {
+            return Some(Cow::Borrowed(number));
+        }
+        let mut text = number.to_owned();
+        if let Some(extension) = &self.phone_extension {
+            text.push_str(&format!(" {} {}", words::extension_label(locale), extension.expose()));
+        }
+        if let Some(note) = &self.phone_note {
+            text.push_str(&format!(" ({})", note.expose()));
+        }
+        Some(Cow::Owned(text))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_phone_is_shown_with_what_stood_beside_it() {
+        let shown = |text: &str, locale| {
+            let read = Phone::read(text).unwrap();
+            let contact = Contact {
+                phone: Some(read.phone),
+                phone_extension: read.extension.map(Pii::new),
+                phone_note: read.rest.map(Pii::new),
+                ..Contact::default()
+            };
+            contact.phone_in_words(locale).map(Cow::into_owned)
+        };
+        for (text, locale, expected) in [
+            ("8 495 000-00-00", Locale::Ru, "+74950000000"),
+            ("8 495 000-00-00 доб. 5", Locale::Ru, "+74950000000 доб. 5"),
+            ("8 495 000-00-00 доб. 5", Locale::En, "+74950000000 ext. 5"),
+            ("8 495 000-00-00, 8 900 000-00-01", Locale::Ru, "+74950000000 (8 900 000-00-01)"),
+            ("8 495 000-00-00 ext 5 Anna", Locale::En, "+74950000000 ext. 5 (Anna)"),
+        ] {
+            assert_eq!(shown(text, locale).as_deref(), Some(expected), "{text}");
+        }
+        assert_eq!(Contact::default().phone_in_words(Locale::Ru), None);
+    }
 
     #[test]
     fn a_misspelt_field_of_a_handle_is_refused() {

@@ -47,6 +47,14 @@ fn digit(char: char) -> Option<char> {
     char::from_digit(code - zero, 10)
 }
 
+/// A full-width character as the ASCII one that it stands for; any other as it is.
+pub(super) fn narrow(char: char) -> char {
+    match char {
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
+        char => char,
+    }
+}
+
 /// A character as its plain counterpart: digits of all scripts, dashes, spaces and full-width signs.
 fn plain_char(char: char) -> char {
     match char {
@@ -57,8 +65,7 @@ fn plain_char(char: char) -> char {
         '\u{2053}' | '\u{223c}' => '~',
         '\u{3001}' | '\u{60c}' => ',',
         '\u{61b}' => ';',
-        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(char) - 0xfee0).unwrap_or(char),
-        char => digit(char).unwrap_or(char),
+        char => digit(char).unwrap_or(narrow(char)),
     }
 }
 

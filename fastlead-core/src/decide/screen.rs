@@ -154,8 +154,9 @@ fn shows(check: SpamCheck, capture: &Capture) -> bool {
         SpamCheck::PhonePattern => {
             capture.contact.phone.as_ref().is_some_and(|phone| is_pattern(phone.expose()))
         }
-        SpamCheck::EmailDisposable => email()
-            .is_some_and(|email| email.rsplit_once('@').is_some_and(|(_, domain)| is_disposable(domain))),
+        SpamCheck::EmailDisposable => {
+            capture.contact.email.as_ref().is_some_and(|email| is_disposable(&email.ascii_domain()))
+        }
         SpamCheck::EmailPattern => email()
             .is_some_and(|email| email.split_once('@').is_some_and(|(local, _)| NOBODY.contains(&local))),
         SpamCheck::CommentLinks => {

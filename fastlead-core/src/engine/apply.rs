@@ -89,7 +89,8 @@ impl Engine {
             let next = state.apply(&decision.effects);
             let ending = Ending::of(&event, &decision.effects, &next);
             let decided = (next.clone(), decision);
-            let extras = Extras { counters: provisional.reservations(), ..extras() };
+            let mut extras = Extras { counters: provisional.reservations(), ..extras() };
+            extras.actor = self.actor_of(&event, &extras);
             let mut prepared = self.prepare(owner, event.clone(), decided, extras, &directory, now);
             if let Some(ending) = ending {
                 self.end_offers((&ending, &shown), &policy, &owner, &directory, &mut prepared, now);

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::{Engine, Inner, StopWords, directory};
+use crate::actor::Actor;
 use crate::channel::{Channel, ChannelInfo};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, IdSource, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
@@ -209,7 +210,7 @@ impl EngineBuilder {
             changes: broadcast::channel(1_024).0,
             tasks: TaskTracker::new(),
         };
-        let engine = Engine { inner: Arc::new(inner) };
+        let engine = Engine { inner: Arc::new(inner), actor: Actor::default() };
         engine.reload().await?;
         if let Some((name, policy)) = self.policy {
             embed(&engine, &*self.catalog, &name, policy, self.channels, &self.sources).await?;

@@ -112,6 +112,7 @@ impl Engine {
             let state = fresh.apply(&decision.effects);
             let trace = decision.trace.clone();
             let extras = Extras {
+                actor: self.actor_of(&event, &Extras::default()),
                 counters: provisional.reservations(),
                 idempotency: idempotency.map(|key| IdempotencyRecord {
                     key: key.key,

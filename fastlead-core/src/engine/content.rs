@@ -58,7 +58,10 @@ struct OfferContext<'a> {
 struct LeadContext<'a> {
     id: LeadId,
     name: Option<&'a str>,
-    phone: Option<&'a str>,
+    phone: Option<std::borrow::Cow<'a, str>>,
+    phone_number: Option<&'a str>,
+    phone_extension: Option<&'a str>,
+    phone_note: Option<&'a str>,
     email: Option<&'a str>,
     comment: Option<&'a str>,
     fields: std::collections::BTreeMap<&'a str, &'a str>,
@@ -74,14 +77,17 @@ struct LeadContext<'a> {
 }
 
 impl<'a> LeadContext<'a> {
-    fn new(facts: &'a LeadFacts) -> Self {
+    fn new(facts: &'a LeadFacts, reader: Locale) -> Self {
         let capture = &*facts.capture;
         let last = capture.attribution.last.as_ref();
         let text = |value: &'a Option<Pii<String>>| value.as_ref().map(|value| value.expose().as_str());
         Self {
             id: facts.id,
             name: text(&capture.contact.name),
-            phone: capture.contact.phone.as_ref().map(crate::contact::Phone::expose),
+            phone: capture.contact.phone_in_words(reader),
+            phone_number: capture.contact.phone.as_ref().map(crate::contact::Phone::expose),
+            phone_extension: text(&capture.contact.phone_extension),
+            phone_note: text(&capture.contact.phone_note),
             email: capture.contact.email.as_ref().map(crate::contact::Email::expose),
             comment: text(&capture.comment),
             fields: capture
@@ -166,7 +172,7 @@ pub(super) fn contents(
             };
             let project = directory.project(lead.project_id).map_or("", |project| project.name.as_str());
             let context = Context {
-                lead: LeadContext::new(lead),
+                lead: LeadContext::new(lead, *locale),
                 project: Named { name: project },
                 source: Named { name: directory.source_name(lead.source_id) },
                 offer: OfferContext { step, target },

@@ -1,7 +1,9 @@
 //! The engine: takes captures in, lets the policy decide, makes it durable, and makes it happen.
 
+mod acting;
 mod addresses;
 mod announce;
+mod answer;
 mod apply;
 mod aside;
 mod builder;
@@ -13,6 +15,7 @@ mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
+mod failing;
 mod in_flight;
 mod inbound;
 mod outcome;
@@ -42,6 +45,7 @@ pub use retry::{Recovered, RetryOutcome};
 pub use stop_words::StopWords;
 
 use self::builder::lease_covers;
+use crate::actor::Actor;
 use crate::channel::Channel;
 use crate::error::Result;
 use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
@@ -61,9 +65,14 @@ use crate::time::{Clock, Timestamp};
 /// dropped, such as a request whose connection was closed, leaves nothing half done: a future that was never polled
 /// has done nothing, and one that was polled goes on to its end. They need a Tokio runtime, and [`Engine::run`] waits
 /// for them when it stops.
+///
+/// # Actor
+///
+/// What a handle is asked to do is kept as done by its [`Actor`]: see [`Engine::acting`].
 #[derive(Debug, Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
+    actor: Actor,
 }
 
 #[derive(Debug)]
@@ -154,6 +163,15 @@ impl Engine {
         identities: Arc<dyn Identities>,
     ) -> EngineBuilder {
         EngineBuilder::new(store, catalog, addresses, identities)
+    }
+
+    /// The same engine for calls that somebody makes: the events that follow from them name `actor`.
+    ///
+    /// Where nobody is named, a capture and a confirmation are the visitor's, and everything else is the program's.
+    /// What a pressed button, a partner's answer, a receipt or a timer causes names these, whatever the handle says.
+    #[must_use]
+    pub fn acting(&self, actor: Actor) -> Self {
+        Self { inner: Arc::clone(&self.inner), actor }
     }
 
     /// The clock that the engine goes by.

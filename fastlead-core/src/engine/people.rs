@@ -220,7 +220,7 @@ fn address(channel: &ActiveChannel, from: &Peer) -> Option<Recipient> {
     if sends_to(RecipientKind::Chat) {
         Some(Recipient::Chat(from.chat.clone()))
     } else if sends_to(RecipientKind::Phone) {
-        Phone::parse(text).ok().map(Recipient::Phone)
+        Phone::received(text).map(Recipient::Phone)
     } else if sends_to(RecipientKind::Email) {
         Email::parse(text).ok().map(Recipient::Email)
     } else {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::announce::{Announcement, Stage};
+use super::answer::{Bid, bid};
 use super::apply::Applied;
 use super::aside::without_unreadable_lead;
 use super::content::{LeadFacts, contents};
@@ -22,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
 use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
-use crate::money::{Currency, Money};
+use crate::money::Money;
 use crate::policy::DeliveryRules;
 use crate::port::{AccountPause, SetAside, SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
@@ -108,6 +109,11 @@ impl Engine {
             let before = delivery.last_attempt_at.unwrap_or(delivery.created_at);
             let attempted_at = sent.map_or(before, |attempt| attempt.started_at);
             outcome = outcome::held_for(outcome, seconds, attempted_at, self.now());
+        }
+        if let Some(Attempt { operation: AttemptOperation::Send, error, .. }) = &attempt
+            && channel.has_failed_for_days(error.as_ref().map(|error| error.kind), self.now())
+        {
+            outcome.pause = outcome.pause.or(Some(ErrorKind::Unavailable));
         }
         let at = self.now();
         let settlement = Settlement {
@@ -484,7 +490,8 @@ fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_jso
     let ended = matches!(settlement.outcome, Settled::Ended { .. });
     match (&delivery.spec.purpose, failed) {
         (Purpose::Ping { target }, failed) if ended => {
-            let bid = if failed.is_some() { None } else { answer.and_then(bid) };
+            let bid =
+                if failed.is_some() { None } else { answer.and_then(|answer| offered(delivery, answer)) };
             Some(Event::Answered { target: target.clone(), bid })
         }
         (
@@ -507,13 +514,14 @@ fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_jso
     }
 }
 
-/// The bid in an answer such as `{"bid": 45000, "currency": "RUB"}`: minor units, roubles where no currency
-/// is named.
-fn bid(answer: &serde_json::Value) -> Option<Money> {
-    let minor = answer.get("bid")?.as_i64().filter(|minor| *minor > 0)?;
-    let currency = match answer.get("currency") {
-        None | Some(serde_json::Value::Null) => Currency::RUB,
-        Some(code) => code.as_str()?.parse().ok()?,
-    };
-    Some(Money::new(minor, currency))
+/// The bid that an answer makes. One that cannot be read is none, and somebody has to mend the partner's program.
+fn offered(delivery: &Delivery, answer: &serde_json::Value) -> Option<Money> {
+    match bid(answer) {
+        Bid::Offered(money) => Some(money),
+        Bid::None => None,
+        Bid::Unreadable(fault) => {
+            tracing::warn!(delivery = %delivery.id, channel = %delivery.channel_id, %fault, "a bid cannot be read");
+            None
+        }
+    }
 }

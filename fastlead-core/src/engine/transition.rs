@@ -7,6 +7,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::directory::{ActiveChannel, Directory};
 use super::{Engine, content::LeadFacts};
+use crate::actor::Actor;
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
 use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
 use crate::error::Result;
@@ -20,6 +21,7 @@ use crate::time::{Timestamp, plus};
 /// What a transition carries besides the decision.
 #[derive(Debug, Default)]
 pub(super) struct Extras {
+    pub actor: Actor,
     pub counters: Vec<Reservation>,
     pub idempotency: Option<IdempotencyRecord>,
     pub settlement: Option<Settlement>,
@@ -85,6 +87,7 @@ impl Engine {
             guard,
             event_id,
             event,
+            actor: extras.actor,
             at: now,
             trace: decision.trace,
             state,

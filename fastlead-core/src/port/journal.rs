@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::actor::Actor;
 use crate::decide::{Event, LeadState, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
@@ -24,13 +25,22 @@ pub trait Journal: Debug + Send + Sync + 'static {
         page: PageRequest,
     ) -> Result<Page<LeadSummary>>;
 
-    /// A lead's history, oldest first.
+    /// A lead's history, in the order in which it was committed.
     async fn events(
         &self,
         workspace: WorkspaceId,
         lead: LeadId,
         page: PageRequest,
     ) -> Result<Page<StoredEvent>>;
+
+    /// What happened in a workspace after a position, in the order in which it was committed: what a live view, an
+    /// export or a webhook resumes from. 0 is before the first event.
+    ///
+    /// # Behavior
+    /// * At most `limit` events, clamped to 1–500.
+    /// * An event that was committed later has a higher position, whatever the clocks of the machines say: nobody who
+    ///   goes on after a position misses anything. Positions have gaps.
+    async fn events_since(&self, workspace: WorkspaceId, position: u64, limit: u32) -> Result<EventBatch>;
 
     /// What was captured for a project, repeated captures of one lead included, oldest first.
     ///
@@ -212,9 +222,24 @@ pub struct LeadSummary {
     pub capture: Capture,
 }
 
+/// What [`Journal::events_since`] has found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventBatch {
+    /// The events, by ascending position.
+    pub events: Vec<StoredEvent>,
+    /// Where to go on: the position of the last event that was looked at, whether or not it could be read.
+    pub position: u64,
+    /// Whether there is more at this moment.
+    pub more: bool,
+    /// Those among them that cannot be read.
+    pub unreadable: Vec<UnreadableRow>,
+}
+
 /// An entry of a lead's history.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredEvent {
+    /// Its place in the order in which the workspace's events were committed, from 1.
+    pub position: u64,
     /// Its id.
     pub id: EventId,
     /// The lead.
@@ -223,6 +248,8 @@ pub struct StoredEvent {
     pub at: Timestamp,
     /// What happened.
     pub event: Event,
+    /// Who made it happen; `None` where it was stored before this was kept.
+    pub actor: Option<Actor>,
     /// Why it was decided so.
     pub trace: Trace,
 }

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::actor::Actor;
 use crate::channel::InboundEvent;
 use crate::decide::{Counter, CounterId, Event, LeadState, TimerName, Trace, UniqueKey};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
@@ -208,6 +209,8 @@ pub struct Transition {
     pub event_id: EventId,
     /// What happened.
     pub event: Event,
+    /// Who made it happen.
+    pub actor: Actor,
     /// When it was decided.
     pub at: Timestamp,
     /// Why it was decided so. Names the policy, which a new lead is pinned to.
@@ -242,7 +245,7 @@ pub struct Transition {
 
 impl Transition {
     /// The first decision about a new lead, which asks for nothing: no deliveries, timers or reservations. The event
-    /// is kept under the lead's own UUID.
+    /// is kept under the lead's own UUID, as something that the visitor did.
     pub fn new_lead(
         scope: Scope,
         source_id: SourceId,
@@ -259,6 +262,7 @@ impl Transition {
             guard: Guard::New,
             event_id: EventId::from_uuid(lead_id.as_uuid()),
             event,
+            actor: Actor::Visitor,
             at,
             trace,
             state,

@@ -40,13 +40,14 @@ fn text<'a>(value: &'a Value, filter: &str) -> Result<Option<&'a str>, Error> {
     value.as_str().map(Some).ok_or_else(wrong)
 }
 
-/// `+79000000000` as `+7 900 000-00-00`; anything else as it is.
+/// `+79000000000` as `+7 900 000-00-00`, with what stands behind it; anything else as it is.
 fn phone(value: &Value) -> Result<String, Error> {
     let value = text(value, "phone")?.unwrap_or_default();
+    let (number, beside) = value.split_at(value.find(' ').unwrap_or(value.len()));
     let digits =
-        value.strip_prefix("+7").filter(|rest| rest.len() == 10 && rest.bytes().all(|b| b.is_ascii_digit()));
+        number.strip_prefix("+7").filter(|rest| rest.len() == 10 && rest.bytes().all(|b| b.is_ascii_digit()));
     Ok(match digits {
-        Some(d) => format!("+7 {} {}-{}-{}", &d[..3], &d[3..6], &d[6..8], &d[8..]),
+        Some(d) => format!("+7 {} {}-{}-{}{beside}", &d[..3], &d[3..6], &d[6..8], &d[8..]),
         None => value.to_owned(),
     })
 }
@@ -102,6 +103,7 @@ mod tests {
     fn phones() {
         for (value, shown) in [
             ("+79000000000", "+7 900 000-00-00"),
+            ("+74950000000 доб. 123 (Анна)", "+7 495 000-00-00 доб. 123 (Анна)"),
             ("+4915123456789", "+4915123456789"),
             ("+7900", "+7900"),
             ("+7девять", "+7девять"),

@@ -4,6 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use fastlead_core::Engine;
 use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
 use fastlead_core::port::Role;
 
@@ -30,7 +31,21 @@ pub enum Actor {
     ApiKey(ApiKeyId),
 }
 
+impl From<Actor> for fastlead_core::Actor {
+    fn from(actor: Actor) -> Self {
+        match actor {
+            Actor::User(id) => Self::User { id },
+            Actor::ApiKey(id) => Self::ApiKey { id },
+        }
+    }
+}
+
 impl Operator {
+    /// The engine for what the caller does: the events that follow from it name the caller.
+    pub fn engine(&self, app: &App) -> Engine {
+        app.engine.acting(self.actor.into())
+    }
+
     /// Lets administrators pass.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub(crate) async fn retry_delivery(
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryView>, Problem> {
     let conflict = |code, detail: String| Problem::new(StatusCode::CONFLICT, code, detail);
-    match app.engine.retry(operator.workspace_id, id).await? {
+    match operator.engine(&app).retry(operator.workspace_id, id).await? {
         RetryOutcome::Due(delivery) => {
             tracing::info!(delivery = %id, "delivery retried by an operator");
             Ok(Json((*delivery).into()))

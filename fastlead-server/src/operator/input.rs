@@ -234,9 +234,12 @@ impl Faults {
 
     /// Adds a fault where a recipient is no address.
     pub(crate) fn recipient(&mut self, field: &str, recipient: &Recipient) {
-        if let Err(error) = recipient.check() {
-            self.add(format!("{field}.phone"), "invalid_phone", error.to_string());
-        }
+        let Err(error) = recipient.check() else { return };
+        let (name, code) = match recipient {
+            Recipient::Phone(_) => ("phone", "invalid_phone"),
+            _ => ("email", "invalid_email"),
+        };
+        self.add(format!("{field}.{name}"), code, error.to_string());
     }
 
     /// The problem, where there is a fault.

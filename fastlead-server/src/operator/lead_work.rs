@@ -54,7 +54,7 @@ pub(crate) async fn review_lead(
         let detail = format!("the lead is {} and waits for no review", lead.state.status.as_str());
         return Err(Problem::new(StatusCode::CONFLICT, "not_in_review", detail));
     }
-    let state = decided(app.engine.review(operator.workspace_id, id, input.approved).await?)?;
+    let state = decided(operator.engine(&app).review(operator.workspace_id, id, input.approved).await?)?;
     Ok(Json(state.into()))
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn confirm_lead(
     operator: Operator,
     Id(id): Id<LeadId>,
 ) -> Result<Json<LeadStateView>, Problem> {
-    let state = decided(app.engine.confirm(operator.workspace_id, id, None, None).await?)?;
+    let state = decided(operator.engine(&app).confirm(operator.workspace_id, id, None, None).await?)?;
     let problem = |detail: &str| Problem::new(StatusCode::CONFLICT, "not_confirmed", detail.to_owned());
     match state.confirmation {
         Some(confirmation) if confirmation.at.is_some() => Ok(Json(state.into())),
@@ -89,7 +89,7 @@ pub(crate) async fn close_lead(
     operator: Operator,
     Id(id): Id<LeadId>,
 ) -> Result<Json<LeadStateView>, Problem> {
-    let state = decided(app.engine.close(operator.workspace_id, id).await?)?;
+    let state = decided(operator.engine(&app).close(operator.workspace_id, id).await?)?;
     if state.status != LeadStatus::Closed {
         let detail = format!("the lead is {} and cannot be closed", state.status.as_str());
         return Err(Problem::new(StatusCode::CONFLICT, "not_closed", detail));
@@ -111,7 +111,7 @@ pub(crate) async fn return_lead(
     Body(input): Body<ReturnInput>,
 ) -> Result<Json<LeadStateView>, Problem> {
     let ReturnInput { target, reason } = input;
-    let state = decided(app.engine.give_back(operator.workspace_id, id, &target, &reason).await?)?;
+    let state = decided(operator.engine(&app).give_back(operator.workspace_id, id, &target, &reason).await?)?;
     let theirs = state.owners().any(|owner| owner == target);
     let given_back = state.sales.iter().any(|sale| sale.target == target && sale.returned.is_some());
     if theirs || !given_back {

@@ -115,8 +115,15 @@ pub(crate) struct ExplanationView {
 pub(crate) struct EventView {
     /// Its id.
     id: EventId,
+    /// Its place in the order in which the workspace's events were committed.
+    position: u64,
     /// When it was decided upon.
     at: Timestamp,
+    /// Whose doing it is: `{"type": "user", "id": "usr_…"}`, or of the type `visitor`, `target` (with its `name`), `api_key`,
+    /// `provider`, `timer` or `program`. Absent where an earlier version has stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    actor: Option<fastlead_core::Actor>,
     /// Such as `captured`, `delivery_ended`, `timer_fired`, `responded` or `returned`.
     kind: String,
     /// The source that a capture came over; a repeated one may come over another than the first.
@@ -204,12 +211,14 @@ pub(crate) async fn explanation(
     Ok(ExplanationView { lead, history, deliveries, complete, unreadable: unread })
 }
 
-fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Error> {
+pub(super) fn event_view(stored: StoredEvent, locale: Locale) -> Result<EventView, Error> {
     let event = serde_json::to_value(&stored.event)
         .map_err(|_| Error::new(ErrorKind::Internal, "a stored event cannot be written as JSON"))?;
     Ok(EventView {
         id: stored.id,
+        position: stored.position,
         at: stored.at,
+        actor: stored.actor,
         kind: stored.event.kind().to_owned(),
         source_id: match &stored.event {
             Event::Captured(capture) => capture.received.source_id,
@@ -258,7 +267,7 @@ pub(crate) async fn respond_to_lead(
         );
         faults.finish()?;
     }
-    match app.engine.respond(operator.workspace_id, id, &input.target, input.response).await? {
+    match operator.engine(&app).respond(operator.workspace_id, id, &input.target, input.response).await? {
         // An acceptance that came too late changes nothing, and the caller must hear of it.
         ResponseOutcome::Decided(state)
             if input.response == Response::Accept

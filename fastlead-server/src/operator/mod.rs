@@ -6,6 +6,7 @@ mod channels;
 mod consents;
 mod deliveries;
 mod explain;
+mod history;
 mod identities;
 mod input;
 mod lead_work;
@@ -85,6 +86,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channel_work::pause_channel))
         .routes(routes!(channel_work::resume_channel))
         .routes(routes!(channel_work::recover_channel))
+        .routes(routes!(history::list_history))
         .routes(routes!(leads::list_leads))
         .routes(routes!(at_risk::list_leads_at_risk))
         .routes(routes!(leads::get_lead))
@@ -145,6 +147,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         List<views::LeadSummaryView>,
         List<views::LeadAtRiskView>,
         views::LeadView,
+        history::EventBatchView,
         leads::ExplanationView,
         consents::EvidenceView,
         leads::RespondInput,

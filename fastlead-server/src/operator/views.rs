@@ -256,6 +256,12 @@ pub(crate) struct CaptureView {
     name: Option<Pii<String>>,
     /// The phone number in E.164 form.
     phone: Option<Pii<String>>,
+    /// The extension behind it: the digits to dial when the call is answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_extension: Option<Pii<String>>,
+    /// What else was typed where the phone number was asked for, such as a second number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone_note: Option<Pii<String>>,
     /// The e-mail address.
     email: Option<Pii<String>>,
     /// Messenger accounts.
@@ -345,6 +351,8 @@ impl From<Capture> for CaptureView {
         Self {
             name: contact.name,
             phone: contact.phone.map(|phone| Pii::new(phone.into())),
+            phone_extension: contact.phone_extension,
+            phone_note: contact.phone_note,
             email: contact.email.map(|email| Pii::new(email.into())),
             handles: contact.handles,
             comment: capture.comment,

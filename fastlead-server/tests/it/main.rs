@@ -1,6 +1,7 @@
 //! Integration tests of the server: the real program on a free port, with simulated providers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod addresses;
 mod at_risk;
 mod browser;
 mod capture;
@@ -11,6 +12,7 @@ mod doors;
 mod drain;
 mod ended;
 mod forms;
+mod history;
 mod keys;
 mod kill;
 mod logs;

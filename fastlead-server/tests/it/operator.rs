@@ -25,7 +25,7 @@ const OTHER_CHAT: i64 = 4_243;
 const SECRET: &str = "webhook-secret-1";
 
 /// A server of its own, with a first administrator.
-struct Fixture {
+pub(crate) struct Fixture {
     url: String,
     app: App,
     client: reqwest::Client,
@@ -38,7 +38,7 @@ struct Fixture {
 }
 
 impl Fixture {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut settings = Settings::defaults().unwrap();
         settings.http.listen.set_port(0);
@@ -55,45 +55,45 @@ impl Fixture {
         Self { url, app, client: client(), project, source_key, stop, serving, _folder: folder }
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         drop(self.client);
         self.serving.await.unwrap().unwrap();
     }
 
-    fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str, token: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));
         if token.is_empty() { request } else { request.bearer_auth(token) }
     }
 
-    async fn get(&self, path: &str, token: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
         Answer::of(self.request(Method::GET, path, token).send().await.unwrap()).await
     }
 
-    async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
+    pub(crate) async fn send(&self, method: Method, path: &str, token: &str, body: Value) -> Answer {
         Answer::of(self.request(method, path, token).json(&body).send().await.unwrap()).await
     }
 
-    async fn post(&self, path: &str, token: &str, body: Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> Answer {
         self.send(Method::POST, path, token, body).await
     }
 
-    async fn sign_in(&self, password: &str) -> Answer {
+    pub(crate) async fn sign_in(&self, password: &str) -> Answer {
         self.post("/v1/login", "", json!({"login": "admin", "password": password})).await
     }
 
-    async fn admin(&self) -> String {
+    pub(crate) async fn admin(&self) -> String {
         self.sign_in(PASSWORD).await.expect(200).text("access_token")
     }
 
     /// A key of the role `operator`.
-    async fn operator(&self, admin: &str) -> String {
+    pub(crate) async fn operator(&self, admin: &str) -> String {
         let body = json!({"name": "phone room", "role": "operator"});
         self.post("/v1/api-keys", admin, body).await.expect(201).text("key")
     }
 
     /// A key of the role `admin` in another workspace.
-    async fn stranger(&self) -> String {
+    pub(crate) async fn stranger(&self) -> String {
         let now = self.app.engine.clock().now();
         let workspace_id = WorkspaceId::generate(&**self.app.engine.ids(), now);
         self.app
@@ -117,7 +117,7 @@ impl Fixture {
     }
 
     /// A Telegram bot at the simulator; answers the channel.
-    async fn bot(&self, admin: &str, telegram: &TelegramSim) -> Value {
+    pub(crate) async fn bot(&self, admin: &str, telegram: &TelegramSim) -> Value {
         telegram.add_chat(CHAT, "Sales");
         telegram.add_chat(OTHER_CHAT, "Chief");
         let config = json!({
@@ -128,15 +128,15 @@ impl Fixture {
         self.post("/v1/channels", admin, body).await.expect(201).body
     }
 
-    fn policy_path(&self) -> String {
+    pub(crate) fn policy_path(&self) -> String {
         format!("/v1/projects/{}/policy", self.project)
     }
 
-    async fn publish(&self, admin: &str) {
+    pub(crate) async fn publish(&self, admin: &str) {
         self.send(Method::PUT, &self.policy_path(), admin, policy("bot")).await.expect(200);
     }
 
-    async fn capture(&self, phone: &str) -> String {
+    pub(crate) async fn capture(&self, phone: &str) -> String {
         let body = json!({"phone": phone, "name": "Anna", "consents": {"personal_data": true}});
         self.post(&format!("/v1/capture/{}", self.source_key), "", body).await.expect(202).text("lead_id")
     }
@@ -144,10 +144,10 @@ impl Fixture {
 
 /// An answer, read to its end.
 #[derive(Debug)]
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: reqwest::header::HeaderMap,
-    body: Value,
+    pub(crate) body: Value,
     raw: String,
 }
 
@@ -159,19 +159,19 @@ impl Answer {
     }
 
     #[track_caller]
-    fn expect(self, status: u16) -> Self {
+    pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", self.raw);
         self
     }
 
     #[track_caller]
-    fn text(&self, field: &str) -> String {
+    pub(crate) fn text(&self, field: &str) -> String {
         self.body[field].as_str().unwrap_or_else(|| panic!("no `{field}`: {}", self.raw)).to_owned()
     }
 
     /// Expects a problem document with `code`.
     #[track_caller]
-    fn problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{}", answer.raw);
         assert_eq!(answer.body["code"], code, "{}", answer.raw);
@@ -179,7 +179,7 @@ impl Answer {
     }
 }
 
-fn policy(channel: &str) -> Value {
+pub(crate) fn policy(channel: &str) -> Value {
     let both = |text: &str| json!({"ru": {"plain": text}, "en": {"plain": text}});
     let target = |chat: i64| {
         json!({

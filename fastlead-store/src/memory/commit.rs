@@ -16,7 +16,7 @@ impl Data {
         if let Some(refusal) = self.refusal(&transition) {
             return Ok(CommitOutcome::Refused(refusal));
         }
-        let Transition { scope, source_id, lead_id, guard, event_id, event, at, trace, state, .. } =
+        let Transition { scope, source_id, lead_id, guard, event_id, event, actor, at, trace, state, .. } =
             transition;
         match guard {
             Guard::New => {
@@ -38,8 +38,11 @@ impl Data {
             Guard::Append => {}
         }
         self.event_ids.insert(event_id);
-        let stored = StoredEvent { id: event_id, lead_id, at, event, trace };
-        self.events.entry(lead_id).or_default().push((scope.workspace_id, stored));
+        let position = u64::try_from(self.events.len()).unwrap_or(u64::MAX).saturating_add(1);
+        let actor = Some(actor);
+        let stored = StoredEvent { position, id: event_id, lead_id, at, event, actor, trace };
+        self.events_of.entry(lead_id).or_default().push(self.events.len());
+        self.events.push((scope.workspace_id, stored));
         if let Some(settlement) = transition.settlement {
             self.settle(settlement);
         }

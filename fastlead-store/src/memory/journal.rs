@@ -7,9 +7,9 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord,
+    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -66,18 +66,29 @@ impl Journal for MemoryStore {
         request: PageRequest,
     ) -> Result<Page<StoredEvent>> {
         let data = self.lock();
-        let mut events: Vec<StoredEvent> = data
-            .events
-            .get(&lead)
-            .into_iter()
-            .flatten()
-            .filter(|(owner, _)| *owner == workspace)
-            .map(|(_, event)| event.clone())
-            .collect();
-        events.sort_by_key(|event| event.id);
-        let after = request.after.map(|cursor| cursor.0);
-        let events = events.into_iter().filter(|event| after.is_none_or(|after| event.id.as_uuid() > after));
+        let places = data.events_of.get(&lead).map_or(&[][..], Vec::as_slice);
+        let history = || places.iter().filter_map(|place| data.events.get(*place));
+        let after = request.after.and_then(|cursor| {
+            history().find(|(_, event)| event.id.as_uuid() == cursor.0).map(|(_, event)| event.position)
+        });
+        let events = history()
+            .filter(|(owner, event)| *owner == workspace && event.position > after.unwrap_or(0))
+            .map(|(_, event)| event.clone());
         Ok(page(events, &request, |event| event.id.as_uuid()))
+    }
+
+    async fn events_since(&self, workspace: WorkspaceId, position: u64, limit: u32) -> Result<EventBatch> {
+        let data = self.lock();
+        let seen = usize::try_from(position).unwrap_or(usize::MAX);
+        let events = data.events.get(seen..).unwrap_or_default().iter();
+        let events = events.filter(|(owner, _)| *owner == workspace).map(|(_, event)| event.clone());
+        let page = page(events, &PageRequest { after: None, limit }, |event| event.id.as_uuid());
+        Ok(EventBatch {
+            position: page.items.last().map_or(position, |event| event.position),
+            more: page.next.is_some(),
+            events: page.items,
+            unreadable: page.unreadable,
+        })
     }
 
     async fn captures(
@@ -89,7 +100,7 @@ impl Journal for MemoryStore {
         let data = self.lock();
         let after = request.after.map(|cursor| cursor.0);
         let mut captures = Vec::new();
-        for (owner, stored) in data.events.values().flatten() {
+        for (owner, stored) in &data.events {
             let Event::Captured(capture) = &stored.event else { continue };
             let wanted = *owner == workspace
                 && (filter.since..filter.until).contains(&stored.at)

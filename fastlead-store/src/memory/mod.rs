@@ -36,8 +36,10 @@ pub struct MemoryStore {
 #[derive(Debug, Default)]
 struct Data {
     leads: BTreeMap<LeadId, LeadRecord>,
-    /// By lead, in the order of decision.
-    events: HashMap<LeadId, Vec<(WorkspaceId, StoredEvent)>>,
+    /// In the order in which they were committed: the event with position 1 first.
+    events: Vec<(WorkspaceId, StoredEvent)>,
+    /// The places in `events` of the history of each lead.
+    events_of: HashMap<LeadId, Vec<usize>>,
     event_ids: std::collections::HashSet<EventId>,
     deliveries: BTreeMap<DeliveryId, Row>,
     timers: BTreeMap<TimerId, Timer>,

@@ -15,7 +15,7 @@ use super::rows::{self, blob, json, moment, uuid};
 /// Ids begin with the moment at which they were made, so the primary key finds the first one.
 pub(super) const CAPTURES: &str = "SELECT e.id, e.lead_id, l.source_id, e.at, e.event, l.state
     FROM events e CROSS JOIN leads l ON l.id = e.lead_id
-    WHERE e.id > ?3 AND e.workspace_id = ?1 AND e.at >= ?4 AND e.at < ?5 AND e.id < ?6 AND l.project_id = ?2
+    WHERE e.id > ?3 AND +e.workspace_id = ?1 AND e.at >= ?4 AND e.at < ?5 AND e.id < ?6 AND l.project_id = ?2
       AND substr(e.event, 1, 18) = '{\"type\":\"captured\"'
     ORDER BY e.id LIMIT ?7";
 

@@ -137,8 +137,8 @@ INSERT INTO leads
   FROM json_each($10) j;
 UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), "
   FROM json_each($11) j WHERE leads.id = ", id!("$30", 0), ";
-INSERT INTO events
-  SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", int!("$31", 3), ", ", text!("$31", 4), ", ", text!("$31", 5), "
+INSERT INTO events (id, workspace_id, lead_id, at, event, trace, actor)
+  SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", int!("$31", 3), ", ", text!("$31", 4), ", ", text!("$31", 5), ", ", text!("$31", 6), "
   FROM json_each($12) j;
 INSERT INTO deliveries (id, workspace_id, project_id, lead_id, channel_id, purpose, state, created_at, due_at, expires_at,
     updated_at, attempts, parts_sent, checks, uncertain, last_attempt_at, order_key, lease_token, lease_until, spec)
@@ -476,13 +476,14 @@ impl Changes {
         }
         self.lead(transition)?;
         self.lists[11]
-            .row(6)
+            .row(7)
             .id(transition.event_id.as_uuid())
             .id(workspace)
             .id(lead)
             .int(at)
             .json(&transition.event, "an event")
             .json(&transition.trace, "a trace")
+            .json(&transition.actor, "an actor")
             .end()?;
         transition.deliveries.iter().try_for_each(|delivery| self.delivery(delivery))
     }

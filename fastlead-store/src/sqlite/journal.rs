@@ -5,9 +5,9 @@ use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord, Journal,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -51,8 +51,28 @@ pub(super) const LEADS: &str = concat!(
      ORDER BY l.id DESC LIMIT ?6",
 );
 
-pub(super) const EVENTS: &str = "SELECT id, lead_id, at, event, trace FROM events
-    WHERE lead_id = ?1 AND workspace_id = ?2 AND id > coalesce(?3, X'') ORDER BY id LIMIT ?4";
+pub(super) const EVENTS: &str = "SELECT id, lead_id, at, event, trace, actor, position FROM events INDEXED BY events_by_lead
+    WHERE lead_id = ?1 AND workspace_id = ?2 AND position > coalesce((SELECT position FROM events WHERE id = ?3), 0)
+    ORDER BY position LIMIT ?4";
+
+pub(super) const EVENTS_SINCE: &str = "SELECT id, lead_id, at, event, trace, actor, position
+    FROM events INDEXED BY events_by_workspace WHERE workspace_id = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
+
+fn event(row: &SqliteRow) -> Result<StoredEvent> {
+    Ok(StoredEvent {
+        position: position(row)?,
+        id: EventId::from_uuid(uuid(row, 0)?),
+        lead_id: LeadId::from_uuid(uuid(row, 1)?),
+        at: moment(row, 2)?,
+        event: json(row, 3)?,
+        actor: rows::optional_json(row, 5)?,
+        trace: json(row, 4)?,
+    })
+}
+
+fn position(row: &SqliteRow) -> Result<u64> {
+    integer(row, 6).map(|position| u64::try_from(position).unwrap_or(0))
+}
 
 pub(super) fn list_deliveries(filter: &DeliveryFilter) -> String {
     let (index, narrow) = way(filter);
@@ -174,17 +194,29 @@ impl Journal for SqliteStore {
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("list events", &error))?;
-        let event = |row: &SqliteRow| {
-            Ok(StoredEvent {
-                id: EventId::from_uuid(uuid(row, 0)?),
-                lead_id: LeadId::from_uuid(uuid(row, 1)?),
-                at: moment(row, 2)?,
-                event: json(row, 3)?,
-                trace: json(row, 4)?,
-            })
-        };
         let from = Origin::new("events", 0).of(workspace);
         Ok(reading::page(&self.unreadable, from, &rows, limit, event))
+    }
+
+    async fn events_since(&self, workspace: WorkspaceId, position: u64, limit: u32) -> Result<EventBatch> {
+        let limit = self::limit(&PageRequest { after: None, limit });
+        let rows = sqlx::query(EVENTS_SINCE)
+            .bind(blob(workspace.as_uuid()))
+            .bind(i64::try_from(position).unwrap_or(i64::MAX))
+            .bind(limit + 1)
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("list events", &error))?;
+        let more = rows.len() > usize::try_from(limit).unwrap_or(usize::MAX);
+        let from = Origin::new("events", 0).of(workspace);
+        let page = reading::page(&self.unreadable, from, &rows, limit, event);
+        let last = rows.get(..rows.len() - usize::from(more)).and_then(<[_]>::last);
+        Ok(EventBatch {
+            position: last.map_or(Ok(position), self::position)?,
+            events: page.items,
+            more,
+            unreadable: page.unreadable,
+        })
     }
 
     async fn captures(

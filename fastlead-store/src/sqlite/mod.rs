@@ -56,6 +56,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("risk.sql"),
     include_str!("leases.sql"),
     include_str!("aside.sql"),
+    include_str!("positions.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -13,7 +13,9 @@ use super::documents::NAMED;
 use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
-use super::journal::{EVENTS, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost};
+use super::journal::{
+    EVENTS, EVENTS_SINCE, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
+};
 use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_INBOUND, CLAIM_TIMERS, claim_deliveries, next_due};
 
@@ -70,6 +72,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
             CLAIM_INBOUND,
             LEADS,
             EVENTS,
+            EVENTS_SINCE,
             SUPPRESSIONS,
             PURGE_DELIVERIES,
             PURGE_ATTEMPTS,

@@ -82,6 +82,12 @@ pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, index: usize) -> Result
     serde_json::from_str(get(row, index)?).map_err(|_| unread(row, index))
 }
 
+pub(super) fn optional_json<T: DeserializeOwned>(row: &SqliteRow, index: usize) -> Result<Option<T>> {
+    optional_text(row, index)?
+        .map(|text| serde_json::from_str(&text).map_err(|_| unread(row, index)))
+        .transpose()
+}
+
 /// A lead's capture, which is an event.
 pub(super) fn capture(row: &SqliteRow, index: usize) -> Result<Capture> {
     match json(row, index)? {

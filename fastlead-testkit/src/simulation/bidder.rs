@@ -50,7 +50,7 @@ fn bid(chance: &mut Chance, ping: &Value, before: Option<i64>) -> Answer {
         1 => (json!({"bid": null}), None),
         2 => (json!({"bid": minor, "currency": "USD"}), "USD".parse().ok().map(|usd| Money::new(minor, usd))),
         3 => (json!({"bid": -minor}), None),
-        4 => (json!({"bid": format!("{minor}")}), None),
+        4 => (json!({"bid": format!("{minor}")}), Some(Money::new(minor, Currency::RUB))),
         5 => (json!([minor]), None),
         6 => (json!({"bid": minor, "currency": "roubles"}), None),
         _ => (json!({"bid": minor, "currency": "RUB"}), Some(Money::new(minor, Currency::RUB))),

@@ -45,6 +45,18 @@ impl Phone {
         reading::read(text).ok_or(AddressError::Phone)
     }
 
+    /// Reads the number that a provider says a message is from, with its country code and with or without `+`. `None`
+    /// for names and short codes.
+    ///
+    /// A number that no numbering plan has is taken as it is: whoever writes STOP from it must be left alone.
+    pub fn received(text: &str) -> Option<Self> {
+        let digits = text.trim().trim_start_matches('+');
+        let number = Self::parse(&format!("+{digits}")).or_else(|_| Self::parse(text));
+        let looks_like_one =
+            (7..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit());
+        number.ok().or_else(|| looks_like_one.then(|| Self(format!("+{digits}"))))
+    }
+
     /// Whether today's numbering plans have this number. Numbers that were parsed are valid; those that were
     /// deserialized need not be.
     pub fn is_valid(&self) -> bool {

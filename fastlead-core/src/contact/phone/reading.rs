@@ -34,7 +34,6 @@ const EXTENSION_WORDS: &[&str] = &[
     "extension",
     "int",
     "anexo",
-    "доб номер",
 ];
 
 /// Words before a number that say no more than that it is one.
@@ -76,6 +75,9 @@ impl std::fmt::Debug for PhoneReading {
 }
 
 pub(super) fn read(text: &str) -> Option<PhoneReading> {
+    if let Some(digits) = read_plain(text) {
+        return Some(PhoneReading { phone: Phone(format!("+{digits}")), extension: None, rest: None });
+    }
     if text.chars().nth(TEXT_MAX).is_some() {
         return None;
     }
@@ -99,6 +101,27 @@ pub(super) fn read(text: &str) -> Option<PhoneReading> {
         });
     }
     None
+}
+
+/// Reads a text that is one number and nothing else, in the usual signs, without looking for more. What it finds is what
+/// [`Span::number`] finds first.
+fn read_plain(text: &str) -> Option<String> {
+    let text = text.trim();
+    let number = text.strip_prefix('+');
+    let mut digits = [0; DIGITS_MAX];
+    let mut count = 0;
+    for byte in number.unwrap_or(text).bytes() {
+        match byte {
+            b'0'..=b'9' => {
+                *digits.get_mut(count)? = byte;
+                count += 1;
+            }
+            b' ' | b'-' | b'(' | b')' => {}
+            _ => return None,
+        }
+    }
+    let digits = std::str::from_utf8(digits.get(..count)?).ok()?;
+    if number.is_some() { plan::international(digits) } else { plan::dialled_in_russia(digits) }
 }
 
 /// Brings a `tel:` address (RFC 3966) into the form of a typed number. Anything else stays as it is.

@@ -280,7 +280,56 @@ fn a_stored_number_is_read_whatever_the_plans_say() {
 }
 
 #[test]
+fn a_sender_is_known_whatever_the_plans_say() {
+    for (text, number) in [
+        ("79000000000", Some("+79000000000")),
+        ("+79000000000", Some("+79000000000")),
+        ("89000000000", Some("+79000000000")),
+        ("78888123456", Some("+78888123456")),
+        ("Example", None),
+        ("900", None),
+        ("", None),
+    ] {
+        assert_eq!(Phone::received(text).as_ref().map(Phone::expose), number, "{text}");
+    }
+}
+
+#[test]
 fn debug_tells_nothing() {
     let read = Phone::read("8 900 000-00-00 доб. 5").unwrap();
     assert_eq!(format!("{read:?} {:?}", read.phone), "PhoneReading([pii]) Phone([pii])");
+}
+
+fn assert_stands(text: &str) {
+    let Ok(read) = Phone::read(text) else { return };
+    let again = Phone::read(read.phone.expose());
+    assert_eq!(again.as_ref().map(|again| &again.phone), Ok(&read.phone), "{text:?}");
+    assert!(again.is_ok_and(|again| again.extension.is_none() && again.rest.is_none()), "{text:?}");
+    let stored: Phone = serde_json::from_value(serde_json::to_value(&read.phone).unwrap()).unwrap();
+    assert_eq!(stored, read.phone);
+    assert!(read.phone.is_valid());
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn any_text_is_read_the_same_twice(
+        any in ".*",
+        number in "(\\+|00|8 10 ?|)[0-9]{1,4}[ ()/-]{0,2}[0-9]{2,6}[ ()/,;#x-]{0,2}[0-9]{2,8}( ?(доб|или|/|x)?.?[0-9]{1,12})?",
+        digits in "\\+[0-9]{6,16}",
+    ) {
+        assert_stands(&any);
+        assert_stands(&number);
+        assert_stands(&digits);
+    }
+}
+
+#[test]
+fn a_long_text_costs_little() {
+    // The worst of its kind: digits everywhere, and nothing that is a number.
+    for text in ["1/".repeat(500), "8 ".repeat(500), "+".repeat(1_000), "1".repeat(1_000), "+1(".repeat(333)]
+    {
+        assert!(Phone::read(&text).is_err());
+    }
 }

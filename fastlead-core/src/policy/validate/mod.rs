@@ -37,6 +37,9 @@ pub const fn known_variables() -> &'static [&'static str] {
         "lead.id",
         "lead.name",
         "lead.phone",
+        "lead.phone_number",
+        "lead.phone_extension",
+        "lead.phone_note",
         "lead.email",
         "lead.comment",
         "lead.fields",
@@ -143,7 +146,8 @@ impl<'a> Check<'a> {
                 let path = format!("targets.{name}.destinations[{index}]");
                 let kind = destination.recipient.kind();
                 if let Err(error) = destination.recipient.check() {
-                    self.fault(format!("{path}.recipient.phone"), error.to_string());
+                    let field = if kind == RecipientKind::Phone { "phone" } else { "email" };
+                    self.fault(format!("{path}.recipient.{field}"), error.to_string());
                 }
                 let Some(capabilities) = self.channel(&format!("{path}.channel"), &destination.channel)
                 else {

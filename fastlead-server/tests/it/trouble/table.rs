@@ -177,11 +177,8 @@ fn telegram() -> Vec<Row> {
             &["send failed content"],
         ),
         pauses("credentials", Telegram, Trouble::WrongCredentials, "auth", &["send channel_paused auth"]),
-        Row {
-            ttl: 5,
-            then: Then::Recover("sent"),
-            ..ends("ttl", Telegram, limited(30), TOO_LATE, &["send expired rate_limited"])
-        },
+        // The provider has asked to wait for longer than a message lives, and is not asked again before that.
+        Row { ttl: 5, ..ends("ttl", Telegram, limited(30), TOO_LATE, &["send expired rate_limited"]) },
     ]
 }
 
@@ -233,11 +230,7 @@ fn sms() -> Vec<Row> {
         ends("blocked", Sms, Trouble::Blocked, ("failed", "recipient"), &["send failed recipient"]),
         pauses("credentials", Sms, Trouble::WrongCredentials, "auth", &["send channel_paused auth"]),
         pauses("balance", Sms, Trouble::NoMoney, "balance", &["send channel_paused balance"]),
-        Row {
-            ttl: 30,
-            then: Then::Recover("awaiting_receipt"),
-            ..ends("ttl", Sms, limited(), TOO_LATE, &["send expired rate_limited"])
-        },
+        Row { ttl: 30, ..ends("ttl", Sms, limited(), TOO_LATE, &["send expired rate_limited"]) },
     ]
 }
 
@@ -279,7 +272,7 @@ fn mail() -> Vec<Row> {
         Row {
             ttl: 30,
             then: Then::Recover("sent"),
-            ..ends("ttl", Mail, Trouble::PutOff { full: false }, TOO_LATE, &["send expired rate_limited"])
+            ..ends("ttl", Mail, Trouble::PutOff { full: false }, TOO_LATE, &["send expired recipient"])
         },
     ]
 }
@@ -319,24 +312,9 @@ fn webhook() -> Vec<Row> {
             "auth",
             &["send channel_paused auth"],
         ),
-        ends(
-            "content",
-            Webhook,
-            faults(&[Fault::BadContent]),
-            ("failed", "content"),
-            &["send failed content"],
-        ),
-        ends(
-            "balance",
-            Webhook,
-            faults(&[Fault::NoBalance]),
-            ("failed", "invalid"),
-            &["send failed invalid"],
-        ),
-        Row {
-            ttl: 5,
-            then: Then::Recover("delivered"),
-            ..ends("ttl", Webhook, limited(60), TOO_LATE, &["send expired rate_limited"])
-        },
+        // Whatever a receiver answers, it may be mended while the schedule lasts (Standard Webhooks).
+        arrives("content", Webhook, faults(&[Fault::BadContent]), &["send retry invalid", "send delivered"]),
+        arrives("balance", Webhook, faults(&[Fault::NoBalance]), &["send retry invalid", "send delivered"]),
+        Row { ttl: 5, ..ends("ttl", Webhook, limited(60), TOO_LATE, &["send expired rate_limited"]) },
     ]
 }

@@ -72,6 +72,9 @@ flaws! {
     ShowsEveryLead
     FindsOnEveryChannel
     SkipsBetweenPages
+    OrdersByClock
+    SkipsPositions
+    ForgetsActors
     RecoversTheAmbiguous
     KeepsDrafts
     ForgetsDocuments

@@ -123,6 +123,10 @@ caught! {
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
         leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
         what_people_say_is_listed_newest_first;
+    an_order_of_clocks: OrdersByClock by events_are_followed_in_the_order_of_their_commits;
+    a_position_that_is_passed_over: SkipsPositions by
+        events_are_followed_in_the_order_of_their_commits whoever_follows_misses_nothing;
+    a_history_of_nobody: ForgetsActors by an_event_keeps_its_actor;
     a_recovery_of_what_may_have_arrived: RecoversTheAmbiguous by what_was_lost_is_listed_oldest_first;
     the_text_of_a_consent_that_changes: ForgetsDocuments by consent_documents_are_kept;
     a_channel_resumed_by_its_settings: ResumesWhenPut by putting_a_channel_keeps_its_status;

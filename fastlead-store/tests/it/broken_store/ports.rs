@@ -1,5 +1,6 @@
 //! The other four ports of the broken store.
 
+use fastlead_core::Actor;
 use fastlead_core::async_trait;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
@@ -10,10 +11,11 @@ use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
-    IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter, SealedConfig,
-    Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, EventBatch,
+    Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary,
+    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter,
+    SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -147,7 +149,22 @@ impl Journal for BrokenStore {
         lead: LeadId,
         page: PageRequest,
     ) -> Result<Page<StoredEvent>> {
-        self.inner.events(workspace, lead, page).await
+        let mut found = self.inner.events(workspace, lead, page).await?;
+        if self.has(Flaw::ForgetsActors) {
+            found.items.iter_mut().for_each(|event| event.actor = Some(Actor::Program));
+        }
+        Ok(found)
+    }
+
+    async fn events_since(&self, workspace: WorkspaceId, position: u64, limit: u32) -> Result<EventBatch> {
+        let mut found = self.inner.events_since(workspace, position, limit).await?;
+        if self.has(Flaw::OrdersByClock) {
+            found.events.sort_by_key(|event| event.id);
+        }
+        if self.has(Flaw::SkipsPositions) && found.more {
+            found.position += 1;
+        }
+        Ok(found)
     }
 
     async fn captures(

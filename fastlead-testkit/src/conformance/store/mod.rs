@@ -48,6 +48,7 @@ mod model;
 mod operations;
 mod order;
 mod outcomes;
+mod positions;
 mod receipts;
 mod repair;
 mod restart;
@@ -125,6 +126,10 @@ pub mod checks {
     pub use super::outcomes::{
         a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
         an_uncounted_retry_gives_its_number_back, an_unknown_outcome_is_kept, what_has_ended_stays_ended,
+    };
+    pub use super::positions::{
+        an_event_keeps_its_actor, events_are_followed_in_the_order_of_their_commits,
+        whoever_follows_misses_nothing,
     };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
@@ -219,6 +224,9 @@ macro_rules! __for_each_store_check {
             a_revival_stands_and_falls_with_its_decision
             pages_have_no_gaps_or_repeats
             a_history_is_listed_oldest_first
+            events_are_followed_in_the_order_of_their_commits
+            whoever_follows_misses_nothing
+            an_event_keeps_its_actor
             page_sizes_are_clamped
             filters_select_what_they_say
             queue_depth_counts_what_waits

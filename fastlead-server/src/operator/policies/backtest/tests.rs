@@ -6,9 +6,9 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture, StoredEvent,
-    UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord,
+    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
+    StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -76,6 +76,10 @@ impl Journal for Endless {
     }
 
     async fn events(&self, _: WorkspaceId, _: LeadId, _: PageRequest) -> Result<Page<StoredEvent>> {
+        unreachable!()
+    }
+
+    async fn events_since(&self, _: WorkspaceId, _: u64, _: u32) -> Result<EventBatch> {
         unreachable!()
     }
 
