@@ -29,7 +29,7 @@ pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
+    CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
     LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled,
     Settlement, Store, Transition,
 };
