@@ -107,9 +107,10 @@ impl Event {
 
 impl DeliverySpec {
     /// Takes out the person's address and every text that was finished when the message was asked for. `theirs` says
-    /// that the message goes to the person. Returns whether anything was taken out: such a message cannot be sent any
-    /// more.
+    /// that the message goes to the person. Returns whether anything was taken out now: such a message cannot be sent
+    /// any more.
     pub fn erase(&mut self, theirs: bool) -> bool {
+        let (recipient, body) = (self.recipient.clone(), self.body.clone());
         let theirs = theirs || matches!(self.purpose, Purpose::AutoReply | Purpose::Confirmation);
         if theirs {
             self.recipient = erased(&self.recipient);
@@ -118,7 +119,7 @@ impl DeliverySpec {
         if finished {
             self.body = Body::Fixed(Content::Text(Text::default()));
         }
-        theirs || finished
+        self.recipient != recipient || self.body != body
     }
 }
 
@@ -129,5 +130,67 @@ pub fn erased(recipient: &Recipient) -> Recipient {
         Recipient::Email(_) => Recipient::Email(Email::nobody()),
         Recipient::Chat(_) => Recipient::Chat(Pii::default()),
         Recipient::Endpoint => Recipient::Endpoint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::lead::{CaptureInput, Received};
+    use crate::message::Locale;
+    use crate::time::{epoch, plus_seconds};
+
+    fn captured() -> Capture {
+        let input: CaptureInput = serde_json::from_value(serde_json::json!({
+            "name": "Вера Тестова", "phone": "+7 900 000-00-00 доб. 5 (вечером)", "email": "vera@example.com",
+            "comment": "позвоните", "fields": {"city": "Казань"},
+            "handles": [{"messenger": "telegram", "id": "vera_test"}],
+            "attribution": {"last": {"page": "https://example.com/p?x=1", "utm_source": "mail", "click_ids": {"yclid": "77"}}},
+        }))
+        .unwrap();
+        let received = Received {
+            ip: Some(Pii::new([127, 0, 0, 9].into())),
+            user_agent: Some("browser".into()),
+            ..Received::at(epoch())
+        };
+        input.validate(&[], Locale::Ru, received).unwrap()
+    }
+
+    /// A field that is added to a capture stands here too: what it says of the person has to go.
+    #[test]
+    fn what_is_left_of_a_capture_is_known_by_name() {
+        let mut capture = captured();
+        capture.erase(plus_seconds(epoch(), 9));
+        let left: BTreeMap<String, serde_json::Value> =
+            serde_json::from_value(serde_json::to_value(&capture).unwrap()).unwrap();
+        let kept = ["attribution", "contact", "erased_at", "locale", "received"];
+        assert_eq!(left.keys().map(String::as_str).collect::<Vec<_>>(), kept);
+        assert_eq!(left["contact"], serde_json::to_value(Contact::default()).unwrap());
+        assert_eq!(left["attribution"], serde_json::json!({"last": {"utm_source": "mail"}}));
+        let received: Vec<_> = left["received"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(received, ["at"]);
+        // The first moment stays.
+        let once = capture.clone();
+        capture.erase(plus_seconds(epoch(), 99));
+        assert_eq!(capture, once);
+    }
+
+    #[test]
+    fn a_person_is_known_by_every_spelling_of_their_address() {
+        let person = PersonAddresses::of(&captured().contact);
+        for (kind, name) in [
+            ("telegram", "vera_test"),
+            ("smsc", "79000000000"),
+            ("smsc", "+79000000000"),
+            ("smtp", "vera@example.com"),
+        ] {
+            assert!(person.wrote(kind, name), "{kind} {name}");
+        }
+        for (kind, name) in [("vk", "vera_test"), ("smsc", "79000000001"), ("smsc", ""), ("telegram", "")] {
+            assert!(!person.wrote(kind, name), "{kind} {name}");
+        }
+        assert!(!PersonAddresses::default().name(&Contact::default()), "nobody is not somebody");
     }
 }

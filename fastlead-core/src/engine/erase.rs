@@ -54,11 +54,7 @@ impl Engine {
     }
 
     /// Adds the accounts and phone numbers that were ever linked to these.
-    async fn linked(
-        &self,
-        workspace: WorkspaceId,
-        mut person: PersonAddresses,
-    ) -> Result<PersonAddresses> {
+    async fn linked(&self, workspace: WorkspaceId, mut person: PersonAddresses) -> Result<PersonAddresses> {
         let of_phones = person.phones.clone();
         for phone in of_phones {
             let filter = IdentityFilter { phone: Some(phone), ..IdentityFilter::default() };

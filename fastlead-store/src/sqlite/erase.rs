@@ -3,7 +3,7 @@
 
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::DeliverySpec;
-use fastlead_core::erasure::{PersonAddresses, erased};
+use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, Result};
 use fastlead_core::id::{LeadId, WorkspaceId};
 use fastlead_core::port::{Erased, Erasure, Suppression};
@@ -24,10 +24,24 @@ const TRIES: usize = 10;
 macro_rules! named {
     ($document:literal, $phone:literal, $email:literal, $kind:expr, $chat:literal) => {
         concat!(
-            "(json_extract(", $document, ", '", $phone, "') IN (SELECT value FROM json_each(?2)) \
-             OR json_extract(", $document, ", '", $email, "') IN (SELECT value FROM json_each(?3)) \
-             OR EXISTS (SELECT 1 FROM json_each(?4) w WHERE w.value ->> 'messenger' = ", $kind, " \
-                        AND w.value ->> 'id' = json_extract(", $document, ", '", $chat, "')))"
+            "(json_extract(",
+            $document,
+            ", '",
+            $phone,
+            "') IN (SELECT value FROM json_each(?2)) \
+             OR json_extract(",
+            $document,
+            ", '",
+            $email,
+            "') IN (SELECT value FROM json_each(?3)) \
+             OR EXISTS (SELECT 1 FROM json_each(?4) w WHERE w.value ->> 'messenger' = ",
+            $kind,
+            " \
+                        AND w.value ->> 'id' = json_extract(",
+            $document,
+            ", '",
+            $chat,
+            "')))"
         )
     };
 }
@@ -80,7 +94,8 @@ const MOVED_OF: &str = concat!(
     ")"
 );
 
-const KEYS_OF: &str = "SELECT key FROM unique_keys WHERE hex(lead_id) IN (SELECT value FROM json_each(?1))";
+const KEYS_OF: &str = "SELECT k.key FROM unique_keys k JOIN leads l ON l.id = k.lead_id
+    WHERE hex(k.lead_id) IN (SELECT value FROM json_each(?1)) AND l.workspace_id = ?2";
 
 /// The rows that name a person, by their keys.
 struct Found {
@@ -145,9 +160,11 @@ impl SqliteStore {
 
     async fn find(&self, erasure: &Erasure) -> Result<Found> {
         let Erasure { workspace_id, leads, person, .. } = erasure;
-        let hex: Vec<String> = leads.iter().map(|lead| lead.as_uuid().simple().to_string().to_uppercase()).collect();
+        let hex: Vec<String> =
+            leads.iter().map(|lead| lead.as_uuid().simple().to_string().to_uppercase()).collect();
         let keys = sqlx::query(KEYS_OF)
             .bind(json!(hex).to_string())
+            .bind(blob(workspace_id.as_uuid()))
             .fetch_all(&self.readers)
             .await
             .map_err(|error| failed("find a person", &error))?;
@@ -312,7 +329,7 @@ async fn erase_suppression(connection: &mut SqliteConnection, key: &[u8]) -> Res
     let row = sqlx::query("SELECT doc FROM suppressions WHERE key = ?1").bind(key);
     let Some(row) = row.fetch_optional(&mut *connection).await.map_err(fault)? else { return Ok(0) };
     let Ok(mut held) = serde_json::from_str::<Suppression>(&text(&row, 0)?) else { return Ok(0) };
-    held.recipient = erased(&held.recipient);
+    held.erase();
     let update = sqlx::query("UPDATE suppressions SET doc = ?2 WHERE key = ?1").bind(key);
     let done = update.bind(to_json(&held, "a suppression")?).execute(connection).await.map_err(fault)?;
     Ok(done.rows_affected())
