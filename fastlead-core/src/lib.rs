@@ -6,6 +6,7 @@ pub mod contact;
 pub mod decide;
 pub mod delivery;
 pub mod engine;
+pub mod erasure;
 pub mod error;
 pub mod id;
 pub mod law;

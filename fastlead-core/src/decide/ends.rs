@@ -53,6 +53,17 @@ impl Decider<'_> {
         self.announce(LeadEventType::Closed);
     }
 
+    /// Nobody is told of the lead any more, and whoever had it has room for another. Programs that were told of it hear
+    /// that they must forget it.
+    pub(super) fn erased(&mut self) {
+        self.trace.note("erase", None, Verdict::Chosen, None);
+        self.effects.extend([Effect::ClearTimers, Effect::CancelOffers]);
+        if !matches!(self.state.status, LeadStatus::Closed | LeadStatus::Rejected { .. }) {
+            self.effects.push(Effect::Close);
+        }
+        self.announce(LeadEventType::Erased);
+    }
+
     /// The time for an answer has run out for those to whom a lead could still have been sold.
     pub(super) fn lapse_unsold(&mut self, number: u32) {
         let first = usize::try_from(number).unwrap_or(usize::MAX);

@@ -89,6 +89,8 @@ pub enum Event {
     },
     /// The work on the lead is done.
     Closed,
+    /// The person's data are taken out of all that was stored: they have asked for it, or may be kept no longer.
+    Erased,
 }
 
 impl Event {
@@ -106,6 +108,7 @@ impl Event {
             Self::SlotFree => "slot_free",
             Self::Returned { .. } => "returned",
             Self::Closed => "closed",
+            Self::Erased => "erased",
         }
     }
 }

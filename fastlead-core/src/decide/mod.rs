@@ -132,6 +132,7 @@ pub fn decide(
         Event::SlotFree => decider.try_queued(),
         Event::Returned { target, reason } => decider.returned(target, reason),
         Event::Closed => decider.closed(),
+        Event::Erased => decider.erased(),
     }
     decider.release();
     let Decider { effects, mut trace, .. } = decider;

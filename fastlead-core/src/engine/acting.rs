@@ -27,7 +27,8 @@ impl Engine {
             | Event::Revived { .. }
             | Event::Reviewed { .. }
             | Event::Returned { .. }
-            | Event::Closed => self.actor.clone(),
+            | Event::Closed
+            | Event::Erased => self.actor.clone(),
         }
     }
 }

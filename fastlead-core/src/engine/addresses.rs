@@ -78,6 +78,7 @@ impl Engine {
             reason: "blocked".to_owned(),
             since: now,
             advertising: None,
+            erased: None,
         };
         self.suppress(suppression).await.map(drop)
     }

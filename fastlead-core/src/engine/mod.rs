@@ -15,6 +15,7 @@ mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
+mod erase;
 mod failing;
 mod in_flight;
 mod inbound;

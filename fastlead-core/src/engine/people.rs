@@ -200,6 +200,7 @@ impl Engine {
                 reason: Suppression::UNSUBSCRIBED.to_owned(),
                 since,
                 advertising: None,
+                erased: None,
             };
             let held = self.suppress(suppression).await?;
             tracing::info!(suppression = %held.id, channel = %channel_id, "a person wants no advertising");

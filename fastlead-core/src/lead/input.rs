@@ -168,6 +168,7 @@ impl CaptureInput {
             received,
             enrichment,
             person,
+            erased_at: None,
         })
     }
 }

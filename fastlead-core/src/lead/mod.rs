@@ -29,7 +29,7 @@ use crate::person::Person;
 use crate::secret::Pii;
 use crate::time::Timestamp;
 
-/// One capture, normalised. It is stored as it is and never changes.
+/// One capture, normalised. It is stored as it is and never changes, unless the person's data are erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Capture {
     /// Who can be reached how.
@@ -63,6 +63,9 @@ pub struct Capture {
     /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub person: Option<Box<Person>>,
+    /// When whatever names the person was taken out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Timestamp>,
 }
 
 /// Why a capture looks as if a program had filled in the form.

@@ -249,6 +249,9 @@ pub enum LeadEventType {
     /// The work on a lead is done.
     #[serde(rename = "lead.closed")]
     Closed,
+    /// The person's data were erased: whoever has them from here must erase them too.
+    #[serde(rename = "lead.erased")]
+    Erased,
 }
 
 impl LeadEventType {
@@ -260,6 +263,7 @@ impl LeadEventType {
             Self::Unanswered => "lead.unanswered",
             Self::Returned => "lead.returned",
             Self::Closed => "lead.closed",
+            Self::Erased => "lead.erased",
         }
     }
 }

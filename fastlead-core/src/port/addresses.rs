@@ -46,9 +46,25 @@ pub trait Addresses: Debug + Send + Sync + 'static {
     async fn move_address(&self, moved: AddressMove) -> Result<()>;
 }
 
-/// An address within a workspace, or within one of its channels: 16 bytes that tell nothing of it.
+/// An address within a workspace, or within one of its channels: 16 bytes that tell nothing of it. As JSON, hexadecimal
+/// digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AddressKey(pub [u8; 16]);
+
+impl Serialize for AddressKey {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&hex::encode(self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressKey {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let mut key = [0; 16];
+        hex::decode_to_slice(String::deserialize(deserializer)?, &mut key)
+            .map_err(serde::de::Error::custom)?;
+        Ok(Self(key))
+    }
+}
 
 impl AddressKey {
     /// The key of `recipient`. A chat means something on its own channel only; a phone number or an e-mail
@@ -121,6 +137,9 @@ pub struct Suppression {
     /// That advertising may not be sent there either, beneath a suppression of everything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertising: Option<NoAdvertising>,
+    /// What is left of an address that was erased: by it the address is known again. [`Self::recipient`] is blank then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<AddressKey>,
 }
 
 /// Why and since when advertising may not be sent to an address.
@@ -138,6 +157,16 @@ impl Suppression {
 
     /// The key of its address.
     pub fn key(&self) -> AddressKey {
+        self.erased.unwrap_or_else(|| self.key_of_recipient())
+    }
+
+    /// Takes the address out; what must not be sent there is still not sent.
+    pub fn erase(&mut self) {
+        self.erased = Some(self.key());
+        self.recipient = crate::erasure::erased(&self.recipient);
+    }
+
+    fn key_of_recipient(&self) -> AddressKey {
         AddressKey::of(self.workspace_id, self.channel_id, &self.recipient)
     }
 

@@ -29,8 +29,8 @@ pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef, LeadRecord,
-    LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled,
-    Settlement, Store, Transition,
+    CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef,
+    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome,
+    Settled, Settlement, Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

@@ -9,6 +9,7 @@ use crate::actor::Actor;
 use crate::channel::InboundEvent;
 use crate::decide::{Counter, CounterId, Event, LeadState, TimerName, Trace, UniqueKey};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
+use crate::erasure::PersonAddresses;
 use crate::error::Result;
 use crate::id::{
     ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
@@ -190,8 +191,57 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Changes nothing where the event is not leased with `token` any more, or was acted upon.
     async fn put_off_inbound(&self, inbound: InboundRef, token: LeaseToken, due_at: Timestamp) -> Result<()>;
 
+    /// The leads of a workspace that were captured, once or again, with one of these addresses. Reads all captures of
+    /// the workspace.
+    async fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Result<Vec<LeadId>>;
+
+    /// Takes a person's data out of everything that is stored, in one transaction.
+    ///
+    /// # Behavior
+    /// * Of the leads named: their events ([`Event::erase`]) and deliveries ([`DeliverySpec::erase`]), and the unique keys
+    ///   that they hold. Of the person named: deliveries of no lead, inbound events, links of identities, and the addresses of suppressions, which themselves hold on.
+    /// * A delivery that lost what it needs is not sent: it ends as [`DeliveryState::Cancelled`] with the reason `erased`, or is
+    ///   [`Delivery::unwanted`] where it is just being sent.
+    /// * A row that cannot be read loses all that it says.
+    /// * What was deleted or replaced leaves no copy in the store's files: see [`Erased::log_emptied`].
+    /// * Idempotent.
+    ///
+    /// [`DeliverySpec::erase`]: crate::delivery::DeliverySpec::erase
+    async fn erase(&self, erasure: Erasure) -> Result<Erased>;
+
     /// Where polling of a channel goes on.
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>>;
+}
+
+/// What is erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Erasure {
+    /// Whose.
+    pub workspace_id: WorkspaceId,
+    /// The leads.
+    pub leads: Vec<LeadId>,
+    /// The person.
+    pub person: PersonAddresses,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// What [`Store::erase`] has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Erased {
+    /// Leads whose history was changed.
+    pub leads: u64,
+    /// Deliveries that have lost an address or a text.
+    pub deliveries: u64,
+    /// Inbound events that were deleted.
+    pub inbound: u64,
+    /// Links between accounts and phone numbers that were deleted.
+    pub links: u64,
+    /// Suppressions and moved addresses that have lost their address.
+    pub addresses: u64,
+    /// Whether no log that stands beside the main file holds an older copy. Where a reader was in the way, it is
+    /// overwritten as work goes on.
+    pub log_emptied: bool,
 }
 
 /// A decision to be applied.

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use fastlead_core::decide::{LeadState, LeadStatus};
 use fastlead_core::engine::ResponseOutcome;
 use fastlead_core::id::LeadId;
+use fastlead_core::port::Erased;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -126,4 +127,23 @@ fn decided(outcome: ResponseOutcome) -> Result<LeadState, Problem> {
         ResponseOutcome::Decided(state) => Ok(*state),
         ResponseOutcome::NotFound => Err(Problem::not_found("this lead")),
     }
+}
+
+/// Erase the person whose lead this is (152-FZ art. 21): every lead of the workspace with the same phone number, e-mail address
+/// or messenger account, what was sent to them and what they have written. The leads are closed, webhooks that subscribe to
+/// `lead.erased` hear of it, and who has it done stands in the history. What was decided, counts, and which consents were asked
+/// for and given stay. It cannot be undone; copies made by `backup` keep what they have. Administrators only.
+#[utoipa::path(
+    delete, path = "/v1/leads/{id}/person", tag = "leads",
+    params(("id" = String, Path, description = "The lead's id")),
+    responses((status = 200, description = "What was erased", body = ref("#/components/schemas/Erased"))),
+)]
+pub(crate) async fn erase_person(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<LeadId>,
+) -> Result<Json<Erased>, Problem> {
+    operator.require_admin()?;
+    let erased = operator.engine(&app).erase(operator.workspace_id, id).await?;
+    erased.map(Json).ok_or_else(|| Problem::not_found("this lead"))
 }

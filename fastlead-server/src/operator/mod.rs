@@ -96,6 +96,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(lead_work::review_lead))
         .routes(routes!(lead_work::confirm_lead))
         .routes(routes!(lead_work::close_lead))
+        .routes(routes!(lead_work::erase_person))
         .routes(routes!(lead_work::return_lead))
         .routes(routes!(deliveries::list_deliveries))
         .routes(routes!(deliveries::get_delivery))
@@ -153,6 +154,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         leads::RespondInput,
         lead_work::ReviewInput,
         lead_work::ReturnInput,
+        fastlead_core::port::Erased,
         List<views::DeliveryView>,
         views::DeliveryDetailsView,
         suppressions::SuppressionInput,

@@ -134,6 +134,7 @@ pub(crate) async fn create_suppression(
             reason: input.reason,
             since: now,
             advertising: None,
+            erased: None,
         })
         .await?;
     tracing::info!(suppression = %held.id, reason = held.reason, "address suppressed");

@@ -287,6 +287,9 @@ pub(crate) struct CaptureView {
     ip: Option<Pii<IpAddr>>,
     /// With which client.
     user_agent: Option<Pii<String>>,
+    /// When whatever names the person was erased; absent where it was not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased_at: Option<Timestamp>,
 }
 
 /// One answer of a person to one document.
@@ -361,6 +364,7 @@ impl From<Capture> for CaptureView {
             consents: capture.consents.into_iter().map(ConsentView::from).collect(),
             notes: capture.notes,
             automated: capture.automated,
+            erased_at: capture.erased_at,
             locale: capture.locale,
             received_at: capture.received.at,
             ip: capture.received.ip,

@@ -11,6 +11,7 @@ mod desk;
 mod doors;
 mod drain;
 mod ended;
+mod erasure;
 mod forms;
 mod history;
 mod keys;

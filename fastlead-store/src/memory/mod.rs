@@ -4,6 +4,7 @@ mod accounts;
 mod addresses;
 mod catalog;
 mod commit;
+mod erase;
 mod identities;
 mod journal;
 mod risk;

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Phase, Scope};
+use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord,
-    InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome,
-    Settlement, Store, Transition, UnreadableRow,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery,
+    SetAside, SettleOutcome, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -412,6 +413,14 @@ impl Store for MemoryStore {
             row.due_at = due_at;
         }
         Ok(())
+    }
+
+    async fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Result<Vec<LeadId>> {
+        Ok(self.lock().leads_of(workspace, person))
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased> {
+        Ok(self.lock().erase(&erasure))
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fastlead_core::error::{Error, ErrorKind, Result};
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 use tokio::sync::watch;
 
 use super::fault::failed;
@@ -74,14 +74,28 @@ impl Ending {
 
 /// Moves everything from the log into the main file, flushed, and makes the log empty.
 async fn empty_log(connection: &mut SqliteConnection) -> std::result::Result<(), String> {
-    let fault = |error: sqlx::Error| failed("checkpoint", &error).message().to_owned();
-    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await.map_err(fault)?;
-    match row.try_get::<i64, _>(0).map_err(fault)? {
-        0 => Ok(()),
-        _ => Err(
+    match truncate(connection).await.map_err(|error| error.message().to_owned())? {
+        true => Ok(()),
+        false => Err(
             "another program reads the database, so the newest leads are still in its -wal file; keep both \
-                  files together"
+                      files together"
                 .to_owned(),
         ),
     }
+}
+
+/// The same, without waiting long for readers. Answers whether it is empty.
+pub(super) async fn try_empty_log(connection: &mut SqliteConnection) -> Result<bool> {
+    let patience = |millis: u32| format!("PRAGMA busy_timeout = {millis}");
+    let set = |error: sqlx::Error| failed("checkpoint", &error);
+    sqlx::raw_sql(AssertSqlSafe(patience(100))).execute(&mut *connection).await.map_err(set)?;
+    let emptied = truncate(&mut *connection).await;
+    sqlx::raw_sql(AssertSqlSafe(patience(super::PATIENCE_MILLIS))).execute(connection).await.map_err(set)?;
+    emptied
+}
+
+async fn truncate(connection: &mut SqliteConnection) -> Result<bool> {
+    let fault = |error: sqlx::Error| failed("checkpoint", &error);
+    let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(connection).await.map_err(fault)?;
+    row.try_get::<i64, _>(0).map(|busy| busy == 0).map_err(fault)
 }

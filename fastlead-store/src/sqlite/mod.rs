@@ -11,6 +11,7 @@ mod close;
 mod counters;
 mod documents;
 mod drafts;
+mod erase;
 mod fault;
 mod forget;
 mod group;
@@ -43,6 +44,9 @@ pub use backup::{Backup, back_up, restore};
 use fault::failed;
 use lock::FileLock;
 use writer::Writer;
+
+/// For how many milliseconds a connection waits for another one.
+const PATIENCE_MILLIS: u32 = 5_000;
 
 /// The versions of the database, oldest first. A released one never changes.
 const MIGRATIONS: &[&str] = &[
@@ -129,7 +133,9 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             // FULL: what was acknowledged survives the loss of power, not only of the process; tests/it/power tries it.
             .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(Duration::from_secs(5))
+            .busy_timeout(Duration::from_millis(u64::from(PATIENCE_MILLIS)))
+            // What is deleted or replaced is overwritten with zeros: somebody's data that were erased are nowhere in the file.
+            .pragma("secure_delete", "ON")
             .pragma("temp_store", "MEMORY")
             // 8 MiB for each connection: twice as much was not faster, for the system keeps the file in memory too.
             .pragma("cache_size", "-8192")
@@ -270,5 +276,10 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         sqlx::raw_sql(sqlx::AssertSqlSafe(version)).execute(&mut *connection).await.map_err(fault)?;
         tracing::info!(version = index + 1, "database migrated");
     }
-    sqlx::query("COMMIT").execute(connection).await.map(drop).map_err(fault)
+    sqlx::query("COMMIT").execute(&mut *connection).await.map_err(fault)?;
+    if (1..MIGRATIONS.len()).contains(&have) {
+        // Earlier versions have left what they deleted in free pages.
+        sqlx::query("VACUUM").execute(connection).await.map_err(fault)?;
+    }
+    Ok(())
 }

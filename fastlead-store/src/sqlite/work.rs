@@ -4,15 +4,16 @@ use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
+use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{
     ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId,
 };
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store,
-    Transition, UnreadableRows,
+    BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, InboundBatch,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside,
+    SettleOutcome, Settlement, Store, Transition, UnreadableRows,
 };
 use fastlead_core::time::Timestamp;
 use serde_json::Value;
@@ -466,6 +467,14 @@ impl Store for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Result<Vec<LeadId>> {
+        self.find_leads_of(workspace, person).await
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased> {
+        self.erase_person(erasure).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::close::{Closer, Ending, ends};
+use super::close::{Closer, Ending, ends, try_empty_log};
 use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
 use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
@@ -155,6 +155,7 @@ impl Member {
 enum Job {
     Member(Member),
     Operation(Box<dyn Operation>),
+    EmptyLog(Reply<bool>),
 }
 
 impl Job {
@@ -215,6 +216,12 @@ impl Writer {
         let mut changes = Box::<Changes>::default();
         deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
         self.send(|reply| Job::Member(Member::Enqueue(changes, reply))).await
+    }
+
+    /// Moves everything from the log into the main file and makes the log empty. Answers `false` where a reader is in
+    /// the way.
+    pub(super) async fn empty_log(&self) -> Result<bool> {
+        self.send(Job::EmptyLog).await
     }
 
     /// Runs `operation` in the next transaction, after its commits and settlements.
@@ -299,15 +306,31 @@ async fn work(
     ending.finish(connection).await;
 }
 
+/// Writes what was taken together, and empties the log where somebody wants that.
 async fn group(connection: &mut SqliteConnection, met: &UnreadableRows, jobs: &mut Vec<Job>) {
-    let mut members = Vec::with_capacity(jobs.len());
-    let mut operations = Vec::new();
+    let (mut members, mut operations, mut log) = (Vec::with_capacity(jobs.len()), Vec::new(), Vec::new());
     for job in jobs.drain(..) {
         match job {
             Job::Member(member) => members.push(member),
             Job::Operation(operation) => operations.push(operation),
+            Job::EmptyLog(reply) => log.push(reply),
         }
     }
+    if !members.is_empty() || !operations.is_empty() {
+        write(connection, met, members, operations).await;
+    }
+    for reply in log {
+        // An error means that the caller has gone away.
+        let _gone = reply.send(try_empty_log(connection).await);
+    }
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    met: &UnreadableRows,
+    members: Vec<Member>,
+    mut operations: Vec<Box<dyn Operation>>,
+) {
     match transact(connection, met, &members, &mut operations).await {
         Ok(verdicts) => {
             for (member, verdict) in members.into_iter().zip(verdicts) {

@@ -161,6 +161,7 @@ impl Site {
             automated: None,
             enrichment: Vec::new(),
             person: None,
+            erased_at: None,
         };
         let mut trace = Trace::new(self.policy);
         trace.steps = ["dedupe", "route.targets[0]", "route.targets[0].destinations[0]", "escalation[0]"]

@@ -335,6 +335,7 @@ async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
         reason: "operator".to_owned(),
         since: now,
         advertising: None,
+        erased: None,
     };
     let mut changes = world.engine.changes();
     let key = world.engine.suppress(suppression).await.unwrap().key();

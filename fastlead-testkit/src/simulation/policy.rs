@@ -72,7 +72,7 @@ impl Maker {
         }
         if self.chance.percent(40) {
             policy["webhooks"] = json!([
-                {"channel": EVENTS, "events": ["lead.created", "lead.accepted", "lead.returned", "lead.closed", "lead.unanswered"]},
+                {"channel": EVENTS, "events": ["lead.created", "lead.accepted", "lead.returned", "lead.closed", "lead.erased", "lead.unanswered"]},
             ]);
         }
         if self.chance.percent(40) {

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
+use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside, SettleOutcome,
-    Settlement, Store, Transition,
+    BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside,
+    SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -342,6 +343,14 @@ impl Store for Watch {
         self.world.model().put_off(&inbound, token, due_at);
         self.turn().await;
         Ok(())
+    }
+
+    async fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Result<Vec<LeadId>> {
+        self.at_once(self.store.leads_of(workspace, person))
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased> {
+        self.at_once(self.store.erase(erasure))
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

@@ -57,6 +57,11 @@ impl Phone {
         number.ok().or_else(|| looks_like_one.then(|| Self(format!("+{digits}"))))
     }
 
+    /// What stands in place of a number that was erased.
+    pub(crate) const fn nobody() -> Self {
+        Self(String::new())
+    }
+
     /// Whether today's numbering plans have this number. Numbers that were parsed are valid; those that were
     /// deserialized need not be.
     pub fn is_valid(&self) -> bool {

@@ -79,6 +79,10 @@ fn happened(event: &Event, locale: Locale) -> String {
             format!("`{target}` returns the lead, reason `{reason}`."),
         ),
         Event::Closed => say("Лид закрывают.".to_owned(), "The lead is being closed.".to_owned()),
+        Event::Erased => say(
+            "Персональные данные заявки уничтожены.".to_owned(),
+            "The personal data of the lead were erased.".to_owned(),
+        ),
         Event::TimerFired { .. } => {
             say("Истёк срок последней ступени.".to_owned(), "The time of the last step ran out.".to_owned())
         }

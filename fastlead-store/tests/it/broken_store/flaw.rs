@@ -7,12 +7,14 @@ use chrono::TimeDelta;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, LeadState, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
+use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside,
-    SettleOutcome, Settled, Settlement, Store, Transition, UnreadableRow,
+    BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
+    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
+    PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled, Settlement, Store,
+    Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -72,6 +74,9 @@ flaws! {
     ShowsEveryLead
     FindsOnEveryChannel
     SkipsBetweenPages
+    ErasesLeadsOnly
+    KeepsWhatIsErased
+    ErasesEverybody
     OrdersByClock
     SkipsPositions
     ForgetsActors
@@ -500,6 +505,30 @@ impl Store for BrokenStore {
             return self.inner.finish_inbound(inbound).await;
         }
         self.inner.put_off_inbound(inbound, token, due_at).await
+    }
+
+    async fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Result<Vec<LeadId>> {
+        self.inner.leads_of(workspace, person).await
+    }
+
+    async fn erase(&self, mut erasure: Erasure) -> Result<Erased> {
+        if self.has(Flaw::ErasesLeadsOnly) {
+            erasure.person = PersonAddresses::default();
+        }
+        if self.has(Flaw::KeepsWhatIsErased) {
+            erasure.leads.clear();
+        }
+        if self.has(Flaw::ErasesEverybody) {
+            erasure.leads = self
+                .inner
+                .leads(erasure.workspace_id, LeadFilter::default(), PageRequest::default())
+                .await?
+                .items
+                .iter()
+                .map(|lead| lead.id)
+                .collect();
+        }
+        self.inner.erase(erasure).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

@@ -126,6 +126,7 @@ impl Tenant {
                 reason: "operator".to_owned(),
                 since: now,
                 advertising: None,
+                erased: None,
             },
             link: IdentityLink {
                 id: IdentityId::generate(&RandomIds, now),

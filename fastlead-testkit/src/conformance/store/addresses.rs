@@ -19,6 +19,7 @@ fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -
         reason: "operator".to_owned(),
         since: at(5),
         advertising: None,
+        erased: None,
     }
 }
 

@@ -35,6 +35,7 @@ mod catalog;
 mod counters;
 mod decisions;
 mod drafts;
+mod erasure;
 mod harness;
 mod idempotency;
 mod identities;
@@ -87,6 +88,7 @@ pub mod checks {
         timers_are_replaced_and_cleared,
     };
     pub use super::drafts::{a_draft_is_kept_until_it_is_discarded, captures_are_listed_oldest_first};
+    pub use super::erasure::{another_workspace_erases_nothing, erasing_takes_out_one_person};
     pub use super::idempotency::{
         a_key_repeats_its_answer_until_its_moment, a_repeated_request_is_recognised_first,
         answers_survive_a_restart, concurrent_requests_get_one_answer,
@@ -227,6 +229,8 @@ macro_rules! __for_each_store_check {
             events_are_followed_in_the_order_of_their_commits
             whoever_follows_misses_nothing
             an_event_keeps_its_actor
+            erasing_takes_out_one_person
+            another_workspace_erases_nothing
             page_sizes_are_clamped
             filters_select_what_they_say
             queue_depth_counts_what_waits

@@ -302,6 +302,7 @@ pub(super) fn capture(now: Timestamp) -> Capture {
         automated: None,
         enrichment: Vec::new(),
         person: None,
+        erased_at: None,
     }
 }
 

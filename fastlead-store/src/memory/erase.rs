@@ -1,0 +1,115 @@
+//! A person's data are taken out.
+
+use fastlead_core::channel::{InboundKind, Peer};
+use fastlead_core::decide::Event;
+use fastlead_core::delivery::DeliveryState;
+use fastlead_core::erasure::PersonAddresses;
+use fastlead_core::id::{ChannelId, LeadId, WorkspaceId};
+use fastlead_core::port::{Erased, Erasure};
+
+use super::Data;
+
+impl Data {
+    pub(super) fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Vec<LeadId> {
+        let mut leads = Vec::new();
+        for (owner, stored) in &self.events {
+            if let Event::Captured(capture) = &stored.event
+                && *owner == workspace
+                && person.name(&capture.contact)
+                && !leads.contains(&stored.lead_id)
+            {
+                leads.push(stored.lead_id);
+            }
+        }
+        leads
+    }
+
+    pub(super) fn erase(&mut self, erasure: &Erasure) -> Erased {
+        let Erasure { workspace_id, leads, person, at } = erasure;
+        let mut erased = Erased { log_emptied: true, ..Erased::default() };
+        for lead in leads {
+            let Some(record) =
+                self.leads.get_mut(lead).filter(|lead| lead.scope.workspace_id == *workspace_id)
+            else {
+                continue;
+            };
+            record.capture.erase(*at);
+            erased.leads += 1;
+            for place in self.events_of.get(lead).into_iter().flatten() {
+                if let Some((_, stored)) = self.events.get_mut(*place) {
+                    stored.event.erase(*at);
+                }
+            }
+            self.unique.retain(|_, (holder, _)| holder != lead);
+        }
+        let channels = &self.channels;
+        let kind = |id: ChannelId| channels.get(&id).map_or("", |channel| channel.kind.as_str());
+        for row in self.deliveries.values_mut() {
+            let delivery = &mut row.delivery;
+            if delivery.scope.workspace_id != *workspace_id {
+                continue;
+            }
+            let theirs = person.receive(kind(delivery.channel_id), &delivery.spec.recipient);
+            let concerned = delivery.lead_id.map_or(theirs, |lead| leads.contains(&lead));
+            if !concerned || !delivery.spec.erase(theirs) {
+                continue;
+            }
+            erased.deliveries += 1;
+            if delivery.state == DeliveryState::Pending {
+                delivery.state = DeliveryState::Cancelled;
+                delivery.reason = Some("erased".to_owned());
+                delivery.updated_at = *at;
+                delivery.uncertain = false;
+                row.lease = None;
+            } else if !delivery.state.is_terminal() {
+                delivery.unwanted = true;
+            }
+        }
+        let of_workspace = |id: ChannelId| channels.get(&id).is_some_and(|c| c.workspace_id == *workspace_id);
+        let before = self.inbound.len();
+        self.inbound.retain(|_, inbound| {
+            let channel = inbound.channel_id;
+            !(of_workspace(channel) && wrote(person, kind(channel), &inbound.event.kind))
+        });
+        erased.inbound = count(before - self.inbound.len());
+        self.inbound_keys.retain(|_, number| self.inbound.contains_key(number));
+        let before = self.links.len();
+        self.links.retain(|_, link| {
+            let theirs = person.phones.contains(&link.phone) || person.handles.contains(&link.handle);
+            !(theirs && link.workspace_id == *workspace_id)
+        });
+        erased.links = count(before - self.links.len());
+        for held in self.suppressions.values_mut().filter(|held| held.workspace_id == *workspace_id) {
+            if person.receive(kind(held.channel_id), &held.recipient) {
+                held.erase();
+                erased.addresses += 1;
+            }
+        }
+        let before = self.moved.len();
+        self.moved.retain(|_, moved| {
+            let kind = kind(moved.channel_id);
+            let theirs = person.receive(kind, &moved.from) || person.receive(kind, &moved.to);
+            !(theirs && moved.workspace_id == *workspace_id)
+        });
+        erased.addresses += count(before - self.moved.len());
+        erased
+    }
+}
+
+fn count(items: usize) -> u64 {
+    u64::try_from(items).unwrap_or(u64::MAX)
+}
+
+/// Whether the person is who an event came from.
+fn wrote(person: &PersonAddresses, kind: &str, event: &InboundKind) -> bool {
+    let peer = |from: &Peer| person.wrote(kind, from.chat.expose()) || person.wrote(kind, from.user.expose());
+    match event {
+        InboundKind::PhoneShared { from, phone } => peer(from) || person.wrote(kind, phone.expose()),
+        InboundKind::Message { from, .. }
+        | InboundKind::Started { from, .. }
+        | InboundKind::Blocked { from }
+        | InboundKind::Unblocked { from }
+        | InboundKind::Interaction { from, .. } => peer(from),
+        _ => false,
+    }
+}
