@@ -1,7 +1,7 @@
 //! What an offer takes from counters, and what is given back.
 
 use super::counter::CounterKey;
-use super::state::{Hold, HoldKind};
+use super::state::{Hold, HoldKind, LeadState};
 use super::strategy::Marks;
 use super::{Decider, Effect};
 use crate::money::Money;
@@ -43,6 +43,24 @@ impl Decider<'_> {
             self.reserve_counter(&mut holds, key, 1, limited.then_some(1), until, HoldKind::Person);
         }
         holds
+    }
+
+    /// Moves to a new offer what offers to the target held before this decision and do not hold after it: its own place
+    /// is in nobody's way. `None` where there is nothing.
+    ///
+    /// `state` is the state after what was decided so far.
+    pub(super) fn take_over(&mut self, name: &str, state: &LeadState) -> Option<Vec<Hold>> {
+        let lives = |hold: &&Hold| hold.until.is_none_or(|until| until > self.now);
+        let left: Vec<Hold> = self.state.held_for(name).filter(lives).cloned().collect();
+        if left.is_empty() || state.holds_for(name) {
+            return None;
+        }
+        for hold in &left {
+            // Given back in the same decision, so that nothing changes.
+            let Hold { key, amount, until, .. } = hold.clone();
+            self.effects.push(Effect::Reserve { key, amount, limit: None, until });
+        }
+        Some(left)
     }
 
     /// Reserves what the lead takes from the project's own caps, once.
@@ -132,7 +150,9 @@ impl Decider<'_> {
         kind: HoldKind,
     ) {
         self.effects.push(Effect::Reserve { key: key.clone(), amount, limit, until });
-        holds.push(Hold { key, amount, kind });
+        // Counters of a period have the period in their names; that of a person is taken again after its window.
+        let until = until.filter(|_| kind == HoldKind::Person);
+        holds.push(Hold { key, amount, kind, until });
     }
 
     /// Counts one more lead of the person today, where that is limited.
@@ -194,6 +214,7 @@ impl Decider<'_> {
         }
         let released: Vec<Effect> = left
             .into_iter()
+            .filter(|hold| hold.until.is_none_or(|until| until > self.now))
             .map(|hold| Effect::Release { key: hold.key.clone(), amount: hold.amount })
             .collect();
         self.effects.extend(released);

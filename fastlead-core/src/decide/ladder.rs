@@ -195,7 +195,8 @@ impl Decider<'_> {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
                 continue;
             }
-            let holding = state.holds_for(name);
+            let own = self.take_over(name, &state);
+            let holding = own.is_some() || state.holds_for(name);
             let facts = snapshot.facts.one(name);
             let bought =
                 (target.dedupe_secs.is_some() && facts.sold > 0).then(|| Reason::BoughtBefore.into());
@@ -206,7 +207,11 @@ impl Decider<'_> {
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
             self.hold_for_lead();
             let price = self.price_of(name, target);
-            let holds = if holding { Vec::new() } else { self.holds_of(name, target, price, true) };
+            let holds = match own {
+                Some(own) => own,
+                None if holding => Vec::new(),
+                None => self.holds_of(name, target, price, true),
+            };
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }

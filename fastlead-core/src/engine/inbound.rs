@@ -102,6 +102,7 @@ impl Engine {
     /// Answers an offer by hand.
     ///
     /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target: nothing is decided then.
     /// Where the decision could not be stored.
     pub async fn respond(
         &self,
@@ -110,8 +111,29 @@ impl Engine {
         target: &str,
         response: Response,
     ) -> Result<ResponseOutcome> {
+        if !self.knows_target(workspace, lead, target).await? {
+            return Ok(ResponseOutcome::NotFound);
+        }
         let event = Event::Responded { target: target.to_owned(), response, via: Via::Api };
         self.told(workspace, lead, event).await
+    }
+
+    /// Returns whether there is such a lead.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target; those of the store.
+    async fn knows_target(&self, workspace: WorkspaceId, lead: LeadId, target: &str) -> Result<bool> {
+        let Some(record) = self.inner.store.lead(workspace, lead).await? else { return Ok(false) };
+        let policy = self.policy(record.policy).await?;
+        if policy.policy.targets.contains_key(target) {
+            return Ok(true);
+        }
+        let known: Vec<&str> = policy.policy.targets.keys().take(20).map(String::as_str).collect();
+        let message = format!(
+            "target: the policy of the lead has no target of this name; it has {}",
+            known.join(", ")
+        );
+        Err(Error::new(ErrorKind::NotFound, message).with_operation("respond"))
     }
 
     /// Says that the work on a lead is done: its target has room again.
@@ -126,6 +148,7 @@ impl Engine {
     /// not, stands in the lead's history.
     ///
     /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target: nothing is decided then.
     /// Where the decision could not be stored.
     pub async fn give_back(
         &self,
@@ -134,6 +157,9 @@ impl Engine {
         target: &str,
         reason: &str,
     ) -> Result<ResponseOutcome> {
+        if !self.knows_target(workspace, lead, target).await? {
+            return Ok(ResponseOutcome::NotFound);
+        }
         let event = Event::Returned { target: target.to_owned(), reason: reason.to_owned() };
         self.told(workspace, lead, event).await
     }
