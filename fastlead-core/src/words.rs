@@ -19,6 +19,8 @@ pub enum Reply {
     Declined,
     /// They have as many leads as they can have.
     Full,
+    /// The button belongs to nothing that is known here (any more).
+    NothingToAnswer,
 }
 
 /// The answer to a pressed button.
@@ -29,6 +31,8 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
         (Locale::Ru, Reply::TakenByYou) => "Заявка уже за вами.",
         (Locale::Ru, Reply::Declined) => "Вы отказались от заявки.",
         (Locale::Ru, Reply::Full) => "Ваш лимит заявок исчерпан, эта осталась свободной.",
+        (Locale::Ru, Reply::NothingToAnswer) => "Эта кнопка больше не действует.",
+        (Locale::En, Reply::NothingToAnswer) => "This button does not work any more.",
         (Locale::En, Reply::Taken) => "The lead is yours.",
         (Locale::En, Reply::TakenBefore) => "The lead has been taken already.",
         (Locale::En, Reply::TakenByYou) => "The lead is yours already.",

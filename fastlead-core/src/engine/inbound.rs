@@ -8,9 +8,7 @@ use super::apply::Applied;
 use super::aside::without_unreadable_lead;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
-use crate::channel::{
-    Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus, ResponseTokenText,
-};
+use crate::channel::{Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus};
 use crate::decide::{Event, LeadState, Via};
 use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
@@ -129,10 +127,8 @@ impl Engine {
             return Ok(true);
         }
         let known: Vec<&str> = policy.policy.targets.keys().take(20).map(String::as_str).collect();
-        let message = format!(
-            "target: the policy of the lead has no target of this name; it has {}",
-            known.join(", ")
-        );
+        let message =
+            format!("target: the policy of the lead has no target of this name; it has {}", known.join(", "));
         Err(Error::new(ErrorKind::NotFound, message).with_operation("respond"))
     }
 
@@ -239,7 +235,7 @@ impl Engine {
                     message: message.clone(),
                     by: from.display_name.clone(),
                 };
-                self.pressed(record, token.as_ref(), via).await?
+                self.pressed(record, token.as_ref(), from, via).await?
             }
             InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
             InboundKind::Blocked { .. } | InboundKind::Unblocked { .. } | InboundKind::ChatMoved { .. } => {
@@ -273,29 +269,6 @@ impl Engine {
                 self.chat_moved(channel, from_chat, to_chat).await
             }
             _ => Ok(()),
-        }
-    }
-
-    /// Answers whether the event was finished in the decision's own transaction.
-    async fn pressed(
-        &self,
-        record: &InboundRecord,
-        token: Option<&ResponseTokenText>,
-        via: Via,
-    ) -> Result<bool> {
-        let Some(token) = token.and_then(ResponseTokenText::decode) else { return Ok(false) };
-        let message = MessageReference::Delivery(token.delivery_id);
-        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, &message).await? else {
-            return Ok(false);
-        };
-        let (Some(lead), Purpose::Offer { target, .. }) = (delivery.lead_id, &delivery.spec.purpose) else {
-            return Ok(false);
-        };
-        let event = Event::Responded { target: target.clone(), response: token.response, via };
-        let extras = || Extras { inbound: Some(record.reference()), ..Extras::default() };
-        match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
-            Applied::Done(_) | Applied::Before => Ok(true),
-            Applied::NoLead | Applied::LeaseLost => Ok(false),
         }
     }
 

@@ -22,6 +22,7 @@ mod inbound;
 mod outcome;
 mod people;
 mod policies;
+mod press;
 mod queue;
 mod retry;
 mod run;

@@ -41,5 +41,6 @@ mod simulation;
 mod spill;
 mod sqlite;
 mod story;
+mod strangers;
 mod unknown;
 mod unreadable;

@@ -8,7 +8,7 @@ use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, LeadState, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::erasure::PersonAddresses;
-use fastlead_core::error::Result;
+use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
@@ -120,7 +120,14 @@ pub(super) struct Seen {
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
     damaged: HashSet<DeliveryId>,
+    /// Leads that are gone, though their timers are not.
+    gone: HashSet<LeadId>,
+    /// Where it is closed, nobody learns which delivery a message belongs to.
+    gate: Option<Arc<tokio::sync::Semaphore>>,
 }
+
+/// What a provider calls a message that this store cannot look for.
+pub(crate) const LOST_PAGE: &str = "lost-page";
 
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
@@ -134,6 +141,18 @@ impl BrokenStore {
     /// Memory has no rows that could be damaged: these are taken for such.
     pub(super) fn damage(&self, delivery: DeliveryId) {
         self.seen.lock().unwrap().damaged.insert(delivery);
+    }
+
+    /// Takes a lead away and leaves its timers.
+    pub(crate) fn lose(&self, lead: LeadId) {
+        self.seen.lock().unwrap().gone.insert(lead);
+    }
+
+    /// Lets everybody wait who asks which delivery a message belongs to, until the gate gets permits.
+    pub(crate) fn close_the_gate(&self) -> Arc<tokio::sync::Semaphore> {
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        self.seen.lock().unwrap().gate = Some(Arc::clone(&gate));
+        gate
     }
 
     /// The row of a delivery that counts as damaged.
@@ -413,6 +432,9 @@ impl Store for BrokenStore {
         {
             workspace = *owner;
         }
+        if self.seen.lock().unwrap().gone.contains(&lead) {
+            return Ok(None);
+        }
         let mut record = self.inner.lead(workspace, lead).await?;
         if let Some(record) = &mut record {
             self.misread(&mut record.state);
@@ -437,6 +459,13 @@ impl Store for BrokenStore {
         channel: ChannelId,
         message: &MessageReference,
     ) -> Result<Option<Delivery>> {
+        let gate = self.seen.lock().unwrap().gate.clone();
+        if let Some(gate) = gate {
+            drop(gate.acquire().await);
+        }
+        if matches!(message, MessageReference::Provider(id) if id == LOST_PAGE) {
+            return Err(Error::new(ErrorKind::Storage, "a page of the index cannot be read"));
+        }
         let found = self.inner.find_delivery(channel, message).await?;
         if found.is_some() || !self.has(Flaw::FindsOnEveryChannel) {
             return Ok(found);

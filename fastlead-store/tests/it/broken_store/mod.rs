@@ -9,7 +9,7 @@ use fastlead_core::async_trait;
 use fastlead_testkit::conformance::bounded;
 use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow, checks, run_every_check};
 
-pub(crate) use flaw::{BrokenStore, Flaw};
+pub(crate) use flaw::{BrokenStore, Flaw, LOST_PAGE};
 
 struct Broken<const FLAW: u8>(BrokenStore);
 
