@@ -1,6 +1,7 @@
 //! What an offer takes from counters, and what is given back.
 
 use super::counter::CounterKey;
+use super::facts::TargetFacts;
 use super::state::{Hold, HoldKind, LeadState};
 use super::strategy::Marks;
 use super::{Decider, Effect};
@@ -45,22 +46,40 @@ impl Decider<'_> {
         holds
     }
 
-    /// Moves to a new offer what offers to the target held before this decision and do not hold after it: its own place
-    /// is in nobody's way. `None` where there is nothing.
+    /// Levels of a target without what its offers held before this decision and give back in it: nobody is in their own
+    /// way.
     ///
     /// `state` is the state after what was decided so far.
-    pub(super) fn take_over(&mut self, name: &str, state: &LeadState) -> Option<Vec<Hold>> {
-        let lives = |hold: &&Hold| hold.until.is_none_or(|until| until > self.now);
-        let left: Vec<Hold> = self.state.held_for(name).filter(lives).cloned().collect();
-        if left.is_empty() || state.holds_for(name) {
-            return None;
+    pub(super) fn levels_without_own(
+        &mut self,
+        name: &str,
+        target: &Target,
+        state: &LeadState,
+    ) -> TargetFacts {
+        let mut facts = self.snapshot.facts.one(name).clone();
+        if state.holds_for(name) {
+            return facts;
         }
-        for hold in &left {
-            // Given back in the same decision, so that nothing changes.
-            let Hold { key, amount, until, .. } = hold.clone();
-            self.effects.push(Effect::Reserve { key, amount, limit: None, until });
+        let zone = target.timezone.unwrap_or(self.policy.timezone);
+        let (open, sold) =
+            (CounterKey::open(name), self.person().map(|person| CounterKey::sold(&person, name)));
+        let before = self.state;
+        for Hold { key, amount, .. } in before.held_for(name).filter(|hold| hold.lives(self.now)) {
+            if *key == open {
+                facts.open = (facts.open - amount).max(0);
+            } else if Some(key) == sold.as_ref() {
+                facts.sold = (facts.sold - amount).max(0);
+            }
+            for (cap, level) in target.caps.iter().zip(&mut facts.caps) {
+                let (source, period) = (cap.source.as_deref(), &self.periods.of(cap.per, zone).key);
+                if *key == CounterKey::cap(Some(name), source, cap.per, period) {
+                    level.leads = (level.leads - amount).max(0);
+                } else if *key == CounterKey::money(Some(name), source, cap.per, period) {
+                    level.money = (level.money - amount).max(0);
+                }
+            }
         }
-        Some(left)
+        facts
     }
 
     /// Reserves what the lead takes from the project's own caps, once.
@@ -214,7 +233,7 @@ impl Decider<'_> {
         }
         let released: Vec<Effect> = left
             .into_iter()
-            .filter(|hold| hold.until.is_none_or(|until| until > self.now))
+            .filter(|hold| hold.lives(self.now))
             .map(|hold| Effect::Release { key: hold.key.clone(), amount: hold.amount })
             .collect();
         self.effects.extend(released);

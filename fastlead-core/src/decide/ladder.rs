@@ -182,7 +182,7 @@ impl Decider<'_> {
             self.trace.note_out("caps", None, Verdict::Skipped, out);
             return;
         }
-        let (policy, snapshot) = (self.policy, self.snapshot);
+        let policy = self.policy;
         // What lapses or is lost in this very decision holds nothing for another offer.
         let state = self.state.clone().apply(&self.effects);
         for (index, name) in step.targets.iter().enumerate() {
@@ -195,23 +195,18 @@ impl Decider<'_> {
                 self.trace.note(path, Some(name), Verdict::Skipped, Reason::DeclinedBefore);
                 continue;
             }
-            let own = self.take_over(name, &state);
-            let holding = own.is_some() || state.holds_for(name);
-            let facts = snapshot.facts.one(name);
+            let holding = state.holds_for(name);
+            let facts = self.levels_without_own(name, target, &state);
             let bought =
                 (target.dedupe_secs.is_some() && facts.sold > 0).then(|| Reason::BoughtBefore.into());
-            if !holding && let Some(out) = bought.or_else(|| self.full(name, target, facts)) {
+            if !holding && let Some(out) = bought.or_else(|| self.full(name, target, &facts)) {
                 self.trace.note_out(path, Some(name), Verdict::Skipped, out);
                 continue;
             }
             self.trace.note(path.clone(), Some(name), Verdict::Chosen, None);
             self.hold_for_lead();
             let price = self.price_of(name, target);
-            let holds = match own {
-                Some(own) => own,
-                None if holding => Vec::new(),
-                None => self.holds_of(name, target, price, true),
-            };
+            let holds = if holding { Vec::new() } else { self.holds_of(name, target, price, true) };
             let words = (step.template.as_str(), rung + 1, policy.delivery.ttl_secs);
             self.tell(&path, name, target, words, None, holds);
         }

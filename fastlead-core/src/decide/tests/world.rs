@@ -159,8 +159,7 @@ impl World {
     fn check(&self) {
         let mut held: BTreeMap<&str, i64> = BTreeMap::new();
         for (_, state) in &self.leads {
-            let lives = |hold: &&Hold| hold.until.is_none_or(|until| until > self.now);
-            for hold in state.all_holds().filter(lives) {
+            for hold in state.all_holds().filter(|hold| hold.lives(self.now)) {
                 *held.entry(hold.key.as_str()).or_default() += hold.amount;
             }
         }
