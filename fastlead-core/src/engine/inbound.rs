@@ -10,7 +10,7 @@ use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::{Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus};
 use crate::decide::{Event, LeadState, Via};
-use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
+use crate::delivery::{Attempt, AttemptError, AttemptOperation, Delivery, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, LeadId, WorkspaceId};
 use crate::message::Response;
@@ -272,6 +272,17 @@ impl Engine {
         }
     }
 
+    /// Index of the part of a split text that a receipt names; `None` where it names the whole message.
+    async fn part_named(&self, delivery: &Delivery, message: &MessageReference) -> Result<Option<u32>> {
+        let MessageReference::Provider(id) = message else { return Ok(None) };
+        let underway = matches!(delivery.state, DeliveryState::Pending | DeliveryState::Sending);
+        if delivery.parts_sent < 2 && !(underway && delivery.parts_sent == 1) {
+            return Ok(None);
+        }
+        let parts = self.inner.store.parts_of(delivery.id).await?;
+        Ok(parts.iter().find(|part| part.ids.contains(id)).map(|part| part.index))
+    }
+
     /// Answers whether the event was finished in the decision's own transaction.
     async fn receipt(
         &self,
@@ -296,19 +307,24 @@ impl Engine {
             tracing::info!(channel = %record.channel_id, "a receipt names a message that is not known here");
             return Ok(false);
         };
+        let part = self.part_named(&delivery, message).await?;
+        let named = match message {
+            MessageReference::Provider(id) => Some(id.clone()),
+            MessageReference::Delivery(_) => None,
+        };
         let attempt = Attempt {
             number: delivery.attempts,
-            part: 0,
+            part: part.unwrap_or(0),
             operation: AttemptOperation::Receipt,
             started_at: record.event.occurred_at,
             micros: 0,
             error,
-            provider_message_id: delivery.provider_message_id.clone(),
+            provider_message_id: named.or_else(|| delivery.provider_message_id.clone()),
             segments: None,
             cost: None,
             verdict: state.as_str().to_owned(),
         };
-        let told = Receipt { delivery_id: delivery.id, state, reason: reason.clone(), attempt };
+        let told = Receipt { delivery_id: delivery.id, state, reason: reason.clone(), part, attempt };
         let decides = match (&delivery.spec.purpose, delivery.lead_id) {
             _ if !state.is_failure() => None,
             (Purpose::Offer { target, .. }, Some(lead)) => Some((lead, Some(target.clone()))),

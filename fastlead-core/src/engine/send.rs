@@ -13,7 +13,7 @@ use super::ended::Shown;
 use super::outcome::{self, Outcome, Recovery};
 use super::transition::Extras;
 use super::{Change, Engine};
-use crate::channel::{Channel, SentReference};
+use crate::channel::{Channel, Lookup, SentReference};
 use crate::decide::{Event, Via};
 use crate::delivery::{
     Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease,
@@ -301,32 +301,59 @@ impl Engine {
         channel: &ActiveChannel,
         uncertain: bool,
     ) -> Result<(Outcome, Option<Attempt>)> {
-        // A receipt is asked for after the last part; an unknown outcome is that of the next part, and others may
-        // follow it.
-        let part = if uncertain {
-            let alone = Part { index: delivery.parts_sent, count: delivery.parts_sent + 1 };
-            self.parts(delivery, channel, None).await?.map_or(alone, |(_, part)| part)
-        } else {
-            Part { index: delivery.parts_sent.saturating_sub(1), count: delivery.parts_sent.max(1) }
-        };
         let started_at = self.now();
-        let reference = SentReference {
-            delivery_id: delivery.id,
-            part,
-            // Where the outcome is unknown no answer has come, and an id is that of an earlier part.
-            provider_message_id: delivery.provider_message_id.clone().filter(|_| !uncertain),
-            recipient: delivery.spec.recipient.clone(),
-            attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
-            now: started_at,
+        // An unknown outcome is that of the next part, and others may follow it; no answer has come, so there is no id.
+        // Receipts are owed of all parts.
+        let asked = if uncertain {
+            let alone = Part { index: delivery.parts_sent, count: delivery.parts_sent + 1 };
+            let part = self.parts(delivery, channel, None).await?.map_or(alone, |(_, part)| part);
+            vec![(part, None)]
+        } else {
+            self.owed_parts(delivery).await?
         };
-        let result = channel.channel.lookup(&reference).await;
+        let (mut part, mut result) = (Part::WHOLE, Ok(Lookup::Unknown));
+        for (index, id) in asked {
+            let reference = SentReference {
+                delivery_id: delivery.id,
+                part: index,
+                provider_message_id: id,
+                recipient: delivery.spec.recipient.clone(),
+                attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
+                now: self.now(),
+            };
+            part = index;
+            result = channel.channel.lookup(&reference).await;
+            // The message has arrived when the last of them has; the first that has not decides.
+            if !matches!(result, Ok(Lookup::Delivered)) {
+                break;
+            }
+        }
         let ended_at = self.now();
         let outcome =
             outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
         let attempt =
             attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
+        let provider_message_id = match &result {
+            Ok(Lookup::Accepted { provider_message_id }) => provider_message_id.clone(),
+            _ => None,
+        };
         let error = result.as_ref().err().map(AttemptError::from);
-        Ok((outcome, Some(Attempt { error, ..attempt })))
+        Ok((outcome, Some(Attempt { error, provider_message_id, ..attempt })))
+    }
+
+    /// The parts of an accepted message whose receipts are owed, each with the provider's id, the last part last.
+    async fn owed_parts(&self, delivery: &Delivery) -> Result<Vec<(Part, Option<String>)>> {
+        let count = delivery.parts_sent.max(1);
+        let last = (Part { index: count - 1, count }, delivery.provider_message_id.clone());
+        if count == 1 {
+            return Ok(vec![last]);
+        }
+        let parts = self.inner.store.parts_of(delivery.id).await?;
+        let owed = parts
+            .into_iter()
+            .filter(|part| part.index + 1 < count && part.told != Some(DeliveryState::Delivered));
+        let owed = owed.map(|mut part| (Part { index: part.index, count }, part.ids.pop()));
+        Ok(owed.chain([last]).collect())
     }
 
     /// Makes the outcome durable; where the policy must hear of it, together with what follows.

@@ -15,6 +15,7 @@ use crate::id::{
     ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
 };
 use crate::lead::Capture;
+use crate::parts::SentPart;
 use crate::policy::PolicyRef;
 use crate::port::{Recovery, SetAside};
 use crate::time::Timestamp;
@@ -129,11 +130,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>>;
 
     /// The delivery that a receipt or a pressed button names.
+    ///
+    /// # Behavior
+    /// * The provider's id of each part of a split text finds it, not only that of the last one.
     async fn find_delivery(
         &self,
         channel: ChannelId,
         message: &crate::channel::MessageReference,
     ) -> Result<Option<Delivery>>;
+
+    /// The parts of a split text that the provider has accepted, by index; none where the text was not split.
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>>;
 
     /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
     ///
@@ -168,6 +175,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * Changes the delivery where [`DeliveryState::is_changed_by`] says so; a lease on it ends then.
     /// * Answers the state afterwards, and whether this call changed it.
+    /// * Of a [`Receipt::part`] it is recorded that it has arrived; the delivery has once all its parts are sent and each
+    ///   of them has. A part that has failed fails the delivery.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] where there is no such delivery.
@@ -555,6 +564,9 @@ pub struct Receipt {
     pub state: DeliveryState,
     /// Why it failed: a stable code.
     pub reason: Option<String>,
+    /// Index of the part of a split text that it is about; `None` where it is about the whole message. The same as in
+    /// [`Self::attempt`].
+    pub part: Option<u32>,
     /// For the record.
     pub attempt: Attempt,
 }
@@ -607,7 +619,8 @@ pub struct AccountPause {
 /// Where a delivery stands after work on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// It has ended.
+    /// It has ended. Where it is [`DeliveryState::Sent`] or [`DeliveryState::Delivered`], the part of the settlement's
+    /// attempt counts as accepted too.
     Ended {
         /// A terminal state.
         state: DeliveryState,

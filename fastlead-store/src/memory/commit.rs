@@ -211,11 +211,15 @@ impl Data {
         let Some(row) = self.deliveries.get_mut(&settlement.delivery_id) else { return };
         row.lease = None;
         row.begun_by = row.begun_by.filter(|begun_by| *begun_by != settlement.token);
+        let part = settlement.attempt.as_ref().map(|attempt| attempt.part);
         row.attempts.extend(settlement.attempt);
         let delivery = &mut row.delivery;
         delivery.updated_at = settlement.at;
         match settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
+                if let (DeliveryState::Sent | DeliveryState::Delivered, Some(part)) = (state, part) {
+                    delivery.parts_sent = delivery.parts_sent.max(part.saturating_add(1));
+                }
                 delivery.state = state;
                 delivery.reason = reason;
                 delivery.uncertain = false;

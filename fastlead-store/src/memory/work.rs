@@ -7,6 +7,7 @@ use fastlead_core::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, Ne
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
     InboundBatch, InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery,
@@ -217,7 +218,20 @@ impl Data {
 
     pub(super) fn record_receipt(&mut self, receipt: Receipt) -> Option<(DeliveryState, bool)> {
         let row = self.deliveries.get_mut(&receipt.delivery_id)?;
-        let changes = row.delivery.state.is_changed_by(receipt.state);
+        let mut changes = row.delivery.state.is_changed_by(receipt.state);
+        if let (true, DeliveryState::Delivered, Some(part)) = (changes, receipt.state, receipt.part) {
+            let mut parts = SentPart::of(&row.attempts);
+            let known = parts.iter().any(|known| known.index == part && known.told == Some(receipt.state));
+            parts
+                .iter_mut()
+                .filter(|known| known.index == part)
+                .for_each(|part| part.told = Some(receipt.state));
+            let underway = matches!(row.delivery.state, DeliveryState::Pending | DeliveryState::Sending);
+            changes = !underway && SentPart::all_arrived(&parts, row.delivery.parts_sent);
+            if !changes && !known {
+                row.attempts.push(receipt.attempt.clone());
+            }
+        }
         if changes {
             row.delivery.state = receipt.state;
             row.delivery.reason = receipt.reason;
@@ -329,11 +343,21 @@ impl Store for MemoryStore {
             MessageReference::Delivery(id) => {
                 data.deliveries.get(id).filter(|row| row.delivery.channel_id == channel)
             }
-            MessageReference::Provider(id) => data.deliveries.values().find(|row| {
-                row.delivery.channel_id == channel && row.delivery.provider_message_id.as_ref() == Some(id)
-            }),
+            MessageReference::Provider(id) => {
+                let mine = || data.deliveries.values().filter(|row| row.delivery.channel_id == channel);
+                let whole = mine().find(|row| row.delivery.provider_message_id.as_ref() == Some(id));
+                whole.or_else(|| {
+                    mine().find(|row| SentPart::of(&row.attempts).iter().any(|part| part.ids.contains(id)))
+                })
+            }
         };
         Ok(row.map(|row| row.delivery.clone()))
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery);
+        Ok(SentPart::of(row.map(|row| row.attempts.as_slice()).unwrap_or_default()))
     }
 
     async fn retry(

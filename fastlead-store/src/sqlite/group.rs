@@ -89,7 +89,8 @@ macro_rules! write {
     uncertain = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 0 ELSE ", int!("$20", 7), " END,
     due_at = coalesce(", maybe_int!("$20", 3), ", due_at),
     updated_at = ", int!("$20", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$20", 5), "),
-    parts_sent = coalesce(", maybe_int!("$20", 6), ", parts_sent),
+    parts_sent = CASE WHEN ", int!("$20", 1), " < 10 THEN coalesce(", maybe_int!("$20", 6), ", parts_sent)
+      ELSE max(parts_sent, coalesce(", maybe_int!("$20", 6), ", 0)) END,
     provider_message_id = coalesce(", maybe_text!("$20", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
     order_key = CASE ", int!("$20", 10), " WHEN 1 THEN NULL ELSE order_key END,
     begun_by = nullif(begun_by, ", id!("$20", 11), ")
@@ -351,7 +352,10 @@ impl Changes {
         let frees = matches!(settlement.outcome, Settled::Await { frees_order: true, .. });
         let (state, reason, due_at, back, parts, uncertain, provider, awaits) = match &settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
-                (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
+                let arrived = matches!(state, DeliveryState::Sent | DeliveryState::Delivered);
+                let attempt = settlement.attempt.as_ref().filter(|_| arrived);
+                let parts = attempt.map(|attempt| attempt.part.saturating_add(1));
+                (*state, reason.as_deref(), None, 0, parts, 0, provider_message_id.as_deref(), 0)
             }
             Settled::Retry { due_at, reason, counted, parts_sent, uncertain } => {
                 let (back, uncertain) = (i64::from(!counted), i64::from(*uncertain));
@@ -414,7 +418,7 @@ impl Changes {
         self.attempt(receipt.delivery_id, &receipt.attempt)
     }
 
-    fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
+    pub(super) fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
         self.lists[1].row(2).id(delivery.as_uuid()).json(attempt, "an attempt").end()
     }
 

@@ -21,6 +21,7 @@ mod list;
 mod lock;
 #[cfg(test)]
 mod old_files;
+mod parts;
 #[cfg(test)]
 mod plans;
 mod reading;

@@ -16,6 +16,7 @@ use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
 use super::journal::{
     EVENTS, EVENTS_SINCE, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
 };
+use super::parts::by_part;
 use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_INBOUND, CLAIM_TIMERS, claim_deliveries, next_due};
 
@@ -86,7 +87,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
         ]
         .map(str::to_owned),
     );
-    statements.extend([claim_deliveries(), next_due(), lost()]);
+    statements.extend([claim_deliveries(), next_due(), lost(), by_part()]);
     statements.extend(filters.iter().map(list_deliveries));
     for statement in statements {
         let steps = plan(&mut connection, &statement).await;

@@ -9,6 +9,7 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{
     ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId,
 };
+use fastlead_core::parts::SentPart;
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, InboundBatch,
@@ -24,6 +25,7 @@ use super::SqliteStore;
 use super::aside::{leave_unread, leave_unread_inbound, left_alone};
 use super::fault::failed;
 use super::group::{Changes, WRITE};
+use super::parts;
 use super::reading::{self, Origin};
 use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, unread, uuid};
 
@@ -213,7 +215,7 @@ async fn record_receipt(
     receipt: Receipt,
 ) -> Result<(DeliveryState, bool)> {
     let fault = |error: sqlx::Error| failed("record receipt", &error);
-    let row = sqlx::query("SELECT state, id, workspace_id FROM deliveries WHERE id = ?1")
+    let row = sqlx::query("SELECT state, id, workspace_id, parts_sent FROM deliveries WHERE id = ?1")
         .bind(blob(receipt.delivery_id.as_uuid()))
         .fetch_optional(&mut *connection)
         .await
@@ -228,6 +230,19 @@ async fn record_receipt(
         return Ok((before, false));
     }
     let mut changed = Changes::default();
+    if let (DeliveryState::Delivered, Some(part)) = (receipt.state, receipt.part) {
+        let mut parts = SentPart::of(&parts::attempts(&mut *connection, met, receipt.delivery_id).await?);
+        let known = parts.iter().any(|known| known.index == part && known.told == Some(receipt.state));
+        parts.iter_mut().filter(|known| known.index == part).for_each(|part| part.told = Some(receipt.state));
+        let underway = matches!(before, DeliveryState::Pending | DeliveryState::Sending);
+        if underway || !SentPart::all_arrived(&parts, count(&row, 3)?) {
+            if !known {
+                changed.attempt(receipt.delivery_id, &receipt.attempt)?;
+                changed.write(WRITE, connection).await.map_err(fault)?;
+            }
+            return Ok((before, false));
+        }
+    }
     changed.receipt(&receipt)?;
     changed.write(WRITE, connection).await.map_err(fault)?;
     Ok((receipt.state, true))
@@ -373,6 +388,7 @@ impl Store for SqliteStore {
         channel: ChannelId,
         message: &MessageReference,
     ) -> Result<Option<Delivery>> {
+        let channel_id = channel;
         let channel = blob(channel.as_uuid());
         let row = match message {
             MessageReference::Delivery(id) => {
@@ -395,8 +411,15 @@ impl Store for SqliteStore {
             }
         };
         let row = row.map_err(|error| failed("find delivery", &error))?;
+        if let (None, MessageReference::Provider(id)) = (&row, message) {
+            return self.find_by_part(channel_id, id).await;
+        }
         let from = Origin::new("deliveries", 0);
         row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.read_parts(delivery).await
     }
 
     async fn retry(

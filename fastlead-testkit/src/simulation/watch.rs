@@ -8,6 +8,7 @@ use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
     InboundBatch, InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside,
@@ -351,6 +352,10 @@ impl Store for Watch {
 
     async fn erase(&self, erasure: Erasure) -> Result<Erased> {
         self.at_once(self.store.erase(erasure))
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.at_once(self.store.parts_of(delivery))
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

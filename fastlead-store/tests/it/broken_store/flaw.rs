@@ -10,6 +10,7 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
     InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
@@ -57,6 +58,8 @@ flaws! {
     BeginsWhilePaused
     ForgetsUnknownOutcomes
     BelievesLateFailures
+    BelievesOnePart
+    ForgetsPartIds
     BeginsNothing
     BeginsForAnybody
     DropsReceipts
@@ -466,7 +469,10 @@ impl Store for BrokenStore {
         if matches!(message, MessageReference::Provider(id) if id == LOST_PAGE) {
             return Err(Error::new(ErrorKind::Storage, "a page of the index cannot be read"));
         }
-        let found = self.inner.find_delivery(channel, message).await?;
+        let mut found = self.inner.find_delivery(channel, message).await?;
+        if let (true, MessageReference::Provider(id)) = (self.has(Flaw::ForgetsPartIds), message) {
+            found = found.filter(|found| found.provider_message_id.as_ref() == Some(id));
+        }
         if found.is_some() || !self.has(Flaw::FindsOnEveryChannel) {
             return Ok(found);
         }
@@ -501,7 +507,10 @@ impl Store for BrokenStore {
         self.inner.lost(workspace, recovery, after, limit).await
     }
 
-    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+    async fn record_receipt(&self, mut receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        if self.has(Flaw::BelievesOnePart) {
+            receipt.part = None;
+        }
         let state = receipt.state;
         let answer = self.inner.record_receipt(receipt).await?;
         let late = self.has(Flaw::BelievesLateFailures) && answer == (DeliveryState::Delivered, false);
@@ -558,6 +567,10 @@ impl Store for BrokenStore {
                 .collect();
         }
         self.inner.erase(erasure).await
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.inner.parts_of(delivery).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

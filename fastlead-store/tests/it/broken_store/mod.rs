@@ -112,6 +112,8 @@ caught! {
         an_account_has_one_phone_number of_concurrent_links_of_an_account_one_holds;
     a_link_that_is_never_undone: KeepsLinks by a_link_is_undone_once;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
+    a_part_taken_for_the_whole: BelievesOnePart by every_part_has_its_receipt;
+    an_id_of_the_last_part_only: ForgetsPartIds by every_part_has_its_receipt;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;
     an_event_leased_to_nobody: LeasesNoEvents by

@@ -135,7 +135,7 @@ pub mod checks {
     };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
-        a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
+        a_receipt_stands_and_falls_with_its_decision, every_part_has_its_receipt, receipts_come_in_any_order,
     };
     pub use super::repair::{
         a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due,
@@ -219,6 +219,7 @@ macro_rules! __for_each_store_check {
             pending_events_survive_a_restart
             receipts_come_in_any_order
             a_receipt_brings_its_reason
+            every_part_has_its_receipt
             a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
             retry_makes_a_failed_delivery_due

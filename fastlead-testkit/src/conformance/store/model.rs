@@ -350,7 +350,7 @@ impl<'a> Case<'a> {
         let told = if arrived { Delivered } else { Failed };
         let wanted = if known.state == Delivered { Delivered } else { told };
         let attempt = attempt(1, now, "receipt");
-        let receipt = Receipt { delivery_id: **id, state: told, reason: None, attempt };
+        let receipt = Receipt { delivery_id: **id, state: told, reason: None, part: None, attempt };
         let answer = self.store.record_receipt(receipt).await?;
         let expected = (wanted, wanted != known.state);
         ensure!(answer == expected, "a receipt for {id}: expected {expected:?}, got {answer:?}");
