@@ -100,7 +100,7 @@ impl Engine {
                     provisional.keep();
                     if frees_order {
                         // Messages that stood behind the cancelled ones need not wait any more.
-                        self.wake();
+                        self.wake_workspace(workspace);
                     }
                     if provisional.frees {
                         self.look_after_queue(scope);

@@ -96,9 +96,7 @@ impl Engine {
         directory: &Directory,
     ) -> Result<Vec<Delivery>> {
         let (workspace, lead) = lead;
-        let edits = directory
-            .channels()
-            .any(|channel| channel.workspace_id == workspace && channel.capabilities.edits);
+        let edits = directory.channels_of(workspace).any(|channel| channel.capabilities.edits);
         // A lead that leaves the queue is offered; that ends no offer.
         if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree) {
             return Ok(Vec::new());

@@ -169,9 +169,10 @@ impl Engine {
     /// Commits a transition. Where the store has failed nobody knows whether there is new work, so the
     /// dispatcher looks.
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        let workspace = transition.scope.workspace_id;
         let outcome = self.inner.store.commit(transition).await;
         if outcome.is_err() {
-            self.wake();
+            self.wake_workspace(workspace);
         }
         outcome
     }

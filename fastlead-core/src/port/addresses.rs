@@ -136,6 +136,9 @@ impl Suppression {
     /// The reason where a person has said themselves that they want no more advertising.
     pub const UNSUBSCRIBED: &str = "unsubscribed";
 
+    /// The reason where a suppression is stored and cannot be read: everything is forbidden then.
+    pub const UNREADABLE: &str = "unreadable";
+
     /// The key of its address.
     pub fn key(&self) -> AddressKey {
         AddressKey::of(self.workspace_id, self.channel_id, &self.recipient)
@@ -208,8 +211,11 @@ impl AddressBook {
 
     /// Notes a suppression that is stored and cannot be read: until somebody says more, nothing is sent there.
     pub fn suppress_unread(&mut self, address: AddressKey) {
-        let known =
-            Known { scope: SuppressionScope::All, reason: "unreadable".to_owned(), unsubscribed: false };
+        let known = Known {
+            scope: SuppressionScope::All,
+            reason: Suppression::UNREADABLE.to_owned(),
+            unsubscribed: false,
+        };
         self.suppressed.insert(address, known);
     }
 

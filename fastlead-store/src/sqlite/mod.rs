@@ -7,6 +7,7 @@ mod aside;
 mod backup;
 mod captures;
 mod catalog;
+mod changes;
 mod close;
 mod counters;
 mod documents;
@@ -56,6 +57,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("risk.sql"),
     include_str!("leases.sql"),
     include_str!("aside.sql"),
+    include_str!("changes.sql"),
 ];
 
 /// Where the database is and how it is opened.

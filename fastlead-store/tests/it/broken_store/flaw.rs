@@ -9,9 +9,10 @@ use fastlead_core::decide::{Counter, CounterId, LeadState, LeadStatus, UniqueKey
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::message::MessageClass;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Guard, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, Receipt, Recovery, Reservation, SetAside,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, NextDue, Receipt, Recovery, Reservation, SetAside,
     SettleOutcome, Settled, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
@@ -53,6 +54,15 @@ flaws! {
     RevivesTheUnwanted
     TellsNobodyOfAPause
     BeginsWhilePaused
+    LumpsMoments
+    LoadsEverybody
+    SendsToTheSuppressed
+    TakesEverythingForAdvertising
+    ForgetsTheLifted
+    ForgetsRemovals
+    KeepsStatusToItself
+    TurnsChangesRound
+    SkipsChanges
     ForgetsUnknownOutcomes
     BelievesLateFailures
     BeginsNothing
@@ -108,6 +118,7 @@ pub(super) struct Seen {
     last_claimed: Option<LeasedDelivery>,
     last_event: Option<LeasedInbound>,
     commits: u64,
+    pub(super) claims: Vec<Vec<ChannelId>>,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
@@ -117,6 +128,11 @@ pub(super) struct Seen {
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
         Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
+    }
+
+    /// The channels that each claim has named.
+    pub(crate) fn claims(&self) -> Vec<Vec<ChannelId>> {
+        self.seen.lock().unwrap().claims.clone()
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
@@ -318,6 +334,12 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
+        if self.has(Flaw::SendsToTheSuppressed) {
+            beginning.address = None;
+        }
+        if self.has(Flaw::TakesEverythingForAdvertising) {
+            beginning.class = MessageClass::Advertising;
+        }
         let outcome = self.inner.begin(beginning).await?;
         let allowed = self.has(Flaw::BeginsWhilePaused) && outcome == BeginOutcome::Paused;
         Ok(if allowed { BeginOutcome::Begun } else { outcome })
@@ -329,6 +351,8 @@ impl Store for BrokenStore {
     }
 
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        let named = request.channels.iter().map(|room| room.channel_id).collect();
+        self.seen.lock().unwrap().claims.push(named);
         if self.has(Flaw::SharesTheLimit)
             && let Some(first) = request.channels.first().copied()
         {
@@ -380,8 +404,14 @@ impl Store for BrokenStore {
         self.inner.set_aside(workspace, work, because).await
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
-        self.inner.next_due(now, channels).await
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
+        let mut next = self.inner.next_due(now, channels).await?;
+        if self.has(Flaw::LumpsMoments)
+            && let Some(earliest) = next.earliest()
+        {
+            next.channels = channels.iter().map(|channel| (*channel, earliest)).collect();
+        }
+        Ok(next)
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
