@@ -87,6 +87,7 @@ flaws! {
     SealsOver
     ReplacesSettings
     KeepsRevokedKeys
+    KeepsEndedSessions
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance

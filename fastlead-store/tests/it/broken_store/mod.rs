@@ -137,6 +137,7 @@ caught! {
     a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
     a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;
+    an_ended_session: KeepsEndedSessions by sessions_end;
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
         answers_survive_a_restart;
