@@ -20,8 +20,12 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+#[cfg(feature = "smtp")]
+use std::time::Duration;
 
 use fastlead_core::{Error, ErrorKind, Result};
+#[cfg(feature = "smtp")]
+use tokio::net::TcpStream;
 use url::Host;
 
 use crate::address::{AllowList, is_forbidden};
@@ -117,6 +121,26 @@ impl Egress {
         if good.is_empty() { Err(Blocked::Refused(refusal)) } else { Ok(good) }
     }
 
+    /// Connects to the first address of a host that may be connected to and answers within `patience`.
+    #[cfg(feature = "smtp")]
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        port: u16,
+        encrypted: bool,
+        patience: Duration,
+    ) -> Result<TcpStream, Blocked> {
+        let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in self.addresses(host, port, encrypted).await? {
+            match tokio::time::timeout(patience, TcpStream::connect(address)).await {
+                Ok(Ok(stream)) => return Ok(stream),
+                Ok(Err(error)) => last = error,
+                Err(_elapsed) => last = io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(Blocked::Connection(last))
+    }
+
     fn judge(&self, host: Option<&str>, address: IpAddr, encrypted: bool) -> Result<(), Refusal> {
         match is_forbidden(address) {
             true if self.allowed.names(host, address) => Ok(()),
@@ -189,19 +213,24 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// Why a host has no addresses.
+/// Why a host cannot be connected to.
 #[derive(Debug)]
 pub(crate) enum Blocked {
     /// The name server does not know it, or does not answer.
     Lookup(io::Error),
     /// It has none that may be connected to.
     Refused(Refusal),
+    /// None of those that it has answers.
+    #[cfg(feature = "smtp")]
+    Connection(io::Error),
 }
 
 impl From<Blocked> for Box<dyn std::error::Error + Send + Sync> {
     fn from(blocked: Blocked) -> Self {
         match blocked {
             Blocked::Lookup(error) => error.into(),
+            #[cfg(feature = "smtp")]
+            Blocked::Connection(error) => error.into(),
             Blocked::Refused(refusal) => refusal.into(),
         }
     }

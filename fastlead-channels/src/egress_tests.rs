@@ -189,7 +189,7 @@ async fn resolve(egress: &Egress, name: &str, encrypted: bool) -> Result<Vec<IpA
             Ok(addresses.iter().map(SocketAddr::ip).collect())
         }
         Err(Blocked::Refused(refusal)) => Err(refusal),
-        Err(Blocked::Lookup(error)) => panic!("{error}"),
+        Err(other) => panic!("{other:?}"),
     }
 }
 

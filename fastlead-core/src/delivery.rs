@@ -313,7 +313,7 @@ impl Default for RetrySchedule {
 }
 
 /// The most that a provider's `Retry-After` can ask for.
-pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3_600);
+pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3_600);
 
 impl RetrySchedule {
     /// Whether this is the published table, which is not stored with every delivery.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::contact::{Email, Phone};
+use crate::contact::{AddressError, Email, Phone};
 use crate::id::DeliveryId;
 use crate::named;
 use crate::secret::Pii;
@@ -70,6 +70,18 @@ impl Recipient {
             Self::Email(_) => RecipientKind::Email,
             Self::Chat(_) => RecipientKind::Chat,
             Self::Endpoint => RecipientKind::Endpoint,
+        }
+    }
+
+    /// Checks an address that comes from outside. Deserializing checks no phone number, because a stored one must stay
+    /// readable; so whoever takes a recipient from a person or a program calls this first.
+    ///
+    /// # Errors
+    /// [`AddressError::Phone`] where it is no phone number.
+    pub fn check(&self) -> Result<(), AddressError> {
+        match self {
+            Self::Phone(phone) if !phone.is_valid() => Err(AddressError::Phone),
+            _ => Ok(()),
         }
     }
 

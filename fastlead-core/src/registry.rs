@@ -159,15 +159,30 @@ impl RegistryBuilder {
 }
 
 fn read_config<A: ChannelAdapter>(config: serde_json::Value) -> Result<A::Config> {
-    serde_json::from_value(config).map_err(|error| {
-        Error::new(ErrorKind::Config, describe_config_error(&error.to_string()))
-            .with_adapter(A::KIND)
-            .with_operation("configure")
+    read(config).map_err(|message| {
+        Error::new(ErrorKind::Config, message).with_adapter(A::KIND).with_operation("configure")
     })
 }
 
-/// Serde names fields and types, but may also repeat a value: those in quotes are cut out.
+/// Reads a configuration. The fault begins with the field that it is about, where it is about one.
+fn read<C: DeserializeOwned>(config: serde_json::Value) -> Result<C, String> {
+    serde_path_to_error::deserialize(config).map_err(|error| {
+        let (path, fault) = (error.path().to_string(), describe_config_error(&error.inner().to_string()));
+        if path == "." { fault } else { format!("{path}: {fault}") }
+    })
+}
+
+/// Serde names fields and types, but may also repeat a value: those in quotes are cut out, and numbers, which may be a
+/// password as well.
 fn describe_config_error(text: &str) -> String {
+    let mut text = text.to_owned();
+    for kind in ["integer `", "floating point `", "character `"] {
+        if let Some((before, rest)) = text.split_once(kind)
+            && let Some((_value, after)) = rest.split_once('`')
+        {
+            text = format!("{before}{}[value]{after}", kind.trim_end_matches('`'));
+        }
+    }
     let mut out = String::with_capacity(text.len());
     let mut quoted = false;
     for character in text.chars() {
@@ -191,7 +206,56 @@ fn schema<A: ChannelAdapter>() -> Schema {
 
 #[cfg(test)]
 mod tests {
-    use super::describe_config_error;
+    use std::collections::BTreeMap;
+
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::{describe_config_error, read};
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Config {
+        #[serde(rename = "timeout_secs")]
+        _timeout_secs: u64,
+        #[serde(default, rename = "from")]
+        _from: Option<From>,
+        #[serde(default, rename = "headers")]
+        _headers: BTreeMap<String, String>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct From {
+        #[serde(rename = "address")]
+        _address: String,
+    }
+
+    #[test]
+    fn a_fault_of_a_type_begins_with_its_field() {
+        for (config, expected) in [
+            (
+                json!({"timeout_secs": "15 SECRET"}),
+                "timeout_secs: invalid type: string [value], expected u64",
+            ),
+            (json!({"timeout_secs": -1}), "timeout_secs: invalid value: integer [value], expected u64"),
+            (
+                json!({"timeout_secs": 1, "from": {"address": 5}}),
+                "from.address: invalid type: integer [value]",
+            ),
+            (json!({"timeout_secs": 1, "from": {}}), "from: missing field `address`"),
+            (
+                json!({"timeout_secs": 1, "headers": {"X-Key": 5}}),
+                "headers.X-Key: invalid type: integer [value]",
+            ),
+            (json!({}), "missing field `timeout_secs`"),
+            (json!({"timeout_secs": 1, "proxi": 1}), "proxi: unknown field `proxi`, expected one of"),
+            (json!([]), "invalid length 0"),
+        ] {
+            let shown = read::<Config>(config.clone()).unwrap_err();
+            assert!(shown.starts_with(expected), "{config}: {shown}");
+            assert!(!shown.contains("SECRET"));
+        }
+    }
 
     #[test]
     fn a_config_error_names_the_field_but_not_the_value() {

@@ -27,7 +27,7 @@ pub enum Overflow {
 /// The messages that carry `text` over a channel with `limit`, in the order of sending.
 ///
 /// * HTML cannot be cut safely: a text that was cut or split carries `plain` only. HTML that is
-///   longer than the limit, markup included, is left out even where `plain` fits.
+///   longer than the limit, tags left out, is dropped even where `plain` fits.
 /// * The subject stays on every part, because a channel that has subjects wants one each time.
 /// * Buttons are on the last part.
 ///
@@ -39,7 +39,7 @@ pub fn fit(text: &Text, limit: Option<TextLimit>, overflow: Overflow, max_parts:
     let whole = text.plain.expose();
     let plain = if fits(whole, limit) { whole } else { whole.trim() };
     if fits(plain, limit) {
-        let html = text.html.as_ref().filter(|html| fits(html.expose(), limit)).cloned();
+        let html = text.html.as_ref().filter(|html| fits(&shown_by(html.expose()), limit)).cloned();
         return Ok(vec![Text { plain: Pii::new(plain.to_owned()), html, ..text.clone() }]);
     }
     match overflow {
@@ -163,6 +163,47 @@ fn prefix(text: &str, limit: TextLimit) -> usize {
         }
     }
     text.len()
+}
+
+/// About the text that markup shows: without its tags, and each character reference as one character. Providers count
+/// what is left after they have read the markup, such as Telegram ("after entities parsing",
+/// <https://core.telegram.org/bots/api#sendmessage>); markup of two bytes a word must not cost the whole markup.
+fn shown_by(html: &str) -> String {
+    let mut shown = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find(['<', '&']) {
+        let (text, marked) = rest.split_at(at);
+        shown.push_str(text);
+        let (meant, after) = tag(marked).or_else(|| reference(marked)).unwrap_or(marked.split_at(1));
+        shown.push_str(meant);
+        rest = after;
+    }
+    shown.push_str(rest);
+    shown
+}
+
+/// What a tag at the start of `marked` shows, at most, and what follows it.
+fn tag(marked: &str) -> Option<(&'static str, &str)> {
+    let inside = marked.strip_prefix('<')?;
+    inside.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '!')).then_some(())?;
+    let (tag, after) = inside.split_once('>')?;
+    let name = tag.trim_start_matches('/').split(|c: char| !c.is_ascii_alphanumeric()).next()?;
+    let shown = match name.to_ascii_lowercase().as_str() {
+        "br" => "\n",
+        "p" => "\n\n",
+        _ => "",
+    };
+    Some((shown, after))
+}
+
+/// The same for a character reference that every reader of markup knows.
+fn reference(marked: &str) -> Option<(&'static str, &str)> {
+    let (name, after) = marked.strip_prefix('&')?.split_once(';')?;
+    let is_number = name.strip_prefix('#').is_some_and(|number| {
+        (1..=8).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'x')
+    });
+    // The widest character stands for all.
+    (is_number || matches!(name, "lt" | "gt" | "amp" | "quot")).then_some(("\u{10ffff}", after))
 }
 
 fn fits(text: &str, limit: TextLimit) -> bool {
@@ -337,10 +378,20 @@ mod tests {
 
     #[test]
     fn html_is_kept_only_where_it_fits_by_itself() {
-        let fitted = fit(&long_text(), Some(chars(13)), Overflow::Split, 1).unwrap();
-        assert_eq!(fitted.len(), 1);
-        assert_eq!(fitted[0].html, None);
-        assert_eq!(fitted[0].buttons.len(), 1);
+        for (html, kept) in [
+            ("<b>one</b> two three", true),
+            ("<a href=\"https://example.com/a/long/address\">one</a> two &lt;thr>", true),
+            ("one two three four", false),
+            ("<p>one</p> two three", false),
+            ("one two<br> three<br>", false),
+            ("one &unknown; two", false),
+            ("one < two & three", false),
+        ] {
+            let text = Text { html: Some(html.into()), ..long_text() };
+            let fitted = fit(&text, Some(chars(13)), Overflow::Split, 1).unwrap();
+            assert_eq!((fitted.len(), fitted[0].buttons.len()), (1, 1));
+            assert_eq!(fitted[0].html.is_some(), kept, "{html}");
+        }
     }
 
     #[test]

@@ -184,6 +184,7 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
             let why = match cause {
                 ErrorKind::Auth => "провайдер не принимает учётные данные",
                 ErrorKind::Balance => "на счёте провайдера кончились деньги",
+                ErrorKind::Unavailable => "уже несколько дней ни одна отправка не удаётся",
                 _ => "настройка канала неверна",
             };
             notice(
@@ -195,6 +196,7 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
             let why = match cause {
                 ErrorKind::Auth => "the provider refuses the credentials",
                 ErrorKind::Balance => "the provider account is out of money",
+                ErrorKind::Unavailable => "for days nothing that was sent has got through",
                 _ => "its configuration is wrong",
             };
             notice(

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use fastlead_core::{Error, ErrorKind, Result, RetryHint};
-use reqwest::header::RETRY_AFTER;
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -117,11 +116,7 @@ impl Client {
         let fault = |error| transport_error(operation, error);
         let mut response = self.http.post(url.clone()).form(&form).send().await.map_err(fault)?;
         let status = response.status().as_u16();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = http::retry_after(response.headers(), None);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fault)? {
             if body.len() + chunk.len() > LONGEST_ANSWER {

@@ -47,18 +47,14 @@ impl Operation {
 /// The error behind an answer that is not what was asked for: first the HTTP status, then SMSC's own code, which
 /// comes inside HTTP 200.
 pub(super) fn parse_error(operation: Operation, answer: &Answer) -> Error {
-    use ErrorKind::{Config, Invalid, Protocol, RateLimited, Timeout, Unavailable};
-    let after = answer.retry_after;
-    let (kind, retry, message) = match answer.status {
-        200..=299 => return refusal(operation, &answer.body),
-        300..=399 | 404 | 405 | 410 => (Config, RetryHint::Never, "the endpoint is not the smsc api"),
-        400 | 413 | 414 | 431 => (Invalid, RetryHint::Never, "the request was refused by the web server"),
-        408 => (Timeout, RetryHint::IfIdempotent { after }, "the web server gave up waiting"),
-        429 => (RateLimited, RetryHint::Safe { after: after.or(Some(DUPLICATE_PAUSE)) }, "too many requests"),
-        500..=599 => (Unavailable, RetryHint::IfIdempotent { after }, "the web server failed"),
-        _ => (Protocol, RetryHint::IfIdempotent { after }, "unexpected http status"),
-    };
-    operation.error(kind, retry, message).with_context("http_status", answer.status.to_string())
+    if (200..300).contains(&answer.status) {
+        return refusal(operation, &answer.body);
+    }
+    let after = answer.retry_after.or((answer.status == 429).then_some(DUPLICATE_PAUSE));
+    let class = http::by_status(answer.status, after);
+    operation
+        .error(class.kind, class.retry, class.message)
+        .with_context("http_status", answer.status.to_string())
 }
 
 /// SMSC's own codes (<https://smsc.ru/api/http/>).
@@ -117,8 +113,8 @@ const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trus
 
 /// The error behind a request that got no answer.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = http::no_answer(&error, BAD_CERTIFICATE);
-    operation.error(kind, retry, message).with_source(error.without_url())
+    let class = http::no_answer(&error, BAD_CERTIFICATE);
+    operation.error(class.kind, class.retry, class.message).with_source(error.without_url())
 }
 
 #[cfg(test)]
@@ -226,14 +222,14 @@ mod tests {
 
     #[test]
     fn the_http_table() {
-        use ErrorKind::{Config, Invalid, Protocol, RateLimited, Timeout, Unavailable};
+        use ErrorKind::{Invalid, RateLimited, Timeout, Unavailable};
         for (status, kind, retry) in [
-            (301, Config, RetryHint::Never),
-            (400, Invalid, RetryHint::Never),
-            (403, Protocol, RetryHint::UNKNOWN),
-            (404, Config, RetryHint::Never),
+            (301, Unavailable, RetryHint::SAFE),
+            (400, Invalid, RetryHint::SAFE),
+            (403, Invalid, RetryHint::SAFE),
+            (404, Invalid, RetryHint::SAFE),
             (408, Timeout, RetryHint::UNKNOWN),
-            (413, Invalid, RetryHint::Never),
+            (413, Invalid, RetryHint::SAFE),
             (429, RateLimited, safe(60)),
             (500, Unavailable, RetryHint::UNKNOWN),
             (502, Unavailable, RetryHint::UNKNOWN),

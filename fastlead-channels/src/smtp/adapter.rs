@@ -76,7 +76,8 @@ impl Smtp {
 
     async fn try_out(&self, progress: &Progress) -> Result<(), Trouble> {
         let _permit = self.pool.permit().await?;
-        Connection::open(&self.server, progress).await?.noop_and_quit(progress).await
+        let connection = Connection::open(&self.server, progress).await?;
+        connection.try_out(&self.sender.from.email, progress).await
     }
 }
 

@@ -10,13 +10,12 @@ use fastlead_core::{Error, ErrorKind, Result};
 use lettre::Address;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{Certificate, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
-use rustls::pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::egress::{Egress, Refusal};
+use crate::tls::{BadTls, Tls};
 
 /// The place in `return_path` and `list_unsubscribe` that each delivery fills with its own digits.
 const DELIVERY_PLACEHOLDER: &str = "{delivery}";
@@ -99,7 +98,9 @@ pub enum SmtpTls {
     /// TLS from the first byte, usually port 465. The best choice where the server has it (RFC 8314).
     #[default]
     Wrapper,
-    /// Plain greeting, then STARTTLS, usually port 587. Mail is not sent if the server does not offer it.
+    /// Plain greeting, then STARTTLS, usually port 587. Mail is not sent if the server does not offer it. Also
+    /// written `starttls`.
+    #[serde(alias = "starttls")]
     Required,
     /// No encryption: password and mail are readable on the way. Only for a server on the same
     /// machine or private network, which whoever runs the installation must allow.
@@ -162,8 +163,8 @@ impl fmt::Debug for Server {
 
 /// [`SmtpTls`] with what it needs.
 pub(super) enum Encryption {
-    Wrapper(TlsParameters),
-    Required(TlsParameters),
+    Wrapper(Tls),
+    Required(Tls),
     None,
 }
 
@@ -196,7 +197,6 @@ impl Template {
 impl SmtpConfig {
     /// Checks the whole configuration. Pure.
     pub(super) fn validate(self, egress: &Egress) -> Result<Settings> {
-        crate::tls::install_crypto();
         let host = ascii_host(&self.host)
             .ok_or_else(|| wrong("`host` is not a host name or IP address; write it as smtp.example.com"))?;
         let tls = self.encryption(&host)?;
@@ -256,6 +256,20 @@ impl SmtpConfig {
         if server.port == 0 {
             return Err(wrong("`port` must be from 1 to 65535"));
         }
+        // RFC 8314 section 7.3 and RFC 6409 section 3.1: on these two ports every server begins in one way. With the
+        // other each side would wait for the other until the time is over.
+        match (server.port, self.tls) {
+            (465, SmtpTls::Required | SmtpTls::None) => {
+                return Err(wrong("`tls` must be wrapper on port 465, where TLS begins with the first byte"));
+            }
+            (587 | 25, SmtpTls::Wrapper) => {
+                return Err(wrong(
+                    "`tls` must be required (STARTTLS) on this `port`, where servers greet in the clear; wrapper \
+                     is for port 465",
+                ));
+            }
+            _ => {}
+        }
         let pool_max = self.pool_max;
         Ok(Settings { server, sender: self.sender(from_address, from_domain)?, pool_max })
     }
@@ -267,25 +281,18 @@ impl SmtpConfig {
                 Some(_) => Err(wrong("`ca_pem` has no use with `tls` = none; remove one of them")),
             };
         }
-        if ServerName::try_from(host).is_err() {
-            return Err(wrong("`host` is not a name that a certificate can carry"));
-        }
-        let mut builder = TlsParameters::builder(host.to_owned());
-        if let Some(pem) = &self.ca_pem {
-            let unreadable = || {
-                wrong("`ca_pem` holds no readable certificate; it starts with -----BEGIN CERTIFICATE-----")
-            };
-            if !pem.contains("-----BEGIN CERTIFICATE-----") {
-                return Err(unreadable());
-            }
-            builder = builder
-                .add_root_certificate(Certificate::from_pem(pem.as_bytes()).map_err(|_| unreadable())?);
-        }
-        let parameters =
-            builder.build().map_err(|_| wrong("`ca_pem` holds a certificate that cannot be trusted"))?;
+        let tls = Tls::new(host, self.ca_pem.as_deref()).map_err(|bad| {
+            wrong(match bad {
+                BadTls::Host => "`host` is not a name that a certificate can carry",
+                BadTls::Unreadable => {
+                    "`ca_pem` holds no readable certificate; it starts with -----BEGIN CERTIFICATE-----"
+                }
+                BadTls::Untrustworthy => "`ca_pem` holds a certificate that cannot be trusted",
+            })
+        })?;
         Ok(match self.tls {
-            SmtpTls::Required => Encryption::Required(parameters),
-            SmtpTls::Wrapper | SmtpTls::None => Encryption::Wrapper(parameters),
+            SmtpTls::Required => Encryption::Required(tls),
+            SmtpTls::Wrapper | SmtpTls::None => Encryption::Wrapper(tls),
         })
     }
 
@@ -422,8 +429,13 @@ mod tests {
 
     #[test]
     fn encryption_and_port_by_the_tls_setting() {
-        for (tls, port) in [(None, 465), (Some("wrapper"), 465), (Some("required"), 587), (Some("none"), 25)]
-        {
+        for (tls, port) in [
+            (None, 465),
+            (Some("wrapper"), 465),
+            (Some("required"), 587),
+            (Some("starttls"), 587),
+            (Some("none"), 25),
+        ] {
             let settings = config(|json| {
                 if let Some(tls) = tls {
                     json["tls"] = tls.into();
@@ -432,9 +444,9 @@ mod tests {
             .unwrap();
             assert_eq!(settings.server.port, port, "{tls:?}");
             let fits = match (tls, &settings.server.tls) {
-                (None | Some("wrapper"), Encryption::Wrapper(parameters))
-                | (Some("required"), Encryption::Required(parameters)) => {
-                    parameters.domain() == "smtp.example.com"
+                (None | Some("wrapper"), Encryption::Wrapper(tls))
+                | (Some("required" | "starttls"), Encryption::Required(tls)) => {
+                    tls.name().to_str() == "smtp.example.com"
                 }
                 (Some("none"), Encryption::None) => true,
                 _ => false,
@@ -473,6 +485,17 @@ mod tests {
                 json["tls"] = "none".into();
             }),
             ("port", |json| json["port"] = 0.into()),
+            ("tls", |json| json["port"] = 587.into()),
+            ("tls", |json| json["port"] = 25.into()),
+            ("tls", |json| {
+                json["port"] = 465.into();
+                json["tls"] = "starttls".into();
+            }),
+            ("tls", |json| {
+                json["host"] = "10.1.0.1".into();
+                json["port"] = 465.into();
+                json["tls"] = "none".into();
+            }),
             ("username", |json| json["username"] = "leads".into()),
             ("username", |json| json["password"] = "secret".into()),
             ("username", |json| {

@@ -4,7 +4,6 @@
 //! leave it open, by words in the text. The text itself goes no further: servers repeat addresses
 //! and logins in it.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -17,6 +16,8 @@ use crate::tls::is_bad_certificate;
 
 /// How long a full mailbox is left alone.
 const MAILBOX_FULL_PAUSE: Duration = Duration::from_secs(60 * 60);
+/// How long a sender's limit is left alone that names no time. Most are counted by the hour or the day.
+const LIMIT_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// How long greylisting usually lasts.
 const GREYLIST_PAUSE: Duration = Duration::from_secs(5 * 60);
 
@@ -96,8 +97,10 @@ pub(super) enum Failure {
     NoStartTls,
     /// The server offers none of the ways to sign in.
     NoMechanism,
-    /// The address or the message needs an extension that the server does not have.
+    /// The recipient's address needs an extension that the server does not have.
     NoSmtpUtf8,
+    /// The sender's address needs it, so that no mail of this account can go out.
+    SenderNeedsSmtpUtf8,
 }
 
 /// A failure and its phase.
@@ -112,57 +115,40 @@ impl Trouble {
         Self { phase, failure }
     }
 
-    /// Whether the dialogue may go on over the same connection.
+    /// Whether the dialogue may go on over the same connection. After 421 the server closes it, and 452 is also what
+    /// it says when it has taken enough over this one.
     pub(super) const fn leaves_connection_usable(&self) -> bool {
-        matches!(self.failure, Failure::Reply { code, .. } if code != 421)
-            || matches!(self.failure, Failure::NoSmtpUtf8)
+        matches!(self.failure, Failure::Reply { code, .. } if code != 421 && code != 452)
+            || matches!(self.failure, Failure::NoSmtpUtf8 | Failure::SenderNeedsSmtpUtf8)
     }
 }
 
-impl From<&lettre::transport::smtp::Error> for Failure {
-    fn from(error: &lettre::transport::smtp::Error) -> Self {
-        if let Some(code) = error.status() {
-            let text = error.source().map(ToString::to_string).unwrap_or_default();
-            return Self::Reply { code: code.into(), text: Pii::new(text) };
-        }
-        if let Some(failure) = network_failure(error) {
-            return failure;
-        }
-        // lettre has no other mark for a connection that ended in the middle of a reply.
-        if error.source().is_some_and(|source| source.to_string() == "incomplete response") {
-            return Self::Closed;
-        }
-        if error.is_response() || error.is_client() {
-            Self::Garbage
-        } else {
-            Self::Network(io::ErrorKind::Other)
+impl Failure {
+    /// What TLS or the operating system said.
+    pub(super) fn of_network(error: io::Error) -> Self {
+        let tls = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        match (tls, error.kind()) {
+            (Some(tls), _) if is_bad_certificate(tls) => Self::Certificate,
+            (Some(_), _) => Self::Tls,
+            (None, io::ErrorKind::TimedOut) => Self::Timeout,
+            (
+                None,
+                io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted,
+            ) => Self::Closed,
+            (None, kind) => Self::Network(kind),
         }
     }
-}
 
-/// Looks for what TLS or the operating system said.
-fn network_failure(error: &(dyn StdError + 'static)) -> Option<Failure> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            let tls = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-            return Some(match (tls, io.kind()) {
-                (Some(tls), _) if is_bad_certificate(tls) => Failure::Certificate,
-                (Some(_), _) => Failure::Tls,
-                (None, io::ErrorKind::TimedOut) => Failure::Timeout,
-                (
-                    None,
-                    io::ErrorKind::UnexpectedEof
-                    | io::ErrorKind::BrokenPipe
-                    | io::ErrorKind::ConnectionReset
-                    | io::ErrorKind::ConnectionAborted,
-                ) => Failure::Closed,
-                (None, kind) => Failure::Network(kind),
-            });
+    /// The same where both sides were agreeing on a key: a connection that ends then is a matter of TLS.
+    pub(super) fn of_handshake(error: io::Error) -> Self {
+        match Self::of_network(error) {
+            Self::Closed => Self::Tls,
+            failure => failure,
         }
-        next = error.source();
     }
-    None
 }
 
 /// The meaning of `trouble` for the delivery.
@@ -209,6 +195,10 @@ pub(super) fn parse_error(operation: &'static str, trouble: &Trouble) -> Error {
         Failure::NoSmtpUtf8 => Verdict::never(
             ErrorKind::Unsupported,
             "the address has letters outside ascii, and the server has no smtputf8",
+        ),
+        Failure::SenderNeedsSmtpUtf8 => Verdict::never(
+            ErrorKind::Config,
+            "`from.address` or `return_path` has letters outside ascii, and the server has no smtputf8",
         ),
     };
     finish(operation, phase, verdict)
@@ -299,11 +289,15 @@ fn classify(phase: Phase, code: u16, enhanced: Option<EnhancedCode>, text: &str)
 
 /// 4xx: the server did not act, and asks to come back.
 fn transient(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Verdict {
-    if code == 454 || phase == Phase::Auth {
-        return Verdict::later(ErrorKind::Unavailable, None, "signing in is not possible at the moment");
+    if speaks_of_session(text) {
+        let message = "the server has taken enough over this connection";
+        return Verdict::later(ErrorKind::Unavailable, None, message);
     }
-    if speaks_of_rate(text) {
+    if speaks_of_rate(text) || speaks_of_sender_limit(text) || matches!(status, Some((4, 5) | (7, 28))) {
         return Verdict::later(ErrorKind::RateLimited, None, "the server asks for fewer messages");
+    }
+    if phase == Phase::Auth {
+        return Verdict::later(ErrorKind::Unavailable, None, "signing in is not possible at the moment");
     }
     // These are about one mailbox, and say nothing against the server.
     if may_concern_recipient(phase) {
@@ -320,39 +314,28 @@ fn transient(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
             let message = "the recipient's mailbox cannot be written to at the moment";
             return Verdict::later(ErrorKind::Recipient, None, message);
         }
-    }
-    match status {
-        Some((7, 1)) => return greylisted(),
-        Some((7, _)) => {
-            return Verdict::later(ErrorKind::RateLimited, None, "the server puts us off by its policy");
+        if status == Some((7, 1)) && code != 454 {
+            return greylisted();
         }
-        _ => {}
+    }
+    if code != 454 && matches!(status, Some((7, _))) {
+        return Verdict::later(ErrorKind::RateLimited, None, "the server puts us off by its policy");
     }
     Verdict::later(ErrorKind::Unavailable, None, "the server cannot take the message at the moment")
 }
 
-/// 5xx: the same message would be refused again.
+/// 5xx: the same message would be refused again; but for limits, which pass.
 fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Verdict {
-    let is_login_code = matches!(code, 530 | 534 | 535 | 538);
-    let wants_login = matches!(phase, Phase::Mail | Phase::Recipient)
-        && (text.contains("authentication required") || text.contains("authentication is required"));
-    if is_login_code || wants_login || matches!(status, Some((7, 8 | 9))) {
-        return Verdict::never(ErrorKind::Auth, "the server refused the login, or asks for one");
-    }
-    if phase == Phase::Auth {
-        return match (code, status) {
-            (500..=504, _) | (_, Some((5, _))) => {
-                Verdict::never(ErrorKind::Config, "the server does not take this way to sign in")
-            }
-            _ => Verdict::never(ErrorKind::Auth, "the server refused the login"),
-        };
+    if let Some(verdict) = of_account(phase, code, status, text) {
+        return verdict;
     }
     match status {
+        Some((1, 0)) if phase == Phase::Recipient => return bad_recipient(),
         Some((1, 1 | 2 | 3 | 6 | 10) | (2, 1)) if may_concern_recipient(phase) => return bad_recipient(),
-        Some((1, 7 | 8)) => return bad_sender(),
-        Some((2, 2)) => return full_mailbox(),
+        // Exchange Online does not know the mailbox (directory-based edge blocking).
+        Some((4, 1)) if phase == Phase::Recipient => return bad_recipient(),
         Some((3, 4) | (2, 3)) => return too_big(),
-        Some((5, _)) => return malformed(),
+        Some((2, 2)) => return full_mailbox(),
         Some((6, 7)) => {
             return Verdict::never(
                 ErrorKind::Unsupported,
@@ -361,35 +344,31 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
         }
         _ => {}
     }
-    match code {
-        556 if may_concern_recipient(phase) => return bad_recipient(),
-        552 if text.contains("size") || text.contains("too large") || text.contains("too big") => {
+    let is_refusal = matches!(code, 550 | 551 | 553 | 554);
+    if is_refusal && may_concern_recipient(phase) && names_unknown_mailbox(text) {
+        return bad_recipient();
+    }
+    match (code, status) {
+        // Hotmail says 5.5.0 of a mailbox that it does not have; elsewhere it is a fault of the command.
+        (550, Some((5, 0))) if may_concern_recipient(phase) && speaks_of_mailbox(text) => {
+            return bad_recipient();
+        }
+        (_, Some((5, _))) => return malformed(),
+        (_, Some((7, _))) => return refused(),
+        (556, _) if may_concern_recipient(phase) => return bad_recipient(),
+        (552, _) if text.contains("size") || text.contains("too large") || text.contains("too big") => {
             return too_big();
         }
-        552 => return full_mailbox(),
-        500..=504 | 555 => return malformed(),
+        (552, _) => return full_mailbox(),
+        (500..=504 | 555, _) => return malformed(),
         _ => {}
     }
-    if matches!(phase, Phase::Connect | Phase::Idle) {
-        return Verdict::never(ErrorKind::Config, "the server refuses our host or its hello name");
-    }
-    if phase == Phase::Mail {
-        return bad_sender();
-    }
-    if phase == Phase::Recipient && text.contains("relay") {
-        return Verdict::never(
-            ErrorKind::Config,
-            "the server does not relay for this account; does it need a login?",
-        );
-    }
-    if matches!(status, Some((7, _))) {
-        return refused();
-    }
-    if matches!(code, 550 | 551 | 553 | 554) {
+    if is_refusal {
         if speaks_of_full_mailbox(text) {
             return full_mailbox();
         }
-        return if speaks_of_unknown_mailbox(text) { bad_recipient() } else { refused() };
+        let unknown = may_concern_recipient(phase) && speaks_of_mailbox(text);
+        return if unknown { bad_recipient() } else { refused() };
     }
     if status.is_some_and(|(subject, _)| subject == 6) || code == 571 {
         return refused();
@@ -397,14 +376,78 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
     Verdict::never(ErrorKind::Protocol, "the server refused for a reason that is not documented")
 }
 
+/// What a 5xx says of our account, host or sender; `None` where it is about this message or recipient. Servers tell
+/// most of it only at RCPT, behind everything that was said before (Postfix's `smtpd_delay_reject`).
+fn of_account(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Option<Verdict> {
+    let is_login_code = matches!(code, 530 | 534 | 535 | 538);
+    let wants_login = matches!(phase, Phase::Mail | Phase::Recipient)
+        && (text.contains("authentication required") || text.contains("authentication is required"));
+    if is_login_code || wants_login || matches!(status, Some((7, 8 | 9))) {
+        return Some(Verdict::never(ErrorKind::Auth, "the server refused the login, or asks for one"));
+    }
+    if speaks_of_sender_limit(text) || matches!(status, Some((4, 5) | (7, 28))) {
+        return Some(sender_limit());
+    }
+    if text.contains("outboundspamexception") {
+        return Some(Verdict::never(
+            ErrorKind::Config,
+            "the provider has closed this account for sending; see its page about the account",
+        ));
+    }
+    if phase == Phase::Auth {
+        return Some(match (code, status) {
+            (500..=504, _) | (_, Some((5, _))) => {
+                Verdict::never(ErrorKind::Config, "the server does not take this way to sign in")
+            }
+            _ => Verdict::never(ErrorKind::Auth, "the server refused the login"),
+        });
+    }
+    if speaks_of_block_list(text) {
+        let message = "the address that we send from stands on a list of blocked senders";
+        return Some(Verdict::later(ErrorKind::RateLimited, Some(LIMIT_PAUSE), message));
+    }
+    if text.contains("sender address rejected") || matches!(status, Some((1, 7 | 8))) {
+        return Some(bad_sender());
+    }
+    if text.contains("client host rejected") || text.contains("helo command rejected") {
+        return Some(bad_host());
+    }
+    if phase == Phase::Recipient && text.contains("relay") {
+        return Some(Verdict::never(
+            ErrorKind::Config,
+            "the server does not relay for this account; does it need a login?",
+        ));
+    }
+    match (phase, code, status) {
+        (Phase::Connect | Phase::Idle, 500..=504 | 555, _) => Some(malformed()),
+        (Phase::Connect | Phase::Idle, ..) => Some(bad_host()),
+        (Phase::Mail, _, Some((3, 4) | (2, 3) | (5, _) | (6, 7))) | (Phase::Mail, 500..=504 | 555, _) => None,
+        // No recipient is known yet: what is full here is ours.
+        (Phase::Mail, 552, _) if text.contains("size") || text.contains("too big") => None,
+        (Phase::Mail, 552, _) | (Phase::Mail, _, Some((2, 2))) => Some(sender_limit()),
+        (Phase::Mail, ..) => Some(bad_sender()),
+        _ => None,
+    }
+}
+
 /// Before RCPT the server has not even heard of the recipient.
 const fn may_concern_recipient(phase: Phase) -> bool {
     matches!(phase, Phase::Recipient | Phase::Data | Phase::Body | Phase::End)
 }
 
+/// It is this recipient with this sender that is put off, and nobody else.
 const fn greylisted() -> Verdict {
     let message = "the server puts off senders that it does not know yet";
-    Verdict::later(ErrorKind::RateLimited, Some(GREYLIST_PAUSE), message)
+    Verdict::later(ErrorKind::Recipient, Some(GREYLIST_PAUSE), message)
+}
+
+const fn sender_limit() -> Verdict {
+    let message = "the account has sent as much as its provider allows for now";
+    Verdict::later(ErrorKind::RateLimited, Some(LIMIT_PAUSE), message)
+}
+
+const fn bad_host() -> Verdict {
+    Verdict::never(ErrorKind::Config, "the server refuses our host or its hello name; check `hello_name`")
 }
 
 const fn bad_recipient() -> Verdict {
@@ -437,6 +480,10 @@ const fn refused() -> Verdict {
     )
 }
 
+fn says(text: &str, words: &[&str]) -> bool {
+    words.iter().any(|words| text.contains(words))
+}
+
 fn speaks_of_rate(text: &str) -> bool {
     let has_word = text.split(|c: char| !c.is_alphanumeric()).any(|word| {
         matches!(word, "rate" | "rates" | "ratelimit" | "ratelimited" | "throttled" | "throttling")
@@ -444,28 +491,100 @@ fn speaks_of_rate(text: &str) -> bool {
     has_word || text.contains("too many")
 }
 
-fn speaks_of_full_mailbox(text: &str) -> bool {
-    ["mailbox full", "mailbox is full", "over quota", "quota exceeded", "exceeded storage", "out of storage"]
-        .iter()
-        .any(|words| text.contains(words))
+/// More is taken over another connection.
+fn speaks_of_session(text: &str) -> bool {
+    says(text, &["this session", "this connection", "per session", "per connection", "one connection"])
 }
 
-fn speaks_of_unknown_mailbox(text: &str) -> bool {
-    [
+/// What the account may send, and not what a mailbox can hold.
+fn speaks_of_sender_limit(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "sending quota",
+        "sending limit",
+        "sending rate",
+        "relay quota",
+        "message quota",
+        "queue quota",
+        "submissionquotaexceeded",
+        "daily limit",
+        "hourly limit",
+        "daily quota",
+        "message limit",
+        "rate limit",
+        "ratelimit",
+        "throttl",
+        "too many messages",
+        "too many emails",
+        "too many mails",
+        "messages per day",
+        "messages per hour",
+        "emails per hour",
+        "exceeded threshold",
+        "exceeded the limit",
+        "limit exceeded",
+        "limit on the number",
+    ];
+    says(text, WORDS) && !says(text, &["size limit", "storage limit", "mailbox"])
+        || says(text, &["sending quota", "ratelimit exceeded"])
+}
+
+fn speaks_of_block_list(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "blocked using",
+        "blacklist",
+        "black list",
+        "blocklist",
+        "block list",
+        "dnsbl",
+        "spamhaus",
+        "spamcop",
+        "reputation",
+        "traffic not accepted from this ip",
+    ];
+    says(text, WORDS)
+}
+
+fn speaks_of_full_mailbox(text: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "mailbox full",
+        "mailbox is full",
+        "over quota",
+        "overquota",
+        "quota exceeded",
+        "exceeded storage",
+        "out of storage",
+        "mailbox size limit exceeded",
+    ];
+    says(text, WORDS)
+}
+
+/// Words that name a recipient who does not exist, whatever code stands before them.
+fn names_unknown_mailbox(text: &str) -> bool {
+    const WORDS: &[&str] = &[
         "user unknown",
         "unknown user",
+        "unknown local part",
         "no such user",
         "no such recipient",
+        "no such mailbox",
         "unknown recipient",
         "recipient unknown",
         "invalid recipient",
+        "invalid mailbox",
         "user not found",
         "recipient not found",
-        "does not exist",
-        "mailbox",
-    ]
-    .iter()
-    .any(|words| text.contains(words))
+        "unrouteable address",
+        "unroutable address",
+        "no mailbox here",
+        "account is disabled",
+        "mailbox not found",
+    ];
+    says(text, WORDS)
+}
+
+/// Words that mean the same where the code says that a mailbox was refused and nothing else.
+fn speaks_of_mailbox(text: &str) -> bool {
+    names_unknown_mailbox(text) || says(text, &["does not exist", "doesn't exist", "mailbox"])
 }
 
 #[cfg(test)]

@@ -37,9 +37,9 @@ const REPLIES: &[Row] = &[
     (Phase::Recipient, 450, "4.1.8 <leads@example.com>: Sender address rejected: Domain not found", ErrorKind::Unavailable, Retry::Safe),
     (Phase::End, 421, "4.4.2 Error: timeout exceeded", ErrorKind::Unavailable, Retry::Safe),
     // greylisting
-    (Phase::Recipient, 451, "4.7.1 Greylisting in action, please come back later", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
-    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: Greylisted, see https://example.com/", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
-    (Phase::End, 451, "4.7.1 Please try again later", ErrorKind::RateLimited, Retry::SafeAfterSecs(300)),
+    (Phase::Recipient, 451, "4.7.1 Greylisting in action, please come back later", ErrorKind::Recipient, Retry::SafeAfterSecs(300)),
+    (Phase::Recipient, 450, "4.2.0 <anna@example.com>: Recipient address rejected: Greylisted, see https://example.com/", ErrorKind::Recipient, Retry::SafeAfterSecs(300)),
+    (Phase::End, 451, "4.7.1 Please try again later", ErrorKind::Recipient, Retry::SafeAfterSecs(300)),
     // rate
     (Phase::Mail, 421, "4.7.28 Our system has detected unusual traffic from your IP address", ErrorKind::RateLimited, Retry::Safe),
     (Phase::End, 421, "4.7.0 Our system has detected an unusual rate of unsolicited mail", ErrorKind::RateLimited, Retry::Safe),
@@ -78,16 +78,16 @@ const REPLIES: &[Row] = &[
     (Phase::Recipient, 550, "No such user here", ErrorKind::Recipient, Retry::Never),
     (Phase::Recipient, 550, "Requested action not taken: mailbox unavailable", ErrorKind::Recipient, Retry::Never),
     (Phase::Recipient, 553, "sorry, unknown user anna@example.com", ErrorKind::Recipient, Retry::Never),
-    // 550 that does not say so
+    // 550 that does not say why
     (Phase::Recipient, 550, "Access denied", ErrorKind::Content, Retry::Never),
-    (Phase::Recipient, 550, "5.4.1 Recipient address rejected: Access denied", ErrorKind::Content, Retry::Never),
+    (Phase::Recipient, 550, "5.4.1 Recipient address rejected: Access denied", ErrorKind::Recipient, Retry::Never),
     // content and policy
     (Phase::End, 552, "5.3.4 Message size exceeds fixed limit", ErrorKind::Content, Retry::Never),
     (Phase::Mail, 552, "5.3.4 Error: message file too big", ErrorKind::Content, Retry::Never),
     (Phase::End, 554, "5.2.3 Message too long for the mailbox", ErrorKind::Content, Retry::Never),
     (Phase::End, 552, "Message size exceeds maximum permitted", ErrorKind::Content, Retry::Never),
     (Phase::End, 554, "5.7.1 Message rejected under suspicion of SPAM; https://example.com/spam", ErrorKind::Content, Retry::Never),
-    (Phase::Recipient, 550, "5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.example.com", ErrorKind::Content, Retry::Never),
+    (Phase::Recipient, 550, "5.7.1 Service unavailable; client [192.0.2.1] blocked using bl.example.com", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
     (Phase::End, 550, "5.7.25 The sending IP does not have a PTR record set up", ErrorKind::Content, Retry::Never),
     (Phase::End, 550, "5.7.26 Unauthenticated email from example.com is not accepted due to DMARC policy", ErrorKind::Content, Retry::Never),
     (Phase::End, 554, "Transaction failed", ErrorKind::Content, Retry::Never),
@@ -111,9 +111,77 @@ const REPLIES: &[Row] = &[
     (Phase::End, 599, "what", ErrorKind::Protocol, Retry::Never),
 ];
 
+/// Replies that people have got, each with the page that shows it; names and addresses are replaced. The first word is
+/// who said it.
+#[rustfmt::skip]
+const REAL: &[Row] = &[
+    // Gmail. <https://support.google.com/a/answer/3726730>, <https://github.com/gen-smtp/gen_smtp/issues/140>
+    (Phase::End, 550, "5.4.5 Daily user sending quota exceeded. o65sm25351206pga.71 - gsmtp", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 550, "5.4.5 Daily SMTP relay sending limit exceeded for user. gsmtp", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::End, 550, "5.7.28 Our system has detected an unusual rate of unsolicited mail originating from your IP address", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::End, 421, "4.7.28 Our system has detected an unusual rate of unsolicited mail", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Recipient, 452, "4.2.2 The recipient's inbox is out of storage space", ErrorKind::Recipient, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 550, "5.1.1 The email account that you tried to reach does not exist. Please try double-checking", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 552, "5.2.3 Your message exceeded Google's message size limits", ErrorKind::Content, Retry::Never),
+    (Phase::End, 552, "5.7.0 This message was blocked because its content presents a potential security issue", ErrorKind::Content, Retry::Never),
+    (Phase::Auth, 454, "4.7.0 Too many login attempts, please try again later. - gsmtp", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Auth, 535, "5.7.8 Username and Password not accepted. - gsmtp", ErrorKind::Auth, Retry::Never),
+    // Exchange Online. <https://learn.microsoft.com/exchange/mail-flow-best-practices/non-delivery-reports-in-exchange-online>,
+    // <https://github.com/MicrosoftDocs/OfficeDocs-Support/issues/1150>, <https://github.com/Youans/nodejs-nodemailer-outlook/issues/11>
+    (Phase::End, 554, "5.2.0 STOREDRV.Submission.Exception:SubmissionQuotaExceededException; Failed to process message", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::End, 554, "5.2.0 STOREDRV.Submission.Exception:OutboundSpamException; WASCL UserAction verdict is not None", ErrorKind::Config, Retry::Never),
+    (Phase::End, 432, "4.3.2 STOREDRV.ClientSubmit; sender thread limit exceeded", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 450, "4.7.3 Organization queue quota exceeded", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Recipient, 550, "5.4.1 Recipient address rejected: Access denied. AS(201806281)", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 550, "5.7.705 Access denied, tenant has exceeded threshold", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 550, "5.7.708 Service unavailable. Access denied, traffic not accepted from this IP", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Mail, 530, "5.7.57 Client not authenticated to send mail", ErrorKind::Auth, Retry::Never),
+    (Phase::Auth, 535, "5.7.139 Authentication unsuccessful, SmtpClientAuthentication is disabled for the Tenant", ErrorKind::Auth, Retry::Never),
+    (Phase::Recipient, 550, "5.5.0 Requested action not taken: mailbox unavailable", ErrorKind::Recipient, Retry::Never),
+    // Yandex. <https://yandex.ru/support/yandex-360/customers/mail/ru/mail-clients/errors>, <https://github.com/chatmail/provider-db/issues/205>
+    (Phase::Recipient, 550, "5.7.1 No such user!", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 554, "5.7.1 [2] Message rejected under suspicion of SPAM; https://ya.cc/1IrBc", ErrorKind::Content, Retry::Never),
+    (Phase::Mail, 553, "5.7.1 Sender address rejected: not owned by auth user.", ErrorKind::Config, Retry::Never),
+    (Phase::Recipient, 450, "4.2.1 The recipient has exceeded message rate limit. Try again later.", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 451, "4.5.3 The recipient has exceeded their message rate limit. Try again later", ErrorKind::RateLimited, Retry::Safe),
+    // Mail.ru. <https://help.mail.ru/developers/notify_errors>
+    (Phase::Recipient, 550, "Message was not accepted -- invalid mailbox. Local mailbox anna@example.com is unavailable: user not found", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "Message was not accepted -- invalid mailbox. Local mailbox is unavailable: account is disabled", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 451, "Ratelimit exceeded for mailbox leads@example.com. Try again later.", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 550, "spam message rejected. Please visit https://help.mail.ru/notspam-support/id", ErrorKind::Content, Retry::Never),
+    (Phase::Recipient, 552, "Mailbox size limit exceeded", ErrorKind::Content, Retry::Never),
+    // Postfix, which tells at RCPT whatever it has against us. <https://www.postfix.org/postconf.5.html#smtpd_delay_reject>
+    (Phase::Recipient, 550, "5.1.0 <leads@example.com>: Sender address rejected: User unknown in local recipient table", ErrorKind::Config, Retry::Never),
+    (Phase::Recipient, 550, "5.1.1 <anna@example.com>: Recipient address rejected: User unknown in local recipient table", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 554, "5.7.1 <unknown[192.0.2.1]>: Client host rejected: Access denied", ErrorKind::Config, Retry::Never),
+    (Phase::Recipient, 504, "5.5.2 <localhost>: Helo command rejected: need fully-qualified hostname", ErrorKind::Config, Retry::Never),
+    (Phase::Recipient, 554, "5.7.1 Service unavailable; Client host [192.0.2.1] blocked using zen.spamhaus.org", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Mail, 450, "4.7.1 Error: too much mail from 192.0.2.1", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::Recipient, 450, "4.1.2 <anna@example.com>: Recipient address rejected: Domain not found", ErrorKind::Recipient, Retry::Safe),
+    // Exim. <https://www.exim.org/exim-html-current/doc/html/spec_html/ch-access_control_lists.html>
+    (Phase::Recipient, 550, "Unrouteable address", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "relay not permitted", ErrorKind::Config, Retry::Never),
+    (Phase::Mail, 421, "too many messages in this connection", ErrorKind::Unavailable, Retry::Safe),
+    // Sendmail and others: enough for one session. RFC 5321 section 4.5.3.1.10 for 452.
+    (Phase::Mail, 452, "4.5.3 Too many messages this session", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::Mail, 454, "4.7.0 TLS not available due to local problem", ErrorKind::Unavailable, Retry::Safe),
+    // Amazon SES. <https://docs.aws.amazon.com/ses/latest/dg/troubleshoot-smtp.html>
+    (Phase::End, 454, "Throttling failure: Daily message quota exceeded", ErrorKind::RateLimited, Retry::Safe),
+    (Phase::End, 454, "Throttling failure: Maximum sending rate exceeded", ErrorKind::RateLimited, Retry::Safe),
+    // Hosting providers. <https://github.com/WWBN/AVideo/issues/7527>, <https://github.com/root-io/vmail/issues/67>
+    (Phase::End, 552, "Message would take you over your relay quota of 500 Current quota used: 487", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Data, 550, "5.7.1 <DATA>: Data command rejected: only 10 messages per day", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Mail, 552, "5.2.2 over quota", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    (Phase::Recipient, 554, "bad reputation of the sender", ErrorKind::RateLimited, Retry::SafeAfterSecs(3600)),
+    // A code and nothing beside it (RFC 5321 section 4.2).
+    (Phase::Recipient, 550, "", ErrorKind::Content, Retry::Never),
+    (Phase::Mail, 450, "", ErrorKind::Unavailable, Retry::Safe),
+    (Phase::End, 452, "", ErrorKind::Unavailable, Retry::Safe),
+];
+
 #[test]
 fn replies_mean_what_the_table_says() {
-    for (phase, code, text, kind, retry) in REPLIES {
+    for (phase, code, text, kind, retry) in REPLIES.iter().chain(REAL) {
         let error = reply(*phase, *code, text);
         assert_eq!((error.kind(), &retry_of(&error)), (*kind, retry), "{phase:?} {code} {text}");
         assert!(error.provider_code().unwrap().starts_with(&code.to_string()));
@@ -153,6 +221,7 @@ fn settings_that_cannot_work_are_not_retried() {
         (Failure::NoStartTls, ErrorKind::Config),
         (Failure::NoMechanism, ErrorKind::Config),
         (Failure::NoSmtpUtf8, ErrorKind::Unsupported),
+        (Failure::SenderNeedsSmtpUtf8, ErrorKind::Config),
     ] {
         let error = parse_error("check", &Trouble::new(Phase::Connect, failure));
         assert_eq!((error.kind(), retry_of(&error)), (kind, Retry::Never));
@@ -164,19 +233,20 @@ fn settings_that_cannot_work_are_not_retried() {
 #[test]
 fn what_the_operating_system_and_tls_said_is_found_inside() {
     let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
-    assert!(matches!(network_failure(&io::Error::other(certificate)), Some(Failure::Certificate)));
-    assert!(matches!(network_failure(&io::Error::other(rustls::Error::DecryptError)), Some(Failure::Tls)));
+    assert!(matches!(Failure::of_network(io::Error::other(certificate)), Failure::Certificate));
+    assert!(matches!(Failure::of_network(io::Error::other(rustls::Error::DecryptError)), Failure::Tls));
     for (kind, closed) in [
         (io::ErrorKind::ConnectionReset, true),
         (io::ErrorKind::BrokenPipe, true),
         (io::ErrorKind::UnexpectedEof, true),
         (io::ErrorKind::ConnectionRefused, false),
     ] {
-        let failure = network_failure(&io::Error::from(kind)).unwrap();
+        let failure = Failure::of_network(io::Error::from(kind));
         assert_eq!(matches!(failure, Failure::Closed), closed, "{kind}");
+        // Who hangs up while a key is agreed on has trouble with TLS.
+        assert_eq!(matches!(Failure::of_handshake(io::Error::from(kind)), Failure::Tls), closed, "{kind}");
     }
-    assert!(matches!(network_failure(&io::Error::from(io::ErrorKind::TimedOut)), Some(Failure::Timeout)));
-    assert!(network_failure(&fmt::Error).is_none());
+    assert!(matches!(Failure::of_network(io::Error::from(io::ErrorKind::TimedOut)), Failure::Timeout));
 }
 
 #[test]
@@ -212,7 +282,9 @@ fn enhanced_codes_are_not_confused_with_addresses_or_versions() {
 fn only_a_clean_no_leaves_the_connection_usable() {
     let reply = |code| Failure::Reply { code, text: Pii::from("") };
     assert!(Trouble::new(Phase::Recipient, reply(550)).leaves_connection_usable());
-    assert!(!Trouble::new(Phase::Recipient, reply(421)).leaves_connection_usable());
+    for code in [421, 452] {
+        assert!(!Trouble::new(Phase::Recipient, reply(code)).leaves_connection_usable());
+    }
     assert!(!Trouble::new(Phase::Recipient, Failure::Timeout).leaves_connection_usable());
     assert!(!Trouble::new(Phase::Data, Failure::Garbage).leaves_connection_usable());
 }

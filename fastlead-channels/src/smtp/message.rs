@@ -63,10 +63,35 @@ pub(super) fn build(sender: &Sender, message: &OutboundMessage) -> Result<Mail> 
         .ok()
         .and_then(|email| wire_address(&email))
         .ok_or_else(|| refuse(ErrorKind::Config, "`return_path` is not an e-mail address"))?;
-    let mut source = mail.formatted();
+    let mut source = with_sender_folded(mail.formatted());
     // The final dot brings a line break of its own.
     source.truncate(source.strip_suffix(b"\r\n").map_or(source.len(), <[u8]>::len));
     Ok(Mail { message_id, from, to, source })
+}
+
+/// A line should have at most 78 octets, and 76 with an encoded word (RFC 5322 section 2.1.1, RFC 2047 section 2).
+const LINE_MAX: usize = 76;
+
+/// Puts the sender's address onto a line of its own where it would make the line of the name too long. lettre folds the
+/// name, but not before the address.
+fn with_sender_folded(mut source: Vec<u8>) -> Vec<u8> {
+    const FROM: &[u8] = b"From: ";
+    let mut start = 0;
+    let mut in_sender = false;
+    for line in source.split_inclusive(|byte| *byte == b'\n') {
+        let end = start + line.len();
+        in_sender = line.starts_with(FROM) || (in_sender && line.starts_with(b" "));
+        let address = line.windows(2).rposition(|pair| pair == b" <");
+        if let Some(at) = address.filter(|at| in_sender && *at > 0 && line.len() - 2 > LINE_MAX) {
+            source.splice(start + at..start + at, *b"\r\n");
+            return source;
+        }
+        if line == b"\r\n" {
+            break;
+        }
+        start = end;
+    }
+    source
 }
 
 fn headers(
@@ -87,22 +112,26 @@ fn headers(
     if let Some(subject) = subject(text) {
         builder = builder.header(Subject::from(subject));
     }
+    // RFC 3834 section 5: so that no vacation notice answers.
+    let builder = builder.raw_header(plain_header("Auto-Submitted", "auto-generated".to_owned()));
     match message.class {
-        // RFC 3834: so that no vacation notice answers.
-        MessageClass::Service => {
-            builder.raw_header(plain_header("Auto-Submitted", "auto-generated".to_owned()))
-        }
+        MessageClass::Service => builder,
         MessageClass::Advertising => unsubscribe_headers(sender, message, builder),
     }
 }
 
-/// RFC 2369 and, where the page knows whom to unsubscribe, RFC 8058.
+/// RFC 2369 and, where the page knows whom to unsubscribe, RFC 8058. Without a page a mail to the sender does it:
+/// advertising that cannot be left is not sent.
 fn unsubscribe_headers(
     sender: &Sender,
     message: &OutboundMessage,
     builder: MessageBuilder,
 ) -> MessageBuilder {
-    let Some(page) = &sender.list_unsubscribe else { return builder };
+    let Some(page) = &sender.list_unsubscribe else {
+        let to = &sender.reply_to.as_ref().unwrap_or(&sender.from).email;
+        let url = format!("mailto:{}?subject=unsubscribe%20{}", mail_url(to), message.delivery_id.hex());
+        return builder.raw_header(plain_header("List-Unsubscribe", format!("<{url}>")));
+    };
     let url = page.fill(&message.delivery_id.hex());
     let builder = builder.raw_header(plain_header("List-Unsubscribe", format!("<{url}>")));
     if page.names_delivery() {
@@ -110,6 +139,21 @@ fn unsubscribe_headers(
     } else {
         builder
     }
+}
+
+/// An address inside a `mailto:` (RFC 6068 section 2): whatever has a meaning in an address or a header is written in
+/// percent.
+fn mail_url(address: &Address) -> String {
+    let mut url = String::new();
+    for byte in address.to_string().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'@' | b'+' => {
+                url.push(char::from(byte));
+            }
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
 }
 
 fn plain_header(name: &'static str, value: String) -> HeaderValue {

@@ -100,7 +100,46 @@ fn only_advertising_can_be_unsubscribed() {
         let page = url.replace("{delivery}", "0190b6f45d3c7000a000000000000001");
         assert!(source.contains(&format!("List-Unsubscribe: <{page}>\r\n")), "{source}");
         assert_eq!(source.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"), one_click);
-        assert!(!source.contains("Auto-Submitted"));
+        assert!(source.contains("\r\nAuto-Submitted: auto-generated\r\n"), "{source}");
+    }
+}
+
+/// RFC 2369: advertising always says how to leave it, also where nobody has set a page.
+#[test]
+fn advertising_without_a_page_is_left_by_a_mail() {
+    let unsubscribe = |change: fn(&mut serde_json::Value)| {
+        let mut message = message(Text::plain("x"));
+        message.class = MessageClass::Advertising;
+        let source = source(&sender(change), &message).replace("\r\n ", " ");
+        let line = source.split("\r\n").find_map(|line| line.strip_prefix("List-Unsubscribe: ")).unwrap();
+        assert!(!source.contains("List-Unsubscribe-Post"), "one click needs a page");
+        line.to_owned()
+    };
+    let digits = "0190b6f45d3c7000a000000000000001";
+    for (change, to) in [
+        (|_: &mut _| {}, "leads@example.com"),
+        (
+            |json: &mut serde_json::Value| json["reply_to"] = "sales+a&b@example.com".into(),
+            "sales+a%26b@example.com",
+        ),
+    ] as [(fn(&mut serde_json::Value), &str); 2]
+    {
+        assert_eq!(unsubscribe(change), format!("<mailto:{to}?subject=unsubscribe%20{digits}>"));
+    }
+}
+
+/// RFC 5322 section 2.1.1: lines should have at most 78 characters; RFC 2047 section 2: at most 76 with an encoded word.
+#[test]
+fn a_long_name_of_the_sender_is_folded() {
+    for name in
+        ["Общество с ограниченной ответственностью ".repeat(8), "Limited liability company ".repeat(10)]
+    {
+        let source =
+            source(&sender(|json| json["from"]["name"] = name.as_str().into()), &message(Text::plain("x")));
+        let (head, _) = source.split_once("\r\n\r\n").unwrap();
+        for line in head.split("\r\n") {
+            assert!(line.len() <= 78, "{} octets: {line}", line.len());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod message;
 mod pool;
+mod reply;
 
 pub use adapter::{Smtp, SmtpAdapter};
 pub use config::{SmtpConfig, SmtpMechanism, SmtpSender, SmtpTls};

@@ -1,6 +1,7 @@
 //! The channel itself.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use fastlead_core::channel::{
     Capabilities, Channel, ChannelInfo, Lookup, Poller, Rate, SendReceipt, SentReference, TextLimit, TextUnit,
@@ -22,9 +23,9 @@ use teloxide_core::types::{
 };
 use url::Url;
 
-use super::client::{Client, LONGEST_EDIT};
+use super::client::{Client, LONGEST_EDIT, Refused};
 use super::config::{TelegramConfig, Updates};
-use super::error::{NOT_FOUND, NOT_MODIFIED, Operation};
+use super::error::{NO_TOPIC, NOT_FOUND, NOT_MODIFIED, Operation};
 use super::html::telegram_html;
 use super::poller::TelegramPoller;
 use super::webhook::TelegramWebhook;
@@ -48,6 +49,13 @@ const NO_PREVIEW: LinkPreviewOptions = LinkPreviewOptions {
     prefer_large_media: false,
     show_above_text: false,
 };
+/// The topic that every forum has. Messages go there without a number, and with it they are refused
+/// (<https://core.telegram.org/api/forum#forum-topics>).
+const GENERAL_TOPIC: i32 = 1;
+/// Longer markup is refused whatever it shows (`MAX_MESSAGE_LENGTH` of TDLib's request parser); the plain text goes out.
+const LONGEST_MARKUP: usize = 32 * 1024;
+/// Moves of groups that are remembered; behind that the oldest knowledge is asked for anew.
+const MOST_MOVES: usize = 1_024;
 /// Refusals of an edit that leave nothing to do.
 const NOTHING_TO_CHANGE: [&str; 2] = [NOT_MODIFIED, NOT_FOUND];
 
@@ -73,6 +81,9 @@ pub struct Telegram {
     pub(super) client: Client,
     pub(super) webhook: Option<TelegramWebhook>,
     poller: Option<TelegramPoller>,
+    /// Groups that have become supergroups while this ran: the old id and the new one. Where updates come, the engine
+    /// remembers it for good.
+    moves: Mutex<HashMap<i64, i64>>,
 }
 
 impl Telegram {
@@ -92,9 +103,10 @@ impl Telegram {
         config.validate()?;
         let client = Client::new(&config, egress)?;
         let by_webhook = config.updates == Updates::Webhook;
-        let webhook = config.webhook_secret.clone().filter(|_| by_webhook).map(TelegramWebhook::new);
+        let secret = config.webhook_secret.clone().filter(|_| by_webhook);
+        let webhook = secret.map(|secret| TelegramWebhook::new(secret, client.clone()));
         let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
-        Ok(Self { info, config, client, webhook, poller })
+        Ok(Self { info, config, client, webhook, poller, moves: Mutex::default() })
     }
 
     /// Whether presses of buttons come back.
@@ -102,15 +114,58 @@ impl Telegram {
         self.webhook.is_some() || self.poller.is_some()
     }
 
+    /// The chat as it is addressed now.
+    fn chat(&self, recipient: &Recipient) -> Result<TelegramChat> {
+        let chat = chat(recipient)?;
+        let TelegramChat::Id(ChatId(id)) = chat else { return Ok(chat) };
+        let moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(TelegramChat::Id(ChatId(moves.get(&id).copied().unwrap_or(id))))
+    }
+
+    fn remember_move(&self, from: i64, to: i64) {
+        let mut moves = self.moves.lock().unwrap_or_else(PoisonError::into_inner);
+        if moves.len() >= MOST_MOVES {
+            moves.clear();
+        }
+        moves.insert(from, to);
+    }
+
+    /// Sends one text. Two refusals are followed at once, because both are certain and say where to go on: a group that
+    /// has another id now, and a topic that is not there, whose message goes into the group itself rather than nowhere.
+    async fn deliver(&self, message: &OutboundMessage, text: &Text) -> Result<SendReceipt> {
+        let mut request = self.compose(message, text)?;
+        loop {
+            let Refused { error, moved_to } = match self.client.send_message(&request).await {
+                Ok(sent) => return Ok(SendReceipt::accepted(sent.message_id.to_string())),
+                Err(refused) => refused,
+            };
+            let has_no_topic = error.provider_code() == Some(NO_TOPIC);
+            // From a group to a supergroup, which moves no further.
+            let is_group = |id: &i64| *id > SUPERGROUPS;
+            match (&request.chat_id, moved_to) {
+                (TelegramChat::Id(ChatId(from)), Some(to)) if is_group(from) && !is_group(&to) => {
+                    tracing::info!(channel = %self.info.id, "a group has become a supergroup");
+                    self.remember_move(*from, to);
+                    request.chat_id = TelegramChat::Id(ChatId(to));
+                }
+                _ if has_no_topic && request.message_thread_id.take().is_some() => {
+                    tracing::warn!(channel = %self.info.id, "a group has no such topic; it gets the message itself");
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
     fn compose(&self, message: &OutboundMessage, text: &Text) -> Result<SendMessage> {
-        let chat = chat(&message.recipient)?;
+        let chat = self.chat(&message.recipient)?;
         let is_group = !matches!(chat, TelegramChat::Id(ChatId(1..)));
-        let mut request = match &text.html {
-            Some(html) => SendMessage::new(chat, telegram_html(html.expose())).parse_mode(ParseMode::Html),
+        let mut request = match markup(text) {
+            Some(html) => SendMessage::new(chat, html).parse_mode(ParseMode::Html),
             None => SendMessage::new(chat, text.plain.expose()),
         }
         .link_preview_options(NO_PREVIEW);
-        if let Some(id) = self.config.message_thread_id.filter(|_| is_group) {
+        let topic = self.config.message_thread_id.filter(|id| is_group && *id != GENERAL_TOPIC);
+        if let Some(id) = topic {
             request = request.message_thread_id(ThreadId(MessageId(id)));
         }
         if !text.buttons.is_empty() {
@@ -144,11 +199,9 @@ impl Telegram {
         let Ok(id) = edit.message_id.parse() else {
             return refuse(ErrorKind::Invalid, "the message id is not a number");
         };
-        let (chat, id) = (chat(&message.recipient)?, MessageId(id));
-        let mut request = match &edit.text.html {
-            Some(html) => {
-                EditMessageText::new(chat, id, telegram_html(html.expose())).parse_mode(ParseMode::Html)
-            }
+        let (chat, id) = (self.chat(&message.recipient)?, MessageId(id));
+        let mut request = match markup(&edit.text) {
+            Some(html) => EditMessageText::new(chat, id, html).parse_mode(ParseMode::Html),
             None => EditMessageText::new(chat, id, edit.text.plain.expose()),
         }
         .link_preview_options(NO_PREVIEW);
@@ -182,7 +235,7 @@ impl Telegram {
 
     /// Leaves only the buttons that open a page.
     async fn take_buttons_away(&self, pressed: &PressedMessage) -> Result<()> {
-        let chat = chat(&Recipient::Chat(pressed.chat.clone()))?;
+        let chat = self.chat(&Recipient::Chat(pressed.chat.clone()))?;
         let id = pressed.message_id.parse().map_err(|_| {
             Operation::Edit.error(ErrorKind::Invalid, RetryHint::Never, "the message id is not a number")
         })?;
@@ -193,6 +246,15 @@ impl Telegram {
         }
         self.client.edit_message_reply_markup(&request).await
     }
+}
+
+/// Ids of supergroups and channels lie below this, those of groups above (<https://core.telegram.org/api/bots/ids>).
+const SUPERGROUPS: i64 = -1_000_000_000_000;
+
+/// What Telegram is given in place of the plain text.
+fn markup(text: &Text) -> Option<String> {
+    let html = telegram_html(text.html.as_ref()?.expose());
+    (html.len() <= LONGEST_MARKUP).then_some(html)
 }
 
 fn link(button: &Button) -> Option<InlineKeyboardButton> {
@@ -248,10 +310,7 @@ impl Channel for Telegram {
 
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
         match &message.content {
-            Content::Text(text) => {
-                let sent = self.client.send_message(&self.compose(message, text)?).await?;
-                Ok(SendReceipt::accepted(sent.message_id.to_string()))
-            }
+            Content::Text(text) => self.deliver(message, text).await,
             Content::InteractionReply(reply) if self.hears() => self.answer(reply).await,
             Content::Edit(edit) => self.change(message, edit).await,
             _ => Err(Operation::Send.error(
@@ -263,7 +322,14 @@ impl Channel for Telegram {
     }
 
     async fn check(&self) -> Result<()> {
-        self.client.get_me().await
+        self.client.get_me().await?;
+        // While a webhook is set Telegram refuses every poll, and nothing that people write would arrive.
+        if self.poller.is_some() && !self.client.get_webhook_info().await?.url.is_empty() {
+            let message =
+                "updates: a webhook is set for this bot, so that polling brings nothing; unregister it first";
+            return Err(Operation::Check.error(ErrorKind::Config, RetryHint::Never, message));
+        }
+        Ok(())
     }
 
     /// Bots cannot read what they have sent.

@@ -6,6 +6,7 @@
 //! that Telegram has added since.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use fastlead_core::secret::Secret;
@@ -23,12 +24,14 @@ use url::{Host, Url};
 use super::adapter::KIND;
 use super::config::{TELEGRAM, TelegramConfig};
 use super::error::{Operation, parse_error, transport_error};
-use super::wire::{SentMessage, Success, Update, WebhookInfo};
+use super::wire::{Me, Refusal, SentMessage, Success, Update, WebhookInfo};
 use crate::egress::Egress;
 use crate::http;
 
-/// A hundred updates of at most 64 KiB each, as Telegram's server limits them, and room to spare.
+/// Sixteen updates of at most 512 KiB each: two texts of 4,096 characters with an entity for each take 100 KiB. What is
+/// longer is asked for in smaller pieces.
 const LONGEST_ANSWER: usize = 8 * 1024 * 1024;
+const TOO_LONG: &str = "the answer is too long";
 /// How long to wait until buttons are taken away from a message.
 pub(super) const LONGEST_EDIT: Duration = Duration::from_secs(3);
 
@@ -39,6 +42,15 @@ pub(super) struct Client {
     base: Url,
     token: Secret<String>,
     timeout: Duration,
+    /// What the bot is called, once Telegram has said it.
+    name: Arc<OnceLock<String>>,
+}
+
+/// A message that Telegram did not take.
+pub(super) struct Refused {
+    pub(super) error: Error,
+    /// The id that the group has now.
+    pub(super) moved_to: Option<i64>,
 }
 
 impl fmt::Debug for Client {
@@ -64,11 +76,14 @@ impl Client {
         let http = http.build().map_err(|error| {
             configure(ErrorKind::Internal, "cannot set up the http client").with_source(error.without_url())
         })?;
-        Ok(Self { http, base, token: config.bot_token.clone(), timeout })
+        Ok(Self { http, base, token: config.bot_token.clone(), timeout, name: Arc::default() })
     }
 
-    pub(super) async fn send_message(&self, request: &SendMessage) -> Result<SentMessage> {
-        self.call(Operation::Send, request, self.timeout).await
+    pub(super) async fn send_message(&self, request: &SendMessage) -> Result<SentMessage, Refused> {
+        let answer = self.ask(Operation::Send, request, self.timeout).await;
+        let Answer { status, after, body } = answer.map_err(|error| Refused { error, moved_to: None })?;
+        decode(Operation::Send, status, after, &body)
+            .map_err(|error| Refused { error, moved_to: moved_to(&body) })
     }
 
     pub(super) async fn answer_callback_query(&self, request: &AnswerCallbackQuery) -> Result<()> {
@@ -85,13 +100,33 @@ impl Client {
         self.call::<_, IgnoredAny>(Operation::Edit, request, timeout).await.map(drop)
     }
 
+    /// Proves the token, and learns what the bot is called.
     pub(super) async fn get_me(&self) -> Result<()> {
-        self.call::<_, IgnoredAny>(Operation::Check, &GetMe::new(), self.timeout).await.map(drop)
+        let me: Me = self.call(Operation::Check, &GetMe::new(), self.timeout).await?;
+        if let Some(name) = me.username {
+            // A bot that has been given another name is known by it after a restart.
+            let _known_already = self.name.set(name);
+        }
+        Ok(())
     }
 
-    /// `wait` is how long Telegram may keep silent because there is no news.
-    pub(super) async fn get_updates(&self, request: &GetUpdates, wait: Duration) -> Result<Vec<Update>> {
-        self.call(Operation::Poll, request, wait + self.timeout).await
+    /// What the bot is called, without `@`; `None` before [`Self::get_me`].
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.get().map(String::as_str)
+    }
+
+    /// `wait` is how long Telegram may keep silent because there is no news. `None` where the answer is too long to be
+    /// read; a smaller `limit` makes it shorter.
+    pub(super) async fn get_updates(
+        &self,
+        request: &GetUpdates,
+        wait: Duration,
+    ) -> Result<Option<Vec<Update>>> {
+        match self.call(Operation::Poll, request, wait + self.timeout).await {
+            Ok(updates) => Ok(Some(updates)),
+            Err(error) if error.message() == TOO_LONG => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     pub(super) async fn set_webhook(&self, request: &SetWebhook) -> Result<()> {
@@ -112,6 +147,14 @@ impl Client {
         P: Payload + Serialize + Sync,
         R: DeserializeOwned,
     {
+        let Answer { status, after, body } = self.ask(operation, request, timeout).await?;
+        decode(operation, status, after, &body)
+    }
+
+    async fn ask<P>(&self, operation: Operation, request: &P, timeout: Duration) -> Result<Answer>
+    where
+        P: Payload + Serialize + Sync,
+    {
         let body = serde_json::to_vec(request).map_err(|_| {
             operation.error(ErrorKind::Internal, RetryHint::Never, "the request cannot be written as json")
         })?;
@@ -126,18 +169,15 @@ impl Client {
             .await
             .map_err(fault)?;
         let status = response.status().as_u16();
-        let mut answer = Vec::new();
+        let after = http::retry_after(response.headers(), None);
+        let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(fault)? {
-            if answer.len() + chunk.len() > LONGEST_ANSWER {
-                return Err(operation.error(
-                    ErrorKind::Protocol,
-                    RetryHint::UNKNOWN,
-                    "the answer is too long",
-                ));
+            if body.len() + chunk.len() > LONGEST_ANSWER {
+                return Err(operation.error(ErrorKind::Protocol, RetryHint::UNKNOWN, TOO_LONG));
             }
-            answer.extend_from_slice(&chunk);
+            body.extend_from_slice(&chunk);
         }
-        decode(operation, status, &answer)
+        Ok(Answer { status, after, body })
     }
 
     /// The address carries the token: it must not be printed.
@@ -150,6 +190,19 @@ impl Client {
         drop(path);
         Ok(url)
     }
+}
+
+/// What came back over HTTP.
+struct Answer {
+    status: u16,
+    /// The delay of the header.
+    after: Option<Duration>,
+    body: Vec<u8>,
+}
+
+/// The new id of a group that has become a supergroup. It stays out of errors: an id of a chat is personal data.
+fn moved_to(body: &[u8]) -> Option<i64> {
+    serde_json::from_slice::<Refusal>(body).ok()?.parameters.migrate_to_chat_id
 }
 
 fn is_encrypted(base: &Url) -> bool {
@@ -174,10 +227,15 @@ fn check(egress: &Egress, base: &Url, proxy: Option<&Url>) -> Result<()> {
 }
 
 /// The result asked for, or the error that came in its place.
-fn decode<R: DeserializeOwned>(operation: Operation, status: u16, body: &[u8]) -> Result<R> {
+fn decode<R: DeserializeOwned>(
+    operation: Operation,
+    status: u16,
+    after: Option<Duration>,
+    body: &[u8],
+) -> Result<R> {
     match serde_json::from_slice::<Success<R>>(body) {
         Ok(Success { ok: true, result }) if (200..300).contains(&status) => Ok(result),
-        _ => Err(parse_error(operation, status, body)),
+        _ => Err(parse_error(operation, status, after, body)),
     }
 }
 
@@ -239,8 +297,8 @@ mod tests {
     fn an_answer_may_have_more_fields_than_we_know() {
         let body =
             br#"{"ok":true,"result":{"message_id":42,"date":1,"chat":{"id":1,"type":"hologram"},"new":{}}}"#;
-        assert_eq!(decode::<SentMessage>(Operation::Send, 200, body).unwrap().message_id, 42);
-        let error = decode::<SentMessage>(Operation::Send, 500, body).err().unwrap();
+        assert_eq!(decode::<SentMessage>(Operation::Send, 200, None, body).unwrap().message_id, 42);
+        let error = decode::<SentMessage>(Operation::Send, 500, None, body).err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
     }
 }

@@ -46,13 +46,31 @@ impl Operation {
     }
 }
 
+/// The topic is not there, or not for the bot to write to. This concerns the chat and no other.
+pub(super) const NO_TOPIC: &str = "message_thread_not_found";
+
+/// Words inside a 400 that mean the same as [`NO_TOPIC`]. The texts are those of TDLib and of the errors that it passes
+/// on (<https://core.telegram.org/method/messages.sendMessage>).
+const TOPIC_GONE: &[&str] =
+    &["message thread not found", "topic_closed", "topic_deleted", "topic_id_invalid", "topic_not_found"];
+
 /// Words inside a 400 that mean: nobody can be reached at this address. The first three are from
 /// <https://core.telegram.org/bots/api>, the others from the texts that TDLib's Bot API server and
-/// teloxide-core (`errors.rs`) know.
+/// teloxide-core (`errors.rs`) know, and from the errors that Telegram passes on
+/// (<https://core.telegram.org/method/messages.sendMessage>).
 const NOBODY_THERE: &[&str] = &[
     "chat not found",
     "chat_id is empty",
     "peer_id_invalid",
+    "user_is_blocked",
+    "user_deactivated",
+    "input_user_deactivated",
+    "you_blocked_user",
+    "chat_restricted",
+    "chat_admin_required",
+    "chat_send_plain_forbidden",
+    "chat_guest_send_forbidden",
+    "have no write access to the chat",
     "user not found",
     "group is deactivated",
     "chat_write_forbidden",
@@ -64,14 +82,16 @@ const NOBODY_THERE: &[&str] = &[
 /// The error behind an answer that is not what was asked for: by Telegram's code first, then by its
 /// parameters, and by its words only where code and parameters do not tell, because Telegram does
 /// not promise the words.
-pub(super) fn parse_error(operation: Operation, status: u16, body: &[u8]) -> Error {
+///
+/// `after` is the delay of the header, which counts where there are no words.
+pub(super) fn parse_error(operation: Operation, status: u16, after: Option<Duration>, body: &[u8]) -> Error {
     use ErrorKind::{
         Auth, Config, Conflict, Content, Invalid, Protocol, RateLimited, Recipient, Unavailable,
     };
     const NEVER: RetryHint = RetryHint::Never;
     let refusal = match serde_json::from_slice::<Refusal>(body) {
         Ok(refusal) if !refusal.ok => refusal,
-        _ => return not_telegram(operation, status),
+        _ => return not_telegram(operation, status, after),
     };
     let code = refusal.error_code.unwrap_or(status);
     let words = refusal.description.to_ascii_lowercase();
@@ -84,9 +104,7 @@ pub(super) fn parse_error(operation: Operation, status: u16, body: &[u8]) -> Err
         }
         400 if refusal.parameters.migrate_to_chat_id.is_some() => named("migrate_to_chat_id", Recipient),
         400 if NOBODY_THERE.iter().any(|fragment| says(fragment)) => (Recipient, NEVER, None),
-        400 if says("message thread not found") || says("topic_closed") => {
-            named("message_thread_not_found", Config)
-        }
+        400 if TOPIC_GONE.iter().any(|fragment| says(fragment)) => named(NO_TOPIC, Recipient),
         400 if says("query is too old") => named("query_is_too_old", Content),
         400 if says("message is not modified") => named(NOT_MODIFIED, Conflict),
         400 if operation == Operation::Edit && says("message to edit not found") => named(NOT_FOUND, Invalid),
@@ -113,18 +131,9 @@ pub(super) fn parse_error(operation: Operation, status: u16, body: &[u8]) -> Err
 }
 
 /// Something in front of Telegram answered, or something that is not Telegram at all.
-fn not_telegram(operation: Operation, status: u16) -> Error {
-    let (kind, retry, message) = match status {
-        300..=399 => (
-            ErrorKind::Config,
-            RetryHint::Never,
-            "the endpoint redirects; set the address that it redirects to",
-        ),
-        429 => (ErrorKind::RateLimited, RetryHint::SAFE, "too many requests"),
-        500..=599 => (ErrorKind::Unavailable, RetryHint::UNKNOWN, "the server failed"),
-        _ => (ErrorKind::Protocol, RetryHint::UNKNOWN, "the answer is not the json that telegram documents"),
-    };
-    operation.error(kind, retry, message).with_context("http_status", status.to_string())
+fn not_telegram(operation: Operation, status: u16, after: Option<Duration>) -> Error {
+    let class = http::by_status(status, after);
+    operation.error(class.kind, class.retry, class.message).with_context("http_status", status.to_string())
 }
 
 const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trusted or is of another name; check endpoint \
@@ -132,8 +141,8 @@ const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trus
 
 /// The error behind a request that got no answer. The URL carries the token and is taken out.
 pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Error {
-    let (kind, retry, message) = http::no_answer(&error, BAD_CERTIFICATE);
-    operation.error(kind, retry, message).with_source(error.without_url())
+    let class = http::no_answer(&error, BAD_CERTIFICATE);
+    operation.error(class.kind, class.retry, class.message).with_source(error.without_url())
 }
 
 /// Longer descriptions are cut.

@@ -44,7 +44,15 @@ fn the_error_table() {
         (400, "Bad Request: BUTTON_DATA_INVALID", Content, NEVER, "400"),
         (400, "Bad Request: a reason that Telegram will invent tomorrow", Content, NEVER, "400"),
         (413, "Request Entity Too Large", Content, NEVER, "413"),
-        (400, "Bad Request: message thread not found", Config, NEVER, "message_thread_not_found"),
+        // One group without that topic must not pause the bot for everybody else.
+        (400, "Bad Request: message thread not found", Recipient, NEVER, "message_thread_not_found"),
+        (400, "Bad Request: TOPIC_DELETED", Recipient, NEVER, "message_thread_not_found"),
+        (400, "Bad Request: TOPIC_CLOSED", Recipient, NEVER, "message_thread_not_found"),
+        (400, "Bad Request: TOPIC_ID_INVALID", Recipient, NEVER, "message_thread_not_found"),
+        (400, "Bad Request: USER_IS_BLOCKED", Recipient, NEVER, "400"),
+        (400, "Bad Request: INPUT_USER_DEACTIVATED", Recipient, NEVER, "400"),
+        (400, "Bad Request: CHAT_RESTRICTED", Recipient, NEVER, "400"),
+        (400, "Bad Request: have no write access to the chat", Recipient, NEVER, "400"),
         (400, "Bad Request: message to be replied not found", Content, NEVER, "400"),
         (
             400,
@@ -85,7 +93,7 @@ fn the_error_table() {
         (418, "I'm a teapot", Protocol, NEVER, "418"),
         (999, "nothing known", Protocol, RetryHint::UNKNOWN, "999"),
     ] {
-        let error = parse_error(Operation::Send, code, refusal(code, description).as_bytes());
+        let error = parse_error(Operation::Send, code, None, refusal(code, description).as_bytes());
         let shown = (error.kind(), error.retry(), error.provider_code());
         assert_eq!(shown, (kind, retry, Some(provider_code)), "{description}");
         assert_eq!((error.adapter(), error.operation()), (Some("telegram"), "send"));
@@ -95,12 +103,12 @@ fn the_error_table() {
 #[test]
 fn parameters_decide_before_words() {
     let body = br#"{"ok":false,"error_code":429,"description":"Too Many Requests: retry after 14","parameters":{"retry_after":14}}"#;
-    let error = parse_error(Operation::Send, 429, body);
+    let error = parse_error(Operation::Send, 429, None, body);
     assert_eq!((error.kind(), error.retry()), (ErrorKind::RateLimited, safe(14)));
     assert_eq!(error.to_string(), "telegram send: rate limited: retry after 14 (provider code 429)");
 
     let body = br#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001234567890}}"#;
-    let error = parse_error(Operation::Send, 400, body);
+    let error = parse_error(Operation::Send, 400, None, body);
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Recipient, NEVER));
     assert_eq!(error.provider_code(), Some("migrate_to_chat_id"));
     assert!(!format!("{error:?}").contains("1234567890"), "an id of a chat is personal data");
@@ -108,7 +116,7 @@ fn parameters_decide_before_words() {
 
 #[test]
 fn what_is_not_telegrams_envelope_leaves_the_outcome_unknown() {
-    use ErrorKind::{Config, Protocol, RateLimited, Unavailable};
+    use ErrorKind::{Invalid, Protocol, RateLimited, Unavailable};
     for (status, body, kind, retry) in [
         (500, "", Unavailable, RetryHint::UNKNOWN),
         (502, "<html>Bad Gateway</html>", Unavailable, RetryHint::UNKNOWN),
@@ -117,11 +125,11 @@ fn what_is_not_telegrams_envelope_leaves_the_outcome_unknown() {
         (200, "<html>Welcome</html>", Protocol, RetryHint::UNKNOWN),
         (200, r#"{"ok":true}"#, Protocol, RetryHint::UNKNOWN),
         (200, r#"{"ok":true,"result":"surprise"}"#, Protocol, RetryHint::UNKNOWN),
-        (404, "<html>Not Found</html>", Protocol, RetryHint::UNKNOWN),
-        (301, "", Config, NEVER),
+        (404, "<html>Not Found</html>", Invalid, RetryHint::SAFE),
+        (301, "", Unavailable, RetryHint::SAFE),
         (429, "<html></html>", RateLimited, RetryHint::SAFE),
     ] {
-        let error = parse_error(Operation::Send, status, body.as_bytes());
+        let error = parse_error(Operation::Send, status, None, body.as_bytes());
         assert_eq!((error.kind(), error.retry()), (kind, retry), "{status} {body}");
     }
 }
@@ -129,8 +137,8 @@ fn what_is_not_telegrams_envelope_leaves_the_outcome_unknown() {
 #[test]
 fn asking_again_is_safe_where_nothing_is_sent() {
     for operation in [Operation::Check, Operation::Poll, Operation::SetUpWebhook] {
-        assert_eq!(parse_error(operation, 502, b"").retry(), RetryHint::SAFE, "{operation:?}");
-        let refused = parse_error(operation, 400, refusal(400, "Bad Request: bad webhook").as_bytes());
+        assert_eq!(parse_error(operation, 502, None, b"").retry(), RetryHint::SAFE, "{operation:?}");
+        let refused = parse_error(operation, 400, None, refusal(400, "Bad Request: bad webhook").as_bytes());
         assert_eq!((refused.kind(), refused.retry()), (ErrorKind::Invalid, NEVER), "{operation:?}");
     }
 }
@@ -157,9 +165,11 @@ fn the_words_repeat_nothing_of_the_message() {
         ("Bad Request: bot \"anna_bot", "bot [..]"),
         ("Bad Request: no chat @anna with +7900000 at https://example.com", "no chat [..] with [..] at [..]"),
     ] {
-        let error = parse_error(Operation::Send, 400, refusal(400, description).as_bytes());
+        let error = parse_error(Operation::Send, 400, None, refusal(400, description).as_bytes());
         assert_eq!(error.message(), message);
     }
     let endless = refusal(400, &"слово ".repeat(100));
-    assert!(parse_error(Operation::Send, 400, endless.as_bytes()).message().len() <= LONGEST_MESSAGE + 4);
+    assert!(
+        parse_error(Operation::Send, 400, None, endless.as_bytes()).message().len() <= LONGEST_MESSAGE + 4
+    );
 }

@@ -23,10 +23,16 @@ const LONGEST_PAYLOAD: usize = 64;
 /// The event in an update; `None` where there is nothing for us: an unknown kind, a service message,
 /// or content of a shape that we do not know. Refusing such an update would only make Telegram repeat
 /// it and hold back all that follow.
-pub(super) fn read_update(update: Update, received_at: Timestamp) -> Option<InboundEvent> {
+///
+/// `name` is what the bot is called, where that is known: a command to another bot is not for us.
+pub(super) fn read_update(
+    update: Update,
+    received_at: Timestamp,
+    name: Option<&str>,
+) -> Option<InboundEvent> {
     let provider_event_id = update.update_id.to_string();
-    let (date, kind) = update.content.into_iter().find_map(|(name, content)| match name.as_str() {
-        "message" => read(content).and_then(message_event),
+    let (date, kind) = update.content.into_iter().find_map(|(kind, content)| match kind.as_str() {
+        "message" => read(content).and_then(|message| message_event(message, name)),
         "callback_query" => read(content).map(callback_event),
         "my_chat_member" => read(content).and_then(membership_event),
         _ => None,
@@ -44,16 +50,27 @@ fn read<T: DeserializeOwned>(content: Value) -> Option<T> {
     serde_json::from_value(content).ok()
 }
 
-fn message_event(message: Message) -> Option<Dated> {
+/// Telegram's own account, in whose name posts of a channel stand in the group of its discussions, and which writes to
+/// nobody else (<https://core.telegram.org/bots/api#message>, `is_automatic_forward`).
+const TELEGRAM_ITSELF: i64 = 777_000;
+
+fn message_event(message: Message, name: Option<&str>) -> Option<Dated> {
     let date = Some(message.date);
     if let Some(to) = message.migrate_to_chat_id {
         let (from_chat, to_chat) = (pii(message.chat.id), pii(to));
         return Some((date, InboundKind::ChatMoved { from_chat, to_chat }));
     }
-    // Without a sender it is a post of a channel, which nobody wrote to us.
-    let sender = message.from?;
+    // Without a sender it is a post of a channel, which nobody wrote to us. An anonymous administrator or a channel
+    // stands behind an account that many share, and nobody could be answered there.
+    let sender = message.from.filter(|sender| !sender.is_bot && sender.id != TELEGRAM_ITSELF)?;
+    if message.sender_chat.is_some() || message.is_automatic_forward {
+        return None;
+    }
     let from = peer(&message.chat, &sender);
     if let Some(text) = message.text {
+        if is_for_another(&text, name) {
+            return None;
+        }
         let kind = match start_payload(&text) {
             Some(payload) => InboundKind::Started { from, payload },
             None => InboundKind::Message { from, text: Pii::new(text) },
@@ -111,6 +128,13 @@ fn membership_event(change: ChatMemberUpdated) -> Option<Dated> {
         _ => return None,
     };
     Some((Some(change.date), kind))
+}
+
+/// Whether the text is a command to another bot of the same group, as `/start@other_bot`. Names are not case-sensitive.
+fn is_for_another(text: &str, name: Option<&str>) -> bool {
+    let Some(name) = name else { return false };
+    let command = text.split_ascii_whitespace().next().filter(|command| command.starts_with('/'));
+    command.and_then(|command| command.split_once('@')).is_some_and(|(_, to)| !to.eq_ignore_ascii_case(name))
 }
 
 /// `Some` where the text is the command that a deep link or the Start button sends:

@@ -6,7 +6,7 @@ use super::*;
 const RECEIVED: i64 = 1_700_000_000_000;
 
 fn event(update: Value) -> Option<InboundEvent> {
-    read_update(serde_json::from_value(update).unwrap(), from_millis(RECEIVED))
+    read_update(serde_json::from_value(update).unwrap(), from_millis(RECEIVED), Some("FastLead_bot"))
 }
 
 fn anna() -> Value {
@@ -28,6 +28,37 @@ fn peer_in(chat: &str) -> Peer {
         display_name: Some("Anna P".into()),
         language: Some("ru".to_owned()),
     }
+}
+
+/// Updates as Telegram makes them; <https://core.telegram.org/bots/api#message> names the fields and the accounts.
+#[test]
+fn what_no_person_wrote_to_this_bot_is_left_out() {
+    let group = json!({"id": -1001, "type": "supergroup", "title": "sales"});
+    let telegram = json!({"id": 777000, "is_bot": false, "first_name": "Telegram"});
+    let anonymous =
+        json!({"id": 1087968824, "is_bot": true, "first_name": "Group", "username": "GroupAnonymousBot"});
+    let channel =
+        json!({"id": 136817688, "is_bot": true, "first_name": "Channel", "username": "Channel_Bot"});
+    for content in [
+        json!({"text": "/start@other_bot promo"}),
+        json!({"text": "/help@other_bot"}),
+        json!({"text": "пост", "chat": group, "from": telegram, "is_automatic_forward": true, "sender_chat": {"id": -1002, "type": "channel"}}),
+        json!({"text": "пост", "chat": group, "from": telegram}),
+        json!({"text": "привет", "chat": group, "from": anonymous, "sender_chat": group}),
+        json!({"text": "привет", "chat": group, "from": channel, "sender_chat": {"id": -1002, "type": "channel"}}),
+        json!({"text": "я тоже бот", "chat": group, "from": {"id": 5, "is_bot": true, "first_name": "B"}}),
+        json!({"photo": [{"file_id": "A"}], "chat": group, "from": anonymous, "sender_chat": group}),
+    ] {
+        assert_eq!(event(message(&content)), None, "{content}");
+    }
+    // These are for us: to this bot in whatever case, to no bot by name, and a text that only looks like a command.
+    for text in ["/start@fastlead_BOT promo", "/start promo", "anna@other_bot", "что такое /start@other_bot"]
+    {
+        assert!(event(message(&json!({ "text": text }))).is_some(), "{text}");
+    }
+    let unnamed = message(&json!({"text": "/start@other_bot promo"}));
+    let read = read_update(serde_json::from_value(unnamed).unwrap(), from_millis(RECEIVED), None);
+    assert!(read.is_some(), "without a name of our own nothing is left out");
 }
 
 #[test]

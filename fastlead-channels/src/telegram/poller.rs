@@ -10,6 +10,7 @@ use teloxide_core::payloads::{GetUpdates, GetUpdatesSetters};
 use super::client::Client;
 use super::error::Operation;
 use super::inbound::{WANTED, read_update};
+use super::wire::Update;
 
 /// Telegram cuts longer waits down to this (`LONG_POLL_MAX_TIMEOUT` of its server).
 const LONGEST_WAIT_SECS: u32 = 50;
@@ -25,6 +26,18 @@ impl TelegramPoller {
     pub(super) const fn new(client: Client) -> Self {
         Self { client }
     }
+
+    /// Asks for fewer updates where the answer is too long. One alone is never.
+    async fn updates(&self, mut request: GetUpdates, wait: Duration) -> Result<Vec<Update>> {
+        for limit in [None, Some(10), Some(1)] {
+            request.limit = limit;
+            if let Some(updates) = self.client.get_updates(&request, wait).await? {
+                return Ok(updates);
+            }
+        }
+        let message = "one update is longer than telegram makes them";
+        Err(Operation::Poll.error(ErrorKind::Protocol, RetryHint::SAFE, message))
+    }
 }
 
 #[async_trait]
@@ -39,9 +52,14 @@ impl Poller for TelegramPoller {
             })?;
             request = request.offset(offset);
         }
-        let updates = self.client.get_updates(&request, Duration::from_secs(wait_secs.into())).await?;
+        if self.client.name().is_none() {
+            // Only with it is known whether a command in a group is for this bot.
+            self.client.get_me().await?;
+        }
+        let updates = self.updates(request, Duration::from_secs(wait_secs.into())).await?;
         let cursor = updates.iter().map(|update| update.update_id).max().map(|last| (last + 1).to_string());
-        let events = updates.into_iter().filter_map(|update| read_update(update, now)).collect();
+        let events =
+            updates.into_iter().filter_map(|update| read_update(update, now, self.client.name())).collect();
         Ok(PollBatch { events, cursor })
     }
 }

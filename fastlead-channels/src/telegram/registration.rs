@@ -26,6 +26,8 @@ impl WebhookRegistration for Telegram {
             .ok_or_else(|| refuse(ErrorKind::Config, "updates: choose webhook before a webhook is set"))?;
         let url =
             Url::parse(url).map_err(|_| refuse(ErrorKind::Invalid, "the webhook address cannot be read"))?;
+        // Only by the bot's name is it known whether a command in a group is for it.
+        self.client.get_me().await?;
         let request =
             SetWebhook::new(url).allowed_updates(WANTED).secret_token(webhook.secret().expose().as_str());
         self.client.set_webhook(&request).await

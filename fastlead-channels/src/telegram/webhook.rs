@@ -5,6 +5,7 @@ use fastlead_core::webhook::{Verified, WebhookBatch, WebhookReceiver, WebhookRep
 use fastlead_core::{Error, ErrorKind, Result};
 
 use super::adapter::KIND;
+use super::client::Client;
 use super::inbound::read_update;
 use super::wire::Update;
 
@@ -13,11 +14,12 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 #[derive(Debug)]
 pub(super) struct TelegramWebhook {
     secret: Secret<String>,
+    client: Client,
 }
 
 impl TelegramWebhook {
-    pub(super) const fn new(secret: Secret<String>) -> Self {
-        Self { secret }
+    pub(super) const fn new(secret: Secret<String>, client: Client) -> Self {
+        Self { secret, client }
     }
 
     pub(super) const fn secret(&self) -> &Secret<String> {
@@ -39,7 +41,7 @@ impl WebhookReceiver for TelegramWebhook {
                 .with_adapter(KIND)
                 .with_operation("parse")
         })?;
-        let events = read_update(update, request.received_at).into_iter().collect();
+        let events = read_update(update, request.received_at, self.client.name()).into_iter().collect();
         // Not JSON: a body with a `method` in it would be taken for a request.
         Ok(WebhookBatch { events, reply: WebhookReply::ok("ok") })
     }
@@ -50,6 +52,13 @@ mod tests {
     use fastlead_core::time::epoch;
 
     use super::*;
+    use crate::egress::Egress;
+    use crate::telegram::TelegramConfig;
+
+    fn webhook() -> TelegramWebhook {
+        let client = Client::new(&TelegramConfig::new("123456:hidden".into()), &Egress::public()).unwrap();
+        TelegramWebhook::new("secret-1".into(), client)
+    }
 
     fn request<'a>(headers: &'a [(&'a str, &'a [u8])], body: &'a [u8]) -> WebhookRequest<'a> {
         WebhookRequest { method: "POST", query: "", headers, body, remote: None, received_at: epoch() }
@@ -57,7 +66,7 @@ mod tests {
 
     #[test]
     fn only_the_secret_opens() {
-        let webhook = TelegramWebhook::new("secret-1".into());
+        let webhook = webhook();
         assert!(webhook.verify(request(&[(SECRET_HEADER, b"secret-1")], b"{}")).is_ok());
         let forged: [&[(&str, &[u8])]; 5] = [
             &[],
@@ -74,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_is_no_update_is_refused_and_an_unknown_kind_is_not() {
-        let webhook = TelegramWebhook::new("secret-1".into());
+        let webhook = webhook();
         let parse = |body: &[u8]| {
             let headers: &[(&str, &[u8])] = &[(SECRET_HEADER, b"secret-1")];
             let verified = webhook.verify(request(headers, body)).unwrap();

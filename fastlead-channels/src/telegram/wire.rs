@@ -34,6 +34,12 @@ pub(super) struct SentMessage {
     pub(super) message_id: i64,
 }
 
+/// The bot itself: <https://core.telegram.org/bots/api#getme>
+#[derive(Deserialize)]
+pub(super) struct Me {
+    pub(super) username: Option<String>,
+}
+
 /// <https://core.telegram.org/bots/api#webhookinfo>
 #[derive(Deserialize)]
 pub(super) struct WebhookInfo {
@@ -57,6 +63,8 @@ pub(super) struct Update {
 pub(super) struct User {
     pub(super) id: i64,
     #[serde(default)]
+    pub(super) is_bot: bool,
+    #[serde(default)]
     pub(super) first_name: String,
     pub(super) last_name: Option<String>,
     pub(super) language_code: Option<String>,
@@ -74,6 +82,11 @@ pub(super) struct Message {
     pub(super) date: i64,
     pub(super) chat: Chat,
     pub(super) from: Option<User>,
+    /// The group or channel in whose name somebody writes: an anonymous administrator, a channel.
+    pub(super) sender_chat: Option<IgnoredAny>,
+    /// A post of a channel that Telegram has copied into the group of its discussions.
+    #[serde(default)]
+    pub(super) is_automatic_forward: bool,
     pub(super) text: Option<String>,
     pub(super) caption: Option<String>,
     pub(super) contact: Option<Contact>,

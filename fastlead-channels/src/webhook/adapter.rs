@@ -99,13 +99,9 @@ impl Channel for Webhook {
     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
         let signed = self.signed(message)?;
         let provider_message_id = signed.id.clone();
-        let answer = self.client.post(signed).await?;
+        let answer = self.client.post(signed, message.attempted_at).await?;
         if !answer.status.is_success() {
-            return Err(parse_error(
-                answer.status.as_u16(),
-                answer.retry_after.as_deref(),
-                message.attempted_at,
-            ));
+            return Err(parse_error(answer.status.as_u16(), answer.retry_after));
         }
         let body = answer.body.map(fastlead_core::secret::Pii::new);
         Ok(SendReceipt { delivered: true, answer: body, ..SendReceipt::accepted(provider_message_id) })

@@ -1,9 +1,11 @@
 //! Requests to the receiver. One HTTP request per call; nothing is retried or followed here.
 
 use std::fmt;
+use std::time::Duration;
 
+use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind, Result};
-use reqwest::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Response, StatusCode};
 use url::Url;
 
@@ -29,7 +31,8 @@ pub(super) struct Answer {
     /// The body, where it is JSON and not too long.
     pub(super) body: Option<serde_json::Value>,
     pub(super) status: StatusCode,
-    pub(super) retry_after: Option<String>,
+    /// The delay that the receiver names.
+    pub(super) retry_after: Option<Duration>,
 }
 
 #[derive(Clone)]
@@ -69,8 +72,8 @@ impl Client {
         Ok(Self { http, url })
     }
 
-    /// Posts the body once.
-    pub(super) async fn post(&self, signed: SignedBody) -> Result<Answer> {
+    /// Posts the body once. `now` is the moment of the attempt.
+    pub(super) async fn post(&self, signed: SignedBody, now: Timestamp) -> Result<Answer> {
         let response = self
             .http
             .post(self.url.clone())
@@ -83,9 +86,8 @@ impl Client {
             .await
             .map_err(|error| transport_error(Operation::Send, error))?;
         let status = response.status();
-        let retry_after =
-            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = read(response).await.and_then(|body| serde_json::from_slice(&body).ok());
+        let retry_after = http::retry_after(response.headers(), Some(now));
+        let body = read(response).await.and_then(|body| json(&body));
         Ok(Answer { status, retry_after, body })
     }
 
@@ -95,6 +97,11 @@ impl Client {
         let answer = self.http.head(self.url.clone()).send().await;
         answer.map(drop).map_err(|error| transport_error(Operation::Check, error))
     }
+}
+
+/// JSON, also behind a byte order mark, which a reader may ignore (RFC 8259 section 8.1) and Windows programs write.
+fn json(body: &[u8]) -> Option<serde_json::Value> {
+    serde_json::from_slice(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)).ok()
 }
 
 /// Reads the body to its end; `None` where it is too long or breaks off. The status is known by then, and

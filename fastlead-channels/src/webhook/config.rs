@@ -21,7 +21,7 @@ use super::sign::SigningKeys;
 pub struct WebhookConfig {
     /// Where to post: an `https://` address on the public internet, or what whoever runs the installation allows beside it. It must not carry a user name or password; put those into `headers`.
     pub url: String,
-    /// Signing secrets, each `whsec_` followed by base64 of 24 to 64 random bytes. Every webhook is signed with all of them: to change a secret, add the new one, let the receiver switch, and remove the old one.
+    /// Signing secrets, each `whsec_` followed by base64 of 24 to 64 random bytes, or `whsk_` followed by base64 of a private ed25519 key, whose receiver needs the public half only. Every webhook is signed with all of them: to change a secret, add the new one, let the receiver switch, and remove the old one.
     pub secrets: Vec<Secret<String>>,
     /// How long one request may take, in seconds, from 1 to 60. Default: 15.
     #[serde(default = "default_timeout_secs")]
@@ -87,7 +87,10 @@ impl WebhookConfig {
 
     pub(super) fn signing_keys(&self) -> Result<SigningKeys> {
         SigningKeys::parse(&self.secrets).ok_or_else(|| {
-            fault("secrets: expected at least one, each whsec_ followed by base64 of 24 to 64 bytes")
+            fault(
+                "secrets: expected at least one, each whsec_ followed by base64 of 24 to 64 bytes, or whsk_ followed \
+                 by base64 of an ed25519 key",
+            )
         })
     }
 

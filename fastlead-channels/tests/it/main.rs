@@ -13,6 +13,8 @@ mod smtp;
 mod smtp_tls;
 #[cfg(feature = "telegram")]
 mod telegram;
+#[cfg(all(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+mod transport;
 #[cfg(feature = "webhook")]
 mod webhook;
 #[cfg(feature = "webhook")]

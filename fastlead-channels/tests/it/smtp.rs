@@ -246,7 +246,7 @@ async fn advertising_can_be_unsubscribed_with_one_click() {
     let page = format!("<https://example.net/u/{}>", message.delivery_id.hex());
     assert_eq!(header(&arrival, "List-Unsubscribe"), Some(page));
     assert_eq!(header(&arrival, "List-Unsubscribe-Post").as_deref(), Some("List-Unsubscribe=One-Click"));
-    assert_eq!(header(&arrival, "Auto-Submitted"), None);
+    assert_eq!(header(&arrival, "Auto-Submitted").as_deref(), Some("auto-generated"));
 }
 
 #[tokio::test]
@@ -542,6 +542,54 @@ async fn addresses_outside_ascii() {
     assert_eq!(sim.connections(), 2);
 }
 
+/// RFC 5321 section 4.2: the text of a reply is optional.
+#[tokio::test]
+async fn replies_of_a_bare_code_are_replies() {
+    let sim = SmtpSim::start().await.unwrap();
+    sim.require_auth(USER, PASSWORD);
+    sim.answer_with_codes_only(true);
+    for mechanism in ["plain", "login"] {
+        let login = json!({ "username": USER, "password": PASSWORD, "mechanisms": [mechanism] });
+        let channel = smtp(&sim, login);
+        channel.check().await.unwrap();
+        channel.send(&mail("a")).await.unwrap();
+        channel.send(&mail(&"long ".repeat(10_000))).await.unwrap();
+    }
+    assert_eq!(sim.inbox().all().len(), 4);
+    sim.add_unknown("nobody@example.org");
+    let error = smtp(&sim, json!({ "username": USER, "password": PASSWORD }))
+        .send(&mail_to("nobody@example.org", Text::plain("x")))
+        .await
+        .unwrap_err();
+    // A code alone does not tell whether it is the mailbox or the message that is refused.
+    assert_eq!((error.provider_code(), error.retry()), (Some("550"), RetryHint::Never), "{error}");
+}
+
+#[tokio::test]
+async fn a_sender_that_needs_smtputf8_is_found_by_a_check() {
+    let sim = SmtpSim::start().await.unwrap();
+    let channel = smtp(&sim, json!({ "from": { "address": "заявки@example.com" } }));
+    channel.check().await.unwrap();
+    channel.send(&mail("a")).await.unwrap();
+    sim.withhold("SMTPUTF8");
+    let channel = smtp(&sim, json!({ "from": { "address": "заявки@example.com" } }));
+    for error in [channel.check().await.unwrap_err(), channel.send(&mail("a")).await.unwrap_err()] {
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never), "{error}");
+        assert!(error.message().starts_with("`from.address`"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn enough_for_one_session_is_taken_over_the_next() {
+    let (sim, channel) = start().await;
+    channel.send(&mail("a")).await.unwrap();
+    sim.script(SmtpFault::reply(SmtpPhase::Mail, 452, "4.5.3 Too many messages this session"));
+    let error = channel.send(&mail("b")).await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Unavailable, RetryHint::SAFE), "{error}");
+    channel.send(&mail("b")).await.unwrap();
+    assert_eq!((sim.connections(), sim.inbox().all().len()), (2, 2));
+}
+
 #[tokio::test]
 async fn mailboxes_with_troubles_of_their_own() {
     let (sim, channel) = start().await;
@@ -553,7 +601,8 @@ async fn mailboxes_with_troubles_of_their_own() {
     sim.greylist(true);
     let message = mail("patience");
     let error = channel.send(&message).await.unwrap_err();
-    assert_eq!((error.kind(), error.provider_code()), (ErrorKind::RateLimited, Some("451 4.7.1")));
+    // It is put off for this recipient, and says nothing against mails to others.
+    assert_eq!((error.kind(), error.provider_code()), (ErrorKind::Recipient, Some("451 4.7.1")));
     assert_eq!(error.retry(), RetryHint::Safe { after: Some(Duration::from_secs(300)) });
     channel.send(&message).await.unwrap();
 

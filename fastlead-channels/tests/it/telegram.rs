@@ -34,6 +34,8 @@ const SECRET_HEADER: &str = "x-telegram-bot-api-secret-token";
 /// Nobody listens on the discard port here.
 const NOBODY: &str = "http://127.0.0.1:9";
 
+mod groups;
+
 struct Bot {
     sim: TelegramSim,
     updates: Updates,
@@ -193,7 +195,8 @@ async fn every_trouble_has_its_kind_and_its_hint() {
         (Fault::ServerError { status: 502 }, ErrorKind::Unavailable, RetryHint::UNKNOWN, 0),
         (Fault::ServerError { status: 504 }, ErrorKind::Unavailable, RetryHint::UNKNOWN, 0),
         (Fault::ServerError { status: 200 }, ErrorKind::Protocol, RetryHint::UNKNOWN, 0),
-        (Fault::ServerError { status: 302 }, ErrorKind::Config, RetryHint::Never, 0),
+        (Fault::ServerError { status: 302 }, ErrorKind::Unavailable, RetryHint::UNKNOWN, 0),
+        (Fault::ServerError { status: 308 }, ErrorKind::Unavailable, RetryHint::SAFE, 0),
         (Fault::Hang, ErrorKind::Timeout, RetryHint::UNKNOWN, 0),
         (Fault::DropBeforeAccept, ErrorKind::Unavailable, RetryHint::UNKNOWN, 0),
         (Fault::DropAfterAccept, ErrorKind::Unavailable, RetryHint::UNKNOWN, 1),
@@ -202,7 +205,7 @@ async fn every_trouble_has_its_kind_and_its_hint() {
         (Fault::BadContent, ErrorKind::Content, RetryHint::Never, 0),
         (says(500, "Internal Server Error: restart"), ErrorKind::Unavailable, RetryHint::UNKNOWN, 0),
         (says(404, "Not Found"), ErrorKind::Auth, RetryHint::Never, 0),
-        (says(400, "Bad Request: message thread not found"), ErrorKind::Config, RetryHint::Never, 0),
+        (says(400, "Bad Request: message thread not found"), ErrorKind::Recipient, RetryHint::Never, 0),
     ] {
         let telegram = if fault == Fault::Hang { &hurried } else { &patient };
         bot.sim.faults().push(fault.clone());
@@ -597,31 +600,6 @@ async fn people_and_groups_come_as_events() {
         "moved -790000001 -1000790000001",
     ];
     assert_eq!(seen, expected);
-    let moved = telegram.send(&to(GROUP, Text::plain("a"))).await.unwrap_err();
-    assert_eq!((moved.kind(), moved.provider_code()), (ErrorKind::Recipient, Some("migrate_to_chat_id")));
-    assert!(!everything_that_prints(&moved).contains("790000001"));
-}
-
-#[tokio::test]
-async fn a_topic_is_for_groups_only() {
-    let bot = Bot::start(Updates::Off).await;
-    let forum = -1_000_790_000_002;
-    bot.sim.add_chat(forum, "forum");
-    bot.sim.add_topic(forum, 7);
-    let telegram = bot.with(|config| config.message_thread_id = Some(7));
-    telegram.send(&to(ANNA, Text::plain("a"))).await.unwrap();
-    telegram.send(&to(forum, Text::plain("a"))).await.unwrap();
-    let topics: Vec<_> = bot
-        .sim
-        .inbox()
-        .all()
-        .iter()
-        .map(|arrival| arrival.details["request"].get("message_thread_id").cloned())
-        .collect();
-    assert_eq!(topics, [None, Some(json!(7))]);
-    let lost = bot.with(|config| config.message_thread_id = Some(8));
-    let error = lost.send(&to(forum, Text::plain("a"))).await.unwrap_err();
-    assert_eq!((error.kind(), error.provider_code()), (ErrorKind::Config, Some("message_thread_not_found")));
 }
 
 #[tokio::test]

@@ -36,6 +36,10 @@ impl Decider<'_> {
         let given_back =
             Effect::Return { target: target.to_owned(), reason: reason.to_owned(), last: !others && !placed };
         self.effects.insert(place, given_back);
+        if asked && !owned && !placed {
+            // It waits for those who were asked beside the buyer, and the ladder goes on.
+            self.next_rung_timer();
+        }
         self.announce(LeadEventType::Returned);
     }
 

@@ -50,8 +50,11 @@ impl<'a> Decider<'a> {
             return words::Reply::TakenBefore;
         }
         let policy = self.policy;
-        let target = policy.targets.get(name);
-        let holds = match target.map_or(Ok(None), |target| self.take_again(name, target)) {
+        let Some(target) = policy.targets.get(name) else {
+            self.trace.note("respond.accept", Some(name), Verdict::Refused, Reason::TargetMissing);
+            return words::Reply::TakenBefore;
+        };
+        let holds = match self.take_again(name, target) {
             Ok(holds) => holds,
             Err(out) => {
                 self.trace.note_out("respond.accept", Some(name), Verdict::Refused, out);
@@ -65,7 +68,7 @@ impl<'a> Decider<'a> {
             let step = last.map_or_else(|| self.state.next_rung(), |offer| offer.step);
             self.effects.push(Effect::Offer { target: name.to_owned(), step, deliveries: 0, rule, holds });
         }
-        let price = target.and_then(|target| self.price_of(name, target));
+        let price = self.price_of(name, target);
         self.assign(name, price);
         let rule = rule.and_then(|rule| policy.route.rule(rule));
         let limit = rule.and_then(|rule| rule.sell_limit).unwrap_or(1);

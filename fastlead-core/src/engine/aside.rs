@@ -35,6 +35,16 @@ impl Engine {
         }
     }
 
+    /// A timer's lead is gone: it would fire for ever.
+    pub(super) async fn timer_of_nobody(&self, timer: &LeasedTimer) {
+        let work = SetAside::Timer(timer.id, timer.token);
+        let workspace = Some(timer.scope.workspace_id);
+        if let Err(error) = self.inner.store.set_aside(workspace, work, "leads: there is no such lead").await
+        {
+            tracing::error!(lead = %timer.lead_id, %error, "the timer of a lead that is gone could not be set aside");
+        }
+    }
+
     /// An inbound event could not be acted upon. Answers whether it was set aside.
     pub(super) async fn inbound_failed(&self, record: &InboundRecord, error: &Error) -> bool {
         let workspace = self.directory().channel(record.channel_id).map(|channel| channel.workspace_id);

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Semaphore;
 
+use super::failing::Failing;
 use crate::channel::{Capabilities, Channel};
 use crate::decide::{ChannelFacts, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
@@ -14,6 +15,7 @@ use crate::layer::LayeredChannel;
 use crate::policy::{Policy, PolicyRef, SourceFacts};
 use crate::port::{ChannelRoom, PolicyRecord, Project, Source};
 use crate::template::CompiledTemplates;
+use crate::time::Timestamp;
 
 /// How many deliveries per free place are claimed on channels without a rate.
 const PREFETCH: u32 = 8;
@@ -88,6 +90,8 @@ pub struct ActiveChannel {
     /// How many deliveries were claimed since receipt checks last got what they wanted.
     passed_over: AtomicU32,
     paused: AtomicBool,
+    /// Since when it has only failed.
+    failing: Mutex<Failing>,
 }
 
 impl ActiveChannel {
@@ -105,7 +109,16 @@ impl ActiveChannel {
             backlog: AtomicBool::new(true),
             passed_over: AtomicU32::new(0),
             paused: AtomicBool::new(paused),
+            failing: Mutex::default(),
         }
+    }
+
+    /// Notes what an attempt came to. Returns whether this is an endpoint that has failed for days, so that nothing more
+    /// is to be sent there before somebody has looked after it. A channel to people is never given up so: what it says is
+    /// sent over another one.
+    pub(super) fn has_failed_for_days(&self, failure: Option<ErrorKind>, now: Timestamp) -> bool {
+        self.capabilities.events
+            && self.failing.lock().unwrap_or_else(PoisonError::into_inner).note(failure, now)
     }
 
     /// Whether nothing is sent over it.
@@ -264,6 +277,9 @@ impl Directory {
     pub(super) fn set_paused(&mut self, id: ChannelId, paused: bool) {
         if let Some(channel) = self.channels.get(&id) {
             channel.paused.store(paused, Ordering::Release);
+            if !paused {
+                channel.failing.lock().unwrap_or_else(PoisonError::into_inner).forget();
+            }
             let workspace = channel.workspace_id;
             self.refresh_snapshot(workspace);
         }

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod announce;
+mod answer;
 mod apply;
 mod aside;
 mod builder;
@@ -13,6 +14,7 @@ mod directory;
 mod dry_run;
 mod ended;
 mod enrich;
+mod failing;
 mod in_flight;
 mod inbound;
 mod outcome;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Engine;
+use super::apply::Applied;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
 use crate::channel::Channel;
@@ -207,6 +208,9 @@ impl Engine {
         let event = Event::TimerFired { timer: timer.name };
         let extras = || Extras { fired: Some((timer.id, timer.token)), ..Extras::default() };
         let applied = self.apply(timer.scope.workspace_id, timer.lead_id, event, extras).await;
+        if let Ok(Applied::NoLead) = &applied {
+            self.timer_of_nobody(&timer).await;
+        }
         if let Err(error) = applied {
             self.timer_failed(&timer, &error).await;
         }

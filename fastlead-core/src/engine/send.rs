@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::announce::{Announcement, Stage};
+use super::answer::{Bid, bid};
 use super::apply::Applied;
 use super::aside::without_unreadable_lead;
 use super::content::{LeadFacts, contents};
@@ -22,7 +23,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::DeliveryId;
 use crate::layer::{BeforeAttempt, SharedSend};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Response};
-use crate::money::{Currency, Money};
+use crate::money::Money;
 use crate::policy::DeliveryRules;
 use crate::port::{AccountPause, SetAside, SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
@@ -39,11 +40,9 @@ impl Engine {
     ) {
         let (id, workspace, token) =
             (leased.delivery.id, leased.delivery.scope.workspace_id, leased.lease.token);
-        let Some(_mine) = self.inner.in_flight.enter(id) else {
-            // Whoever works on it tells its outcome also after the lease: see `Store::settle`.
-            tracing::warn!(delivery = %id, "its lease has run out, and it is still worked on here");
-            return;
-        };
+        // Whoever works on it tells its outcome also after the lease: see `Store::settle`. Where it is settled and due
+        // again, its lease is good; where the lease had run out, the store says so before anything is sent.
+        let _mine = self.inner.in_flight.enter(id).await;
         if let Err(error) = self.try_work(leased, channel, lead).await {
             if self.leave_alone(Some(workspace), SetAside::Delivery(id, token), &error).await {
                 return;
@@ -110,6 +109,11 @@ impl Engine {
             let before = delivery.last_attempt_at.unwrap_or(delivery.created_at);
             let attempted_at = sent.map_or(before, |attempt| attempt.started_at);
             outcome = outcome::held_for(outcome, seconds, attempted_at, self.now());
+        }
+        if let Some(Attempt { operation: AttemptOperation::Send, error, .. }) = &attempt
+            && channel.has_failed_for_days(error.as_ref().map(|error| error.kind), self.now())
+        {
+            outcome.pause = outcome.pause.or(Some(ErrorKind::Unavailable));
         }
         let at = self.now();
         let settlement = Settlement {
@@ -486,7 +490,8 @@ fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_jso
     let ended = matches!(settlement.outcome, Settled::Ended { .. });
     match (&delivery.spec.purpose, failed) {
         (Purpose::Ping { target }, failed) if ended => {
-            let bid = if failed.is_some() { None } else { answer.and_then(bid) };
+            let bid =
+                if failed.is_some() { None } else { answer.and_then(|answer| offered(delivery, answer)) };
             Some(Event::Answered { target: target.clone(), bid })
         }
         (
@@ -509,13 +514,14 @@ fn heard(delivery: &Delivery, settlement: &Settlement, answer: Option<&serde_jso
     }
 }
 
-/// The bid in an answer such as `{"bid": 45000, "currency": "RUB"}`: minor units, roubles where no currency
-/// is named.
-fn bid(answer: &serde_json::Value) -> Option<Money> {
-    let minor = answer.get("bid")?.as_i64().filter(|minor| *minor > 0)?;
-    let currency = match answer.get("currency") {
-        None | Some(serde_json::Value::Null) => Currency::RUB,
-        Some(code) => code.as_str()?.parse().ok()?,
-    };
-    Some(Money::new(minor, currency))
+/// The bid that an answer makes. One that cannot be read is none, and somebody has to mend the partner's program.
+fn offered(delivery: &Delivery, answer: &serde_json::Value) -> Option<Money> {
+    match bid(answer) {
+        Bid::Offered(money) => Some(money),
+        Bid::None => None,
+        Bid::Unreadable(fault) => {
+            tracing::warn!(delivery = %delivery.id, channel = %delivery.channel_id, %fault, "a bid cannot be read");
+            None
+        }
+    }
 }

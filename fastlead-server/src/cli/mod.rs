@@ -65,7 +65,11 @@ enum Command {
         file: PathBuf,
     },
     /// Check the settings, the database and every channel's credentials.
-    Check,
+    Check {
+        /// Check this channel instance only.
+        #[arg(long)]
+        channel: Option<String>,
+    },
     /// Send a test message over a channel.
     Send {
         /// The channel instance's name.
@@ -174,7 +178,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
         }
         Command::Backup { file } => backup::back_up(&Settings::load(config)?, &file).await?,
         Command::Restore { file } => backup::restore(&Settings::load(config)?, &file).await?,
-        Command::Check => check(Settings::load(config)?).await?,
+        Command::Check { channel } => check(Settings::load(config)?, channel.as_deref()).await?,
         Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await?,
         Command::Keys { command } => keys(&Settings::load(config)?, &command).await?,
         Command::Admin { command } => admin::run(command, &Settings::load(config)?).await?,
@@ -225,11 +229,17 @@ async fn installation(mut settings: Settings, access: Access) -> Result<Server> 
     Server::builder(settings).beside_others(access == Access::BesideServer).build().await
 }
 
-async fn check(settings: Settings) -> Result<()> {
+async fn check(settings: Settings, only: Option<&str>) -> Result<()> {
     let server = installation(settings, Access::BesideServer).await?;
     say("settings: ok");
     say("database: ok");
-    let stored = server.app().store.load().await?.channels;
+    let mut stored = server.app().store.load().await?.channels;
+    if let Some(name) = only {
+        stored.retain(|record| record.name == name);
+        if stored.is_empty() {
+            return Err(Error::new(ErrorKind::NotFound, "--channel: there is no channel of this name"));
+        }
+    }
     let directory = server.app().engine.directory();
     let mut failed = 0_usize;
     for record in stored {

@@ -97,13 +97,16 @@ fn closed(problem: Problem) -> Response<Body> {
     response
 }
 
+/// The moment at which a body is given up, and the stop of the server where that has been asked about.
+type Deadline = (Pin<Box<Sleep>>, Option<Pin<Box<WaitForCancellationFutureOwned>>>);
+
 /// The body of a request.
 struct Asked {
     inner: Incoming,
     exchange: Arc<Exchange>,
     held: BytesMut,
     /// Until when it must be here, and the word that the doors close; set when it is first waited for.
-    deadline: Option<(Pin<Box<Sleep>>, Option<Pin<Box<WaitForCancellationFutureOwned>>>)>,
+    deadline: Option<Deadline>,
     closing: CancellationToken,
     limit: Duration,
     is_over: bool,
@@ -155,6 +158,10 @@ impl HttpBody for Asked {
                     let entry = Arc::clone(&self.exchange.entry);
                     if self.is_late(context) || !entry.slot.turn(Phase::Body) {
                         return self.fail(TOO_SLOW);
+                    }
+                    let taken = self.exchange.reserved.load(Ordering::Relaxed);
+                    if taken > entry.table.room.body_limit && !self.held.is_empty() {
+                        return self.piece();
                     }
                     return Poll::Pending;
                 }

@@ -21,6 +21,8 @@ pub(crate) struct Room {
     pub(super) bodies: usize,
     /// Most bytes of request bodies of one address in memory at a time.
     pub(super) bodies_per_address: usize,
+    /// What most requests may hold. A body that passes it is handed on as it comes, to be refused at once.
+    pub(super) body_limit: usize,
     /// How long the head of a request may take.
     pub(super) head: Duration,
     /// How long the body of a request may take, from its first byte that is waited for.
@@ -51,6 +53,7 @@ impl Room {
             per_address: settings.max_connections_per_address.max(1),
             bodies,
             bodies_per_address: (bodies / SHARE_OF_BODIES).max(settings.body_limit_bytes),
+            body_limit: settings.body_limit_bytes,
             head: Duration::from_secs(settings.head_timeout_secs),
             body: Duration::from_secs(settings.body_timeout_secs),
             idle: Duration::from_secs(settings.idle_timeout_secs),

@@ -173,7 +173,8 @@ fn misplaced(value: &Value, schemas: &[&Value], root: &Value, path: &mut String)
                     .iter()
                     .filter_map(|schema| {
                         let named = schema.get("properties").and_then(|properties| properties.get(key));
-                        named.or_else(|| schema.get("additionalProperties"))
+                        // `false` is no place for an object: the key is unknown, and said to be so by whoever reads it.
+                        named.or_else(|| schema.get("additionalProperties").filter(|more| more.is_object()))
                     })
                     .collect();
                 if length > 0 {

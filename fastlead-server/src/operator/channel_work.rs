@@ -29,8 +29,9 @@ use crate::registration::{self, Standing};
 
 /// How many lost deliveries are looked at by one request.
 const MOST_RECOVERED: u32 = 50_000;
-/// A test message is worth sending for five minutes.
-const TEST_TTL_SECS: u64 = 300;
+/// A test message is worth sending for an hour: a mail server that does not know us yet puts the first one off for five
+/// minutes and more (greylisting).
+const TEST_TTL_SECS: u64 = 3_600;
 
 /// What a check found.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -260,6 +261,7 @@ fn content(input: &TestInput, capabilities: &Capabilities, now: Timestamp) -> Re
         let message = format!("this channel sends to {}, not to {}", known.join(" or "), name(kind));
         faults.add("recipient", "wrong_recipient", message);
     }
+    faults.recipient("recipient", &input.recipient);
     if matches!(&input.recipient, Recipient::Chat(chat) if chat.expose().trim().is_empty()) {
         faults.add("recipient.chat", "required", "must not be empty");
     }

@@ -82,7 +82,9 @@ pub(crate) async fn retry_delivery(
             Ok(Json((*delivery).into()))
         }
         RetryOutcome::Refused(reason) => {
-            let why = reason.map_or_else(String::new, |reason| format!(": {}", reason.as_str()));
+            let why = serde_json::to_value(reason).ok();
+            let why = why.as_ref().and_then(serde_json::Value::as_str);
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
             let detail = format!("what the message says is not true any more{why}; nothing was changed");
             Err(conflict("not_true_any_more", detail))
         }

@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
 use schemars::JsonSchema;
@@ -228,6 +229,13 @@ impl Faults {
             self.add(field, "required", "must not be empty");
         } else if count > max {
             self.add(field, "too_long", format!("has {count} characters; at most {max} are taken"));
+        }
+    }
+
+    /// Adds a fault where a recipient is no address.
+    pub(crate) fn recipient(&mut self, field: &str, recipient: &Recipient) {
+        if let Err(error) = recipient.check() {
+            self.add(format!("{field}.phone"), "invalid_phone", error.to_string());
         }
     }
 

@@ -116,6 +116,7 @@ pub(crate) async fn create_suppression(
         }
         Some(_) => {}
     }
+    faults.recipient("recipient", &input.recipient);
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     if input.reason.is_empty() || input.reason.len() > 64 || !input.reason.chars().all(good) {
         faults.add("reason", "invalid_reason", "expected 1 to 64 of a-z, 0-9 and _");

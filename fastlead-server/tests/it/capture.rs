@@ -57,6 +57,8 @@ pub(super) async fn shop(limits: SourceLimits, consents: bool) -> Shop {
     settings.http.listen.set_port(0);
     settings.channels.allowed_private_hosts = vec!["127.0.0.1".to_owned()];
     settings.store.path = folder.path().join("store.db");
+    // All visitors of a test come from one address.
+    settings.http.max_connections_per_address = settings.http.max_connections;
     let server = Server::builder(settings).build().await.unwrap();
     let app = server.app().clone();
     bootstrap::first_run(&app, "shop").await.unwrap();

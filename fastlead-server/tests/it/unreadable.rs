@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fastlead_core::contact::{Email, Phone};
 use fastlead_testkit::sim::telegram::TelegramSim;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -169,4 +170,51 @@ async fn damaged_rows_stop_neither_the_start_nor_anybody_else() {
     damage(folder.path(), &[mended]).await;
     let (_program, _desk) = again(folder.path()).await;
     told(&telegram, "+79000000004").await;
+}
+
+/// Whether a value that was taken in can be read back from where it is stored.
+fn reads_again<T: serde::Serialize + serde::de::DeserializeOwned>(parsed: Option<T>) -> bool {
+    let stored = parsed.and_then(|value| serde_json::to_value(value).ok());
+    stored.is_some_and(|stored| serde_json::from_value::<T>(stored).is_ok())
+}
+
+/// Values that were taken in once and are not taken in by every version.
+#[tokio::test]
+async fn whatever_was_accepted_is_shown_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let telegram = TelegramSim::start().await.unwrap();
+    telegram.add_chat(1, "Anna");
+    telegram.add_chat(2, "Oleg");
+    let (mut program, mut desk, _) = office(folder.path(), &telegram).await;
+    let site = desk.project("Site", policy("{{ lead.phone or lead.email }} {{ lead.comment }}")).await;
+    let reads_phone = reads_again(Phone::parse("+46888123456").ok());
+    let reads_email = reads_again(Email::parse("a@İ.com").ok());
+    let mut accepted = Vec::new();
+    for (lead, can_be_read) in [
+        (json!({"email": "a@İ.com", "comment": "dotted"}), reads_email),
+        (json!({"phone": "+46888123456", "comment": "swedish"}), reads_phone),
+        (json!({"phone": "+79000000001", "comment": "plain"}), true),
+    ] {
+        let answer = desk.http.post(desk.local(&site, "capture_url")).json(&lead).send().await.unwrap();
+        let (status, body) = desk.read(answer).await;
+        assert!(status == 202 || status == 422, "{body}");
+        if status == 202 {
+            told(&telegram, of(&lead, "comment")).await;
+            accepted.push((of(&body, "lead_id").to_owned(), can_be_read));
+        }
+    }
+    for _ in 0..2 {
+        let (leads, at_risk) = (desk.get("/v1/leads").await, desk.get("/v1/leads/at-risk").await);
+        for (lead, can_be_read) in &accepted {
+            let wanted = (*can_be_read, !can_be_read);
+            assert_eq!(shows(&leads, "/id", lead), wanted, "{leads}");
+            assert_eq!(shows(&at_risk, "/lead/id", lead), wanted, "{at_risk}");
+            let story = desk.get(&format!("/v1/leads/{lead}/explain")).await;
+            assert_eq!(story["lead"].is_null(), !can_be_read, "{story}");
+            let path = format!("/v1/deliveries?lead_id={lead}");
+            desk.until(&path, settled).await;
+        }
+        program.kill();
+        (program, desk) = again(folder.path()).await;
+    }
 }

@@ -118,6 +118,9 @@ UPDATE timers SET lease_token = NULL, lease_until = 0 WHERE id IN
   (SELECT id FROM timers WHERE coalesce(lease_until, due_at) > ",
     left_alone!(),
     ");
+UPDATE inbound SET lease_token = NULL, lease_until = 0 WHERE done = 0 AND coalesce(lease_until, due_at) > ",
+    left_alone!(),
+    ";
 COMMIT"
 );
 

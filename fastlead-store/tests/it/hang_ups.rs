@@ -25,6 +25,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 /// How often callers hang up on each operation; `HANG_UPS=10000` for a long run.
+#[allow(clippy::disallowed_methods, reason = "a test has no settings but its environment")]
 fn rounds() -> usize {
     std::env::var("HANG_UPS").ok().and_then(|text| text.parse().ok()).unwrap_or(300)
 }

@@ -123,8 +123,10 @@ impl World {
                 if let Some(lead) = of(lead)
                     && self.state(lead).offers.iter().any(alive)
                 {
+                    // Each is another delivery: the version of the state has not been before.
+                    let number = u128::from(self.state(lead).version);
                     let event = Event::DeliveryEnded {
-                        delivery_id: DeliveryId::from_uuid(Uuid::from_u128(6)),
+                        delivery_id: DeliveryId::from_uuid(Uuid::from_u128(1_000 + number)),
                         target: Some(TARGETS[*target].into()),
                         channel_id: ChannelId::from_uuid(Uuid::from_u128(8)),
                         state: DeliveryState::Failed,

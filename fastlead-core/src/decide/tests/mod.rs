@@ -1,6 +1,7 @@
 mod auction;
 mod caps;
 mod confirm;
+mod fold;
 mod found;
 mod hours;
 mod ladder;

@@ -1,28 +1,58 @@
-//! Keeps to the rates that a provider allows, for the account and for each recipient.
+//! Keeps to the rates that a provider allows, for the account and for each recipient, and to the delays that it names.
 
+mod hold;
 mod limiter;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use self::hold::Holds;
 use self::limiter::Limiter;
 use super::frame::{Around, impl_layer};
-use super::operation::{Operation, Wrapped, call};
+use super::operation::{Operation, RecipientKey, Wrapped, call};
 use crate::channel::Rate;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
-use crate::time::{Clock, plus};
+use crate::time::{Clock, Timestamp, plus};
 
 /// Waits for a permit of the account and one of the recipient where that is short; else refuses
 /// with [`ErrorKind::RateLimited`], which is [`RetryHint::Safe`] and says when to come back.
+///
+/// Where the provider refuses with [`ErrorKind::RateLimited`] and names a delay, nobody else goes to that recipient
+/// before it is over, and where it refuses two recipients, nobody goes at all: they get [`ErrorKind::Paused`], so that
+/// no attempt of theirs counts. Else each message would ask by itself, and a provider that bans whoever goes on asking
+/// would be asked by all of them.
 ///
 /// A permit is taken from both or from neither, so that a busy recipient does not use up the account.
 /// One layer has one set of limits: everything it wraps shares it. At most 65,536 recipients are
 /// remembered; where so many are busy at once, others are refused until some have recovered.
 #[derive(Debug, Clone)]
 pub struct RateLimitLayer {
-    limiter: Arc<Mutex<Limiter>>,
+    gate: Arc<Mutex<Gate>>,
     max_wait: Duration,
     clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug)]
+struct Gate {
+    limiter: Limiter,
+    holds: Holds,
+}
+
+/// Why an operation has to wait, and how long.
+struct Wait {
+    left: Duration,
+    kind: ErrorKind,
+    why: &'static str,
+}
+
+impl Gate {
+    fn pass(&mut self, recipient: Option<RecipientKey>, now: Timestamp) -> Result<(), Wait> {
+        if let Some(left) = self.holds.left(recipient, now) {
+            return Err(Wait { left, kind: ErrorKind::Paused, why: "the provider has asked to wait" });
+        }
+        let why = "the channel's rate is used up";
+        self.limiter.take(recipient).map_err(|left| Wait { left, kind: ErrorKind::RateLimited, why })
+    }
 }
 
 impl RateLimitLayer {
@@ -34,21 +64,26 @@ impl RateLimitLayer {
         max_wait: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let limiter = Arc::new(Mutex::new(Limiter::new(account, recipient, Arc::clone(&clock))));
-        Self { limiter, max_wait, clock }
+        let limiter = Limiter::new(account, recipient, Arc::clone(&clock));
+        Self { gate: Arc::new(Mutex::new(Gate { limiter, holds: Holds::default() })), max_wait, clock }
+    }
+
+    /// A panic elsewhere leaves a state behind that is still good.
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn permit<Op: Operation>(&self, operation: &Op) -> Result<()> {
         let recipient = operation.recipient();
         let end = plus(self.clock.now(), self.max_wait);
         loop {
-            // A panic elsewhere leaves a state behind that is still good.
-            let taken = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).take(recipient);
-            let Err(wait) = taken else { return Ok(()) };
-            let next = plus(self.clock.now(), wait);
+            let now = self.clock.now();
+            let passed = self.gate().pass(recipient, now);
+            let Err(wait) = passed else { return Ok(()) };
+            let next = plus(now, wait.left);
             if next > end {
-                return Err(Error::new(ErrorKind::RateLimited, "the channel's rate is used up")
-                    .with_retry(RetryHint::Safe { after: Some(wait) })
+                return Err(Error::new(wait.kind, wait.why)
+                    .with_retry(RetryHint::Safe { after: Some(wait.left) })
                     .with_adapter(operation.account().kind)
                     .with_operation(Op::NAME));
             }
@@ -67,7 +102,15 @@ impl Around for RateLimitLayer {
         S: Wrapped<Op>,
     {
         self.permit(&operation).await?;
-        call(inner, operation).await
+        let recipient = operation.recipient();
+        let result = call(inner, operation).await;
+        if let Err(error) = &result
+            && error.kind() == ErrorKind::RateLimited
+            && let Some(delay) = error.retry().after()
+        {
+            self.gate().holds.note(recipient, delay, self.clock.now());
+        }
+        result
     }
 }
 
@@ -139,6 +182,27 @@ mod tests {
             });
         }
         assert_eq!((sent, refused, waiting.len()), (2, 3, 0));
+    }
+
+    /// [Standard Webhooks](https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md):
+    /// a sender slows down for the endpoint that has said 429, and not for one message.
+    #[test]
+    fn a_named_delay_holds_all_that_go_there_and_costs_them_nothing() {
+        let clock = manual_clock();
+        let after = RetryHint::Safe { after: Some(Duration::from_secs(86_400)) };
+        let refused = || Error::new(ErrorKind::RateLimited, "too many requests").with_retry(after);
+        let service = Scripted::with_clock([Err(refused())], &clock);
+        let layer = RateLimitLayer::new(None, None, Duration::from_secs(1), shared(&clock));
+        let mut held = layer.layer(service.clone());
+        assert_eq!(ready(held.call(operation_to("crm", true))).unwrap_err().kind(), ErrorKind::RateLimited);
+        for _ in 0..12 {
+            let error = ready(held.call(operation_to("crm", true))).unwrap_err();
+            assert_eq!((error.kind(), error.retry()), (ErrorKind::Paused, after));
+        }
+        assert_eq!(service.calls(), 1, "twelve others did not go into the ban");
+        assert!(ready(held.call(operation_to("another", true))).is_ok());
+        clock.advance(Duration::from_secs(86_400));
+        assert!(ready(held.call(operation_to("crm", true))).is_ok());
     }
 
     #[test]

@@ -142,6 +142,9 @@ impl<'a> Check<'a> {
             for (index, destination) in target.destinations.iter().enumerate() {
                 let path = format!("targets.{name}.destinations[{index}]");
                 let kind = destination.recipient.kind();
+                if let Err(error) = destination.recipient.check() {
+                    self.fault(format!("{path}.recipient.phone"), error.to_string());
+                }
                 let Some(capabilities) = self.channel(&format!("{path}.channel"), &destination.channel)
                 else {
                     continue;

@@ -74,6 +74,7 @@ impl Reader<'_> {
             lease: Lease { token: LeaseToken::generate(&RandomIds, now), until: plus_seconds(now, 60) },
             channels: channels.map(|channel| ChannelRoom::new(channel, 100)).collect(),
             timers: 100,
+            inbound: 100,
         };
         self.answered("claim", self.store.claim(request).await);
         let channels: Vec<_> = tenants.iter().flat_map(|tenant| [tenant.bot, tenant.sms]).collect();
@@ -128,7 +129,7 @@ impl Reader<'_> {
         self.answered("queue depth", store.queue_depth(now).await);
         self.answered("unreadable", store.unreadable(Some(workspace)).await);
         let recovery = Recovery { channel_id: tenant.bot, since: start(), ambiguous: true };
-        self.answered("recover", store.recover(workspace, recovery, now, until, 10).await);
+        self.answered("lost", store.lost(workspace, recovery, None, 10).await);
         self.answered("purge", store.purge(start(), 10).await);
     }
 
@@ -139,8 +140,6 @@ impl Reader<'_> {
         self.answered("waiting", store.waiting(scope, None, 100).await);
         self.answered("holder", store.holder(vec![UniqueKey([7; 16])], now).await);
         self.answered("counters", store.counters(vec![CounterId([7; 16])], now).await);
-        self.answered("pending inbound", store.pending_inbound(1).await);
-        self.answered("pending inbound", store.pending_inbound(100).await);
         self.answered("cursor", store.poll_cursor(tenant.bot).await);
         assert!(!deliveries.is_empty());
     }

@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use fastlead_core::channel::{Channel, InboundEvent, InboundKind, Peer};
 use fastlead_core::contact::{Handle, Phone};
+use fastlead_core::delivery::Lease;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, ChannelOpener, Engine, IdempotencyKey};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, IdentityId, LeadId, PolicyId, ProjectId, RandomIds, SessionId, SourceId,
+    ApiKeyId, ChannelId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SessionId, SourceId,
     SuppressionId, UserId, WorkspaceId,
 };
-use fastlead_core::lead::{CaptureInput, ConsentDocument, ConsentPurpose, Received};
+use fastlead_core::lead::{CaptureInput, ConsentDocument, ConsentPurpose, FieldMapping, Received};
 use fastlead_core::message::{Locale, Recipient, Response};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts as _, AddressMove, Addresses as _, ApiKeyRecord, Catalog as _, ChannelRecord, ChannelStatus,
-    FormSettings, Identities as _, IdentityLink, InboundRef, LinkedBy, PolicyDraft, Project, Role,
-    SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression, SuppressionScope,
+    FormSettings, Identities as _, IdentityLink, InboundBatch, InboundRef, LinkedBy, PolicyDraft, Project,
+    Role, SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression, SuppressionScope,
     UserRecord, Workspace,
 };
 use fastlead_core::time::{Clock, ManualClock, Timestamp, from_millis, plus_seconds};
@@ -196,6 +197,7 @@ impl Tenant {
                 }],
                 form: FormSettings::default(),
                 limits: SourceLimits::default(),
+                mapping: FieldMapping::default(),
                 created_at: now,
             })
             .await?;
@@ -247,7 +249,10 @@ impl Tenant {
     /// What came in and was not acted upon when the program ended.
     async fn leave_behind(&self, store: &SqliteStore) -> Result<()> {
         let events = vec![said("aside", "6"), said("first", "7"), said("last", "8")];
-        store.record_inbound(self.bot, events, None, start()).await?;
+        // Its worker is gone: the lease has run out.
+        let lease = Lease { token: LeaseToken::generate(&RandomIds, start()), until: start() };
+        let batch = InboundBatch { channel_id: self.bot, events, cursor: None, at: start(), lease };
+        store.record_inbound(batch).await?;
         let reference = InboundRef { channel_id: self.bot, provider_event_id: "aside".to_owned() };
         store.set_aside(Some(self.workspace), SetAside::Inbound(reference), "leads.state").await
     }

@@ -148,6 +148,11 @@ impl SmtpSim {
         self.shared.lock().greylist = on;
     }
 
+    /// Whether replies of one line are a code and nothing beside it, which RFC 5321 section 4.2 allows.
+    pub fn answer_with_codes_only(&self, on: bool) {
+        self.shared.lock().terse = on;
+    }
+
     /// The largest message in bytes, 10 MiB at first; larger ones get `552 5.3.4`.
     pub fn limit_size(&self, bytes: usize) {
         self.shared.lock().size_limit = bytes;

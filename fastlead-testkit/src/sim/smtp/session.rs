@@ -64,7 +64,7 @@ impl Session {
         if let Trouble::Answered(Next::Close) = self.trouble(SmtpPhase::Connect, "").await? {
             return Ok(());
         }
-        self.wire.reply(220, &format!("{HOST} ESMTP FastLead simulator")).await?;
+        self.say(220, &format!("{HOST} ESMTP FastLead simulator")).await?;
         loop {
             let next = match self.wire.command().await? {
                 Line::End => return Ok(()),
@@ -88,7 +88,7 @@ impl Session {
     /// Encrypts and forgets everything that was said before.
     async fn start_tls(mut self) -> io::Result<Self> {
         self.shared.lock().remember("STARTTLS".to_owned());
-        self.wire.reply(220, "2.0.0 Ready to start TLS").await?;
+        self.say(220, "2.0.0 Ready to start TLS").await?;
         let wire = match &self.shared.tls {
             Some((_, tls)) => self.wire.encrypt(tls).await?,
             None => self.wire,
@@ -131,8 +131,14 @@ impl Session {
     }
 
     async fn answer(&mut self, code: u16, text: &str) -> io::Result<Next> {
-        self.wire.reply(code, text).await?;
+        self.say(code, text).await?;
         Ok(Next::Continue)
+    }
+
+    /// A reply of several lines, as that to `EHLO`, says what it must.
+    async fn say(&mut self, code: u16, text: &str) -> io::Result<()> {
+        let is_terse = self.shared.lock().terse && !text.contains('\n');
+        if is_terse { self.wire.raw(&format!("{code}\r\n")).await } else { self.wire.reply(code, text).await }
     }
 
     /// Does whatever was scripted for `phase`. `address` fills `{address}` in a scripted reply.
@@ -332,7 +338,7 @@ impl Session {
         let Some(envelope) = self.transaction.take_if(|envelope| !envelope.to.is_empty()) else {
             return self.answer(503, "5.5.1 Error: need RCPT command").await;
         };
-        self.wire.reply(354, "End data with <CR><LF>.<CR><LF>").await?;
+        self.say(354, "End data with <CR><LF>.<CR><LF>").await?;
         let size_limit = self.shared.lock().size_limit;
         let message = self.wire.message(size_limit).await?;
         if matches!(message, Message::Cut) {

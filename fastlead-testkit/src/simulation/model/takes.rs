@@ -61,6 +61,11 @@ pub(super) fn taken(
     };
     let waiting = after.offers.iter().filter(|offer| offer.waits()).map(|offer| offer.target.as_str());
     let mut taken = BTreeMap::new();
+    let offered = |name: &str| {
+        effects.iter().any(|effect| matches!(effect, Effect::Offer { target, .. } if target == name))
+    };
+    // What an offer held was given back when it was lost. One that is tried again takes it anew when it is accepted.
+    let waiting = waiting.filter(|name| before.contains_key(*name) || offered(name));
     for name in waiting.chain(after.owners()) {
         let since = match before.get(name) {
             Some(since) if !anew(name) => *since,

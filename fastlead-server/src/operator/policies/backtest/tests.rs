@@ -1,15 +1,14 @@
 use axum::routing::get;
 use fastlead_core::async_trait;
 use fastlead_core::decide::LeadState;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, SourceId};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture, StoredEvent,
+    UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
