@@ -268,7 +268,7 @@ pub(crate) async fn submit(
     let now = app.engine.clock().now().timestamp_millis();
     let (mut input, shown_at, submission) = read(&body);
     if let Some(shown_at) = shown_at {
-        input.bot_check.elapsed_millis = u64::try_from(now - shown_at).ok();
+        input.bot_check.elapsed_millis = Some(elapsed(shown_at, now));
     }
     input.locale = Some(locale.as_str().to_owned());
     input.attribution.first = touch::first(&headers);
@@ -285,7 +285,7 @@ pub(crate) async fn submit(
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     page.errors = explain(&problem, locale);
     // The time of the first showing is kept, so that a person who mends the form is not too fast.
-    page.shown_at = shown_at.unwrap_or(now);
+    page.shown_at = shown_at.filter(|shown_at| elapsed(*shown_at, now) > 0).unwrap_or(now);
     render(&page, status)
 }
 
@@ -331,6 +331,15 @@ pub(crate) async fn document(
 pub(crate) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, "max-age=3600")], STYLE)
         .into_response()
+}
+
+/// For how many milliseconds the form was open. The server writes `shown_at` itself: one that has not come yet, or that lies
+/// before 1970, was written by a program, and counts as no time at all.
+fn elapsed(shown_at: i64, now: i64) -> u64 {
+    if shown_at < 0 {
+        return 0;
+    }
+    u64::try_from(now.saturating_sub(shown_at)).unwrap_or(0)
 }
 
 fn read(body: &[u8]) -> (CaptureInput, Option<i64>, Option<String>) {

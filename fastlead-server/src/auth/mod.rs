@@ -124,10 +124,7 @@ impl Authenticator {
         let lane = if known.is_some() { Lane::Known } else { Lane::Strangers };
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let is_right = self.passwords.verify(password, hash, lane).await?;
-        let Some(mut user) = user.filter(|user| is_right && user.disabled_at.is_none()) else {
-            let wrong = Error::new(ErrorKind::Unauthenticated, "login or password is wrong");
-            return Err(wrong.with_operation("login"));
-        };
+        let mut user = user.filter(|user| is_right && user.disabled_at.is_none()).ok_or_else(wrong)?;
         if user.tokens_valid_from > now {
             // A clock that was wrong when the account was made or changed must not keep its owner out until then.
             tracing::warn!(user = %user.id, "tokens of this user were to be valid from a later moment only; mended");
@@ -146,7 +143,17 @@ impl Authenticator {
             ended_at: None,
         };
         let token = self.tokens.issue(&user, &session, now)?;
+        let opened = session.id;
         self.store.open_session(session).await?;
+        // A password that was changed, or a user who was disabled, while this one was verified: that has ended the sessions
+        // that there were, and must not miss this one.
+        let unchanged = self.store.user(user.id).await?.is_some_and(|today| {
+            today.disabled_at.is_none() && today.password_hash.expose() == user.password_hash.expose()
+        });
+        if !unchanged {
+            self.store.end_session(user.workspace_id, opened, now).await?;
+            return Err(wrong());
+        }
         let device = known.map_or_else(Device::new, |(_, device)| device);
         let device = Secret::new(device.write(&self.devices, user.id, now));
         Ok(SignedIn { token, device })
@@ -273,6 +280,10 @@ fn too_many(wait: std::time::Duration) -> Error {
     Error::new(ErrorKind::RateLimited, "too many attempts to sign in; try again later")
         .with_operation("login")
         .with_retry(RetryHint::Safe { after: Some(wait) })
+}
+
+fn wrong() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "login or password is wrong").with_operation("login")
 }
 
 fn refused(message: &str) -> Error {

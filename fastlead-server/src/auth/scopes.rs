@@ -2,12 +2,16 @@
 
 use axum::http::Method;
 
-/// A part of the API.
-const AREAS: [&str; 7] = ["leads", "deliveries", "policies", "installation", "channels", "events", "access"];
+/// Parts of the API.
+const AREAS: [&str; 6] = ["leads", "deliveries", "policies", "installation", "channels", "events"];
+/// The part that says who may get in. Keys with scopes may at most read it: one that could change it could make itself a key
+/// without scopes.
+const ACCESS: &str = "access";
 
 /// Every scope there is, such as `leads:read`. Whoever may write an area may read it.
 pub(crate) fn all() -> impl Iterator<Item = String> {
-    AREAS.into_iter().flat_map(|area| ["read", "write"].map(|right| format!("{area}:{right}")))
+    let areas = AREAS.into_iter().flat_map(|area| ["read", "write"].map(|right| format!("{area}:{right}")));
+    areas.chain([format!("{ACCESS}:read")])
 }
 
 /// Whether a key with these scopes may make a request. No scopes at all are no limit; an address that belongs to no area is
@@ -21,7 +25,7 @@ pub(super) fn allow(scopes: &[String], method: &Method, path: &str) -> bool {
     scopes
         .iter()
         .filter_map(|scope| scope.split_once(':'))
-        .any(|(named, right)| named == area && (right == "write" || (is_read && right == "read")))
+        .any(|(named, right)| named == area && ((right == "write" && area != ACCESS) || (is_read && right == "read")))
 }
 
 fn area(path: &str) -> Option<&'static str> {
@@ -33,7 +37,7 @@ fn area(path: &str) -> Option<&'static str> {
         "sources" | "unreadable" => Some("installation"),
         "channels" | "channel-kinds" => Some("channels"),
         "events" => Some("events"),
-        "api-keys" | "users" | "sessions" => Some("access"),
+        "api-keys" | "users" | "sessions" => Some(ACCESS),
         _ => None,
     }
 }
@@ -58,7 +62,12 @@ mod tests {
         assert!(may(&["installation:write"], Method::POST, "/v1/projects"));
         assert!(may(&["events:read"], Method::GET, "/v1/me"));
         assert!(!may(&["leads:write", "access:read"], Method::POST, "/v1/api-keys"));
+        assert!(may(&["access:read"], Method::GET, "/v1/users"));
+        for path in ["/v1/api-keys", "/v1/users", "/v1/users/usr_1/reset-password"] {
+            assert!(!may(&["access:write"], Method::POST, path), "{path}");
+        }
         assert!(!may(&["leads:write"], Method::GET, "/v1/unheard-of"));
+        assert!(all().all(|scope| scope != "access:write"));
     }
 
     /// A new address must be given an area, or it is closed to keys with scopes.

@@ -71,10 +71,10 @@ pub(crate) struct ApiKeyInput {
     /// The parts of the API that it may use, such as `leads:read` or `policies:write` (which includes reading); everything
     /// that the role may where it is left out.
     #[serde(default)]
-    #[schemars(length(max = 14))]
+    #[schemars(length(max = 13))]
     scopes: Vec<String>,
     /// From which moment on it is refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     expires_at: Option<Timestamp>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use axum::body::Bytes;
@@ -10,12 +11,14 @@ use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::Datelike as _;
 use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
+use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::app::App;
 use crate::capture::too_large;
@@ -25,6 +28,8 @@ use crate::problem::{FieldProblem, Problem};
 const DEFAULT_LIMIT: u32 = 50;
 /// Most entries on a page.
 const MAX_LIMIT: u32 = 200;
+/// Years of moments that callers give.
+const YEARS: RangeInclusive<i32> = 1970..=9999;
 
 /// A JSON body. Unknown fields are refused by the types themselves.
 #[derive(Debug)]
@@ -37,6 +42,26 @@ impl<T: DeserializeOwned + JsonSchema> FromRequest<App> for Body<T> {
         let body = json(request, app).await?;
         Ok(Self(crate::json::read(&body)?))
     }
+}
+
+/// Reads a moment of the years that every calendar here knows. Others can be written in RFC 3339, and what is computed with
+/// them falls off the end of time.
+pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let moment = Timestamp::deserialize(deserializer)?;
+    if YEARS.contains(&moment.year()) {
+        return Ok(moment);
+    }
+    Err(D::Error::custom("a moment of another time, expected one of the years 1970 to 9999"))
+}
+
+/// As [`moment`], where there may be none.
+pub(crate) fn optional_moment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Moment(#[serde(deserialize_with = "moment")] Timestamp);
+
+    Ok(Option::<Moment>::deserialize(deserializer)?.map(|Moment(moment)| moment))
 }
 
 /// A policy document: read, or with the paths of what cannot be read.

@@ -11,6 +11,7 @@ use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CATALOG;
 use super::input::{Body, Id, List};
 use crate::app::App;
 use crate::auth::{Actor, DEVICE_COOKIE, DEVICE_KEPT_SECS, Denied, Operator, SignIn, Token};
@@ -150,6 +151,8 @@ pub(crate) async fn change_password(
     Body(input): Body<PasswordInput>,
 ) -> Result<Response, Denied> {
     let person = operator.require_person()?;
+    // Nobody disables the person meanwhile, whom this would let in again.
+    let _order = CATALOG.lock().await;
     let now = app.engine.clock().now();
     let token = app.auth.change_password(person, input.current, &input.new, now).await?;
     tracing::info!(user = %person.0, "password changed");
