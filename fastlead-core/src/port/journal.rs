@@ -54,6 +54,21 @@ pub trait Journal: Debug + Send + Sync + 'static {
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
 
+    /// A delivery with its attempts, oldest first; `None` where the workspace has no such delivery.
+    ///
+    /// # Behavior
+    /// * Both are read at one moment: an attempt is among the attempts exactly where what followed from it is in the
+    ///   delivery.
+    /// * Attempts that cannot be read are left out; see [`Self::unreadable`].
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unreadable`] where the delivery itself cannot be read.
+    async fn delivery_with_attempts(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryWithAttempts>>;
+
     /// Forgets what has ended and was not touched since `before`: deliveries with their attempts, and inbound
     /// events that were acted upon; at most `limit` of each. Leads and their history stay.
     ///
@@ -238,6 +253,15 @@ pub struct AttemptRecord {
     /// The attempt.
     #[serde(flatten)]
     pub attempt: Attempt,
+}
+
+/// A delivery and what was done for it, both of one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeliveryWithAttempts {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<AttemptRecord>,
 }
 
 /// What is recovered.

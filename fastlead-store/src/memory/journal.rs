@@ -7,9 +7,9 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, DeliveryWithAttempts,
+    InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -137,6 +137,20 @@ impl Journal for MemoryStore {
             .iter()
             .map(|attempt| AttemptRecord { delivery_id: delivery, attempt: attempt.clone() })
             .collect())
+    }
+
+    async fn delivery_with_attempts(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryWithAttempts>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        Ok(row.map(|row| {
+            let attempts = row.attempts.iter().cloned();
+            let attempts = attempts.map(|attempt| AttemptRecord { delivery_id: delivery, attempt }).collect();
+            DeliveryWithAttempts { delivery: row.delivery.clone(), attempts }
+        }))
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {

@@ -5,9 +5,9 @@ use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, InboundRecord, Journal, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, DeliveryWithAttempts, InboundRecord,
+    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -218,17 +218,27 @@ impl Journal for SqliteStore {
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
-        let rows = sqlx::query(
-            "SELECT a.attempt, a.delivery_id FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
-             WHERE a.delivery_id = ?1 AND d.workspace_id = ?2 ORDER BY a.number",
-        )
-        .bind(blob(delivery.as_uuid()))
-        .bind(blob(workspace.as_uuid()))
-        .fetch_all(&self.readers)
-        .await
-        .map_err(|error| failed("list attempts", &error))?;
-        let attempt = |row: &SqliteRow| Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0)? });
-        Ok(reading::each(&self.unreadable, Origin::new("attempts", 1).of(workspace), &rows, attempt))
+        let rows = attempts_of(workspace, delivery).fetch_all(&self.readers).await;
+        let rows = rows.map_err(|error| failed("list attempts", &error))?;
+        Ok(self.attempts_in(&rows, workspace, delivery))
+    }
+
+    async fn delivery_with_attempts(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryWithAttempts>> {
+        let fault = |error: sqlx::Error| failed("read a delivery with its attempts", &error);
+        // One transaction: both statements see what was committed before the first of them.
+        let mut snapshot = self.readers.begin().await.map_err(fault)?;
+        let row = delivery_named(workspace, delivery).fetch_optional(&mut *snapshot).await.map_err(fault)?;
+        let rows = attempts_of(workspace, delivery).fetch_all(&mut *snapshot).await.map_err(fault)?;
+        snapshot.commit().await.map_err(fault)?;
+        let Some(row) = row else { return Ok(None) };
+        let from = Origin::new("deliveries", 0).of(workspace);
+        let found = reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))?;
+        let attempts = self.attempts_in(&rows, workspace, delivery);
+        Ok(Some(DeliveryWithAttempts { delivery: found, attempts }))
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {
@@ -280,7 +290,36 @@ impl Journal for SqliteStore {
     }
 }
 
+type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Asks for one delivery of a workspace.
+pub(super) fn delivery_named(workspace: WorkspaceId, delivery: DeliveryId) -> Query {
+    let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE id = ?1 AND workspace_id = ?2");
+    sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()))
+}
+
+/// Asks for the attempts of one delivery of a workspace, oldest first.
+fn attempts_of(workspace: WorkspaceId, delivery: DeliveryId) -> Query {
+    sqlx::query(
+        "SELECT a.attempt, a.delivery_id FROM attempts a JOIN deliveries d ON d.id = a.delivery_id
+         WHERE a.delivery_id = ?1 AND d.workspace_id = ?2 ORDER BY a.number",
+    )
+    .bind(blob(delivery.as_uuid()))
+    .bind(blob(workspace.as_uuid()))
+}
+
 impl SqliteStore {
+    /// Reads the rows of [`attempts_of`].
+    fn attempts_in(
+        &self,
+        rows: &[SqliteRow],
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Vec<AttemptRecord> {
+        let attempt = |row: &SqliteRow| Ok(AttemptRecord { delivery_id: delivery, attempt: json(row, 0)? });
+        reading::each(&self.unreadable, Origin::new("attempts", 1).of(workspace), rows, attempt)
+    }
+
     pub(super) async fn make_due(
         &self,
         workspace: WorkspaceId,

@@ -23,6 +23,7 @@ use super::SqliteStore;
 use super::aside::{leave_unread, leave_unread_inbound, left_alone};
 use super::fault::failed;
 use super::group::{Changes, WRITE};
+use super::journal::delivery_named;
 use super::reading::{self, Origin};
 use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, unread, uuid};
 
@@ -345,11 +346,8 @@ impl Store for SqliteStore {
     }
 
     async fn delivery(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Option<Delivery>> {
-        let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE id = ?1 AND workspace_id = ?2");
-        let query =
-            sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()));
-        let row =
-            query.fetch_optional(&self.readers).await.map_err(|error| failed("read delivery", &error))?;
+        let row = delivery_named(workspace, delivery).fetch_optional(&self.readers).await;
+        let row = row.map_err(|error| failed("read delivery", &error))?;
         let from = Origin::new("deliveries", 0).of(workspace);
         row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
     }

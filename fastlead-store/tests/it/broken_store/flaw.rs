@@ -91,6 +91,7 @@ flaws! {
     FailsTheBatch
     HidesTheUnreadable
     NeverSetsAside
+    ReadsAtTwoMoments
 }
 
 #[derive(Debug, Clone)]

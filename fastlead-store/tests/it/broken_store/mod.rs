@@ -136,6 +136,7 @@ caught! {
     a_batch_failed_by_one_of_it: FailsTheBatch by a_delivery_that_cannot_be_read_stops_no_other;
     a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by a_delivery_that_cannot_be_read_stops_no_other;
     work_that_is_tried_for_ever: NeverSetsAside by what_is_set_aside_is_left_alone;
+    attempts_of_another_moment: ReadsAtTwoMoments by a_delivery_and_its_attempts_are_of_one_moment;
 }
 
 #[tokio::test(flavor = "multi_thread")]

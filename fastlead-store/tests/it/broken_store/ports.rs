@@ -10,10 +10,11 @@ use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, Identities,
-    IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy,
-    Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter, SealedConfig,
-    Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary,
+    DeliveryWithAttempts, Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk,
+    LeadFilter, LeadSummary, LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged,
+    QueueDepth, RiskFilter, SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone,
+    UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -185,6 +186,23 @@ impl Journal for BrokenStore {
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         self.inner.attempts(workspace, delivery).await
+    }
+
+    async fn delivery_with_attempts(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryWithAttempts>> {
+        let found = self.inner.delivery_with_attempts(workspace, delivery).await?;
+        let Some(mut found) = found else { return Ok(None) };
+        if let Some(unread) = self.unread(&found.delivery) {
+            return Err(unread.into());
+        }
+        if self.has(Flaw::ReadsAtTwoMoments) {
+            tokio::task::yield_now().await;
+            found.attempts = self.inner.attempts(workspace, delivery).await?;
+        }
+        Ok(Some(found))
     }
 
     async fn purge(&self, before: Timestamp, limit: u32) -> Result<Purged> {

@@ -119,6 +119,7 @@ impl Reader<'_> {
         for delivery in deliveries {
             self.named("delivery", store.delivery(workspace, *delivery).await);
             self.answered("attempts", store.attempts(workspace, *delivery).await);
+            self.named("with attempts", store.delivery_with_attempts(workspace, *delivery).await);
             let reference = MessageReference::Delivery(*delivery);
             self.named("find delivery", store.find_delivery(tenant.bot, &reference).await);
         }

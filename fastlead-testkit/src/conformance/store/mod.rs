@@ -45,6 +45,7 @@ mod leads;
 mod leases;
 mod lists;
 mod model;
+mod moments;
 mod operations;
 mod order;
 mod outcomes;
@@ -117,6 +118,7 @@ pub mod checks {
         pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
     };
     pub use super::model::random_histories_fit_the_model;
+    pub use super::moments::a_delivery_and_its_attempts_are_of_one_moment;
     pub use super::order::{
         a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, a_missing_receipt_holds_back_nobody,
         an_unknown_outcome_can_leave_its_order, ordered_deliveries_come_one_by_one,
@@ -214,6 +216,7 @@ macro_rules! __for_each_store_check {
             a_receipt_brings_its_reason
             a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
+            a_delivery_and_its_attempts_are_of_one_moment
             retry_makes_a_failed_delivery_due
             what_was_lost_is_listed_oldest_first
             a_revival_stands_and_falls_with_its_decision

@@ -6,9 +6,9 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, InboundRecord, LeadAtRisk,
-    LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture, StoredEvent,
-    UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, DeliveryWithAttempts,
+    InboundRecord, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -89,6 +89,14 @@ impl Journal for Endless {
     }
 
     async fn attempts(&self, _: WorkspaceId, _: DeliveryId) -> Result<Vec<AttemptRecord>> {
+        unreachable!()
+    }
+
+    async fn delivery_with_attempts(
+        &self,
+        _: WorkspaceId,
+        _: DeliveryId,
+    ) -> Result<Option<DeliveryWithAttempts>> {
         unreachable!()
     }
 
