@@ -24,6 +24,15 @@ pub(super) struct World {
     channels: Arc<BTreeMap<String, ChannelFacts>>,
 }
 
+/// What one decision does to one counter.
+#[derive(Debug, Default)]
+struct Change {
+    amount: i64,
+    limit: Option<i64>,
+    note: Option<String>,
+    until: Option<Timestamp>,
+}
+
 /// A policy with these targets and this route, each reached over the channel `bot`.
 pub(super) fn policy(targets: Value, route: Value, more: Value) -> Policy {
     let mut targets = targets;
@@ -126,8 +135,7 @@ impl World {
 
     /// Changes the counters as stores do: all effects of a decision on one of them at once.
     fn apply(&mut self, decision: &Decision) {
-        let mut changes: BTreeMap<CounterKey, (i64, Option<i64>, Option<String>, Option<Timestamp>)> =
-            BTreeMap::new();
+        let mut changes: BTreeMap<CounterKey, Change> = BTreeMap::new();
         for effect in &decision.effects {
             let (key, amount, limit, note, until) = match effect {
                 Effect::Reserve { key, amount, limit, until } => (key, *amount, *limit, None, *until),
@@ -136,12 +144,12 @@ impl World {
                 _ => continue,
             };
             let change = changes.entry(key.clone()).or_default();
-            change.0 += amount;
-            change.1 = change.1.into_iter().chain(limit).min();
-            change.2 = note.or(change.2.take());
-            change.3 = until.or(change.3);
+            change.amount += amount;
+            change.limit = change.limit.into_iter().chain(limit).min();
+            change.note = note.or(change.note.take());
+            change.until = until.or(change.until);
         }
-        for (key, (amount, limit, note, until)) in changes {
+        for (key, Change { amount, limit, note, until }) in changes {
             let before = self.level(&key).value;
             let within = amount <= 0 || limit.is_none_or(|limit| before + amount <= limit);
             assert!(within, "{key} is {before}, goes up by {amount} and may be {limit:?}");
