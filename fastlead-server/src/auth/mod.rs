@@ -17,6 +17,7 @@ use fastlead_core::port::{SessionRecord, UserRecord};
 use fastlead_core::secret::{Pii, Secret};
 use fastlead_core::time::{Timestamp, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint};
+use tokio::sync::Mutex;
 
 pub(crate) use self::device::{COOKIE as DEVICE_COOKIE, KEPT_SECS as DEVICE_KEPT_SECS};
 pub use self::keys::NewApiKey;
@@ -125,11 +126,12 @@ impl Authenticator {
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let is_right = self.passwords.verify(password, hash, lane).await?;
         let Some(mut user) = user.filter(|user| is_right && user.disabled_at.is_none()) else {
-            let wrong = Error::new(ErrorKind::Unauthenticated, "login or password is wrong");
-            return Err(wrong.with_operation("login"));
+            return Err(wrong());
         };
         if user.tokens_valid_from > now {
-            // A clock that was wrong when the account was made or changed must not keep its owner out until then.
+            // A clock that was wrong when the account was made or changed must not keep its owner out until then. What was
+            // changed while the password was verified stays changed.
+            user = self.unchanged(&user).await?;
             tracing::warn!(user = %user.id, "tokens of this user were to be valid from a later moment only; mended");
             user.tokens_valid_from = now;
             self.store.put_user(user.clone()).await?;
@@ -146,7 +148,13 @@ impl Authenticator {
             ended_at: None,
         };
         let token = self.tokens.issue(&user, &session, now)?;
+        let (workspace, id) = (session.workspace_id, session.id);
         self.store.open_session(session).await?;
+        // Whoever has reset the password or disabled the user meanwhile has ended the sessions of before, not this one.
+        if let Err(error) = self.unchanged(&user).await {
+            self.store.end_session(workspace, id, now).await?;
+            return Err(error);
+        }
         let device = known.map_or_else(Device::new, |(_, device)| device);
         let device = Secret::new(device.write(&self.devices, user.id, now));
         Ok(SignedIn { token, device })
@@ -162,7 +170,7 @@ impl Authenticator {
     }
 
     /// Gives a person another password, where `current` is the one of today. All sessions but `session` end, and every token
-    /// with them; the new token goes on.
+    /// with them; the new token goes on. The change itself is made under `order`, the lock of whoever changes users.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] where `current` is wrong or `new` cannot be used; [`ErrorKind::RateLimited`] after too many
@@ -172,6 +180,7 @@ impl Authenticator {
         (user, session): (UserId, SessionId),
         current: Secret<String>,
         new: &Secret<String>,
+        order: &Mutex<()>,
         now: Timestamp,
     ) -> Result<Token> {
         let (user, session) = self.going_on(user, session, now).await?;
@@ -182,6 +191,9 @@ impl Authenticator {
             let wrong = Error::new(ErrorKind::Invalid, "current: this is not the password of today");
             return Err(wrong.with_operation("change password"));
         }
+        let _order = order.lock().await;
+        // Verifying takes a while: who was disabled or got another password meanwhile stays so.
+        let (user, session) = self.going_on(user.id, session.id, now).await?;
         let user = set_password(&*self.store, user, new, Some(session.id), now).await?;
         self.tokens.issue(&user, &session, now)
     }
@@ -217,6 +229,14 @@ impl Authenticator {
         let actor = Actor::User { id: user.id, session: session.id };
         let operator = Operator { workspace_id: user.workspace_id, role: user.role, actor };
         Ok(Identified { operator, scopes: Vec::new() })
+    }
+
+    /// The user as stored now, where the password is still that of `user` and signing in is allowed.
+    async fn unchanged(&self, user: &UserRecord) -> Result<UserRecord> {
+        let is_same = |today: &UserRecord| {
+            today.disabled_at.is_none() && today.password_hash.expose() == user.password_hash.expose()
+        };
+        self.store.user(user.id).await?.filter(is_same).ok_or_else(wrong)
     }
 
     /// A session that was neither ended nor is over, and its user, who may sign in.
@@ -273,6 +293,10 @@ fn too_many(wait: std::time::Duration) -> Error {
     Error::new(ErrorKind::RateLimited, "too many attempts to sign in; try again later")
         .with_operation("login")
         .with_retry(RetryHint::Safe { after: Some(wait) })
+}
+
+fn wrong() -> Error {
+    Error::new(ErrorKind::Unauthenticated, "login or password is wrong").with_operation("login")
 }
 
 fn refused(message: &str) -> Error {

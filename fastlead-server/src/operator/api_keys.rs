@@ -74,7 +74,7 @@ pub(crate) struct ApiKeyInput {
     #[schemars(length(max = 14))]
     scopes: Vec<String>,
     /// From which moment on it is refused.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::input::optional_moment")]
     expires_at: Option<Timestamp>,
 }
 

@@ -128,6 +128,7 @@ pub(crate) async fn resume_channel(
 #[schemars(rename = "Recovery")]
 pub(crate) struct RecoverInput {
     /// Deliveries that were made since this moment are made due again.
+    #[serde(deserialize_with = "super::input::moment")]
     since: Timestamp,
 }
 

@@ -78,7 +78,11 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
     let directory = app.engine.directory();
     let active = directory.channel(record.id);
     let webhook = active.and_then(|active| active.channel.webhook());
-    let webhook_url = webhook.and_then(|_| app.webhook_url(&record).ok());
+    let webhook_url = webhook.and_then(|_| {
+        let url = app.webhook_url(&record);
+        url.inspect_err(|error| tracing::warn!(channel = %record.id, %error, "its address cannot be shown"))
+            .ok()
+    });
     let (status, paused_reason, paused_since) = match record.status {
         ChannelStatus::Active => ("active", None, None),
         ChannelStatus::Paused { reason, since } => ("paused", Some(reason), Some(since)),

@@ -11,6 +11,7 @@ use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::CATALOG;
 use super::input::{Body, Id, List};
 use crate::app::App;
 use crate::auth::{Actor, DEVICE_COOKIE, DEVICE_KEPT_SECS, Denied, Operator, SignIn, Token};
@@ -151,7 +152,7 @@ pub(crate) async fn change_password(
 ) -> Result<Response, Denied> {
     let person = operator.require_person()?;
     let now = app.engine.clock().now();
-    let token = app.auth.change_password(person, input.current, &input.new, now).await?;
+    let token = app.auth.change_password(person, input.current, &input.new, &CATALOG, now).await?;
     tracing::info!(user = %person.0, "password changed");
     Ok(private(StatusCode::OK, Json(TokenView::from(token))))
 }

@@ -88,6 +88,10 @@ flaws! {
     ReplacesSettings
     KeepsRevokedKeys
     KeepsEndedSessions
+    EndsTheKeptSession
+    NotesNoUse
+    ForgetsDisabledUsers
+    ReplacesWhatHasChanged
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance

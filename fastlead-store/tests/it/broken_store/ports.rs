@@ -13,9 +13,9 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, EventBatch,
     Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary,
-    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed, RiskFilter,
-    SealedConfig, SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow,
-    UserRecord, Workspace,
+    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed,
+    RiskFilter, SealedConfig, SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone,
+    UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -303,7 +303,11 @@ impl Accounts for BrokenStore {
     }
 
     async fn users(&self, workspace: WorkspaceId) -> Result<Vec<UserRecord>> {
-        self.inner.users(workspace).await
+        let users = self.inner.users(workspace).await?;
+        if self.has(Flaw::ForgetsDisabledUsers) {
+            return Ok(users.into_iter().filter(|user| user.disabled_at.is_none()).collect());
+        }
+        Ok(users)
     }
 
     async fn count_users(&self) -> Result<u64> {
@@ -331,6 +335,9 @@ impl Accounts for BrokenStore {
     }
 
     async fn touch_api_key(&self, key: ApiKeyId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
         self.inner.touch_api_key(key, at).await
     }
 
@@ -351,6 +358,9 @@ impl Accounts for BrokenStore {
     }
 
     async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
         self.inner.touch_session(id, at).await
     }
 
@@ -359,6 +369,7 @@ impl Accounts for BrokenStore {
     }
 
     async fn end_sessions(&self, user: UserId, keep: Option<SessionId>, at: Timestamp) -> Result<u64> {
+        let keep = keep.filter(|_| !self.has(Flaw::EndsTheKeptSession));
         self.inner.end_sessions(user, keep, at).await
     }
 
@@ -378,6 +389,11 @@ impl Accounts for BrokenStore {
     }
 
     async fn replace_setting(&self, name: &str, before: &[u8], after: Vec<u8>) -> Result<bool> {
+        if self.has(Flaw::ReplacesWhatHasChanged)
+            && let Some(now) = self.inner.setting(name).await?
+        {
+            return self.inner.replace_setting(name, &now, after).await;
+        }
         self.inner.replace_setting(name, before, after).await
     }
 }

@@ -19,8 +19,8 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts as _, AddressMove, Addresses as _, ApiKeyRecord, Catalog as _, ChannelRecord, ChannelStatus,
     FormSettings, Identities as _, IdentityLink, InboundBatch, InboundRef, LinkedBy, PolicyDraft, Project,
-    Role, SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression, SuppressionScope,
-    UserRecord, Workspace,
+    Role, SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression,
+    SuppressionScope, UserRecord, Workspace,
 };
 use fastlead_core::time::{Clock, ManualClock, Timestamp, from_millis, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result};
