@@ -32,7 +32,7 @@ fn area(path: &str) -> Option<&'static str> {
         "projects" => Some(if parts.nth(1).is_some() { "policies" } else { "installation" }),
         "sources" | "unreadable" => Some("installation"),
         "channels" | "channel-kinds" => Some("channels"),
-        "events" => Some("events"),
+        "events" | "history" => Some("events"),
         "api-keys" | "users" | "sessions" => Some("access"),
         _ => None,
     }
