@@ -2,8 +2,7 @@
 //! no cache; and forms are framed only where their source says so.
 
 use axum::extract::{Request, State};
-use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use fastlead_core::message::Locale;
@@ -37,19 +36,15 @@ pub(crate) async fn finish(State(app): State<App>, request: Request, next: Next)
     }
     let headers = response.headers_mut();
     if path.starts_with("/v1/") || path.starts_with("/demo") {
-        set_if_absent(headers, header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if app.has_public_address() {
-        set_if_absent(headers, header::STRICT_TRANSPORT_SECURITY, HSTS);
+        headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
     }
     if let Some(framing) = framing(&app, &path) {
         restrict_framing(headers, &framing);
     }
     response
-}
-
-fn set_if_absent(headers: &mut HeaderMap, name: HeaderName, value: HeaderValue) {
-    headers.entry(name).or_insert(value);
 }
 
 /// Whether people open an address in a browser.
@@ -206,6 +201,8 @@ pub(crate) fn is_ancestor(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header::HeaderName;
+
     use super::*;
 
     fn headers(name: HeaderName, value: &str) -> HeaderMap {
