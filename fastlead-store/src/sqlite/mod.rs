@@ -62,6 +62,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("leases.sql"),
     include_str!("aside.sql"),
     include_str!("positions.sql"),
+    include_str!("parts.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -11,6 +11,3 @@ DROP TABLE events;
 ALTER TABLE events_in_order RENAME TO events;
 CREATE INDEX events_by_lead ON events (lead_id);
 CREATE INDEX events_by_workspace ON events (workspace_id);
--- The provider's ids of the parts of split texts, to match their receipts. Attempts at other messages are not in it.
-CREATE INDEX attempts_parts ON attempts (CASE WHEN json_valid(attempt) THEN attempt ->> 'provider_message_id' END)
-  WHERE CASE WHEN json_valid(attempt) THEN attempt ->> 'part' > 0 OR attempt ->> 'verdict' = 'next_part' END;
