@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 use tokio::sync::watch;
 
 /// A moment in UTC. Stores keep it as whole milliseconds since the Unix epoch.
@@ -23,6 +23,12 @@ pub fn from_millis(millis: i64) -> Timestamp {
     } else {
         DateTime::<Utc>::MAX_UTC
     })
+}
+
+/// Whether a moment that somebody names is of a year from 1970 to 2199. Whatever lies outside is a mistake, and no calendar
+/// computes with the years at the ends of what a moment can hold.
+pub fn is_plausible(moment: Timestamp) -> bool {
+    (1970..=2199).contains(&moment.year())
 }
 
 /// `moment` plus `seconds`, or the last moment there is.

@@ -11,13 +11,13 @@ mod risk;
 mod store;
 mod unreadable;
 
-pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
+pub use accounts::{Accounts, ApiKeyRecord, Role, SessionRecord, UserRecord};
 pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
 pub use catalog::{
     AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
-    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Workspace,
+    PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};

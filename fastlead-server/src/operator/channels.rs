@@ -77,6 +77,12 @@ pub(crate) struct ChannelView {
 pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
     let directory = app.engine.directory();
     let active = directory.channel(record.id);
+    let webhook = active.and_then(|active| active.channel.webhook());
+    let webhook_url = webhook.and_then(|_| {
+        let url = app.webhook_url(&record);
+        url.inspect_err(|error| tracing::warn!(channel = %record.id, %error, "its address cannot be shown"))
+            .ok()
+    });
     let (status, paused_reason, paused_since) = match record.status {
         ChannelStatus::Active => ("active", None, None),
         ChannelStatus::Paused { reason, since } => ("paused", Some(reason), Some(since)),
@@ -87,7 +93,6 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         Some(BreakerState::Open { until }) => (Some("open"), Some(until)),
         Some(BreakerState::HalfOpen) => (Some("half_open"), None),
     };
-    let webhook = active.and_then(|active| active.channel.webhook());
     ChannelView {
         id: record.id,
         kind: record.kind,
@@ -99,7 +104,7 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         capabilities: active.map(|active| active.capabilities.clone()),
         breaker: breaker.map(str::to_owned),
         breaker_until,
-        webhook_url: webhook.map(|_| app.webhook_url(&record.webhook_token)),
+        webhook_url,
         created_at: record.created_at,
     }
 }
@@ -202,7 +207,7 @@ pub(crate) async fn create_channel(
         kind: input.kind,
         name: input.name,
         config: app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?,
-        webhook_token: random_text(TOKEN_CHARS),
+        webhook_token: app.keyring.seal_token(operator.workspace_id, id, &random_text(TOKEN_CHARS))?,
         status: ChannelStatus::Active,
         created_at: now,
     };

@@ -208,6 +208,16 @@ fn check(settings: &SourceSettings, prefix: &str, before: &[ConsentDocument]) ->
     let mut faults = Faults::default();
     let path = |name: &str| format!("{prefix}{name}");
     faults.text(&path("name"), &settings.name, 100);
+    if settings.form.frame_ancestors.len() > 100 {
+        faults.add(path("form.frame_ancestors"), "too_many", "at most 100 sites are taken");
+    }
+    let none_alone = settings.form.frame_ancestors == ["none"];
+    for (index, site) in settings.form.frame_ancestors.iter().enumerate() {
+        if !none_alone && !crate::outer::is_ancestor(site) {
+            let message = "expected an origin such as `https://example.com` or `https://*.example.com`, or `none` alone";
+            faults.add(path(&format!("form.frame_ancestors[{index}]")), "invalid_origin", message);
+        }
+    }
     if settings.allowed_origins.len() > 100 {
         faults.add(path("allowed_origins"), "too_many", "at most 100 origins are taken");
     }

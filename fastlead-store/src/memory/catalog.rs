@@ -8,8 +8,8 @@ use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
-    Source, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Resealed,
+    SealedConfig, Source, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -101,12 +101,17 @@ impl Catalog for MemoryStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         let mut data = self.lock();
         let record = data.channels.get_mut(&channel);
         let record = record.filter(|record| record.workspace_id == workspace && record.config == *before);
-        Ok(record.map(|record| record.config = after).is_some())
+        Ok(record
+            .map(|record| {
+                record.config = after.config;
+                record.webhook_token = after.webhook_token;
+            })
+            .is_some())
     }
 
     async fn set_channel_status(

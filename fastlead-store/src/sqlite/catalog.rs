@@ -8,8 +8,8 @@ use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
-    Source, UnreadableRow, UnreadableRows, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Resealed,
+    SealedConfig, Source, UnreadableRow, UnreadableRows, Workspace,
 };
 use fastlead_core::time::{Timestamp, epoch};
 use sqlx::sqlite::SqliteRow;
@@ -223,19 +223,20 @@ impl Catalog for SqliteStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         let before = before.0.clone();
         self.writer
             .run(move |connection| {
                 Box::pin(async move {
                     sqlx::query(
-                        "UPDATE channels SET config = ?4 WHERE id = ?1 AND workspace_id = ?2 AND config = ?3",
+                        "UPDATE channels SET config = ?4, webhook_token = ?5 WHERE id = ?1 AND workspace_id = ?2 AND config = ?3",
                     )
                     .bind(blob(channel.as_uuid()))
                     .bind(blob(workspace.as_uuid()))
                     .bind(before)
-                    .bind(after.0)
+                    .bind(after.config.0)
+                    .bind(after.webhook_token)
                     .execute(connection)
                     .await
                     .map(|done| done.rows_affected() == 1)

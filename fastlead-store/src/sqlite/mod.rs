@@ -30,6 +30,7 @@ mod resolve;
 mod resolve_tests;
 mod risk;
 mod rows;
+mod sessions;
 mod work;
 mod writer;
 
@@ -63,6 +64,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("aside.sql"),
     include_str!("positions.sql"),
     include_str!("parts.sql"),
+    include_str!("access.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -6,7 +6,7 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
     Identities, IdentityFilter, IdentityLink, Page, PageRequest, PolicyDraft, PolicyRecord, Project,
-    SealedConfig, Source, Suppression, Undone, Workspace,
+    Resealed, SealedConfig, Source, Suppression, Undone, Workspace,
 };
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Result, async_trait};
@@ -54,7 +54,7 @@ impl Catalog for Watch {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         self.at_once(self.store.reseal_channel(workspace, channel, before, after))
     }

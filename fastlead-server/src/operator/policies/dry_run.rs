@@ -38,7 +38,7 @@ pub(crate) struct DryRunInput {
     #[serde(default)]
     policy: Option<serde_json::Map<String, serde_json::Value>>,
     /// The moment to ask about. Caps, turns and dedupe stay those of now. Default: now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     at: Option<Timestamp>,
     /// The language of the sentences. Default `en`.
     #[serde(default)]

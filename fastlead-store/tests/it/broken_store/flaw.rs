@@ -90,6 +90,11 @@ flaws! {
     SealsOver
     ReplacesSettings
     KeepsRevokedKeys
+    KeepsEndedSessions
+    EndsTheKeptSession
+    NotesNoUse
+    ForgetsDisabledUsers
+    ReplacesWhatHasChanged
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance

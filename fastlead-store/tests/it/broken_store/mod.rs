@@ -139,6 +139,11 @@ caught! {
     a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
     a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;
+    an_ended_session: KeepsEndedSessions by sessions_end;
+    a_session_ended_with_the_others: EndsTheKeptSession by sessions_end;
+    a_use_that_nobody_notes: NotesNoUse by sessions_end keys_are_found_until_revoked;
+    a_disabled_user_that_is_gone: ForgetsDisabledUsers by users_read_back_and_logins_are_unique;
+    a_setting_replaced_too_late: ReplacesWhatHasChanged by a_setting_is_set_once;
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
         answers_survive_a_restart;

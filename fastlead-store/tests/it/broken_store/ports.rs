@@ -4,8 +4,8 @@ use fastlead_core::Actor;
 use fastlead_core::async_trait;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
-    WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SessionId, SuppressionId,
+    UserId, WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
@@ -13,9 +13,9 @@ use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, EventBatch,
     Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary,
-    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter,
-    SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord,
-    Workspace,
+    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed,
+    RiskFilter, SealedConfig, SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone,
+    UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -68,7 +68,7 @@ impl Catalog for BrokenStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         if self.has(Flaw::SealsOver) {
             let loaded = self.inner.load().await?.channels;
@@ -302,6 +302,14 @@ impl Accounts for BrokenStore {
         self.inner.user(id).await
     }
 
+    async fn users(&self, workspace: WorkspaceId) -> Result<Vec<UserRecord>> {
+        let users = self.inner.users(workspace).await?;
+        if self.has(Flaw::ForgetsDisabledUsers) {
+            return Ok(users.into_iter().filter(|user| user.disabled_at.is_none()).collect());
+        }
+        Ok(users)
+    }
+
     async fn count_users(&self) -> Result<u64> {
         self.inner.count_users().await
     }
@@ -326,6 +334,45 @@ impl Accounts for BrokenStore {
         self.inner.revoke_api_key(workspace, key, at).await
     }
 
+    async fn touch_api_key(&self, key: ApiKeyId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
+        self.inner.touch_api_key(key, at).await
+    }
+
+    async fn open_session(&self, session: SessionRecord) -> Result<()> {
+        self.inner.open_session(session).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>> {
+        let session = self.inner.session(id).await?;
+        if self.has(Flaw::KeepsEndedSessions) {
+            return Ok(session.map(|session| SessionRecord { ended_at: None, ..session }));
+        }
+        Ok(session)
+    }
+
+    async fn sessions(&self, user: UserId) -> Result<Vec<SessionRecord>> {
+        self.inner.sessions(user).await
+    }
+
+    async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
+        self.inner.touch_session(id, at).await
+    }
+
+    async fn end_session(&self, workspace: WorkspaceId, id: SessionId, at: Timestamp) -> Result<bool> {
+        self.inner.end_session(workspace, id, at).await
+    }
+
+    async fn end_sessions(&self, user: UserId, keep: Option<SessionId>, at: Timestamp) -> Result<u64> {
+        let keep = keep.filter(|_| !self.has(Flaw::EndsTheKeptSession));
+        self.inner.end_sessions(user, keep, at).await
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
         if self.has(Flaw::ReplacesSettings) {
             return Ok(self.seen.lock().unwrap().settings.get(name).cloned());
@@ -339,6 +386,15 @@ impl Accounts for BrokenStore {
             return Ok(value);
         }
         self.inner.init_setting(name, value).await
+    }
+
+    async fn replace_setting(&self, name: &str, before: &[u8], after: Vec<u8>) -> Result<bool> {
+        if self.has(Flaw::ReplacesWhatHasChanged)
+            && let Some(now) = self.inner.setting(name).await?
+        {
+            return self.inner.replace_setting(name, &now, after).await;
+        }
+        self.inner.replace_setting(name, before, after).await
     }
 }
 

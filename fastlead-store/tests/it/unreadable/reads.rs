@@ -166,6 +166,9 @@ impl Reader<'_> {
         self.named("user", store.user_by_login(tenant.user.login.expose()).await);
         self.named("user", store.user(tenant.user.id).await);
         self.answered("users", store.count_users().await);
+        self.answered("users", store.users(workspace).await);
+        self.named("session", store.session(tenant.session.id).await);
+        self.answered("sessions", store.sessions(tenant.user.id).await);
         self.named("key", store.api_key_by_hash(tenant.api_key.hash).await);
         self.answered("keys", store.api_keys(workspace).await);
         self.named("setting", store.setting("installation").await);

@@ -65,7 +65,8 @@ pub use harness::{FullStore, StoreHarness, StoredRow};
 /// The checks one by one, to run a single one or to prove that it catches a broken store.
 pub mod checks {
     pub use super::accounts::{
-        a_setting_is_set_once, keys_are_found_until_revoked, users_read_back_and_logins_are_unique,
+        a_setting_is_set_once, keys_are_found_until_revoked, sessions_end,
+        users_read_back_and_logins_are_unique,
     };
     pub use super::addresses::{
         a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept, no_advertising_outlives_a_block,
@@ -249,6 +250,7 @@ macro_rules! __for_each_store_check {
             captures_are_listed_oldest_first
             users_read_back_and_logins_are_unique
             keys_are_found_until_revoked
+            sessions_end
             a_setting_is_set_once
             a_suppression_is_kept_until_it_is_lifted
             suppressions_are_listed_by_workspace

@@ -60,10 +60,10 @@ pub(crate) struct BacktestInput {
     #[serde(default)]
     against: Option<String>,
     /// From when on captures are replayed. Default: 30 days ago.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     since: Option<Timestamp>,
     /// Before when. Default: now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     until: Option<Timestamp>,
     /// After how many seconds a target accepts an offer that it did not have then. Default 60.
     #[serde(default)]
