@@ -219,6 +219,40 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
     }
 }
 
+/// Tells an owner that presses and messages of a channel do not come back.
+pub fn polling_failed(locale: Locale, name: &str, cause: ErrorKind) -> Text {
+    match locale {
+        Locale::Ru => {
+            let why = match cause {
+                ErrorKind::Auth => "провайдер не принимает учётные данные",
+                ErrorKind::Conflict => "тот же аккаунт опрашивает ещё одна программа",
+                ErrorKind::Config => "настройка аккаунта мешает опросу, например установлен вебхук",
+                _ => "провайдер не отвечает",
+            };
+            notice(
+                "FastLead: ответы из канала не приходят",
+                format!("Нажатия кнопок и сообщения из канала «{name}» не приходят: {why}. Проверьте канал."),
+            )
+        }
+        Locale::En => {
+            let why = match cause {
+                ErrorKind::Auth => "the provider refuses the credentials",
+                ErrorKind::Conflict => "another program polls the same account",
+                ErrorKind::Config => {
+                    "a setting of the account forbids polling, such as a webhook that is set"
+                }
+                _ => "the provider does not answer",
+            };
+            notice(
+                "FastLead: answers do not come back from a channel",
+                format!(
+                    "Pressed buttons and messages of the channel \"{name}\" do not come back: {why}. Check the channel."
+                ),
+            )
+        }
+    }
+}
+
 fn notice(subject: &str, text: String) -> Text {
     Text { subject: Some(Pii::from(subject)), ..Text::plain(text) }
 }

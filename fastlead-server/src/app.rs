@@ -3,7 +3,9 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use fastlead_core::port::{Accounts, Addresses, Catalog, ChannelRecord, Identities, Journal, Store};
+use fastlead_core::port::{
+    Accounts, Addresses, Catalog, ChangeLog, ChannelRecord, Identities, Journal, Store,
+};
 use fastlead_core::registry::Registry;
 use fastlead_core::{Engine, Result};
 use tokio_util::sync::CancellationToken;
@@ -19,9 +21,9 @@ use crate::seal::Keyring;
 use crate::settings::Settings;
 
 /// Everything that the server asks of a store.
-pub trait Backend: Store + Catalog + Journal + Accounts + Addresses + Identities {}
+pub trait Backend: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog {}
 
-impl<T: Store + Catalog + Journal + Accounts + Addresses + Identities> Backend for T {}
+impl<T: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog> Backend for T {}
 
 /// The server's parts. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -126,12 +126,16 @@ pub(crate) enum Standing {
     NotTold(&'static str),
 }
 
-/// Asks the provider whether it calls us.
+/// Asks the provider whether it calls us, or says why it cannot be asked for news.
 ///
 /// # Errors
+/// That of polling, where it fails;
 /// [`ErrorKind::Config`] where it calls somebody else or brings too little; [`ErrorKind::Unavailable`]
 /// where its calls fail and events wait; as for any request to the provider.
 pub(crate) async fn look(app: &App, active: &ActiveChannel, record: &ChannelRecord) -> Result<Standing> {
+    if let Some(trouble) = active.polling_trouble() {
+        return Err(trouble.to_error());
+    }
     let Some(registration) = active.channel.registration() else { return Ok(Standing::Good) };
     if !app.has_public_address() {
         return Ok(Standing::NotTold(NO_PUBLIC_ADDRESS));

@@ -251,6 +251,7 @@ impl ServerBuilder {
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
+            Arc::clone(&store) as _,
         )
         .opener(Arc::clone(&channels) as _)
         .confirm_links(Arc::clone(&links) as _)

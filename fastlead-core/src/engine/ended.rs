@@ -96,9 +96,7 @@ impl Engine {
         directory: &Directory,
     ) -> Result<Vec<Delivery>> {
         let (workspace, lead) = lead;
-        let edits = directory
-            .channels()
-            .any(|channel| channel.workspace_id == workspace && channel.capabilities.edits);
+        let edits = directory.channels_of(workspace).any(|channel| channel.capabilities.edits);
         // A lead that leaves the queue is offered; that ends no offer.
         if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree) {
             return Ok(Vec::new());
@@ -153,7 +151,7 @@ impl Engine {
             let (new, at_once) = self.new_delivery(owner.scope, owner.lead_id, deliver, directory, now);
             match at_once {
                 Some(at_once) => prepared.immediate.push(at_once),
-                None => prepared.wake_by = Some(prepared.wake_by.map_or(now, |moment| moment.min(now))),
+                None => prepared.later.delivery(new.channel_id, now),
             }
             prepared.transition.deliveries.push(new);
         }

@@ -361,7 +361,7 @@ impl Engine {
         };
         if delivery.order_key.is_some() {
             // The next one to the same recipient need not wait any more.
-            self.wake();
+            self.wake_channel(delivery.channel_id);
         }
         self.announce(super::Change::Delivery {
             workspace_id: delivery.scope.workspace_id,

@@ -1,5 +1,6 @@
 //! One leased delivery: send it or ask about it, and record what came of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -381,7 +382,7 @@ impl Engine {
         if settled == SettleOutcome::Settled
             && let Some(pause) = &settlement.pause
         {
-            self.follow_pause(channel, pause);
+            self.follow_pause(channel, pause).await;
         }
         if settled == SettleOutcome::LeaseLost {
             tracing::warn!(delivery = %delivery.id, "another worker has taken this delivery over; this outcome is dropped");
@@ -453,17 +454,18 @@ impl Engine {
         AccountPause { channel_id: channel.id, reason: cause.code().to_owned(), notices }
     }
 
-    /// The settlement that pauses a channel is on disk: memory follows.
-    fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
-        if channel.is_paused() {
-            return;
+    /// Applies a pause that is on disk with its settlement.
+    async fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
+        let was_paused = channel.is_paused();
+        self.catch_up_later().await;
+        if !was_paused {
+            tracing::warn!(channel = %channel.id, cause = pause.reason, "channel paused");
+            if pause.notices.is_empty() {
+                tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
+            }
         }
-        self.set_paused(channel.workspace_id, channel.id, true);
-        tracing::warn!(channel = %channel.id, cause = pause.reason, "channel paused");
-        if pause.notices.is_empty() {
-            tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
-        }
-        self.wake();
+        self.inner.agenda.add(pause.notices.iter().map(|notice| notice.channel_id));
+        self.inner.wake.notify_one();
     }
 
     /// Stores deliveries that belong to no decision, and wakes the workers.
@@ -475,8 +477,10 @@ impl Engine {
     /// Where they could not be stored.
     pub async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
         self.detached(move |engine| async move {
+            let channels: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.channel_id).collect();
             let stored = engine.inner.store.enqueue(deliveries).await;
-            engine.wake();
+            engine.inner.agenda.add(channels);
+            engine.inner.wake.notify_one();
             stored
         })
         .await

@@ -20,6 +20,9 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Everything the engine needs: all workspaces, projects, sources, channels and the current policy of each project.
     async fn load(&self) -> Result<CatalogSnapshot>;
 
+    /// Returns the same of one workspace alone, in time that does not grow with the number of workspaces.
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot>;
+
     /// Creates or replaces a workspace.
     async fn put_workspace(&self, workspace: Workspace) -> Result<()>;
 

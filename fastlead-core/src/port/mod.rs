@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod enricher;
 mod identities;
 mod journal;
@@ -19,6 +20,7 @@ pub use catalog::{
     AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
     PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
 };
+pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
@@ -30,7 +32,7 @@ pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
     CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome,
-    Settled, Settlement, Store, Transition,
+    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, NextDue, Receipt, Refusal, Reservation, Revival,
+    SettleOutcome, Settled, Settlement, Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

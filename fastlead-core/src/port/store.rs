@@ -15,9 +15,10 @@ use crate::id::{
     ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
 };
 use crate::lead::Capture;
+use crate::message::MessageClass;
 use crate::parts::SentPart;
 use crate::policy::PolicyRef;
-use crate::port::{Recovery, SetAside};
+use crate::port::{AddressKey, Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -72,6 +73,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   cancelled, or another worker has taken over. Nothing may be sent then.
     /// * Refused with [`BeginOutcome::Unwanted`] where the delivery is [`Delivery::unwanted`], and with
     ///   [`BeginOutcome::Paused`] where the catalog says that its channel is paused.
+    /// * Refused with [`BeginOutcome::Suppressed`] where a suppression of the address holds that covers the class of the
+    ///   message: what the law asks is asked here, in the transaction after which the message goes out, and not of a
+    ///   copy in memory. A suppression that cannot be read covers everything.
     async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome>;
 
     /// Adds deliveries that belong to no decision: notices and messages sent by hand.
@@ -103,9 +107,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Nothing happens where the lease is not held, or the event was acted upon.
     async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()>;
 
-    /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
-    /// or a timer or an inbound event becomes due. `now` itself where something is claimable already.
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
+    /// Returns the next moments after `now` at which something becomes due or a lease runs out on each of `channels`,
+    /// and at which a timer or an inbound event becomes due. `now` itself where something is claimable already.
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue>;
 
     /// What counters say at `now`, in the order of `ids`. One that does not exist, or is forgotten, says
     /// nothing.
@@ -503,6 +507,22 @@ impl ChannelRoom {
     }
 }
 
+/// The answer to [`Store::next_due`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NextDue {
+    /// Next moment of each channel that has open work, in no order.
+    pub channels: Vec<(ChannelId, Timestamp)>,
+    /// Next moment of all timers and all inbound events.
+    pub others: Option<Timestamp>,
+}
+
+impl NextDue {
+    /// Returns the earliest of all moments.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        self.channels.iter().map(|(_, moment)| *moment).chain(self.others).min()
+    }
+}
+
 /// What [`Store::claim`] leased.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Claimed {
@@ -540,10 +560,27 @@ pub struct Beginning {
     pub token: LeaseToken,
     /// The moment.
     pub at: Timestamp,
+    /// Address to which the message goes; `None` for an endpoint, which nobody can suppress.
+    pub address: Option<AddressKey>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+}
+
+impl Beginning {
+    /// An attempt at a service message, of whose address nothing is asked.
+    pub const fn new(delivery_id: DeliveryId, token: LeaseToken, at: Timestamp) -> Self {
+        Self { delivery_id, token, at, address: None, class: MessageClass::Service }
+    }
+
+    /// Asks whether a message of `class` may be sent to `address`.
+    #[must_use]
+    pub const fn to(self, address: AddressKey, class: MessageClass) -> Self {
+        Self { address: Some(address), class, ..self }
+    }
 }
 
 /// The answer to [`Store::begin`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BeginOutcome {
     /// On disk; the message may be sent now.
     Begun,
@@ -551,6 +588,8 @@ pub enum BeginOutcome {
     LeaseLost,
     /// Its channel is paused; nothing was changed and nothing may be sent.
     Paused,
+    /// Its address is suppressed, for this reason; nothing was changed and nothing may be sent.
+    Suppressed(String),
     /// Its lead has no use for it any more; nothing was changed and nothing may be sent.
     Unwanted,
 }

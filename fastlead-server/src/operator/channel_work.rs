@@ -247,8 +247,7 @@ pub(crate) async fn test_channel(
         },
         lease: None,
     };
-    app.store.enqueue(vec![delivery]).await?;
-    app.engine.wake();
+    app.engine.enqueue(vec![delivery]).await?;
     Ok((StatusCode::ACCEPTED, Json(EnqueuedView { delivery_id })))
 }
 
@@ -286,7 +285,7 @@ const fn name(kind: RecipientKind) -> &'static str {
 }
 
 async fn any_project(app: &App, operator: &Operator) -> Result<ProjectId, Problem> {
-    let projects = app.store.load().await?.projects;
+    let projects = app.store.load_workspace(operator.workspace_id).await?.projects;
     let mine = projects.iter().find(|project| project.workspace_id == operator.workspace_id);
     mine.map(|project| project.id).ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, "no_project", "the workspace has no project yet; make one first")

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::channel::{Capabilities, Channel};
-use fastlead_core::engine::ActiveChannel;
+use fastlead_core::engine::{ActiveChannel, PollingTrouble};
 use fastlead_core::id::ChannelId;
 use fastlead_core::layer::BreakerState;
 use fastlead_core::port::{ChannelRecord, ChannelStatus};
@@ -67,11 +67,38 @@ pub(crate) struct ChannelView {
     /// When an open breaker lets the next attempt through.
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker_until: Option<Timestamp>,
+    /// Why the provider's news do not come, where it is asked for them and that fails: another program polls the same
+    /// account, a webhook is set, or the credentials are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polling_trouble: Option<PollingTroubleView>,
     /// The address to give to the provider, where it calls us.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_url: Option<String>,
     /// When it was created.
     created_at: Timestamp,
+}
+
+/// Why a provider cannot be asked for news.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PollingTrouble")]
+pub(crate) struct PollingTroubleView {
+    /// Since when.
+    since: Timestamp,
+    /// The code of the last error.
+    code: String,
+    /// What it says.
+    message: String,
+    /// The provider's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_code: Option<String>,
+}
+
+impl From<PollingTrouble> for PollingTroubleView {
+    fn from(trouble: PollingTrouble) -> Self {
+        let code = trouble.kind.code().to_owned();
+        let PollingTrouble { since, message, provider_code, .. } = trouble;
+        Self { since, code, message, provider_code }
+    }
 }
 
 pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
@@ -104,6 +131,7 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         capabilities: active.map(|active| active.capabilities.clone()),
         breaker: breaker.map(str::to_owned),
         breaker_until,
+        polling_trouble: active.and_then(|active| active.polling_trouble()).map(PollingTroubleView::from),
         webhook_url,
         created_at: record.created_at,
     }
@@ -135,7 +163,7 @@ pub(crate) async fn list_channels(
     State(app): State<App>,
     operator: Operator,
 ) -> Result<Json<List<ChannelView>>, Problem> {
-    let channels = app.store.load().await?.channels;
+    let channels = app.store.load_workspace(operator.workspace_id).await?.channels;
     let mine = channels.into_iter().filter(|record| record.workspace_id == operator.workspace_id);
     Ok(Json(List::whole(mine.map(|record| view(&app, record)).collect())))
 }
@@ -200,7 +228,7 @@ pub(crate) async fn create_channel(
     faults.finish()?;
     let now = app.engine.clock().now();
     let id = ChannelId::generate(&**app.engine.ids(), now);
-    let channel = build(&app, &input.kind, id, &input.name, input.config.0.clone())?;
+    build(&app, &input.kind, id, &input.name, input.config.0.clone())?;
     let record = ChannelRecord {
         id,
         workspace_id: operator.workspace_id,
@@ -213,7 +241,7 @@ pub(crate) async fn create_channel(
     };
     let _order = CATALOG.lock().await;
     app.store.put_channel(record.clone()).await?;
-    app.engine.attach(operator.workspace_id, channel, false)?;
+    app.engine.catch_up().await?;
     app.registrar.register(&app, &record);
     tracing::info!(channel = %id, kind = %record.kind, "channel created");
     Ok((StatusCode::CREATED, Json(view(&app, record))))
@@ -246,10 +274,10 @@ pub(crate) async fn update_channel(
     let mut record = stored(&app, &operator, id).await?;
     let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
     record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
-    app.store.put_channel(record.clone()).await?;
     let before = app.engine.directory().channel(id).map(Arc::clone);
+    app.store.put_channel(record.clone()).await?;
     let takes_webhooks = channel.registration().is_some();
-    app.engine.attach(operator.workspace_id, channel, record.status.is_paused())?;
+    app.engine.catch_up().await?;
     match before {
         Some(before) if !takes_webhooks => app.registrar.unregister(&app, before),
         _ => app.registrar.register(&app, &record),
@@ -288,7 +316,7 @@ fn build(
 
 /// The record of one of the caller's channels.
 pub(super) async fn stored(app: &App, operator: &Operator, id: ChannelId) -> Result<ChannelRecord, Problem> {
-    let channels = app.store.load().await?.channels;
+    let channels = app.store.load_workspace(operator.workspace_id).await?.channels;
     channels
         .into_iter()
         .find(|record| record.id == id && record.workspace_id == operator.workspace_id)

@@ -124,7 +124,7 @@ pub(crate) async fn list_sources(
 ) -> Result<Json<List<SourceView>>, Problem> {
     let project: Option<ProjectId> = query.take("project_id")?;
     query.finish()?;
-    let sources = app.store.load().await?.sources;
+    let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let mine = sources.into_iter().filter(|source| {
         source.workspace_id == operator.workspace_id
             && project.is_none_or(|project| project == source.project_id)
@@ -165,7 +165,7 @@ pub(crate) async fn create_source(
     };
     let _order = CATALOG.lock().await;
     app.store.put_source(source.clone()).await?;
-    app.engine.put_source(source.clone());
+    app.engine.catch_up().await?;
     Ok((StatusCode::CREATED, Json(view(&app, source))))
 }
 
@@ -184,7 +184,7 @@ pub(crate) async fn update_source(
 ) -> Result<Json<SourceView>, Problem> {
     operator.require_admin()?;
     let _order = CATALOG.lock().await;
-    let sources = app.store.load().await?.sources;
+    let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let mut source = sources
         .into_iter()
         .find(|source| source.id == id && source.workspace_id == operator.workspace_id)
@@ -199,7 +199,7 @@ pub(crate) async fn update_source(
     source.limits = settings.limits;
     source.mapping = settings.mapping;
     app.store.put_source(source.clone()).await?;
-    app.engine.put_source(source.clone());
+    app.engine.catch_up().await?;
     Ok(Json(view(&app, source)))
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod commit;
 mod erase;
 mod identities;
@@ -66,6 +67,7 @@ struct Data {
     links: BTreeMap<IdentityId, IdentityLink>,
     /// Work that was set aside, by name.
     unreadable: UnreadableRows,
+    log: changes::Log,
 }
 
 /// An idempotency key that was used.

@@ -7,6 +7,7 @@ mod aside;
 mod backup;
 mod captures;
 mod catalog;
+mod changes;
 mod close;
 mod counters;
 mod documents;
@@ -65,6 +66,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("positions.sql"),
     include_str!("parts.sql"),
     include_str!("access.sql"),
+    include_str!("changes.sql"),
 ];
 
 /// Where the database is and how it is opened.

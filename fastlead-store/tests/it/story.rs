@@ -15,8 +15,8 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, PressedMessage, Recipient, Response, ResponseToken};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    Addresses, CaptureVerdict, Catalog, DeliveryFilter, Identities, Journal, LeadFilter, PageRequest, Store,
-    Suppression, SuppressionScope,
+    Addresses, CaptureVerdict, Catalog, ChangeLog, DeliveryFilter, Identities, Journal, LeadFilter,
+    PageRequest, Store, Suppression, SuppressionScope,
 };
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
@@ -55,7 +55,7 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
@@ -125,7 +125,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn a_lead_is_captured_told_answered_and_explained<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -218,7 +218,7 @@ async fn a_lead_is_captured_told_answered_and_explained<
 }
 
 async fn an_offer_that_was_declined_keeps_saying_so<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -247,7 +247,7 @@ async fn an_offer_that_was_declined_keeps_saying_so<
 }
 
 async fn one_key_one_answer_and_one_lead_for_many<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -262,7 +262,7 @@ async fn one_key_one_answer_and_one_lead_for_many<
 }
 
 async fn trouble_is_retried_paused_told_and_escalated<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -292,7 +292,7 @@ async fn trouble_is_retried_paused_told_and_escalated<
 }
 
 async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -357,7 +357,7 @@ async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
 }
 
 async fn a_lookup_of_one_part_does_not_end_the_others<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {

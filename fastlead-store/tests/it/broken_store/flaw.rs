@@ -10,10 +10,11 @@ use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelive
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::message::MessageClass;
 use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
-    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
+    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound, NextDue,
     PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled, Settlement, Store,
     Transition, UnreadableRow,
 };
@@ -56,6 +57,15 @@ flaws! {
     RevivesTheUnwanted
     TellsNobodyOfAPause
     BeginsWhilePaused
+    LumpsMoments
+    LoadsEverybody
+    SendsToTheSuppressed
+    TakesEverythingForAdvertising
+    ForgetsTheLifted
+    ForgetsRemovals
+    KeepsStatusToItself
+    TurnsChangesRound
+    SkipsChanges
     ForgetsUnknownOutcomes
     BelievesLateFailures
     BelievesOnePart
@@ -124,6 +134,7 @@ pub(super) struct Seen {
     last_claimed: Option<LeasedDelivery>,
     last_event: Option<LeasedInbound>,
     commits: u64,
+    pub(super) claims: Vec<Vec<ChannelId>>,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
@@ -140,6 +151,11 @@ pub(crate) const LOST_PAGE: &str = "lost-page";
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
         Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
+    }
+
+    /// The channels that each claim has named.
+    pub(crate) fn claims(&self) -> Vec<Vec<ChannelId>> {
+        self.seen.lock().unwrap().claims.clone()
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
@@ -353,6 +369,12 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
+        if self.has(Flaw::SendsToTheSuppressed) {
+            beginning.address = None;
+        }
+        if self.has(Flaw::TakesEverythingForAdvertising) {
+            beginning.class = MessageClass::Advertising;
+        }
         let outcome = self.inner.begin(beginning).await?;
         let allowed = self.has(Flaw::BeginsWhilePaused) && outcome == BeginOutcome::Paused;
         Ok(if allowed { BeginOutcome::Begun } else { outcome })
@@ -364,6 +386,8 @@ impl Store for BrokenStore {
     }
 
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        let named = request.channels.iter().map(|room| room.channel_id).collect();
+        self.seen.lock().unwrap().claims.push(named);
         if self.has(Flaw::SharesTheLimit)
             && let Some(first) = request.channels.first().copied()
         {
@@ -415,8 +439,14 @@ impl Store for BrokenStore {
         self.inner.set_aside(workspace, work, because).await
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
-        self.inner.next_due(now, channels).await
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
+        let mut next = self.inner.next_due(now, channels).await?;
+        if self.has(Flaw::LumpsMoments)
+            && let Some(earliest) = next.earliest()
+        {
+            next.channels = channels.iter().map(|channel| (*channel, earliest)).collect();
+        }
+        Ok(next)
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {

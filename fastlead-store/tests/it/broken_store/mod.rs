@@ -91,6 +91,15 @@ caught! {
     a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
     a_retry_without_its_delay: RetriesAtOnce by
         a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;
+    moments_of_all_channels_in_one: LumpsMoments by next_due_tells_channels_apart;
+    a_workspace_loaded_with_others: LoadsEverybody by a_workspace_is_loaded_alone;
+    sending_to_who_was_suppressed: SendsToTheSuppressed by nothing_begins_to_a_suppressed_address;
+    suppressing_more_than_was_said: TakesEverythingForAdvertising by nothing_begins_to_a_suppressed_address;
+    refusing_who_was_let_in_again: ForgetsTheLifted by nothing_begins_to_a_suppressed_address;
+    a_removal_that_nobody_hears_of: ForgetsRemovals by what_was_removed_is_named_as_removed;
+    a_pause_that_no_other_engine_hears_of: KeepsStatusToItself by every_change_is_found_from_any_revision;
+    changes_out_of_their_order: TurnsChangesRound by a_thing_is_named_once_at_its_last_change;
+    a_change_between_two_batches: SkipsChanges by changes_come_in_batches_without_gaps;
     a_retry_that_forgets: ForgetsUnknownOutcomes by
         a_retry_keeps_that_an_outcome_is_unknown cancelled_offers_are_not_sent;
     an_attempt_that_leaves_no_mark: BeginsNothing by

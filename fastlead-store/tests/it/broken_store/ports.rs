@@ -11,11 +11,11 @@ use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, EventBatch,
-    Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary,
-    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed,
-    RiskFilter, SealedConfig, SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone,
-    UnreadableRow, UserRecord, Workspace,
+    Catalog, CatalogSnapshot, ChangeLog, Changes, ChannelRecord, ChannelStatus, DeliveryFilter,
+    DeliverySummary, EventBatch, Identities, IdentityFilter, IdentityLink, InboundRecord, InstallationChange,
+    Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord,
+    Project, Purged, QueueDepth, Resealed, Revision, RiskFilter, SealedConfig, SessionRecord, Source,
+    StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -25,6 +25,13 @@ use super::flaw::{BrokenStore, Flaw};
 impl Catalog for BrokenStore {
     async fn load(&self) -> Result<CatalogSnapshot> {
         self.inner.load().await
+    }
+
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        if self.has(Flaw::LoadsEverybody) {
+            return self.inner.load().await;
+        }
+        self.inner.load_workspace(workspace).await
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
@@ -251,6 +258,35 @@ impl Journal for BrokenStore {
 }
 
 #[async_trait]
+impl ChangeLog for BrokenStore {
+    async fn revision(&self) -> Result<Revision> {
+        self.inner.revision().await
+    }
+
+    async fn changes_since(&self, revision: Revision, limit: u32) -> Result<Changes> {
+        let mut found = self.inner.changes_since(revision, limit).await?;
+        let removed = |change: &InstallationChange| {
+            matches!(change, InstallationChange::Lifted(_) | InstallationChange::Unlinked(_))
+        };
+        if self.has(Flaw::ForgetsRemovals) {
+            found.changes.retain(|change| !removed(change));
+        }
+        if self.has(Flaw::KeepsStatusToItself) {
+            found.changes.retain(
+                |change| !matches!(change, InstallationChange::Channel(record) if record.status.is_paused()),
+            );
+        }
+        if self.has(Flaw::TurnsChangesRound) {
+            found.changes.reverse();
+        }
+        if self.has(Flaw::SkipsChanges) && found.more {
+            found.revision.0 += 1;
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
 impl Addresses for BrokenStore {
     async fn address_book(&self) -> Result<AddressBook> {
         if self.has(Flaw::ForgetsSuppressions) {
@@ -264,6 +300,9 @@ impl Addresses for BrokenStore {
     }
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
+        if self.has(Flaw::ForgetsTheLifted) {
+            return Ok(true);
+        }
         self.inner.lift(workspace, address).await
     }
 

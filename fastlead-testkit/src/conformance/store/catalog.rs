@@ -274,3 +274,33 @@ pub async fn concurrent_policies_get_versions_of_their_own<H: StoreHarness>() ->
     ensure!(ids.iter().all(|id| *id == ids[0]), "the versions of one project's policy have several ids");
     Ok(Verdict::Held)
 }
+
+/// A workspace is loaded without what belongs to others.
+pub async fn a_workspace_is_loaded_alone<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let other = Tenant::new(&*store, Arc::new(fastlead_core::id::SeededIds::new(77))).await?;
+    for tenant in [&tenant, &other] {
+        let (workspace, project) = (tenant.scope.workspace_id, tenant.scope.project_id);
+        let id = PolicyId::from_uuid(project.as_uuid());
+        store.publish_policy(workspace, project, id, policy(60), start()).await?;
+    }
+    let everything = store.load().await?;
+    for tenant in [&tenant, &other] {
+        let mine = tenant.scope.workspace_id;
+        let loaded = store.load_workspace(mine).await?;
+        let projects = everything.projects.iter().filter(|held| held.workspace_id == mine);
+        let sources = everything.sources.iter().filter(|held| held.workspace_id == mine);
+        let channels = everything.channels.iter().filter(|held| held.workspace_id == mine);
+        ensure!(
+            loaded.workspaces.iter().map(|held| held.id).eq([mine]),
+            "another workspace: {:?}",
+            loaded.workspaces
+        );
+        ensure!(loaded.projects.iter().eq(projects), "the projects are {:?}", loaded.projects);
+        ensure!(loaded.sources.iter().eq(sources), "the sources are {:?}", loaded.sources);
+        ensure!(loaded.channels.iter().eq(channels), "the channels are {:?}", loaded.channels);
+        let policies: Vec<_> = loaded.policies.iter().map(|held| held.project_id).collect();
+        ensure!(policies == [tenant.scope.project_id], "the policies are those of {policies:?}");
+    }
+    Ok(Verdict::Held)
+}

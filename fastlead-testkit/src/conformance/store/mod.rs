@@ -1,7 +1,7 @@
 //! What every store promises: [`Store`](fastlead_core::port::Store),
 //! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
-//! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses) and
-//! [`Identities`](fastlead_core::port::Identities).
+//! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses),
+//! [`Identities`](fastlead_core::port::Identities) and [`ChangeLog`](fastlead_core::port::ChangeLog).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,6 +32,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod counters;
 mod decisions;
 mod drafts;
@@ -70,12 +71,18 @@ pub mod checks {
     };
     pub use super::addresses::{
         a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept, no_advertising_outlives_a_block,
-        suppressions_are_listed_by_workspace,
+        nothing_begins_to_a_suppressed_address, suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
-        concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
-        policies_have_versions, putting_a_channel_keeps_its_status,
-        resealing_overwrites_no_other_configuration, the_catalog_reads_back,
+        a_workspace_is_loaded_alone, concurrent_policies_get_versions_of_their_own,
+        consent_documents_are_kept, names_and_keys_are_unique, policies_have_versions,
+        putting_a_channel_keeps_its_status, resealing_overwrites_no_other_configuration,
+        the_catalog_reads_back,
+    };
+    pub use super::changes::{
+        a_thing_is_named_once_at_its_last_change, changes_come_in_batches_without_gaps,
+        changes_survive_a_restart, every_change_is_found_from_any_revision,
+        what_was_removed_is_named_as_removed,
     };
     pub use super::counters::{
         a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
@@ -114,7 +121,8 @@ pub mod checks {
     pub use super::leases::{
         a_claim_takes_the_longest_due_within_its_limits, a_lease_that_ran_out_is_taken_over,
         an_attempt_begins_under_its_lease, concurrent_claimers_share_the_work,
-        expired_deliveries_are_claimed, next_due_names_the_next_moment, only_the_holder_settles,
+        expired_deliveries_are_claimed, next_due_names_the_next_moment, next_due_tells_channels_apart,
+        only_the_holder_settles,
     };
     pub use super::lists::{
         a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
@@ -191,6 +199,7 @@ macro_rules! __for_each_store_check {
             only_the_holder_settles
             expired_deliveries_are_claimed
             next_due_names_the_next_moment
+            next_due_tells_channels_apart
             a_retry_waits_for_its_moment
             an_uncounted_retry_gives_its_number_back
             an_owed_receipt_is_asked_for
@@ -240,6 +249,12 @@ macro_rules! __for_each_store_check {
             another_workspace_sees_nothing
             another_workspace_changes_nothing
             the_catalog_reads_back
+            a_workspace_is_loaded_alone
+            every_change_is_found_from_any_revision
+            a_thing_is_named_once_at_its_last_change
+            what_was_removed_is_named_as_removed
+            changes_come_in_batches_without_gaps
+            changes_survive_a_restart
             names_and_keys_are_unique
             consent_documents_are_kept
             putting_a_channel_keeps_its_status
@@ -255,6 +270,7 @@ macro_rules! __for_each_store_check {
             a_suppression_is_kept_until_it_is_lifted
             suppressions_are_listed_by_workspace
             no_advertising_outlives_a_block
+            nothing_begins_to_a_suppressed_address
             moved_addresses_are_kept
             an_account_has_one_phone_number
             of_concurrent_links_of_an_account_one_holds

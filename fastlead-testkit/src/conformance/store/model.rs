@@ -273,7 +273,7 @@ impl<'a> Case<'a> {
     async fn begin(&mut self, pick: usize) -> Result<(), Violation> {
         let Some(index) = pick.checked_rem(self.leases.len()) else { return Ok(()) };
         let (delivery_id, token) = self.leases[index];
-        let answer = self.store.begin(Beginning { delivery_id, token, at: self.now() }).await?;
+        let answer = self.store.begin(Beginning::new(delivery_id, token, self.now())).await?;
         let Some(known) = self.deliveries.get_mut(&delivery_id) else { return Ok(()) };
         let held = known.lease.is_some_and(|lease| lease.token == token);
         let expected = match held {
