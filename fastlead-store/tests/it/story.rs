@@ -409,7 +409,7 @@ async fn a_lookup_of_one_part_does_not_end_the_others<
 
 /// What became of the messages is told part by part, and each part has an id of its own.
 async fn a_split_text_has_arrived_when_all_its_parts_have<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {

@@ -13,7 +13,7 @@ use fastlead_core::id::{DeliveryId, IdSource, LeadId, LeaseToken, SeededIds, Wor
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, PressedMessage, Response, ResponseToken};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{Addresses, Catalog, Identities, InboundBatch, Journal, PageRequest, Store};
+use fastlead_core::port::{Addresses, Catalog, ChangeLog, Identities, InboundBatch, Journal, PageRequest, Store};
 use fastlead_core::time::{Clock, ManualClock, epoch, plus_seconds};
 use fastlead_testkit::memory::MemoryChannel;
 use tokio_util::sync::CancellationToken;
@@ -47,7 +47,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("within a minute")
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
@@ -196,7 +196,7 @@ async fn a_timer_of_a_lead_that_is_gone_fires_once() {
     world.until(|| async { !world.store.unreadable(None).await.unwrap().is_empty() }).await;
     // Neither its lease nor anything else makes it due again.
     let later = plus_seconds(world.clock.now(), 86_400);
-    assert_eq!(world.store.next_due(later, &[]).await.unwrap(), None);
+    assert_eq!(world.store.next_due(later, &[]).await.unwrap().earliest(), None);
     world.finish().await;
 }
 
@@ -213,7 +213,7 @@ async fn events_that_cannot_be_acted_upon_starve_no_others() {
     world.until(|| async { world.bot.interaction_replies().len() == 1 }).await;
     // They rest, and are tried again.
     let now = world.clock.now();
-    world.until(|| async { world.store.next_due(now, &[]).await.unwrap() > Some(now) }).await;
+    world.until(|| async { world.store.next_due(now, &[]).await.unwrap().earliest() > Some(now) }).await;
     world.finish().await;
 }
 

@@ -94,6 +94,7 @@ fn suppression(chat: &str) -> Suppression {
         reason: "operator".to_owned(),
         since: epoch(),
         advertising: None,
+        erased: None,
     }
 }
 

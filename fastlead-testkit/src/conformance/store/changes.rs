@@ -2,7 +2,7 @@
 
 use fastlead_core::id::PolicyId;
 use fastlead_core::port::{
-    AddressMove, Changes, ChannelStatus, InstallationChange, Revision, SealedConfig, SuppressionScope,
+    AddressMove, Changes, ChannelStatus, InstallationChange, Resealed, Revision, SealedConfig, SuppressionScope,
 };
 
 use super::StoreHarness;
@@ -80,8 +80,8 @@ pub async fn every_change_is_found_from_any_revision<H: StoreHarness>() -> Outco
     let channel_is =
         |config: &[u8], paused: bool| vec![format!("channel {} {config:?} paused {paused}", tenant.channel)];
     let before = channel.config.clone();
-    finds!(store, store.put_channel(channel).await?, channel_is(&[1, 2], false));
-    let after = SealedConfig(vec![3]);
+    finds!(store, store.put_channel(channel.clone()).await?, channel_is(&[1, 2], false));
+    let after = Resealed { config: SealedConfig(vec![3]), webhook_token: channel.webhook_token.clone() };
     finds!(
         store,
         store.reseal_channel(workspace, tenant.channel, &before, after).await?,
