@@ -138,7 +138,7 @@ fn receipt(number: usize, message: MessageReference) -> InboundEvent {
 }
 
 async fn a_target_that_no_policy_has_answers_nothing<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -157,7 +157,7 @@ async fn a_target_that_no_policy_has_answers_nothing<
     world.finish().await;
 }
 
-async fn every_press_is_answered<S: Store + Catalog + Journal + Addresses + Identities + Clone>(store: S) {
+async fn every_press_is_answered<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone>(store: S) {
     let world = World::start(store).await;
     let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(5));
     let nobody = DeliveryId::generate(&*ids, epoch());
