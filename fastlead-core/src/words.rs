@@ -59,6 +59,8 @@ pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime)
         },
         (Locale::Ru, Fate::Declined(who)) => format!("Отказ: {}", who.in_words().0),
         (Locale::Ru, Fate::Over) => "Предложение больше не действует".to_owned(),
+        (Locale::Ru, Fate::Erased) => "Данные человека удалены".to_owned(),
+        (Locale::En, Fate::Erased) => "The person's data were erased".to_owned(),
         (Locale::En, Fate::Taken(who)) => format!("Accepted by {}", who.in_words().0),
         (Locale::En, Fate::Declined(who)) => format!("Declined by {}", who.in_words().0),
         (Locale::En, Fate::Over) => "This offer is no longer open".to_owned(),
@@ -75,6 +77,8 @@ pub enum Fate<'a> {
     Declined(Who<'a>),
     /// Nobody can take it any more: somebody else has it, or it is closed.
     Over,
+    /// The person's data were erased, and this reader must not see them any more.
+    Erased,
 }
 
 /// Who has answered an offer.

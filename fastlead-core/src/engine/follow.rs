@@ -38,6 +38,7 @@ enum AddressChange {
     SuppressedUnread(AddressKey),
     Lifted(AddressKey),
     Moved(Box<AddressMove>),
+    MoveForgotten(AddressKey),
 }
 
 impl Engine {
@@ -107,6 +108,9 @@ impl Engine {
                 }
                 InstallationChange::Lifted(address) => addresses.push(AddressChange::Lifted(address)),
                 InstallationChange::Moved(moved) => addresses.push(AddressChange::Moved(moved)),
+                InstallationChange::MoveForgotten(address) => {
+                    addresses.push(AddressChange::MoveForgotten(address));
+                }
                 link @ (InstallationChange::Linked(_)
                 | InstallationChange::Unlinked(_)
                 | InstallationChange::LinkRemoved(_)) => links.push(link),
@@ -120,6 +124,7 @@ impl Engine {
                         AddressChange::SuppressedUnread(address) => book.suppress_unread(*address),
                         AddressChange::Lifted(address) => book.lift(*address),
                         AddressChange::Moved(moved) => book.moved(moved),
+                        AddressChange::MoveForgotten(address) => book.forget_move(*address),
                     }
                 }
             });

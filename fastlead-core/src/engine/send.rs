@@ -159,8 +159,9 @@ impl Engine {
             }
         };
         let prepared = match &delivery.spec.body {
-            Body::OfferEnded { offer, line } => {
-                match self.ended_offer(delivery, (*offer, line.expose()), channel, lead).await? {
+            Body::OfferEnded { offer, line, instead } => {
+                let shown = (*offer, line.expose().as_str(), *instead);
+                match self.ended_offer(delivery, shown, channel, lead).await? {
                     Shown::Message(content) => content.map(|content| (content, Part::WHOLE)),
                     Shown::NotYet => {
                         return Ok(Some((outcome::waits_for_another(delivery, self.now()), None)));

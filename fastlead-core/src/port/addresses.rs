@@ -259,6 +259,11 @@ impl AddressBook {
         self.moved.insert(from, moved.to.clone());
     }
 
+    /// Forgets where an address has moved to.
+    pub fn forget_move(&mut self, from: AddressKey) {
+        self.moved.remove(&from);
+    }
+
     /// Whether it says anything at all: where it does not, nothing has to be looked up.
     pub fn is_empty(&self) -> bool {
         self.suppressed.is_empty() && self.moved.is_empty()

@@ -94,6 +94,8 @@ pub enum InstallationChange {
     Lifted(AddressKey),
     /// An address has moved.
     Moved(Box<AddressMove>),
+    /// Where this address has moved to is not known any more: the person was erased.
+    MoveForgotten(AddressKey),
     /// An account and a phone number were linked.
     Linked(Box<IdentityLink>),
     /// A link was undone.

@@ -64,7 +64,10 @@ impl Data {
                 Some(held) => Change::Suppressed(Box::new(held.clone())),
                 None => Change::Lifted(address),
             },
-            Logged::Moved(address) => Change::Moved(Box::new(self.moved.get(&address)?.clone())),
+            Logged::Moved(address) => match self.moved.get(&address) {
+                Some(moved) => Change::Moved(Box::new(moved.clone())),
+                None => Change::MoveForgotten(address),
+            },
             Logged::Link(id) => match self.links.get(&id) {
                 Some(link) if link.undone.is_none() => Change::Linked(Box::new(link.clone())),
                 Some(link) => Change::Unlinked(Box::new(link.clone())),

@@ -82,6 +82,7 @@ fn removed(kind: i64, key: &[u8]) -> Result<Option<InstallationChange>> {
         2 => Change::SourceRemoved(SourceId::from_uuid(id(key)?)),
         3 => Change::ChannelRemoved(ChannelId::from_uuid(id(key)?)),
         5 => Change::Lifted(address(key)?),
+        6 => Change::MoveForgotten(address(key)?),
         7 => Change::LinkRemoved(IdentityId::from_uuid(id(key)?)),
         _ => return Ok(None),
     }))

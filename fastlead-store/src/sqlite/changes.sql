@@ -50,6 +50,9 @@ END;
 CREATE TRIGGER moved_addresses_added AFTER INSERT ON moved_addresses BEGIN
   DELETE FROM changes WHERE kind = 6 AND key = NEW.key; INSERT INTO changes (kind, key) VALUES (6, NEW.key);
 END;
+CREATE TRIGGER moved_addresses_removed AFTER DELETE ON moved_addresses BEGIN
+  DELETE FROM changes WHERE kind = 6 AND key = OLD.key; INSERT INTO changes (kind, key) VALUES (6, OLD.key);
+END;
 CREATE TRIGGER identities_added AFTER INSERT ON identities BEGIN
   DELETE FROM changes WHERE kind = 7 AND key = NEW.id; INSERT INTO changes (kind, key) VALUES (7, NEW.id);
 END;

@@ -13,7 +13,9 @@ use fastlead_core::id::{DeliveryId, IdSource, LeadId, LeaseToken, SeededIds, Wor
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, PressedMessage, Response, ResponseToken};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{Addresses, Catalog, ChangeLog, Identities, InboundBatch, Journal, PageRequest, Store};
+use fastlead_core::port::{
+    Addresses, Catalog, ChangeLog, Identities, InboundBatch, Journal, PageRequest, Store,
+};
 use fastlead_core::time::{Clock, ManualClock, epoch, plus_seconds};
 use fastlead_testkit::memory::MemoryChannel;
 use tokio_util::sync::CancellationToken;
@@ -157,7 +159,11 @@ async fn a_target_that_no_policy_has_answers_nothing<
     world.finish().await;
 }
 
-async fn every_press_is_answered<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone>(store: S) {
+async fn every_press_is_answered<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
     let world = World::start(store).await;
     let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(5));
     let nobody = DeliveryId::generate(&*ids, epoch());

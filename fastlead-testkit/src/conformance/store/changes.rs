@@ -2,7 +2,8 @@
 
 use fastlead_core::id::PolicyId;
 use fastlead_core::port::{
-    AddressMove, Changes, ChannelStatus, InstallationChange, Resealed, Revision, SealedConfig, SuppressionScope,
+    AddressMove, Changes, ChannelStatus, InstallationChange, Resealed, Revision, SealedConfig,
+    SuppressionScope,
 };
 
 use super::StoreHarness;
