@@ -24,8 +24,9 @@ pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, Journal, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
+    Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
+    StoredEvent,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};

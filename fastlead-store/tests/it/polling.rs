@@ -156,7 +156,7 @@ impl World {
     }
 
     /// Lets time pass, a second at a time, until `done`. Returns how many seconds that took.
-    async fn passes_until(&self, what: &str, done: impl Fn() -> bool) -> u64 {
+    async fn passes_until(&self, what: &str, done: impl Fn() -> bool + Sync) -> u64 {
         let mut seconds = 0;
         let passing = async {
             loop {

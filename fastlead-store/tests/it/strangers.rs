@@ -119,7 +119,7 @@ impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> 
     }
 
     /// Lets the others work until `done` says so.
-    async fn until<F: Future<Output = bool>>(&self, done: impl Fn() -> F) {
+    async fn until<F: Future<Output = bool> + Send>(&self, done: impl Fn() -> F + Sync) {
         within(async {
             while !done().await {
                 tokio::task::yield_now().await;

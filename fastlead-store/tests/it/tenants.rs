@@ -63,7 +63,7 @@ async fn the_dispatcher_looks_at_the_channels_concerned_alone() {
         .await
         .unwrap();
     let channels: Vec<_> =
-        (0..TENANTS).map(|number| Arc::new(MemoryChannel::new(&format!("bot-{number}")))).collect();
+        (0..TENANTS).map(|number| Arc::new(MemoryChannel::new(format!("bot-{number}")))).collect();
     for (number, channel) in channels.iter().enumerate() {
         engine.attach(workspace(number as u128), Arc::clone(channel) as _, false).unwrap();
     }

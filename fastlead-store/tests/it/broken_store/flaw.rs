@@ -68,6 +68,7 @@ flaws! {
     SkipsChanges
     ForgetsUnknownOutcomes
     BelievesLateFailures
+    ReadsTwoMoments
     BelievesOnePart
     ForgetsPartIds
     BeginsNothing

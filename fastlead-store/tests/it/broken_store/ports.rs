@@ -12,10 +12,11 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
     Catalog, CatalogSnapshot, ChangeLog, Changes, ChannelRecord, ChannelStatus, DeliveryFilter,
-    DeliverySummary, EventBatch, Identities, IdentityFilter, IdentityLink, InboundRecord, InstallationChange,
-    Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord,
-    Project, Purged, QueueDepth, Resealed, Revision, RiskFilter, SealedConfig, SessionRecord, Source,
-    StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord, Workspace,
+    DeliveryRecord, DeliverySummary, EventBatch, Identities, IdentityFilter, IdentityLink, InboundRecord,
+    InstallationChange, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy, Page, PageRequest,
+    PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed, Revision, RiskFilter, SealedConfig,
+    SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord,
+    Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -205,6 +206,26 @@ impl Journal for BrokenStore {
             found.items.remove(0);
         }
         Ok(found)
+    }
+
+    async fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>> {
+        if !self.has(Flaw::ReadsTwoMoments) {
+            return self.inner.delivery_record(workspace, delivery).await;
+        }
+        let Some(found) = fastlead_core::port::Store::delivery(&self.inner, workspace, delivery).await?
+        else {
+            return Ok(None);
+        };
+        tokio::task::yield_now().await;
+        let attempts = self.inner.attempts(workspace, delivery).await?;
+        Ok(Some(DeliveryRecord {
+            delivery: found,
+            attempts: attempts.into_iter().map(|record| record.attempt).collect(),
+        }))
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {

@@ -122,6 +122,7 @@ impl Reader<'_> {
         }
         for delivery in deliveries {
             self.named("delivery", store.delivery(workspace, *delivery).await);
+            self.named("delivery with attempts", store.delivery_record(workspace, *delivery).await);
             self.answered("attempts", store.attempts(workspace, *delivery).await);
             let reference = MessageReference::Delivery(*delivery);
             self.named("find delivery", store.find_delivery(tenant.bot, &reference).await);

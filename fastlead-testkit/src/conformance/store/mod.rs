@@ -135,8 +135,9 @@ pub mod checks {
         owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
-        a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
-        an_uncounted_retry_gives_its_number_back, an_unknown_outcome_is_kept, what_has_ended_stays_ended,
+        a_delivery_and_its_attempts_are_of_one_moment, a_retry_keeps_that_an_outcome_is_unknown,
+        a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for, an_uncounted_retry_gives_its_number_back,
+        an_unknown_outcome_is_kept, what_has_ended_stays_ended,
     };
     pub use super::positions::{
         an_event_keeps_its_actor, events_are_followed_in_the_order_of_their_commits,
@@ -201,6 +202,7 @@ macro_rules! __for_each_store_check {
             next_due_names_the_next_moment
             next_due_tells_channels_apart
             a_retry_waits_for_its_moment
+            a_delivery_and_its_attempts_are_of_one_moment
             an_uncounted_retry_gives_its_number_back
             an_owed_receipt_is_asked_for
             an_unknown_outcome_is_kept
