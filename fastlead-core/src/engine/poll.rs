@@ -153,7 +153,6 @@ impl Engine {
     async fn poll_once(&self, channel: &Arc<ActiveChannel>, poller: &dyn Poller, anew: bool) -> Result<bool> {
         let account = poller.account();
         let stored = self.inner.store.poll_cursor(channel.id).await?;
-        eprintln!("DBG poll {account} {stored:?} anew={anew}");
         let cursor = own_cursor(stored.as_deref(), &account).filter(|_| !anew);
         // While the account is in trouble a question does not keep the one place that tries it out.
         let is_well = channel.channel.breaker_state() == BreakerState::Closed;
