@@ -25,10 +25,10 @@ pub fn from_millis(millis: i64) -> Timestamp {
     })
 }
 
-/// Whether a moment that somebody names is of a year from 1970 to 2199. Whatever lies outside is a mistake, and no calendar
+/// Whether a moment that somebody names is of a year from 1970 to 9999. Whatever lies outside is a mistake, and no calendar
 /// computes with the years at the ends of what a moment can hold.
 pub fn is_plausible(moment: Timestamp) -> bool {
-    (1970..=2199).contains(&moment.year())
+    (1970..=9999).contains(&moment.year())
 }
 
 /// `moment` plus `seconds`, or the last moment there is.

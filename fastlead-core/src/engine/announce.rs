@@ -98,11 +98,7 @@ impl BeforeAttempt for Announcement {
                 self.reach(Stage::Begun);
                 Ok(())
             }
-            Ok(BeginOutcome::Paused) => {
-                // Another engine has paused it.
-                self.engine.inner.follow.notify_one();
-                Err(self.paused())
-            }
+            Ok(BeginOutcome::Paused) => Err(self.paused()),
             Ok(BeginOutcome::Suppressed(reason)) => {
                 // Another engine has suppressed it, or this one a moment ago.
                 self.engine.inner.follow.notify_one();

@@ -214,7 +214,11 @@ impl Engine {
             Stage::Waiting => false,
             // The store ends it.
             Stage::Unwanted => return Ok(Some((outcome::deferred(before, self.now()), None))),
-            Stage::Paused => return Ok(Some((outcome::paused(before, self.now()), None))),
+            Stage::Paused => {
+                // It goes on where that is not known here, else it would be claimed again at once, and again.
+                self.catch_up_later().await;
+                return Ok(Some((outcome::paused(before, self.now()), None)));
+            }
             Stage::Suppressed(reason) => {
                 let ended = outcome::suppressed(before, &channel.capabilities, &reason, self.now());
                 return Ok(Some((ended, None)));

@@ -74,9 +74,15 @@ struct Lead {
 }
 
 impl Lead {
-    /// The text of every message.
+    /// The text of every message. Marks that turn the direction of writing are left out of it: they would let a manager read
+    /// something else than what stands there.
     fn message(&self) -> String {
         let Self { name, comment, visit, phone, .. } = self;
+        let turns = [
+            '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}', '\u{2068}',
+            '\u{2069}',
+        ];
+        let [name, comment, visit] = [name, comment, visit].map(|text| text.replace(turns, ""));
         format!(
             "name[{name}] comment[{comment}] note[{comment}] visit[{visit}|{visit}|{visit}] phone[{phone}]"
         )

@@ -9,6 +9,7 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 
+use super::changes::Logged;
 use super::{Data, Row, Timer, Used};
 
 impl Data {
@@ -266,6 +267,7 @@ impl Data {
         let channel = self.channels.get_mut(&channel_id).filter(|channel| !channel.status.is_paused());
         if let Some(channel) = channel {
             channel.status = ChannelStatus::Paused { reason, since };
+            self.log.note(Logged::Channel(channel_id));
             notices.into_iter().for_each(|notice| self.add(notice));
         }
     }

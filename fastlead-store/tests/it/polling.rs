@@ -11,7 +11,7 @@ use fastlead_core::channel::{
 };
 use fastlead_core::engine::Engine;
 use fastlead_core::error::{Error, ErrorKind, Result, RetryHint};
-use fastlead_core::id::WorkspaceId;
+use fastlead_core::id::{ChannelId, WorkspaceId};
 use fastlead_core::message::{OutboundMessage, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::time::{Clock, ManualClock, Timestamp, epoch};
@@ -19,6 +19,7 @@ use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
 use fastlead_testkit::conformance::store::FullStore;
 use fastlead_testkit::memory::MemoryChannel;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 on_every_store! {
     another_account_does_not_go_on_from_the_cursor_of_the_first
@@ -43,7 +44,8 @@ impl Polled {
     fn new(account: &'static str, answers: impl IntoIterator<Item = Result<PollBatch>>) -> Self {
         let answers = Arc::new(Mutex::new(answers.into_iter().collect()));
         Self {
-            inner: MemoryChannel::new("bot"),
+            // One channel, whatever its bot is.
+            inner: MemoryChannel::new("bot").with_id(ChannelId::from_uuid(Uuid::from_u128(7))),
             account,
             answers,
             asked: Arc::default(),

@@ -64,6 +64,7 @@ flaws! {
     ForgetsTheLifted
     ForgetsRemovals
     KeepsStatusToItself
+    PausesInSilence
     TurnsChangesRound
     SkipsChanges
     ForgetsUnknownOutcomes

@@ -220,7 +220,9 @@ impl Journal for BrokenStore {
         else {
             return Ok(None);
         };
-        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
         let attempts = self.inner.attempts(workspace, delivery).await?;
         Ok(Some(DeliveryRecord {
             delivery: found,
@@ -295,6 +297,12 @@ impl ChangeLog for BrokenStore {
         if self.has(Flaw::KeepsStatusToItself) {
             found.changes.retain(
                 |change| !matches!(change, InstallationChange::Channel(record) if record.status.is_paused()),
+            );
+        }
+        if self.has(Flaw::PausesInSilence) {
+            let at_fault = |status: &ChannelStatus| matches!(status, ChannelStatus::Paused { reason, .. } if reason == "auth");
+            found.changes.retain(
+                |change| !matches!(change, InstallationChange::Channel(record) if at_fault(&record.status)),
             );
         }
         if self.has(Flaw::TurnsChangesRound) {

@@ -2,15 +2,15 @@
 
 use fastlead_core::id::PolicyId;
 use fastlead_core::port::{
-    AddressMove, Changes, ChannelStatus, InstallationChange, Resealed, Revision, SealedConfig,
-    SuppressionScope,
+    AccountPause, AddressMove, Changes, ChannelStatus, InstallationChange, Resealed, Revision, SealedConfig,
+    Settlement, SuppressionScope,
 };
 
 use super::StoreHarness;
 use super::addresses::{chat, suppression};
 use super::harness::FullStore;
 use super::identities::{link, undone};
-use super::sample::{at, begin, policy, start};
+use super::sample::{at, begin, policy, retry, settled, settlement, start};
 use crate::conformance::{Outcome, Verdict, Violation, applies_if, ensure};
 
 /// A change in one word, so that a failure can be read.
@@ -96,6 +96,12 @@ pub async fn every_change_is_found_from_any_revision<H: StoreHarness>() -> Outco
         store.set_channel_status(workspace, tenant.channel, active).await?,
         channel_is(&[3], false)
     );
+    // An account is also paused by what becomes of a delivery.
+    let (_, id, lease) = tenant.leased(&*store, start()).await?;
+    let pause = AccountPause { channel_id: tenant.channel, reason: "auth".to_owned(), notices: Vec::new() };
+    let refused =
+        Settlement { pause: Some(pause), ..settlement(id, lease.token, at(1), retry(at(60), true)) };
+    finds!(store, settled(&*store, refused).await?, channel_is(&[3], true));
     for version in [1_u64, 2] {
         let id = PolicyId::from_uuid(project.as_uuid());
         finds!(
