@@ -455,6 +455,14 @@ pub struct Peer {
 /// Asks a provider for news.
 #[async_trait]
 pub trait Poller: Debug + Send + Sync {
+    /// Returns the account whose news these are, such as the id of a bot.
+    ///
+    /// # Behavior
+    /// * Another account gives another answer, another credential of the same account does not: a cursor is good for one
+    ///   account only.
+    /// * It contains no secret, makes no network call, and never changes.
+    fn account(&self) -> String;
+
     /// Waits for news after `cursor` for at most `wait`, or returns an empty batch.
     ///
     /// # Behavior

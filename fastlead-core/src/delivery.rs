@@ -110,6 +110,9 @@ pub enum Body {
         offer: DeliveryId,
         /// The line. It may name whoever has pressed the button.
         line: Pii<String>,
+        /// Whether the line stands in place of the text: the person of whom it told was erased.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        instead: bool,
     },
     /// A finished content.
     Fixed(Content),

@@ -3,7 +3,7 @@
 
 use crate::contact::{Contact, Email, Handle, Phone};
 use crate::decide::Event;
-use crate::delivery::{Body, DeliverySpec, Purpose};
+use crate::delivery::{AttemptError, Body, DeliverySpec, Purpose};
 use crate::lead::{Attribution, Capture, Consent, Touch};
 use crate::message::{Content, Recipient, Text};
 use crate::secret::Pii;
@@ -102,6 +102,13 @@ impl Event {
             Self::Confirmed { ip, user_agent } => (*ip, *user_agent) = (None, None),
             _ => {}
         }
+    }
+}
+
+impl AttemptError {
+    /// Takes out what the provider has said in its own words: it may quote the message or the address.
+    pub fn erase(&mut self) {
+        self.message.clear();
     }
 }
 

@@ -125,6 +125,8 @@ typed_id!(/// A person who signs in to the server.
     UserId, "usr");
 typed_id!(/// An API key of the operator API.
     ApiKeyId, "key");
+typed_id!(/// A session of a person who has signed in.
+    SessionId, "ses");
 typed_id!(/// An address to which nothing more may be sent.
     SuppressionId, "sup");
 typed_id!(/// That a messenger account and a phone number are one person's.

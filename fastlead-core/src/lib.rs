@@ -15,6 +15,7 @@ pub mod lead;
 pub mod message;
 pub mod money;
 mod named;
+pub mod parts;
 pub mod person;
 pub mod policy;
 pub mod port;

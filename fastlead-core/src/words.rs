@@ -19,6 +19,8 @@ pub enum Reply {
     Declined,
     /// They have as many leads as they can have.
     Full,
+    /// The button belongs to nothing that is known here (any more).
+    NothingToAnswer,
 }
 
 /// The answer to a pressed button.
@@ -29,6 +31,8 @@ pub const fn reply(locale: Locale, reply: Reply) -> &'static str {
         (Locale::Ru, Reply::TakenByYou) => "Заявка уже за вами.",
         (Locale::Ru, Reply::Declined) => "Вы отказались от заявки.",
         (Locale::Ru, Reply::Full) => "Ваш лимит заявок исчерпан, эта осталась свободной.",
+        (Locale::Ru, Reply::NothingToAnswer) => "Эта кнопка больше не действует.",
+        (Locale::En, Reply::NothingToAnswer) => "This button does not work any more.",
         (Locale::En, Reply::Taken) => "The lead is yours.",
         (Locale::En, Reply::TakenBefore) => "The lead has been taken already.",
         (Locale::En, Reply::TakenByYou) => "The lead is yours already.",
@@ -55,6 +59,8 @@ pub fn offer_ended(locale: Locale, fate: Fate<'_>, local: chrono::NaiveDateTime)
         },
         (Locale::Ru, Fate::Declined(who)) => format!("Отказ: {}", who.in_words().0),
         (Locale::Ru, Fate::Over) => "Предложение больше не действует".to_owned(),
+        (Locale::Ru, Fate::Erased) => "Данные человека удалены".to_owned(),
+        (Locale::En, Fate::Erased) => "The person's data were erased".to_owned(),
         (Locale::En, Fate::Taken(who)) => format!("Accepted by {}", who.in_words().0),
         (Locale::En, Fate::Declined(who)) => format!("Declined by {}", who.in_words().0),
         (Locale::En, Fate::Over) => "This offer is no longer open".to_owned(),
@@ -71,6 +77,8 @@ pub enum Fate<'a> {
     Declined(Who<'a>),
     /// Nobody can take it any more: somebody else has it, or it is closed.
     Over,
+    /// The person's data were erased, and this reader must not see them any more.
+    Erased,
 }
 
 /// Who has answered an offer.
@@ -210,6 +218,40 @@ pub fn channel_paused(locale: Locale, name: &str, cause: ErrorKind) -> Text {
             notice(
                 "FastLead: a channel is paused",
                 format!("The channel \"{name}\" is paused: {why}. Messages wait until their lifetime ends."),
+            )
+        }
+    }
+}
+
+/// Tells an owner that presses and messages of a channel do not come back.
+pub fn polling_failed(locale: Locale, name: &str, cause: ErrorKind) -> Text {
+    match locale {
+        Locale::Ru => {
+            let why = match cause {
+                ErrorKind::Auth => "провайдер не принимает учётные данные",
+                ErrorKind::Conflict => "тот же аккаунт опрашивает ещё одна программа",
+                ErrorKind::Config => "настройка аккаунта мешает опросу, например установлен вебхук",
+                _ => "провайдер не отвечает",
+            };
+            notice(
+                "FastLead: ответы из канала не приходят",
+                format!("Нажатия кнопок и сообщения из канала «{name}» не приходят: {why}. Проверьте канал."),
+            )
+        }
+        Locale::En => {
+            let why = match cause {
+                ErrorKind::Auth => "the provider refuses the credentials",
+                ErrorKind::Conflict => "another program polls the same account",
+                ErrorKind::Config => {
+                    "a setting of the account forbids polling, such as a webhook that is set"
+                }
+                _ => "the provider does not answer",
+            };
+            notice(
+                "FastLead: answers do not come back from a channel",
+                format!(
+                    "Pressed buttons and messages of the channel \"{name}\" do not come back: {why}. Check the channel."
+                ),
             )
         }
     }

@@ -3,24 +3,27 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use fastlead_core::Engine;
-use fastlead_core::port::{Accounts, Addresses, Catalog, Identities, Journal, Store};
+use fastlead_core::port::{
+    Accounts, Addresses, Catalog, ChangeLog, ChannelRecord, Identities, Journal, Store,
+};
 use fastlead_core::registry::Registry;
+use fastlead_core::{Engine, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::confirm::Links;
-use crate::limits::CaptureLimits;
+use crate::health::Probe;
+use crate::limits::{CaptureLimits, TestLimits};
 use crate::operator::Running;
 use crate::registration::Registrar;
 use crate::seal::Keyring;
 use crate::settings::Settings;
 
 /// Everything that the server asks of a store.
-pub trait Backend: Store + Catalog + Journal + Accounts + Addresses + Identities {}
+pub trait Backend: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog {}
 
-impl<T: Store + Catalog + Journal + Accounts + Addresses + Identities> Backend for T {}
+impl<T: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog> Backend for T {}
 
 /// The server's parts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub struct App {
     pub auth: Arc<Authenticator>,
     /// How much a source takes.
     pub limits: Arc<CaptureLimits>,
+    /// How many test messages a channel carries.
+    pub tests: Arc<TestLimits>,
     /// The settings.
     pub settings: Arc<Settings>,
     /// Renders `/metrics`.
@@ -49,6 +54,10 @@ pub struct App {
     pub(crate) links: Arc<Links>,
     /// How the outside world reaches the server, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Whether only requests that name this machine as their host are answered.
+    pub(crate) only_this_machine: bool,
+    /// Whether the store takes writes, for `/readyz`.
+    pub(crate) probe: Arc<Probe>,
     /// Cancelled when the server begins to stop: it is not ready any more, and streams end.
     pub stopping: CancellationToken,
     /// Tells providers where to call us.
@@ -57,8 +66,12 @@ pub struct App {
 
 impl App {
     /// Where the provider of a channel calls us.
-    pub(crate) fn webhook_url(&self, token: &str) -> String {
-        format!("{}/webhooks/{token}", self.public_url)
+    ///
+    /// # Errors
+    /// [`fastlead_core::ErrorKind::Config`] where the last part of the address does not open.
+    pub(crate) fn webhook_url(&self, record: &ChannelRecord) -> Result<String> {
+        let token = self.keyring.open_token(record.workspace_id, record.id, &record.webhook_token)?;
+        Ok(format!("{}/webhooks/{token}", self.public_url))
     }
 
     /// Whether providers can call us: they want HTTPS.

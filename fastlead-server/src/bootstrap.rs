@@ -1,15 +1,16 @@
 //! The first start: an administrator, a workspace, a project and a source to begin with.
 
-use fastlead_core::Result;
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{ProjectId, SourceId, UserId, WorkspaceId};
 use fastlead_core::lead::{ConsentDocument, ConsentPurpose};
 use fastlead_core::message::Locale;
 use fastlead_core::port::{FormSettings, Project, Role, Source, SourceLimits, UserRecord, Workspace};
 use fastlead_core::secret::{Pii, Secret};
+use fastlead_core::{Error, ErrorKind, Result};
 use rand::RngExt as _;
 
 use crate::app::App;
+use crate::{auth, keys};
 
 /// What a first start made.
 #[derive(Debug)]
@@ -26,6 +27,9 @@ pub struct FirstRun {
     pub project_id: ProjectId,
 }
 
+/// Characters of a password that is made up.
+pub(crate) const PASSWORD_CHARS: usize = 20;
+
 /// The name of the first administrator.
 pub const ADMIN: &str = "admin";
 
@@ -35,6 +39,7 @@ pub const ADMIN: &str = "admin";
 /// Where the store cannot be written.
 pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> {
     if app.store.count_users().await? > 0 {
+        keep_password_setting(app).await?;
         return Ok(None);
     }
     let now = app.engine.clock().now();
@@ -64,7 +69,7 @@ pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> 
     app.engine.put_source(source);
     let given = app.settings.auth.admin_password.expose();
     let (password, shown) = if given.is_empty() {
-        let made = random_text(20);
+        let made = random_text(PASSWORD_CHARS);
         (made.clone(), Some(Secret::new(made)))
     } else {
         (given.clone(), None)
@@ -77,7 +82,11 @@ pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> 
         role: Role::Admin,
         created_at: now,
         tokens_valid_from: now,
+        disabled_at: None,
     };
+    if !given.is_empty() {
+        keys::mark_password(&app.keyring, &*app.store, given).await?;
+    }
     // The user comes last: a start that was interrupted before is simply made again.
     app.store.put_user(user).await?;
     Ok(Some(FirstRun {
@@ -87,6 +96,44 @@ pub async fn first_run(app: &App, source_key: &str) -> Result<Option<FirstRun>> 
         workspace_id,
         project_id,
     }))
+}
+
+/// Gives the first administrator the password of the settings where that was changed since it was given last; a password that
+/// the administrator has chosen since stays otherwise.
+///
+/// # Errors
+/// [`ErrorKind::Config`] where it cannot be used, or nobody is called `admin`; those of the store.
+async fn keep_password_setting(app: &App) -> Result<()> {
+    let password = &app.settings.auth.admin_password;
+    let given = password.expose();
+    if given.is_empty() {
+        return Ok(());
+    }
+    let marked = keys::is_marked(&app.keyring, &*app.store, given).await?;
+    if marked == Some(true) {
+        return Ok(());
+    }
+    let fault = |message: &str| {
+        Error::new(ErrorKind::Config, format!("auth.admin_password: {message}")).with_operation("start")
+    };
+    let user = app.store.user_by_login(ADMIN).await?;
+    let user = user.ok_or_else(|| fault("nobody is called `admin`; take the setting out"))?;
+    // An earlier version has noted nothing, and knew no other way to change a password.
+    let is_in_force = marked.is_none() && auth::is_password_of(given, &user).await?;
+    if !is_in_force {
+        let user = UserRecord { disabled_at: None, ..user };
+        let now = app.engine.clock().now();
+        auth::set_password(&*app.store, user, password, None, now).await.map_err(|error| {
+            match error.kind() {
+                ErrorKind::Invalid => fault(error.message()),
+                _ => error,
+            }
+        })?;
+        tracing::warn!(
+            "auth.admin_password was changed: `admin` has that password now, and all sessions have ended"
+        );
+    }
+    keys::mark_password(&app.keyring, &*app.store, given).await
 }
 
 /// Letters and digits that are not mistaken for each other.

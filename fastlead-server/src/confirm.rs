@@ -17,7 +17,7 @@ use fastlead_core::port::ConfirmLinks;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind, Result};
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use serde::Serialize;
 use sha2::Sha256;
 use uuid::Uuid;
@@ -25,19 +25,19 @@ use uuid::Uuid;
 use crate::app::{App, Backend};
 use crate::client::Visitor;
 use crate::form::{self, PageQuery};
+use crate::keyset::{self, KeySet, SigningKey};
 use crate::problem::Problem;
+use crate::seal::Keyring;
 
 const PAGE: &str = include_str!("web/confirm.html");
-/// The setting that holds the key of the links. Changing it makes the links that are under way worthless.
-const LINK_KEY: &str = "confirm_key";
 /// How much of the code is in a link, in bytes.
 const CODE_BYTES: usize = 16;
 
 /// Makes the links, and knows them again.
 #[derive(Clone)]
 pub(crate) struct Links {
-    /// The code under the key, with nothing in it yet.
-    code: Hmac<Sha256>,
+    /// The codes under the keys that are believed, with nothing in them yet; links are made with the first.
+    codes: Vec<Hmac<Sha256>>,
     /// The address of the page, without the token.
     base: HttpUrl,
 }
@@ -54,24 +54,33 @@ impl Links {
     ///
     /// # Errors
     /// Those of the store; [`ErrorKind::Config`] where the public address is none.
-    pub(crate) async fn load(store: &dyn Backend, public_url: &str) -> Result<Self> {
+    pub(crate) async fn load(
+        store: &dyn Backend,
+        keyring: &Keyring,
+        public_url: &str,
+        now: Timestamp,
+    ) -> Result<Self> {
         let fault = |message| Error::new(ErrorKind::Config, message).with_operation("start");
-        let key = store.init_setting(LINK_KEY, rand::random::<[u8; 32]>().to_vec()).await?;
-        let code = Hmac::new_from_slice(&key).map_err(|_| fault("the key of links cannot be used"))?;
+        let keys = KeySet::load(store, keyring, keyset::LINKS, now).await?;
+        let codes = keys.all().map(SigningKey::code).collect();
         let base = HttpUrl::try_from(format!("{public_url}/c/"))
             .map_err(|_| fault("http.public_url is no address of the form `https://leads.example.com`"))?;
-        Ok(Self { code, base })
+        Ok(Self { codes, base })
     }
 
-    fn code(&self, workspace: WorkspaceId, lead: LeadId) -> Hmac<Sha256> {
-        let mut code = self.code.clone();
-        code.update(workspace.as_uuid().as_bytes());
-        code.update(lead.as_uuid().as_bytes());
-        code
+    /// The codes of a lead, under each key.
+    fn codes(&self, workspace: WorkspaceId, lead: LeadId) -> impl Iterator<Item = Hmac<Sha256>> {
+        self.codes.iter().map(move |code| {
+            let mut code = code.clone();
+            code.update(workspace.as_uuid().as_bytes());
+            code.update(lead.as_uuid().as_bytes());
+            code
+        })
     }
 
     fn token(&self, workspace: WorkspaceId, lead: LeadId) -> String {
-        let code = self.code(workspace, lead).finalize().into_bytes();
+        let code =
+            self.codes(workspace, lead).next().map(|code| code.finalize().into_bytes()).unwrap_or_default();
         let mut bytes = Vec::with_capacity(32 + CODE_BYTES);
         bytes.extend_from_slice(workspace.as_uuid().as_bytes());
         bytes.extend_from_slice(lead.as_uuid().as_bytes());
@@ -87,7 +96,8 @@ impl Links {
         let workspace = WorkspaceId::from_uuid(Uuid::from_slice(workspace).ok()?);
         let lead = LeadId::from_uuid(Uuid::from_slice(lead).ok()?);
         let whole = code.len() == CODE_BYTES;
-        (whole && self.code(workspace, lead).verify_truncated_left(code).is_ok()).then_some((workspace, lead))
+        let is_ours = whole && self.codes(workspace, lead).any(|own| own.verify_truncated_left(code).is_ok());
+        is_ours.then_some((workspace, lead))
     }
 }
 
@@ -204,11 +214,13 @@ async fn answer(
 
 #[cfg(test)]
 mod tests {
+    use hmac::KeyInit as _;
+
     use super::*;
 
     fn links(key: u8) -> Links {
         let base = HttpUrl::try_from("https://leads.example.com/c/".to_owned()).unwrap();
-        Links { code: Hmac::new_from_slice(&[key; 32]).unwrap(), base }
+        Links { codes: vec![Hmac::new_from_slice(&[key; 32]).unwrap()], base }
     }
 
     #[test]

@@ -267,9 +267,7 @@ pub(crate) async fn submit(
     };
     let now = app.engine.clock().now().timestamp_millis();
     let (mut input, shown_at, submission) = read(&body);
-    if let Some(shown_at) = shown_at {
-        input.bot_check.elapsed_millis = u64::try_from(now - shown_at).ok();
-    }
+    input.bot_check.elapsed_millis = Some(elapsed(shown_at, now));
     input.locale = Some(locale.as_str().to_owned());
     input.attribution.first = touch::first(&headers);
     let mut page = page(&source, locale, now);
@@ -285,8 +283,15 @@ pub(crate) async fn submit(
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     page.errors = explain(&problem, locale);
     // The time of the first showing is kept, so that a person who mends the form is not too fast.
-    page.shown_at = shown_at.unwrap_or(now);
+    page.shown_at = shown_at.filter(|at| (0..=now).contains(at)).unwrap_or(now);
     render(&page, status)
+}
+
+/// For how many milliseconds the visitor has seen the form. Every page of ours says when it was shown: where that is left
+/// out, cannot be read, or is no moment of the past, whoever sends it has not come from the page, and gets no time.
+fn elapsed(shown_at: Option<i64>, now: i64) -> u64 {
+    let shown_at = shown_at.filter(|at| *at >= 0);
+    shown_at.and_then(|at| u64::try_from(now.saturating_sub(at)).ok()).unwrap_or(0)
 }
 
 /// Takes the filled form. The visitor is there to mend the number that this page asks for; a mistake in anything else
@@ -404,4 +409,26 @@ fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
         return vec![by_code(&problem.code).to_owned()];
     }
     problem.errors.iter().map(|error| by_code(&error.code).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_moment_of_the_past_gives_the_visitor_time() {
+        let now = 1_790_000_000_000_i64;
+        for (shown_at, seen) in [
+            (Some(now - 5_000), 5_000),
+            (Some(now), 0),
+            (Some(0), now.unsigned_abs()),
+            (None, 0),
+            (Some(now + 1), 0),
+            (Some(-1), 0),
+            (Some(i64::MIN), 0),
+            (Some(i64::MAX), 0),
+        ] {
+            assert_eq!(elapsed(shown_at, now), seen, "{shown_at:?}");
+        }
+    }
 }

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -37,20 +39,64 @@ pub(crate) async fn healthz() -> &'static str {
     "ok"
 }
 
-/// The store answers, and the server is not about to stop.
+/// The value of the store that a probe writes.
+const PROBE: &str = "ready_probe";
+/// How long an answer of the store is believed: asking often must not cost much.
+const BELIEVED: Duration = Duration::from_secs(1);
+/// How long the store may take for a small write.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Whether the store takes writes: a full disk, a read-only one or another program that holds the file keeps leads out, although
+/// everything can be read.
+#[derive(Debug, Default)]
+pub(crate) struct Probe(Mutex<Option<(Instant, bool)>>);
+
+impl Probe {
+    async fn takes_writes(&self, app: &App) -> bool {
+        let mut last = self.0.lock().await;
+        if let Some((at, takes)) = *last
+            && at.elapsed() < BELIEVED
+        {
+            return takes;
+        }
+        let takes = match tokio::time::timeout(PATIENCE, write(app)).await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "not ready: the store takes no writes");
+                false
+            }
+            Err(_) => {
+                tracing::error!(
+                    seconds = PATIENCE.as_secs(),
+                    "not ready: the store took no write within the time"
+                );
+                false
+            }
+        };
+        *last = Some((Instant::now(), takes));
+        takes
+    }
+}
+
+async fn write(app: &App) -> fastlead_core::Result<()> {
+    let now = app.engine.clock().now().timestamp_millis().to_be_bytes().to_vec();
+    match app.store.setting(PROBE).await? {
+        Some(before) => app.store.replace_setting(PROBE, &before, now).await.map(drop),
+        None => app.store.init_setting(PROBE, now).await.map(drop),
+    }
+}
+
+/// The store takes writes, and the server is not about to stop.
 pub(crate) async fn readyz(State(app): State<App>) -> Response {
     if app.stopping.is_cancelled() {
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the server is stopping")
             .into_response();
     }
-    match app.store.queue_depth(app.engine.clock().now()).await {
-        Ok(_) => "ready".into_response(),
-        Err(error) => {
-            tracing::error!(%error, "not ready");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", "the store does not answer")
-                .into_response()
-        }
+    if app.probe.takes_writes(&app).await {
+        return "ready".into_response();
     }
+    let detail = "the store takes no writes; the log says why: is the disk full or read-only?";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", detail).retry_after(1).into_response()
 }
 
 /// Prometheus text.

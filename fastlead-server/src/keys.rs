@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use fastlead_core::port::ChannelRecord;
+use fastlead_core::port::{ChannelRecord, Resealed};
+use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind, Result};
+use sha2::{Digest as _, Sha256};
 
 use crate::app::Backend;
+use crate::keyset::{self, KeySet};
 use crate::seal::Keyring;
 use crate::settings::Settings;
 
+/// The value that says which password the settings have given to the first administrator.
+const PASSWORD_MARK: &str = "admin_password_mark";
 /// How often channels that were saved meanwhile are read again.
 const ROUNDS: usize = 8;
 
@@ -18,15 +23,95 @@ pub fn file(settings: &Settings) -> PathBuf {
     settings.store.path.with_extension("keys")
 }
 
-/// The keys of the settings, or else those of the file, which is made where it does not exist.
+/// Reads the keys of the settings, or else those of the file, which is made for a new installation.
 ///
 /// # Errors
-/// [`ErrorKind::Config`] where they cannot be read.
-pub fn load(settings: &Settings) -> Result<Keyring> {
-    match settings.secrets.keys.expose().as_str() {
-        "" => Keyring::load_or_create(&file(settings)),
-        keys => Keyring::parse(keys),
+/// [`ErrorKind::Config`] where they cannot be read, or where the file is gone and the database holds what it has sealed.
+pub async fn load(settings: &Settings, store: &dyn Backend) -> Result<Keyring> {
+    let keys = settings.secrets.keys.expose();
+    if !keys.is_empty() {
+        return Keyring::parse(keys);
     }
+    let path = file(settings);
+    if let Some(keyring) = Keyring::load(&path)? {
+        return Ok(keyring);
+    }
+    let needed = needed(store).await?;
+    if needed.is_empty() && store.count_users().await? == 0 {
+        return Keyring::create(&path, 1);
+    }
+    let message = format!(
+        "secrets.keys: {} is gone, and the database holds what it has sealed; put it back from a backup, or set secrets.keys. \
+         Where it is lost, `fastlead keys replace-lost` goes on without it, and every channel needs its credentials anew",
+        path.display()
+    );
+    Err(Error::new(ErrorKind::Config, message).with_operation("open keys"))
+}
+
+/// Makes a new key file in place of a lost one. Signing keys of the installation are made anew; what else was sealed stays as it
+/// is, and opens again where the lost file is found and its lines are put below the new one.
+///
+/// # Errors
+/// [`ErrorKind::Config`] where nothing is lost; those of the store.
+pub async fn replace_lost(settings: &Settings, store: &dyn Backend) -> Result<Keyring> {
+    let fault =
+        |message: String| Err(Error::new(ErrorKind::Config, message).with_operation("replace lost keys"));
+    if !settings.secrets.keys.expose().is_empty() {
+        return fault("the keys stand in the setting secrets.keys; put a new one in front of it".to_owned());
+    }
+    let path = file(settings);
+    if path.try_exists().unwrap_or(true) {
+        return fault(format!("{} is there: nothing is lost", path.display()));
+    }
+    let id = needed(store).await?.last().map_or(1, |id| id.wrapping_add(1));
+    let keyring = Keyring::create(&path, id)?;
+    for purpose in keyset::PURPOSES {
+        KeySet::replace(store, &keyring, purpose).await?;
+    }
+    Ok(keyring)
+}
+
+/// Seals what an earlier version has kept in clear: the last parts of the channels' webhook URLs.
+///
+/// # Errors
+/// Those of the store.
+pub async fn seal_tokens(keyring: &Keyring, store: &dyn Backend) -> Result<()> {
+    let clear = |record: &&ChannelRecord| {
+        !record.webhook_token.is_empty() && Keyring::key_of_token(&record.webhook_token).is_none()
+    };
+    for record in store.load().await?.channels.iter().filter(clear) {
+        let (workspace, id) = (record.workspace_id, record.id);
+        let webhook_token = keyring.seal_token(workspace, id, &record.webhook_token)?;
+        // Where somebody has saved the channel meanwhile, the next start does it.
+        let after = Resealed { config: record.config.clone(), webhook_token };
+        store.reseal_channel(workspace, id, &record.config, after).await?;
+    }
+    Ok(())
+}
+
+/// The ids of the keys that something is sealed with, in their order.
+async fn needed(store: &dyn Backend) -> Result<Vec<u8>> {
+    let mut ids = values(store).await?;
+    for record in sealed(store).await? {
+        ids.extend(Keyring::key_of(&record.config));
+        ids.extend(Keyring::key_of_token(&record.webhook_token));
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+/// The ids of the keys that the installation's own values are sealed with.
+async fn values(store: &dyn Backend) -> Result<Vec<u8>> {
+    let mut ids = Vec::new();
+    for purpose in keyset::PURPOSES {
+        let value = store.setting(purpose.setting).await?;
+        ids.extend(value.as_deref().and_then(KeySet::sealed_with));
+    }
+    if let Some(mark) = store.setting(PASSWORD_MARK).await? {
+        ids.extend(mark.first());
+    }
+    Ok(ids)
 }
 
 /// One key and what it is needed for.
@@ -40,6 +125,8 @@ pub struct KeyUse {
     pub seals: bool,
     /// How many channels are sealed with it.
     pub channels: usize,
+    /// How many values of the installation, such as the keys that sign tokens, are sealed with it.
+    pub values: usize,
 }
 
 /// The keys that are here or are needed, by id.
@@ -47,18 +134,24 @@ pub struct KeyUse {
 /// # Errors
 /// Those of the store.
 pub async fn uses(keyring: &Keyring, store: &dyn Backend) -> Result<Vec<KeyUse>> {
-    let mut counts: BTreeMap<u8, usize> = keyring.ids().map(|id| (id, 0)).collect();
+    let mut counts: BTreeMap<u8, (usize, usize)> = keyring.ids().map(|id| (id, (0, 0))).collect();
     for record in sealed(store).await? {
-        if let Some(id) = Keyring::key_of(&record.config) {
-            *counts.entry(id).or_default() += 1;
+        let config = Keyring::key_of(&record.config);
+        let token = Keyring::key_of_token(&record.webhook_token).filter(|id| Some(*id) != config);
+        for id in config.into_iter().chain(token) {
+            counts.entry(id).or_default().0 += 1;
         }
     }
+    for id in values(store).await? {
+        counts.entry(id).or_default().1 += 1;
+    }
     let known = |id| keyring.ids().any(|known| known == id);
-    let shown = counts.into_iter().map(|(id, channels)| KeyUse {
+    let shown = counts.into_iter().map(|(id, (channels, values))| KeyUse {
         id,
         present: known(id),
         seals: id == keyring.active(),
         channels,
+        values,
     });
     Ok(shown.collect())
 }
@@ -76,16 +169,17 @@ pub struct Rotation {
     pub channels: usize,
 }
 
-/// Seals every channel with a new key. Where some are still sealed with another key than the active one, no key is
+/// Seals every channel and the installation's own keys with a new key, and makes new keys that sign. Where some are still sealed with another key than the active one, no key is
 /// made and those are sealed with the active one: so a rotation that was interrupted is finished by another call.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] where the keys stand in the settings and no new one was put in front, or where a channel
 /// cannot be opened (the others are sealed anew first); those of the store.
-pub async fn rotate(settings: &Settings, store: &dyn Backend) -> Result<Rotation> {
-    let mut keyring = load(settings)?;
+pub async fn rotate(settings: &Settings, store: &dyn Backend, now: Timestamp) -> Result<Rotation> {
+    let mut keyring = load(settings, store).await?;
     let channels = sealed(store).await?;
-    let unfinished = channels.iter().any(|record| keyring.is_stale(&record.config));
+    let unfinished = channels.iter().any(|record| is_stale(&keyring, record))
+        || values(store).await?.iter().any(|id| *id != keyring.active());
     let made = !unfinished;
     if made {
         if !settings.secrets.keys.expose().is_empty() {
@@ -102,6 +196,10 @@ pub async fn rotate(settings: &Settings, store: &dyn Backend) -> Result<Rotation
     let mut rotation = Rotation { active: keyring.active(), made, resealed: 0, channels: channels.len() };
     let closed = reseal(&keyring, store, channels, &mut rotation).await?;
     if closed.is_empty() {
+        for purpose in keyset::PURPOSES {
+            KeySet::rotate(store, &keyring, purpose, now).await?;
+        }
+        reseal_mark(&keyring, store).await?;
         return Ok(rotation);
     }
     let message = format!(
@@ -124,11 +222,10 @@ async fn reseal(
 ) -> Result<Vec<String>> {
     for _ in 0..ROUNDS {
         let (mut closed, mut overtaken) = (Vec::new(), false);
-        for record in channels.iter().filter(|record| keyring.is_stale(&record.config)) {
+        for record in channels.iter().filter(|record| is_stale(keyring, record)) {
             let (workspace, id) = (record.workspace_id, record.id);
-            match keyring.open(workspace, id, &record.config) {
-                Ok(plain) => {
-                    let anew = keyring.seal(workspace, id, &plain)?;
+            match seal_anew(keyring, record) {
+                Ok(anew) => {
                     if store.reseal_channel(workspace, id, &record.config, anew).await? {
                         rotation.resealed += 1;
                     } else {
@@ -153,6 +250,53 @@ async fn sealed(store: &dyn Backend) -> Result<Vec<ChannelRecord>> {
     Ok(channels.into_iter().filter(|record| !record.config.0.is_empty()).collect())
 }
 
+fn is_stale(keyring: &Keyring, record: &ChannelRecord) -> bool {
+    keyring.is_stale(&record.config) || keyring.is_stale_token(&record.webhook_token)
+}
+
+fn seal_anew(keyring: &Keyring, record: &ChannelRecord) -> Result<Resealed> {
+    let (workspace, id) = (record.workspace_id, record.id);
+    let config = keyring.seal(workspace, id, &keyring.open(workspace, id, &record.config)?)?;
+    let token = keyring.open_token(workspace, id, &record.webhook_token)?;
+    let webhook_token = if token.is_empty() { token } else { keyring.seal_token(workspace, id, &token)? };
+    Ok(Resealed { config, webhook_token })
+}
+
+/// Remembers which password the settings have given to the first administrator, so that a change of it is noticed.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn mark_password(keyring: &Keyring, store: &dyn Backend, password: &str) -> Result<()> {
+    let mark = keyring.seal_value(PASSWORD_MARK, &Sha256::digest(password.as_bytes()))?;
+    let before = store.init_setting(PASSWORD_MARK, mark.clone()).await?;
+    if before != mark {
+        store.replace_setting(PASSWORD_MARK, &before, mark).await?;
+    }
+    Ok(())
+}
+
+/// Whether this is the password that was marked; `None` where none was, or where what was cannot be opened any more.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn is_marked(
+    keyring: &Keyring,
+    store: &dyn Backend,
+    password: &str,
+) -> Result<Option<bool>> {
+    let mark = store.setting(PASSWORD_MARK).await?;
+    let digest = mark.and_then(|mark| keyring.open_value(PASSWORD_MARK, &mark).ok());
+    Ok(digest.map(|digest| digest == Sha256::digest(password.as_bytes()).to_vec()))
+}
+
+async fn reseal_mark(keyring: &Keyring, store: &dyn Backend) -> Result<()> {
+    let Some(before) = store.setting(PASSWORD_MARK).await? else { return Ok(()) };
+    // One that does not open is made anew at the next start.
+    let Ok(digest) = keyring.open_value(PASSWORD_MARK, &before) else { return Ok(()) };
+    store.replace_setting(PASSWORD_MARK, &before, keyring.seal_value(PASSWORD_MARK, &digest)?).await?;
+    Ok(())
+}
+
 fn free_id(keyring: &Keyring) -> Result<u8> {
     let used: Vec<u8> = keyring.ids().collect();
     let highest = used.iter().max().copied().unwrap_or(0);
@@ -171,11 +315,11 @@ pub fn lines(uses: &[KeyUse], path: Option<&Path>) -> Vec<String> {
                 1 => "1 channel".to_owned(),
                 count => format!("{count} channels"),
             };
-            let state = match (key.present, key.seals, key.channels) {
-                (false, ..) => "is missing: these channels cannot be opened",
+            let state = match (key.present, key.seals, key.channels + key.values) {
+                (false, ..) => "is missing: what needs it cannot be opened",
                 (true, true, _) => "seals",
                 (true, false, 0) => "seals nothing any more: it can be removed",
-                (true, false, _) => "opens only: `fastlead keys rotate` seals these channels anew",
+                (true, false, _) => "opens only: `fastlead keys rotate` seals anew what needs it",
             };
             format!("key {}: {channels}, {state}", key.id)
         })

@@ -6,10 +6,12 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fastlead_core::id::SourceId;
+use fastlead_core::id::{ChannelId, SourceId};
 use fastlead_core::port::SourceLimits;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
+
+use crate::address::network;
 
 /// The limiters of the sources that have limits.
 #[derive(Debug, Default)]
@@ -59,7 +61,7 @@ impl CaptureLimits {
                         per_ip.retain_recent();
                     }
                     per_ip
-                        .check_key(&ip)
+                        .check_key(&network(ip))
                         .map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))?;
                 }
             }
@@ -85,6 +87,32 @@ impl CaptureLimits {
                 limiters
             }
         }
+    }
+}
+
+/// Test messages per minute over one channel.
+const TESTS_PER_MINUTE: Quota = Quota::per_minute(match NonZeroU32::new(5) {
+    Some(count) => count,
+    None => NonZeroU32::MIN,
+});
+
+/// How many test messages a channel carries: they cost money, and somebody receives them.
+#[derive(Debug)]
+pub struct TestLimits(DefaultKeyedRateLimiter<ChannelId>);
+
+impl Default for TestLimits {
+    fn default() -> Self {
+        Self(RateLimiter::keyed(TESTS_PER_MINUTE))
+    }
+}
+
+impl TestLimits {
+    /// Counts a test message.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(crate) fn check(&self, channel: ChannelId) -> Result<(), Duration> {
+        self.0.check_key(&channel).map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))
     }
 }
 
@@ -118,5 +146,18 @@ mod tests {
             assert!(limits.check(source, &settings, Sender::Authenticated).is_ok());
         }
         assert!(limits.check(source, &settings, Sender::Authenticated).is_err());
+    }
+
+    #[test]
+    fn a_subscriber_with_many_addresses_is_one_visitor() {
+        let limits = CaptureLimits::default();
+        let source = SourceId::from_uuid(uuid::Uuid::from_u128(1));
+        let settings = SourceLimits { per_ip_per_minute: 1, per_minute: 0, ..SourceLimits::default() };
+        let check = |ip: &str| limits.check(source, &settings, Sender::Visitor(Some(ip.parse().unwrap())));
+        assert!(check("2001:db8::1").is_ok());
+        assert!(check("2001:db8::2").is_err());
+        assert!(check("2001:db8:0:1::1").is_ok());
+        assert!(check("192.0.2.1").is_ok());
+        assert!(check("::ffff:192.0.2.1").is_err());
     }
 }

@@ -54,8 +54,12 @@ impl Registrar {
             return;
         }
         if app.has_public_address() {
-            let url = app.webhook_url(&record.webhook_token);
-            self.start(app, Arc::clone(active), Wish::Call(url));
+            match app.webhook_url(record) {
+                Ok(url) => self.start(app, Arc::clone(active), Wish::Call(url)),
+                Err(error) => {
+                    tracing::error!(channel = %record.id, %error, "the provider is not told where to call")
+                }
+            }
         } else {
             tracing::warn!(channel = %record.id, "{NO_PUBLIC_ADDRESS}");
         }
@@ -122,12 +126,16 @@ pub(crate) enum Standing {
     NotTold(&'static str),
 }
 
-/// Asks the provider whether it calls us.
+/// Asks the provider whether it calls us, or says why it cannot be asked for news.
 ///
 /// # Errors
+/// That of polling, where it fails;
 /// [`ErrorKind::Config`] where it calls somebody else or brings too little; [`ErrorKind::Unavailable`]
 /// where its calls fail and events wait; as for any request to the provider.
 pub(crate) async fn look(app: &App, active: &ActiveChannel, record: &ChannelRecord) -> Result<Standing> {
+    if let Some(trouble) = active.polling_trouble() {
+        return Err(trouble.to_error());
+    }
     let Some(registration) = active.channel.registration() else { return Ok(Standing::Good) };
     if !app.has_public_address() {
         return Ok(Standing::NotTold(NO_PUBLIC_ADDRESS));
@@ -136,7 +144,7 @@ pub(crate) async fn look(app: &App, active: &ActiveChannel, record: &ChannelReco
     let wrong = |message: String| Err(Error::new(ErrorKind::Config, message).with_operation("webhook"));
     match status.url {
         None => return wrong("the provider calls nobody; save the channel again to register it".to_owned()),
-        Some(url) if *url.expose() != app.webhook_url(&record.webhook_token) => {
+        Some(url) if *url.expose() != app.webhook_url(record)? => {
             let message = "the provider calls another address; does another program use the same account? \
                            Save the channel again to register this one";
             return wrong(message.to_owned());

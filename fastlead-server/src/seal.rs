@@ -3,7 +3,7 @@
 //! A sealed text is `key id (1 byte) ‖ nonce (24) ‖ ciphertext`, bound to the workspace and the channel,
 //! so that a row copied to another tenant does not open.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -15,10 +15,16 @@ use fastlead_core::id::{ChannelId, WorkspaceId};
 use fastlead_core::port::SealedConfig;
 use fastlead_core::{Error, ErrorKind, Result};
 
+use crate::permissions;
+
+/// What a sealed webhook token begins with; tokens themselves have no colon.
+const SEALED: &str = "sealed:";
+
 /// The keys that open, and the one that seals.
 pub struct Keyring {
     active: u8,
-    keys: BTreeMap<u8, XChaCha20Poly1305>,
+    /// By id. Two keys of one id may stand beside each other: after a lost file was found again, say.
+    keys: BTreeMap<u8, Vec<XChaCha20Poly1305>>,
 }
 
 impl std::fmt::Debug for Keyring {
@@ -38,7 +44,8 @@ impl Keyring {
     /// [`ErrorKind::Config`] that says what is expected, never what was given.
     pub fn parse(text: &str) -> Result<Self> {
         let mut active = None;
-        let mut keys = BTreeMap::new();
+        let mut known = HashSet::new();
+        let mut keys: BTreeMap<u8, Vec<XChaCha20Poly1305>> = BTreeMap::new();
         for pair in text.split([',', '\n']).map(str::trim).filter(|pair| !pair.is_empty()) {
             let (id, key) =
                 pair.split_once(':').ok_or_else(|| fault("secrets.keys: expected `id:key` pairs"))?;
@@ -48,30 +55,38 @@ impl Keyring {
                 .decode(key.trim())
                 .map_err(|_| fault("secrets.keys: a key is 32 bytes in base64"))?;
             let bytes: [u8; 32] = bytes.try_into().map_err(|_| fault("secrets.keys: a key has 32 bytes"))?;
-            if keys.insert(id, XChaCha20Poly1305::new(&Key::from(bytes))).is_some() {
-                return Err(fault("secrets.keys: a key id stands twice"));
+            if !known.insert((id, bytes)) {
+                return Err(fault("secrets.keys: a key stands twice"));
             }
+            keys.entry(id).or_default().push(XChaCha20Poly1305::new(&Key::from(bytes)));
             active.get_or_insert(id);
         }
         let active = active.ok_or_else(|| fault("secrets.keys: there is no key"))?;
         Ok(Self { active, keys })
     }
 
-    /// The keys in the file, which is made with one new key where it does not exist.
+    /// Makes a file with one new key.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where the file cannot be read or written.
-    pub fn load_or_create(path: &Path) -> Result<Self> {
+    /// [`ErrorKind::Config`] where the file exists or cannot be written.
+    pub fn create(path: &Path, id: u8) -> Result<Self> {
+        let text = format!("{id}:{}\n", STANDARD.encode(rand::random::<[u8; 32]>()));
+        write_private(path, &text).map_err(|error| {
+            fault("the key file beside the database cannot be written")
+                .with_context("cause", error.kind().to_string())
+        })?;
+        Self::parse(&text)
+    }
+
+    /// Reads the keys in a file; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where the file cannot be read, or others may read it.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        permissions::guard_keys(path)?;
         match std::fs::read_to_string(path) {
-            Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let text = format!("1:{}\n", STANDARD.encode(rand::random::<[u8; 32]>()));
-                write_private(path, &text).map_err(|error| {
-                    fault("the key file beside the database cannot be written")
-                        .with_context("cause", error.kind().to_string())
-                })?;
-                Self::parse(&text)
-            }
+            Ok(text) => Self::parse(&text).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("the key file beside the database cannot be read")
                 .with_context("cause", error.kind().to_string())),
         }
@@ -89,6 +104,8 @@ impl Keyring {
         let before = std::fs::read_to_string(path).map_err(failed)?;
         let text = format!("{id}:{}\n{before}", STANDARD.encode(rand::random::<[u8; 32]>()));
         let keyring = Self::parse(&text)?;
+        // Where the file is a link, what it leads to is replaced and not the link.
+        let path = &std::fs::canonicalize(path).map_err(failed)?;
         let beside = path.with_extension("keys.new");
         match std::fs::remove_file(&beside) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
@@ -121,18 +138,69 @@ impl Keyring {
     /// # Errors
     /// [`ErrorKind::Internal`] where the cipher refuses, which it does not.
     pub fn seal(&self, workspace: WorkspaceId, channel: ChannelId, plain: &[u8]) -> Result<SealedConfig> {
+        self.seal_bytes(&context(workspace, channel), plain).map(SealedConfig)
+    }
+
+    /// Seals the last part of a channel's webhook URL.
+    ///
+    /// # Errors
+    /// As [`Keyring::seal`].
+    pub fn seal_token(&self, workspace: WorkspaceId, channel: ChannelId, token: &str) -> Result<String> {
+        let sealed = self.seal_bytes(&token_context(workspace, channel), token.as_bytes())?;
+        Ok(format!("{SEALED}{}", STANDARD.encode(sealed)))
+    }
+
+    /// Opens the last part of a channel's webhook URL. One that an earlier version has stored is in clear.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub fn open_token(&self, workspace: WorkspaceId, channel: ChannelId, stored: &str) -> Result<String> {
+        let Some(sealed) = stored.strip_prefix(SEALED) else { return Ok(stored.to_owned()) };
+        let damaged = || fault("a sealed webhook token cannot be read");
+        let sealed = STANDARD.decode(sealed).map_err(|_| damaged())?;
+        let plain = self.open_bytes(&token_context(workspace, channel), &sealed)?;
+        String::from_utf8(plain).map_err(|_| damaged())
+    }
+
+    /// The id of the key that a webhook token was sealed with; `None` for one in clear.
+    pub fn key_of_token(stored: &str) -> Option<u8> {
+        STANDARD.decode(stored.strip_prefix(SEALED)?).ok()?.first().copied()
+    }
+
+    /// Whether a webhook token is in clear, or sealed with another key than the active one.
+    pub fn is_stale_token(&self, stored: &str) -> bool {
+        !stored.is_empty() && Self::key_of_token(stored) != Some(self.active)
+    }
+
+    /// Seals a value of the installation.
+    ///
+    /// # Errors
+    /// As [`Keyring::seal`].
+    pub(crate) fn seal_value(&self, name: &str, plain: &[u8]) -> Result<Vec<u8>> {
+        self.seal_bytes(&value_context(name), plain)
+    }
+
+    /// Opens a value of the installation.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub(crate) fn open_value(&self, name: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        self.open_bytes(&value_context(name), sealed)
+    }
+
+    fn seal_bytes(&self, context: &[u8], plain: &[u8]) -> Result<Vec<u8>> {
         let nonce_bytes = rand::random::<[u8; 24]>();
         let nonce = XNonce::from(nonce_bytes);
-        let context = context(workspace, channel);
-        let cipher = self.keys.get(&self.active).ok_or_else(|| fault("the sealing key is gone"))?;
+        let cipher = self.keys.get(&self.active).and_then(|keys| keys.first());
         let text = cipher
-            .encrypt(&nonce, Payload { msg: plain, aad: &context })
+            .ok_or_else(|| fault("the sealing key is gone"))?
+            .encrypt(&nonce, Payload { msg: plain, aad: context })
             .map_err(|_| Error::new(ErrorKind::Internal, "a configuration could not be sealed"))?;
         let mut sealed = Vec::with_capacity(25 + text.len());
         sealed.push(self.active);
         sealed.extend_from_slice(&nonce_bytes);
         sealed.extend_from_slice(&text);
-        Ok(SealedConfig(sealed))
+        Ok(sealed)
     }
 
     /// Opens a sealed configuration.
@@ -140,17 +208,25 @@ impl Keyring {
     /// # Errors
     /// [`ErrorKind::Config`] where its key is not here, or it was sealed for another channel.
     pub fn open(&self, workspace: WorkspaceId, channel: ChannelId, sealed: &SealedConfig) -> Result<Vec<u8>> {
+        self.open_bytes(&context(workspace, channel), &sealed.0)
+    }
+
+    fn open_bytes(&self, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>> {
         let short = || fault("a sealed configuration is cut short");
-        let (id, rest) = sealed.0.split_first().ok_or_else(short)?;
+        let (id, rest) = sealed.split_first().ok_or_else(short)?;
         let (nonce, text) = rest.split_at_checked(24).ok_or_else(short)?;
         let nonce: [u8; 24] = nonce.try_into().map_err(|_| short())?;
-        let cipher = self.keys.get(id).ok_or_else(|| {
+        let ciphers = self.keys.get(id).ok_or_else(|| {
             fault("a configuration was sealed with a key that is not in secrets.keys")
                 .with_context("key_id", id.to_string())
         })?;
-        let context = context(workspace, channel);
-        cipher.decrypt(&XNonce::from(nonce), Payload { msg: text, aad: &context }).map_err(|_| {
-            fault("a sealed configuration does not open: it was changed, or sealed for another channel")
+        let nonce = XNonce::from(nonce);
+        let opened = ciphers
+            .iter()
+            .find_map(|cipher| cipher.decrypt(&nonce, Payload { msg: text, aad: context }).ok());
+        opened.ok_or_else(|| {
+            fault("what is sealed does not open: it was sealed with another key of the same id, for something else, or was changed")
+                .with_context("key_id", id.to_string())
         })
     }
 
@@ -165,6 +241,14 @@ fn context(workspace: WorkspaceId, channel: ChannelId) -> [u8; 32] {
     context[..16].copy_from_slice(workspace.as_uuid().as_bytes());
     context[16..].copy_from_slice(channel.as_uuid().as_bytes());
     context
+}
+
+fn token_context(workspace: WorkspaceId, channel: ChannelId) -> Vec<u8> {
+    [&context(workspace, channel)[..], b"webhook token"].concat()
+}
+
+fn value_context(name: &str) -> Vec<u8> {
+    [b"installation ", name.as_bytes()].concat()
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
@@ -219,5 +303,36 @@ mod tests {
             let error = Keyring::parse(text).unwrap_err().to_string();
             assert!(!error.contains("AAAA"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_webhook_token_is_sealed_for_its_channel_and_an_old_one_is_read() {
+        let ids = |number| {
+            let channel = ChannelId::from_uuid(uuid::Uuid::from_u128(number));
+            (WorkspaceId::from_uuid(uuid::Uuid::from_u128(1)), channel)
+        };
+        let (keyring, (workspace, channel)) = (Keyring::parse(&key(1, 7)).unwrap(), ids(2));
+        let sealed = keyring.seal_token(workspace, channel, "some-token").unwrap();
+        assert!(!sealed.contains("some-token") && !keyring.is_stale_token(&sealed));
+        assert_eq!(keyring.open_token(workspace, channel, &sealed).unwrap(), "some-token");
+        assert!(keyring.open_token(workspace, ids(3).1, &sealed).is_err());
+        assert_eq!(keyring.open_token(workspace, channel, "old-token").unwrap(), "old-token");
+        assert!(keyring.is_stale_token("old-token") && !keyring.is_stale_token(""));
+        assert!(Keyring::parse(&key(2, 7)).unwrap().is_stale_token(&sealed));
+    }
+
+    #[test]
+    fn a_key_that_was_found_again_stands_beside_one_of_the_same_id() {
+        let ids = (
+            WorkspaceId::from_uuid(uuid::Uuid::from_u128(1)),
+            ChannelId::from_uuid(uuid::Uuid::from_u128(2)),
+        );
+        let sealed = |fill| Keyring::parse(&key(1, fill)).unwrap().seal(ids.0, ids.1, &[fill]).unwrap();
+        let both = Keyring::parse(&format!("{}\n{}", key(1, 8), key(1, 7))).unwrap();
+        for fill in [7, 8] {
+            assert_eq!(both.open(ids.0, ids.1, &sealed(fill)).unwrap(), [fill]);
+        }
+        assert!(both.open(ids.0, ids.1, &sealed(9)).is_err());
+        assert!(Keyring::parse(&format!("{},{}", key(1, 7), key(1, 7))).is_err());
     }
 }

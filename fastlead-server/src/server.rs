@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use fastlead_core::registry::{Registry, RegistryBuilder};
+use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
 use fastlead_store::{SqliteOptions, SqliteStore};
 use tokio::net::TcpListener;
@@ -24,7 +25,7 @@ use crate::limits::CaptureLimits;
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
-use crate::{capture, channels, form, health, keys, live, openapi, operator, retention};
+use crate::{capture, channels, form, health, keys, live, openapi, operator, outer, permissions, retention};
 
 /// How long the database may take to close after a stop: longer than it waits for readers of other programs.
 const CLOSE_WITHIN: Duration = Duration::from_secs(15);
@@ -37,6 +38,7 @@ pub struct ServerBuilder {
     store: Option<Arc<dyn Backend>>,
     beside_others: bool,
     routes: Router<App>,
+    only_this_machine: bool,
 }
 
 /// A server that is ready to be served.
@@ -60,6 +62,7 @@ impl Server {
             store: None,
             beside_others: false,
             routes: Router::new(),
+            only_this_machine: false,
         }
     }
 
@@ -193,6 +196,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers only requests that name this machine as their host, such as `localhost`: for programs without a sign-in.
+    #[must_use]
+    pub(crate) const fn only_this_machine(mut self) -> Self {
+        self.only_this_machine = true;
+        self
+    }
+
     /// Adds routes of one's own.
     #[must_use]
     pub fn routes(mut self, routes: Router<App>) -> Self {
@@ -213,7 +223,8 @@ impl ServerBuilder {
                 (Arc::new(file.clone()) as Arc<dyn Backend>, Some(file))
             }
         };
-        let keyring = Arc::new(keys::load(&settings)?);
+        let keyring = Arc::new(keys::load(&settings, &*store).await?);
+        keys::seal_tokens(&keyring, &*store).await?;
         let egress = channels::egress(&settings.channels)?;
         let registry = Arc::new(self.registry.apply(fastlead_channels::register_with(egress)).build()?);
         let channels = Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring)));
@@ -234,8 +245,9 @@ impl ServerBuilder {
             "" => format!("http://{address}"),
             url => url.to_owned(),
         };
-        let links = Arc::new(Links::load(&*store, &public_url).await?);
+        let links = Arc::new(Links::load(&*store, &keyring, &public_url, SystemClock.now()).await?);
         let engine = Engine::builder_with(
+            Arc::clone(&store) as _,
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
             Arc::clone(&store) as _,
@@ -246,7 +258,9 @@ impl ServerBuilder {
         .lease(Duration::from_secs(settings.engine.lease_secs))
         .build()
         .await?;
-        let auth = Arc::new(Authenticator::load(Arc::clone(&store), &settings).await?);
+        let auth = Arc::new(
+            Authenticator::load(Arc::clone(&store), &keyring, &settings, engine.clock().now()).await?,
+        );
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
         // A second server in the same process (in tests) reports to the first one's recorder.
@@ -262,15 +276,20 @@ impl ServerBuilder {
             keyring,
             auth,
             limits: Arc::new(CaptureLimits::default()),
+            tests: Arc::default(),
             settings,
             metrics: handle,
             backtests: Default::default(),
             links,
             public_url: public_url.into(),
+            only_this_machine: self.only_this_machine,
+            probe: Arc::default(),
             stopping: CancellationToken::new(),
             registrar: Arc::default(),
         };
-        let router = router(limit, metrics_listener.is_none()).merge(self.routes).with_state(app.clone());
+        let router = router(limit, metrics_listener.is_none()).merge(self.routes);
+        let outer = axum::middleware::from_fn_with_state(app.clone(), outer::finish);
+        let router = router.layer(CatchPanicLayer::new()).layer(outer).with_state(app.clone());
         Ok(Server { app, file, router, listener, metrics: metrics_listener })
     }
 }
@@ -296,7 +315,6 @@ fn router(limit: usize, with_metrics: bool) -> Router<App> {
         .fallback(|| async { Problem::not_found("this address") })
         .layer(DefaultBodyLimit::max(limit))
         .layer(nosniff)
-        .layer(CatchPanicLayer::new())
 }
 
 /// Opens the store that the settings name, for this program alone.
@@ -317,5 +335,7 @@ pub async fn open_store_beside_others(settings: &Settings) -> Result<Arc<dyn Bac
 
 async fn open_file(settings: &Settings, beside_others: bool) -> Result<SqliteStore> {
     let options = SqliteOptions::new(settings.store.path.clone());
-    SqliteStore::open(if beside_others { options.shared() } else { options }).await
+    let store = SqliteStore::open(if beside_others { options.shared() } else { options }).await?;
+    permissions::guard_database(&settings.store.path);
+    Ok(store)
 }

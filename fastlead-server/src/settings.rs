@@ -12,6 +12,11 @@ pub use crate::address::Proxies;
 /// The defaults, which are also the manual.
 pub const DEFAULTS: &str = include_str!("settings.default.toml");
 
+/// A day.
+const LONGEST_TOKEN_SECS: u64 = 86_400;
+/// 90 days.
+const LONGEST_SESSION_SECS: u64 = 7_776_000;
+
 /// Everything that can be set. What each means stands in the defaults file.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -94,8 +99,28 @@ pub struct SecretSettings {
 pub struct AuthSettings {
     /// For how many seconds a token is good.
     pub token_ttl_secs: u64,
+    /// For how many seconds a session goes on, however often its token is renewed.
+    pub session_ttl_secs: u64,
     /// Password of the first administrator.
     pub admin_password: Secret<String>,
+}
+
+impl AuthSettings {
+    /// # Errors
+    /// [`ErrorKind::Config`] that names a life which is too long or none.
+    fn check(&self) -> Result<()> {
+        let lives = [
+            ("token_ttl_secs", self.token_ttl_secs, LONGEST_TOKEN_SECS),
+            ("session_ttl_secs", self.session_ttl_secs, LONGEST_SESSION_SECS),
+        ];
+        for (name, given, longest) in lives {
+            if !(1..=longest).contains(&given) {
+                let message = format!("auth.{name}: expected 1 to {longest} seconds");
+                return Err(Error::new(ErrorKind::Config, message).with_operation("settings"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Workers.
@@ -208,6 +233,7 @@ impl Settings {
         builder = builder.add_source(environment.source(Some(map)));
         let settings: Self = builder.build().and_then(config::Config::try_deserialize).map_err(fault)?;
         settings.channels.refuse_old_names()?;
+        settings.auth.check()?;
         Ok(settings)
     }
 }
@@ -309,6 +335,29 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Config);
             assert!(error.message().contains(today), "{error}");
         }
+    }
+
+    #[test]
+    fn a_life_that_is_too_long_is_refused() {
+        for (name, value) in [
+            ("FASTLEAD__AUTH__TOKEN_TTL_SECS", "86401"),
+            ("FASTLEAD__AUTH__TOKEN_TTL_SECS", "0"),
+            ("FASTLEAD__AUTH__SESSION_TTL_SECS", "946080000"),
+        ] {
+            assert!(
+                with(&[(name, value)]).unwrap_err().message().contains("_ttl_secs: expected 1 to"),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn proxies_come_as_a_list_or_a_number() {
+        for value in ["127.0.0.1,10.0.0.0/8", "127.0.0.1", "1", ""] {
+            assert!(with(&[("FASTLEAD__HTTP__TRUSTED_PROXIES", value)]).is_ok(), "{value}");
+        }
+        let error = with(&[("FASTLEAD__HTTP__TRUSTED_PROXIES", "proxy.internal")]).unwrap_err();
+        assert!(error.message().contains("CIDR"), "{error}");
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Telegram {
         let by_webhook = config.updates == Updates::Webhook;
         let secret = config.webhook_secret.clone().filter(|_| by_webhook);
         let webhook = secret.map(|secret| TelegramWebhook::new(secret, client.clone()));
-        let poller = (config.updates == Updates::Polling).then(|| TelegramPoller::new(client.clone()));
+        let poller = (config.updates == Updates::Polling)
+            .then(|| TelegramPoller::new(client.clone(), &config.bot_token));
         Ok(Self { info, config, client, webhook, poller, moves: Mutex::default() })
     }
 

@@ -467,8 +467,14 @@ async fn troubles_of_polling_are_safe_to_repeat_unless_a_webhook_is_set() {
     caller.register("https://leads.example.com/hook").await.unwrap();
     let error = poll(&telegram, None, 0).await.unwrap_err();
     assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never));
+    // Who only asks finds that, too.
+    let error = telegram.check().await.unwrap_err();
+    assert_eq!((error.kind(), error.retry()), (ErrorKind::Config, RetryHint::Never));
+    assert!(error.message().contains("webhook"), "{error}");
     telegram.unregister().await.unwrap();
     poll(&telegram, None, 0).await.unwrap();
+    telegram.check().await.unwrap();
+    assert_eq!(telegram.poller().unwrap().account(), bot.sim.token().split(':').next().unwrap());
 }
 
 /// Takes one HTTP request from Telegram and answers 200.

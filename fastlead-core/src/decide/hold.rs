@@ -1,7 +1,8 @@
 //! What an offer takes from counters, and what is given back.
 
 use super::counter::CounterKey;
-use super::state::{Hold, HoldKind};
+use super::facts::TargetFacts;
+use super::state::{Hold, HoldKind, LeadState};
 use super::strategy::Marks;
 use super::{Decider, Effect};
 use crate::money::Money;
@@ -43,6 +44,42 @@ impl Decider<'_> {
             self.reserve_counter(&mut holds, key, 1, limited.then_some(1), until, HoldKind::Person);
         }
         holds
+    }
+
+    /// Levels of a target without what its offers held before this decision and give back in it: nobody is in their own
+    /// way.
+    ///
+    /// `state` is the state after what was decided so far.
+    pub(super) fn levels_without_own(
+        &mut self,
+        name: &str,
+        target: &Target,
+        state: &LeadState,
+    ) -> TargetFacts {
+        let mut facts = self.snapshot.facts.one(name).clone();
+        if state.holds_for(name) {
+            return facts;
+        }
+        let zone = target.timezone.unwrap_or(self.policy.timezone);
+        let (open, sold) =
+            (CounterKey::open(name), self.person().map(|person| CounterKey::sold(&person, name)));
+        let before = self.state;
+        for Hold { key, amount, .. } in before.held_for(name).filter(|hold| hold.lives(self.now)) {
+            if *key == open {
+                facts.open = (facts.open - amount).max(0);
+            } else if Some(key) == sold.as_ref() {
+                facts.sold = (facts.sold - amount).max(0);
+            }
+            for (cap, level) in target.caps.iter().zip(&mut facts.caps) {
+                let (source, period) = (cap.source.as_deref(), &self.periods.of(cap.per, zone).key);
+                if *key == CounterKey::cap(Some(name), source, cap.per, period) {
+                    level.leads = (level.leads - amount).max(0);
+                } else if *key == CounterKey::money(Some(name), source, cap.per, period) {
+                    level.money = (level.money - amount).max(0);
+                }
+            }
+        }
+        facts
     }
 
     /// Reserves what the lead takes from the project's own caps, once.
@@ -132,7 +169,9 @@ impl Decider<'_> {
         kind: HoldKind,
     ) {
         self.effects.push(Effect::Reserve { key: key.clone(), amount, limit, until });
-        holds.push(Hold { key, amount, kind });
+        // Counters of a period have the period in their names; that of a person is taken again after its window.
+        let until = until.filter(|_| kind == HoldKind::Person);
+        holds.push(Hold { key, amount, kind, until });
     }
 
     /// Counts one more lead of the person today, where that is limited.
@@ -194,6 +233,7 @@ impl Decider<'_> {
         }
         let released: Vec<Effect> = left
             .into_iter()
+            .filter(|hold| hold.lives(self.now))
             .map(|hold| Effect::Release { key: hold.key.clone(), amount: hold.amount })
             .collect();
         self.effects.extend(released);

@@ -182,7 +182,7 @@ impl Decider<'_> {
             self.trace.note_out("caps", None, Verdict::Skipped, out);
             return;
         }
-        let (policy, snapshot) = (self.policy, self.snapshot);
+        let policy = self.policy;
         // What lapses or is lost in this very decision holds nothing for another offer.
         let state = self.state.clone().apply(&self.effects);
         for (index, name) in step.targets.iter().enumerate() {
@@ -196,10 +196,10 @@ impl Decider<'_> {
                 continue;
             }
             let holding = state.holds_for(name);
-            let facts = snapshot.facts.one(name);
+            let facts = self.levels_without_own(name, target, &state);
             let bought =
                 (target.dedupe_secs.is_some() && facts.sold > 0).then(|| Reason::BoughtBefore.into());
-            if !holding && let Some(out) = bought.or_else(|| self.full(name, target, facts)) {
+            if !holding && let Some(out) = bought.or_else(|| self.full(name, target, &facts)) {
                 self.trace.note_out(path, Some(name), Verdict::Skipped, out);
                 continue;
             }

@@ -13,7 +13,17 @@ const REPLY_TTL_SECS: u64 = 30;
 
 impl<'a> Decider<'a> {
     pub(super) fn responded(&mut self, target: &str, response: Response, via: &Via) {
-        let locale = self.policy.targets.get(target).map_or(Locale::Ru, |target| target.locale);
+        let known = self.policy.targets.get(target);
+        let locale = known.map_or(Locale::Ru, |target| target.locale);
+        if known.is_none() {
+            let rule = match response {
+                Response::Accept => "respond.accept",
+                Response::Decline => "respond.decline",
+            };
+            self.trace.note(rule, Some(target), Verdict::Refused, Reason::TargetMissing);
+            self.answer_press(via, words::reply(locale, words::Reply::TakenBefore));
+            return;
+        }
         let mine = self.state.assigned_to.as_deref() == Some(target)
             || self.state.owners().any(|owner| owner == target);
         let reply = match response {

@@ -178,6 +178,17 @@ pub struct Hold {
     pub amount: i64,
     /// For how long.
     pub kind: HoldKind,
+    /// From when on it holds nothing, where the counter's name outlives its window: what the counter says then was taken
+    /// by somebody else, and is not given back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+}
+
+impl Hold {
+    /// Whether it still holds something at `now`.
+    pub fn lives(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| until > now)
+    }
 }
 
 /// For how long something is held. Everything is given back when the lead is returned, but for the
@@ -434,8 +445,13 @@ impl LeadState {
 
     /// Whether an offer to the target holds a place, so that it need not take one anew.
     pub(super) fn holds_for(&self, target: &str) -> bool {
-        let offers = self.offers.iter().filter(|offer| offer.target == target);
-        offers.flat_map(|offer| &offer.holds).any(|hold| !after_offer(hold))
+        self.held_for(target).next().is_some()
+    }
+
+    /// What offers to the target hold until they end.
+    pub(super) fn held_for(&self, target: &str) -> impl Iterator<Item = &Hold> {
+        let offers = self.offers.iter().filter(move |offer| offer.target == target);
+        offers.flat_map(|offer| &offer.holds).filter(|hold| !after_offer(hold))
     }
 
     /// Everything that it takes from counters.

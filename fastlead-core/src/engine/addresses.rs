@@ -1,6 +1,6 @@
 //! Where nothing may be sent, and who has moved: known in memory, kept in the store.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::{PoisonError, RwLockReadGuard};
 
 use super::Engine;
 use super::directory::ActiveChannel;
@@ -8,7 +8,7 @@ use crate::channel::Peer;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::id::{SuppressionId, WorkspaceId};
-use crate::message::Recipient;
+use crate::message::{MessageClass, Recipient};
 use crate::port::{AddressBook, AddressKey, AddressMove, Suppression, SuppressionScope};
 use crate::secret::Pii;
 
@@ -18,9 +18,17 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be written.
     pub async fn suppress(&self, suppression: Suppression) -> Result<Suppression> {
-        let held = self.inner.addresses.suppress(suppression).await?;
-        self.change_book(|book| book.suppress(&held));
-        Ok(held)
+        self.detached(move |engine| async move {
+            let held = engine.inner.addresses.suppress(suppression).await?;
+            engine.catch_up_later().await;
+            Ok(held)
+        })
+        .await
+    }
+
+    /// Returns why a message of `class` may not be sent to an address, as far as this engine knows.
+    pub fn suppression(&self, address: AddressKey, class: MessageClass) -> Option<String> {
+        self.book().suppression(address, class).map(str::to_owned)
     }
 
     /// Takes the suppression of an address back. Answers whether there was one.
@@ -28,11 +36,14 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be written.
     pub async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
-        let lifted = self.inner.addresses.lift(workspace, address).await?;
-        if lifted {
-            self.change_book(|book| book.lift(address));
-        }
-        Ok(lifted)
+        self.detached(move |engine| async move {
+            let lifted = engine.inner.addresses.lift(workspace, address).await?;
+            if lifted {
+                engine.catch_up_later().await;
+            }
+            Ok(lifted)
+        })
+        .await
     }
 
     pub(super) async fn load_book(&self) -> Result<()> {
@@ -41,14 +52,14 @@ impl Engine {
         Ok(())
     }
 
-    fn change_book(&self, change: impl FnOnce(&mut AddressBook)) {
+    pub(super) fn change_book(&self, change: impl FnOnce(&mut AddressBook)) {
         let mut book = self.inner.book.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut book));
+        change(&mut book);
     }
 
-    /// What is known of addresses at this moment.
-    pub(super) fn book(&self) -> Arc<AddressBook> {
-        Arc::clone(&self.inner.book.read().unwrap_or_else(PoisonError::into_inner))
+    /// Reads what is known of addresses. Whoever holds the answer keeps changes waiting, so nobody keeps it.
+    pub(super) fn book(&self) -> RwLockReadGuard<'_, AddressBook> {
+        self.inner.book.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where a delivery goes, or why it may not be sent.
@@ -88,16 +99,13 @@ impl Engine {
     pub(super) async fn unblocked(&self, channel: &ActiveChannel, from: &Peer) -> Result<()> {
         let recipient = Recipient::Chat(from.chat.clone());
         let key = AddressKey::of(channel.workspace_id, channel.id, &recipient);
-        let book = self.book();
-        let blocked = book.suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
+        let blocked =
+            self.book().suppression(key, crate::message::MessageClass::Advertising) == Some("blocked");
         if !blocked {
             return Ok(());
         }
-        let left = self.inner.addresses.narrow(channel.workspace_id, key).await?;
-        self.change_book(|book| match &left {
-            Some(left) => book.suppress(left),
-            None => book.lift(key),
-        });
+        self.inner.addresses.narrow(channel.workspace_id, key).await?;
+        self.catch_up_later().await;
         Ok(())
     }
 
@@ -114,8 +122,8 @@ impl Engine {
             from: Recipient::Chat(from.clone()),
             to: Recipient::Chat(to.clone()),
         };
-        self.inner.addresses.move_address(moved.clone()).await?;
-        self.change_book(|book| book.moved(&moved));
+        self.inner.addresses.move_address(moved).await?;
+        self.catch_up_later().await;
         Ok(())
     }
 }

@@ -10,7 +10,8 @@ use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::LeaseToken;
 use crate::layer::BeforeAttempt;
-use crate::port::{BeginOutcome, Beginning};
+use crate::message::Recipient;
+use crate::port::{AddressKey, BeginOutcome, Beginning};
 
 /// How far an attempt has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +61,12 @@ impl Announcement {
         Error::new(ErrorKind::Paused, "the channel is paused; nothing was sent").with_retry(RetryHint::Never)
     }
 
+    fn suppressed(&self, reason: String) -> Error {
+        self.reach(Stage::Suppressed(reason));
+        let message = "the recipient wants no such message any more";
+        Error::new(ErrorKind::Recipient, message).with_retry(RetryHint::Never)
+    }
+
     fn reach(&self, stage: Stage) {
         *self.stage.lock().unwrap_or_else(PoisonError::into_inner) = stage;
     }
@@ -76,22 +83,26 @@ impl BeforeAttempt for Announcement {
         if self.channel.is_paused() {
             return Err(self.paused());
         }
-        if let Err(reason) = self.engine.destination(&self.delivery) {
-            self.reach(Stage::Suppressed(reason));
-            let message = "the recipient wants no such message any more";
-            return Err(Error::new(ErrorKind::Recipient, message).with_retry(RetryHint::Never));
+        let recipient = match self.engine.destination(&self.delivery) {
+            Ok(recipient) => recipient,
+            Err(reason) => return Err(self.suppressed(reason)),
+        };
+        let Delivery { id: delivery_id, channel_id, .. } = *self.delivery;
+        let key = AddressKey::of(self.delivery.scope.workspace_id, channel_id, &recipient);
+        let mut beginning = Beginning::new(delivery_id, self.token, self.engine.now());
+        if recipient != Recipient::Endpoint {
+            beginning = beginning.to(key, self.delivery.spec.class);
         }
-        let (delivery_id, at) = (self.delivery.id, self.engine.now());
-        let beginning = Beginning { delivery_id, token: self.token, at };
         match self.engine.inner.store.begin(beginning).await {
             Ok(BeginOutcome::Begun) => {
                 self.reach(Stage::Begun);
                 Ok(())
             }
-            Ok(BeginOutcome::Paused) => {
-                // Another process has paused it.
-                self.engine.set_paused(self.channel.workspace_id, self.channel.id, true);
-                Err(self.paused())
+            Ok(BeginOutcome::Paused) => Err(self.paused()),
+            Ok(BeginOutcome::Suppressed(reason)) => {
+                // Another engine has suppressed it, or this one a moment ago.
+                self.engine.inner.follow.notify_one();
+                Err(self.suppressed(reason))
             }
             Ok(BeginOutcome::Unwanted) => {
                 self.reach(Stage::Unwanted);

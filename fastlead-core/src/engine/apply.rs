@@ -101,7 +101,7 @@ impl Engine {
                     provisional.keep();
                     if frees_order {
                         // Messages that stood behind the cancelled ones need not wait any more.
-                        self.wake();
+                        self.wake_workspace(workspace);
                     }
                     if provisional.frees {
                         self.look_after_queue(scope);
@@ -115,9 +115,7 @@ impl Engine {
                         capture: Arc::new(capture),
                     };
                     self.start(prepared.immediate, Some(&facts));
-                    if let Some(moment) = prepared.wake_by {
-                        self.wake_by(moment);
-                    }
+                    self.see_to(workspace, prepared.later);
                     self.announce(Change::Lead {
                         workspace_id: workspace,
                         lead_id,

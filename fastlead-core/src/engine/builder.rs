@@ -20,8 +20,8 @@ use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyFault};
 use crate::port::{
-    Addresses, Catalog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings, Identities,
-    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings,
+    Identities, PolicyRecord, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -41,11 +41,14 @@ pub struct EngineBuilder {
     catalog: Arc<dyn Catalog>,
     addresses: Arc<dyn Addresses>,
     identities: Arc<dyn Identities>,
+    log: Arc<dyn ChangeLog>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
+    follow_every: Option<Duration>,
+    poll_wait: Duration,
     channels: Vec<Arc<dyn Channel>>,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
@@ -77,17 +80,21 @@ impl EngineBuilder {
         catalog: Arc<dyn Catalog>,
         addresses: Arc<dyn Addresses>,
         identities: Arc<dyn Identities>,
+        log: Arc<dyn ChangeLog>,
     ) -> Self {
         Self {
             store,
             catalog,
             addresses,
             identities,
+            log,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             resilience: ResiliencePolicy::default(),
             opener: None,
             lease: Duration::from_secs(120),
+            follow_every: Some(Duration::from_secs(1)),
+            poll_wait: Duration::from_secs(25),
             channels: Vec::new(),
             enrichers: Vec::new(),
             links: None,
@@ -130,6 +137,21 @@ impl EngineBuilder {
     #[must_use]
     pub const fn lease(mut self, lease: Duration) -> Self {
         self.lease = lease;
+        self
+    }
+
+    /// Sets how often the running engine looks in the store for what other engines have changed; default 1 s. With
+    /// `None` it never looks: that is for a store that no other engine uses.
+    #[must_use]
+    pub const fn follow_every(mut self, interval: Option<Duration>) -> Self {
+        self.follow_every = interval;
+        self
+    }
+
+    /// Sets how long a question for news waits at a provider that is polled; default 25 s.
+    #[must_use]
+    pub const fn poll_wait(mut self, wait: Duration) -> Self {
+        self.poll_wait = wait;
         self
     }
 
@@ -194,9 +216,14 @@ impl EngineBuilder {
             opener: self.opener,
             lease: self.lease,
             directory: directory::Shared::default(),
+            agenda: Arc::default(),
+            follow_every: self.follow_every,
+            poll_wait: self.poll_wait,
             book: RwLock::default(),
             people: RwLock::default(),
-            linking: tokio::sync::Mutex::new(()),
+            log: self.log,
+            followed: tokio::sync::Mutex::default(),
+            follow: Notify::new(),
             boards: super::counters::Boards::default(),
             enrichers: self.enrichers,
             links: self.links,

@@ -141,9 +141,7 @@ impl Engine {
                         capture: Arc::clone(&capture),
                     };
                     self.start(prepared.immediate, Some(&facts));
-                    if let Some(moment) = prepared.wake_by {
-                        self.wake_by(moment);
-                    }
+                    self.see_to(scope.workspace_id, prepared.later);
                     self.announce(Change::Lead {
                         workspace_id: scope.workspace_id,
                         lead_id: owner.lead_id,

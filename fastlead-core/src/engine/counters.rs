@@ -22,6 +22,10 @@ use crate::time::Timestamp;
 const READS: usize = 8;
 /// How many counters of a project are kept. Beyond it all are read anew.
 const MOST: usize = 65_536;
+/// How many counters of a project may be known before those that have ended are looked for.
+const FEW: usize = 1_024;
+/// How many projects may have a board before idle ones are looked for.
+const FEW_BOARDS: usize = 1_024;
 
 /// What is known of counters.
 ///
@@ -34,6 +38,8 @@ struct Readings {
     last: u64,
     /// How often something was forgotten: what was read from the store before that may be older.
     forgotten: u64,
+    /// How many counters may be known before those that have ended are looked for again.
+    most: usize,
 }
 
 impl Readings {
@@ -41,6 +47,20 @@ impl Readings {
     fn note(&mut self, key: CounterKey, counter: Counter) {
         self.last += 1;
         self.known.insert(key, (self.last, counter));
+    }
+
+    /// Forgets the counters that have ended where there are many, so that a project keeps no more than it counts with.
+    /// Each look is paid for by as many new counters as it has left.
+    fn shrink(&mut self, now: Timestamp) {
+        if self.known.len() <= self.most.max(FEW) {
+            return;
+        }
+        self.known.retain(|_, (_, counter)| counter.until.is_none_or(|until| until > now));
+        if self.known.len() > MOST {
+            self.known.clear();
+        }
+        self.known.shrink_to(FEW);
+        self.most = self.known.len() * 2;
     }
 
     fn forget(&mut self, key: &CounterKey) {
@@ -73,14 +93,29 @@ impl Board {
     }
 }
 
-/// The boards of all projects.
+/// The boards of the projects that are worked on.
 #[derive(Debug, Default)]
-pub(super) struct Boards(Mutex<HashMap<ProjectId, Arc<Board>>>);
+pub(super) struct Boards(Mutex<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    boards: HashMap<ProjectId, Arc<Board>>,
+    /// How many boards there may be before idle ones are looked for again.
+    most: usize,
+}
 
 impl Boards {
     pub(super) fn of(&self, project: ProjectId) -> Arc<Board> {
-        let mut boards = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(boards.entry(project).or_default())
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.boards.len() > held.most.max(FEW_BOARDS) {
+            // What nobody works with is read anew when somebody does.
+            held.boards.retain(|_, board| {
+                Arc::strong_count(board) > 1 || board.drain_wanted.load(Ordering::Acquire)
+            });
+            held.boards.shrink_to(FEW_BOARDS);
+            held.most = held.boards.len() * 2;
+        }
+        Arc::clone(held.boards.entry(project).or_default())
     }
 }
 
@@ -282,9 +317,7 @@ impl Engine {
         for _ in 0..READS {
             let (missing, forgotten) = {
                 let mut counters = board.lock();
-                if counters.known.len() > MOST {
-                    counters.known.clear();
-                }
+                counters.shrink(now);
                 let known = &counters.known;
                 let missing: Vec<CounterKey> =
                     wanted.keys().iter().filter(|key| !known.contains_key(*key)).cloned().collect();
@@ -308,5 +341,45 @@ impl Engine {
         }
         // What is still not known counts as nothing for this decision; the store refuses what is too much.
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::time::{epoch, plus_seconds};
+
+    fn project(number: usize) -> ProjectId {
+        ProjectId::from_uuid(Uuid::from_u128(number as u128))
+    }
+
+    #[test]
+    fn boards_that_nobody_works_with_are_let_go() {
+        let boards = Boards::default();
+        let (held, waits) = (boards.of(project(0)), boards.of(project(1)));
+        waits.drain_wanted.store(true, Ordering::Release);
+        drop(waits);
+        for number in 2..20_000 {
+            boards.of(project(number));
+        }
+        assert!(boards.0.lock().unwrap().boards.len() <= 2 * FEW_BOARDS);
+        assert!(Arc::ptr_eq(&held, &boards.of(project(0))));
+        assert!(boards.of(project(1)).drain_wanted.load(Ordering::Acquire));
+    }
+
+    #[test]
+    fn counters_that_have_ended_are_let_go() {
+        let mut readings = Readings::default();
+        let day = |number: u64| plus_seconds(epoch(), number * 86_400);
+        for number in 0..40_000_u64 {
+            let counter = Counter { until: Some(day(number + 1)), ..Counter::default() };
+            readings.note(serde_json::from_value(format!("today:{number}").into()).unwrap(), counter);
+            readings.shrink(day(number));
+        }
+        assert!(readings.known.len() <= 2 * FEW, "{} counters are kept", readings.known.len());
+        let last = serde_json::from_value::<CounterKey>("today:39999".into()).unwrap();
+        assert!(readings.known.contains_key(&last));
     }
 }

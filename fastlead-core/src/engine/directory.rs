@@ -1,19 +1,22 @@
 //! What the engine keeps in memory of the installation: sources, policies, channels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use rpds::{HashTrieMapSync, RedBlackTreeMapSync};
 use tokio::sync::Semaphore;
 
+use super::agenda::{Agenda, Backlog};
 use super::failing::Failing;
+use super::poll::{PollingHealth, PollingTrouble};
 use crate::channel::{Capabilities, Channel};
 use crate::decide::{ChannelFacts, Snapshot};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ChannelId, ProjectId, SourceId, WorkspaceId};
 use crate::layer::LayeredChannel;
 use crate::policy::{Policy, PolicyRef, SourceFacts};
-use crate::port::{ChannelRoom, PolicyRecord, Project, Source};
+use crate::port::{ChannelRoom, PolicyRecord, Project, SealedConfig, Source};
 use crate::template::CompiledTemplates;
 use crate::time::Timestamp;
 
@@ -86,16 +89,27 @@ pub struct ActiveChannel {
     /// Room for sends.
     pub(super) permits: Arc<Semaphore>,
     /// Whether due work was left behind for want of room.
-    pub(super) backlog: AtomicBool,
+    pub(super) backlog: Backlog,
     /// How many deliveries were claimed since receipt checks last got what they wanted.
     passed_over: AtomicU32,
     paused: AtomicBool,
     /// Since when it has only failed.
     failing: Mutex<Failing>,
+    /// How well its provider can be asked for news.
+    pub(super) polling: PollingHealth,
+    /// The sealed configuration that it was opened with; `None` where it was built in code.
+    config: Option<SealedConfig>,
 }
 
 impl ActiveChannel {
-    pub(super) fn new(workspace_id: WorkspaceId, channel: LayeredChannel, paused: bool) -> Self {
+    /// Puts a channel to work, and on the agenda of the dispatcher.
+    pub(super) fn new(
+        workspace_id: WorkspaceId,
+        channel: LayeredChannel,
+        paused: bool,
+        config: Option<SealedConfig>,
+        agenda: &Arc<Agenda>,
+    ) -> Self {
         let capabilities = channel.capabilities();
         let info = channel.info().clone();
         let room = usize::try_from(capabilities.max_in_flight.max(1)).unwrap_or(1);
@@ -106,11 +120,23 @@ impl ActiveChannel {
             channel,
             capabilities,
             permits: Arc::new(Semaphore::new(room)),
-            backlog: AtomicBool::new(true),
+            backlog: Backlog::left(info.id, agenda),
             passed_over: AtomicU32::new(0),
             paused: AtomicBool::new(paused),
             failing: Mutex::default(),
+            polling: PollingHealth::default(),
+            config,
         }
+    }
+
+    /// Returns why its provider's news do not come, where it is asked for them and that fails.
+    pub fn polling_trouble(&self) -> Option<PollingTrouble> {
+        self.polling.trouble()
+    }
+
+    /// Returns whether this is how `stored` configures the channel; one that was built in code is configured there.
+    pub(super) fn is_configured_by(&self, stored: &SealedConfig) -> bool {
+        self.config.as_ref().is_none_or(|config| config == stored)
     }
 
     /// Notes what an attempt came to. Returns whether this is an endpoint that has failed for days, so that nothing more
@@ -129,7 +155,7 @@ impl ActiveChannel {
     /// Sees to it that the next place that becomes free wakes the dispatcher. Answers how many are free by now:
     /// whoever gave those back may not have known.
     pub(super) fn wake_when_free(&self) -> usize {
-        self.backlog.store(true, Ordering::Release);
+        self.backlog.await_room();
         // Either we see the place that `is_free` sees, or it is seen after this store.
         fence(Ordering::SeqCst);
         self.permits.available_permits()
@@ -163,160 +189,308 @@ impl ActiveChannel {
     }
 }
 
-/// Everything at one moment. Replaced as a whole, so that readers never wait.
+/// The installation at one moment.
+///
+/// A change makes another directory that shares with this one what has not changed, so that it costs the same
+/// however many tenants there are, and readers never wait.
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
-    sources: HashMap<String, Arc<Source>>,
-    source_names: HashMap<SourceId, String>,
-    source_keys: HashMap<SourceId, String>,
-    projects: HashMap<ProjectId, Arc<Project>>,
-    current: HashMap<ProjectId, Arc<ActivePolicy>>,
-    troubled: HashMap<ProjectId, PolicyTrouble>,
+    sources: HashTrieMapSync<SourceId, Arc<Source>>,
+    sources_by_key: HashTrieMapSync<String, Arc<Source>>,
+    projects: HashTrieMapSync<ProjectId, Arc<Project>>,
+    current: HashTrieMapSync<ProjectId, Arc<ActivePolicy>>,
+    current_by_reference: HashTrieMapSync<PolicyRef, Arc<ActivePolicy>>,
+    troubled: HashTrieMapSync<ProjectId, PolicyTrouble>,
     /// In one order, so that the same events make the same requests.
+    channels: RedBlackTreeMapSync<ChannelId, Arc<ActiveChannel>>,
+    tenants: HashTrieMapSync<WorkspaceId, Arc<Tenant>>,
+}
+
+/// The channels of one workspace.
+#[derive(Debug, Clone, Default)]
+struct Tenant {
     channels: BTreeMap<ChannelId, Arc<ActiveChannel>>,
-    snapshots: HashMap<WorkspaceId, Arc<Snapshot>>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Tenant {
+    fn refresh_snapshot(&mut self) {
+        let facts = |channel: &ActiveChannel| ChannelFacts {
+            id: channel.id,
+            paused: channel.is_paused(),
+            answers: channel.capabilities.answers,
+        };
+        let channels = self.channels.values().map(|channel| (channel.name.clone(), facts(channel))).collect();
+        self.snapshot = Arc::new(Snapshot { channels: Arc::new(channels), ..Snapshot::default() });
+    }
 }
 
 impl Directory {
-    /// The source with this public key.
+    /// Returns the source with this public key.
     pub fn source(&self, key: &str) -> Option<&Arc<Source>> {
-        self.sources.get(key)
+        self.sources_by_key.get(key)
     }
 
-    /// What a source is called.
+    /// Returns what a source is called; nothing where there is no such source.
     pub fn source_name(&self, id: SourceId) -> &str {
-        self.source_names.get(&id).map_or("", String::as_str)
+        self.sources.get(&id).map_or("", |source| source.name.as_str())
     }
 
-    /// What policies may know of a source; empty where there is no such source.
+    /// Returns what policies may know of a source; empty where there is no such source.
     pub fn source_facts(&self, id: SourceId) -> SourceFacts<'_> {
-        let key = self.source_keys.get(&id).map_or("", String::as_str);
-        SourceFacts { key, name: self.source_name(id) }
+        let source = self.sources.get(&id);
+        source.map_or(SourceFacts { key: "", name: "" }, |source| SourceFacts {
+            key: &source.key,
+            name: &source.name,
+        })
     }
 
-    /// A project.
+    /// Returns a project.
     pub fn project(&self, id: ProjectId) -> Option<&Arc<Project>> {
         self.projects.get(&id)
     }
 
-    /// All projects.
+    /// Returns all projects of all workspaces.
     pub fn projects(&self) -> impl Iterator<Item = &Arc<Project>> {
         self.projects.values()
     }
 
-    /// The policy that decides on new leads of a project.
+    /// Returns the policy that decides on new leads of a project.
     pub fn current_policy(&self, project: ProjectId) -> Option<&Arc<ActivePolicy>> {
         self.current.get(&project)
     }
 
-    /// Why the newest version of a project's policy does not decide; `None` where it does.
+    /// Returns a policy that decides on new leads, by its version.
+    pub(super) fn current_by_reference(&self, reference: PolicyRef) -> Option<&Arc<ActivePolicy>> {
+        self.current_by_reference.get(&reference)
+    }
+
+    /// Returns why the newest version of a project's policy does not decide; `None` where it does.
     pub fn policy_trouble(&self, project: ProjectId) -> Option<&PolicyTrouble> {
         self.troubled.get(&project)
     }
 
-    /// The projects whose newest version of the policy does not decide.
+    /// Returns the projects whose newest version of the policy does not decide.
     pub fn policy_troubles(&self) -> impl Iterator<Item = (ProjectId, &PolicyTrouble)> {
         self.troubled.iter().map(|(project, trouble)| (*project, trouble))
     }
 
-    /// A channel instance.
+    /// Returns a channel instance.
     pub fn channel(&self, id: ChannelId) -> Option<&Arc<ActiveChannel>> {
         self.channels.get(&id)
     }
 
-    /// All channel instances.
+    /// Returns all channel instances of all workspaces, in the order of their ids.
     pub fn channels(&self) -> impl Iterator<Item = &Arc<ActiveChannel>> {
         self.channels.values()
     }
 
-    /// The capabilities of a workspace's channel instances by name, for [`Policy::validate`].
+    /// Returns the channel instances of one workspace, in the order of their ids.
+    pub fn channels_of(&self, workspace: WorkspaceId) -> impl Iterator<Item = &Arc<ActiveChannel>> {
+        self.tenants.get(&workspace).into_iter().flat_map(|tenant| tenant.channels.values())
+    }
+
+    /// Returns the capabilities of a workspace's channel instances by name, for [`Policy::validate`].
     pub fn capabilities(&self, workspace: WorkspaceId) -> BTreeMap<String, Capabilities> {
-        let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
+        let mine = self.channels_of(workspace);
         mine.map(|channel| (channel.name.clone(), channel.capabilities.clone())).collect()
     }
 
     pub(super) fn snapshot(&self, workspace: WorkspaceId) -> Arc<Snapshot> {
-        self.snapshots.get(&workspace).map(Arc::clone).unwrap_or_default()
+        self.tenants.get(&workspace).map(|tenant| Arc::clone(&tenant.snapshot)).unwrap_or_default()
     }
 
     pub(super) fn put_source(&mut self, source: Source) {
-        if let Some(old) = self.sources.values().find(|old| old.id == source.id && old.key != source.key) {
-            let old = old.key.clone();
-            self.sources.remove(&old);
+        let source = Arc::new(source);
+        if let Some(old) = self.sources.get(&source.id).filter(|old| old.key != source.key) {
+            let stale = self.sources_by_key.get(&old.key).is_some_and(|held| held.id == source.id);
+            if stale {
+                let old = old.key.clone();
+                self.sources_by_key.remove_mut(&old);
+            }
         }
-        self.source_names.insert(source.id, source.name.clone());
-        self.source_keys.insert(source.id, source.key.clone());
-        self.sources.insert(source.key.clone(), Arc::new(source));
+        self.sources.insert_mut(source.id, Arc::clone(&source));
+        self.sources_by_key.insert_mut(source.key.clone(), source);
     }
 
     pub(super) fn put_project(&mut self, project: Project) {
-        self.projects.insert(project.id, Arc::new(project));
+        self.projects.insert_mut(project.id, Arc::new(project));
     }
 
-    pub(super) fn put_policy(&mut self, project: ProjectId, policy: Arc<ActivePolicy>) {
-        self.current.insert(project, policy);
-        self.troubled.remove(&project);
-    }
-
-    pub(super) fn put_troubled_policy(
-        &mut self,
-        project: ProjectId,
-        policy: Arc<ActivePolicy>,
-        trouble: PolicyTrouble,
-    ) {
-        self.current.insert(project, policy);
-        self.troubled.insert(project, trouble);
-    }
-
-    pub(super) fn put_channel(&mut self, channel: Arc<ActiveChannel>) {
-        let workspace = channel.workspace_id;
-        self.channels.insert(channel.id, channel);
-        self.refresh_snapshot(workspace);
-    }
-
-    pub(super) fn set_paused(&mut self, id: ChannelId, paused: bool) {
-        if let Some(channel) = self.channels.get(&id) {
-            channel.paused.store(paused, Ordering::Release);
-            if !paused {
-                channel.failing.lock().unwrap_or_else(PoisonError::into_inner).forget();
-            }
-            let workspace = channel.workspace_id;
-            self.refresh_snapshot(workspace);
+    pub(super) fn remove_source(&mut self, id: SourceId) {
+        let Some(key) = self.sources.get(&id).map(|source| source.key.clone()) else { return };
+        self.sources.remove_mut(&id);
+        if self.sources_by_key.get(&key).is_some_and(|held| held.id == id) {
+            self.sources_by_key.remove_mut(&key);
         }
     }
 
-    fn refresh_snapshot(&mut self, workspace: WorkspaceId) {
-        let mine = self.channels.values().filter(|channel| channel.workspace_id == workspace);
-        let channels = mine
-            .map(|channel| {
-                (
-                    channel.name.clone(),
-                    ChannelFacts {
-                        id: channel.id,
-                        paused: channel.is_paused(),
-                        answers: channel.capabilities.answers,
-                    },
-                )
-            })
-            .collect();
-        let snapshot = Snapshot { channels: Arc::new(channels), ..Snapshot::default() };
-        self.snapshots.insert(workspace, Arc::new(snapshot));
+    pub(super) fn remove_project(&mut self, id: ProjectId) {
+        self.projects.remove_mut(&id);
+        self.troubled.remove_mut(&id);
+        if let Some(policy) = self.current.get(&id).map(|policy| policy.reference) {
+            self.current_by_reference.remove_mut(&policy);
+            self.current.remove_mut(&id);
+        }
+    }
+
+    pub(super) fn remove_channel(&mut self, id: ChannelId) {
+        let Some(workspace) = self.channels.get(&id).map(|channel| channel.workspace_id) else { return };
+        self.channels.remove_mut(&id);
+        self.change_tenant(workspace, |tenant| drop(tenant.channels.remove(&id)));
+    }
+
+    /// Lets a policy decide, or says that a newer one should and does not.
+    pub(super) fn put_policy(
+        &mut self,
+        project: ProjectId,
+        policy: Arc<ActivePolicy>,
+        trouble: Option<PolicyTrouble>,
+    ) {
+        let old = self.current.get(&project).map(|old| old.reference);
+        // What was read before a newer version was published does not replace it.
+        if old.is_some_and(|old| old.id == policy.reference.id && old.version > policy.reference.version) {
+            return;
+        }
+        if let Some(old) = old {
+            self.current_by_reference.remove_mut(&old);
+        }
+        self.current_by_reference.insert_mut(policy.reference, Arc::clone(&policy));
+        self.current.insert_mut(project, policy);
+        match trouble {
+            Some(trouble) => self.troubled.insert_mut(project, trouble),
+            None => drop(self.troubled.remove_mut(&project)),
+        }
+    }
+
+    /// Adds or replaces channels; what is known of each workspace is made anew once.
+    pub(super) fn put_channels(&mut self, channels: impl IntoIterator<Item = Arc<ActiveChannel>>) {
+        let mut by_workspace: BTreeMap<WorkspaceId, Vec<Arc<ActiveChannel>>> = BTreeMap::new();
+        for channel in channels {
+            self.channels.insert_mut(channel.id, Arc::clone(&channel));
+            by_workspace.entry(channel.workspace_id).or_default().push(channel);
+        }
+        for (workspace, channels) in by_workspace {
+            let channels = channels.into_iter().map(|channel| (channel.id, channel));
+            self.change_tenant(workspace, |tenant| tenant.channels.extend(channels));
+        }
+    }
+
+    pub(super) fn set_paused(&mut self, id: ChannelId, paused: bool) {
+        let Some(channel) = self.channels.get(&id) else { return };
+        channel.paused.store(paused, Ordering::Release);
+        if !paused {
+            channel.failing.lock().unwrap_or_else(PoisonError::into_inner).forget();
+        }
+        self.change_tenant(channel.workspace_id, |_| ());
+    }
+
+    fn change_tenant(&mut self, id: WorkspaceId, change: impl FnOnce(&mut Tenant)) {
+        let mut tenant = self.tenants.get(&id).map(|held| Tenant::clone(held)).unwrap_or_default();
+        change(&mut tenant);
+        tenant.refresh_snapshot();
+        self.tenants.insert_mut(id, Arc::new(tenant));
     }
 }
 
 /// The directory that everybody shares.
 #[derive(Debug, Default)]
-pub(super) struct Shared(RwLock<Arc<Directory>>);
+pub(super) struct Shared {
+    current: RwLock<Arc<Directory>>,
+    /// Taken while a change is made, which readers do not wait for.
+    changing: Mutex<()>,
+}
 
 impl Shared {
     pub(super) fn get(&self) -> Arc<Directory> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Makes a change, or a batch of them, visible in one step.
     pub(super) fn change(&self, change: impl FnOnce(&mut Directory)) {
-        let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Directory::clone(&guard);
+        let _one_at_a_time = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Directory::clone(&self.get());
         change(&mut next);
-        *guard = Arc::new(next);
+        let next = Arc::new(next);
+        let before = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *current, next)
+        };
+        // Whatever only the last directory held is freed here, while nobody waits for the lock.
+        drop(before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::lead::FieldMapping;
+    use crate::message::Locale;
+    use crate::port::{FormSettings, SourceLimits};
+    use crate::time::epoch;
+
+    fn source(number: u128, key: &str) -> Source {
+        Source {
+            id: SourceId::from_uuid(Uuid::from_u128(number)),
+            workspace_id: WorkspaceId::from_uuid(Uuid::from_u128(number % 100)),
+            project_id: ProjectId::from_uuid(Uuid::from_u128(1)),
+            key: key.to_owned(),
+            name: format!("Site {number}"),
+            active: true,
+            locale: Locale::Ru,
+            allowed_origins: Vec::new(),
+            consents: Vec::new(),
+            form: FormSettings::default(),
+            limits: SourceLimits::default(),
+            mapping: FieldMapping::default(),
+            created_at: epoch(),
+        }
+    }
+
+    fn filled(count: u128) -> Shared {
+        let shared = Shared::default();
+        let sources = (0..count).map(|number| source(number, &format!("key-{number}")));
+        shared.change(|directory| sources.for_each(|source| directory.put_source(source)));
+        shared
+    }
+
+    /// The directory of 2,000 sources was copied whole for the next one, so that 8,000 took 18 s to load one by one.
+    #[test]
+    fn a_change_costs_the_same_however_many_tenants_there_are() {
+        let bytes = |count: u128| {
+            let shared = filled(count);
+            let one_more = source(count, "another");
+            let held = shared.get();
+            let measured = allocation_counter::measure(|| {
+                shared.change(|directory| directory.put_source(one_more));
+            });
+            assert_eq!(
+                (held.source("another").is_some(), shared.get().source("another").is_some()),
+                (false, true)
+            );
+            measured.bytes_total
+        };
+        let (few, many) = (bytes(10), bytes(20_000));
+        assert!(many < 16 * few.max(1_024), "{few} bytes among 10 sources, {many} among 20,000");
+    }
+
+    #[test]
+    fn a_source_with_another_key_is_found_by_that_alone() {
+        let shared = filled(3);
+        shared.change(|directory| {
+            directory.put_source(source(1, "new"));
+            // The key that was given up belongs to another source now, and stays its own.
+            directory.put_source(source(7, "key-1"));
+            directory.put_source(source(1, "newer"));
+        });
+        let directory = shared.get();
+        let id = |key: &str| directory.source(key).map(|source| source.id.as_uuid().as_u128());
+        assert_eq!(
+            ["key-0", "key-1", "key-2", "new", "newer"].map(id),
+            [Some(0), Some(7), Some(2), None, Some(1)]
+        );
+        assert_eq!(directory.source_facts(SourceId::from_uuid(Uuid::from_u128(1))).key, "newer");
     }
 }

@@ -11,7 +11,7 @@ use crate::decide::{Deliver, Effect, Event, LeadState, Via};
 use crate::delivery::{Body, Delivery, DeliverySpec, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{DeliveryId, LeadId, WorkspaceId};
-use crate::message::{ButtonAction, Content, Edit, MessageClass, Text};
+use crate::message::{ButtonAction, Content, Edit, Locale, MessageClass, Text};
 use crate::secret::Pii;
 use crate::text::{Overflow, fit};
 use crate::time::{Timestamp, plus_seconds};
@@ -25,6 +25,8 @@ pub(super) struct Ending {
     pressed: Option<(String, Pii<String>)>,
     /// Also those of everybody else, where the lead waits for nobody any more.
     all: bool,
+    /// Whether nothing of the lead may be seen any more, whatever was said of its offers before.
+    erased: bool,
 }
 
 impl Ending {
@@ -37,7 +39,8 @@ impl Ending {
             }
             _ => None,
         };
-        let mut ending = Self { taken: None, declined: None, pressed, all: false };
+        let erased = matches!(event, Event::Erased);
+        let mut ending = Self { taken: None, declined: None, pressed, all: false, erased };
         for effect in effects {
             match effect {
                 Effect::Assign { target, .. } => ending.taken = Some(target.clone()),
@@ -46,7 +49,7 @@ impl Ending {
                 _ => {}
             }
         }
-        (ending.taken.is_some() || ending.declined.is_some() || ending.all).then_some(ending)
+        (ending.taken.is_some() || ending.declined.is_some() || ending.all || erased).then_some(ending)
     }
 
     /// What is said to the target of this name.
@@ -54,7 +57,9 @@ impl Ending {
         let is = |whom: &Option<String>| whom.as_deref() == Some(target);
         let pressed = self.pressed.as_ref().filter(|(whose, _)| whose == target);
         let who = Who { target: name, person: pressed.map(|(_, by)| by.expose().as_str()) };
-        if is(&self.taken) {
+        if self.erased {
+            Some(Fate::Erased)
+        } else if is(&self.taken) {
             Some(Fate::Taken(who))
         } else if is(&self.declined) {
             Some(Fate::Declined(who))
@@ -76,9 +81,13 @@ pub(super) enum Shown {
 
 /// Whether somebody may see the buttons of this delivery, now or in a moment.
 fn may_be_seen(offer: &Delivery) -> bool {
+    matches!(offer.spec.body, Body::Template { offer_buttons: true, .. }) && is_out(offer)
+}
+
+/// Whether somebody may see what this delivery says, now or in a moment.
+fn is_out(delivery: &Delivery) -> bool {
     use DeliveryState::{Ambiguous, AwaitingReceipt, Delivered, Sending, Sent};
-    matches!(offer.spec.body, Body::Template { offer_buttons: true, .. })
-        && matches!(offer.state, Sending | AwaitingReceipt | Delivered | Sent | Ambiguous)
+    matches!(delivery.state, Sending | AwaitingReceipt | Delivered | Sent | Ambiguous)
 }
 
 impl Engine {
@@ -96,9 +105,7 @@ impl Engine {
         directory: &Directory,
     ) -> Result<Vec<Delivery>> {
         let (workspace, lead) = lead;
-        let edits = directory
-            .channels()
-            .any(|channel| channel.workspace_id == workspace && channel.capabilities.edits);
+        let edits = directory.channels_of(workspace).any(|channel| channel.capabilities.edits);
         // A lead that leaves the queue is offered; that ends no offer.
         if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree) {
             return Ok(Vec::new());
@@ -124,18 +131,25 @@ impl Engine {
             })
             .collect();
         let rules = &policy.policy;
-        for offer in deliveries.iter().filter(|delivery| may_be_seen(delivery)) {
+        let concerned = |offer: &&Delivery| if ending.erased { is_out(offer) } else { may_be_seen(offer) };
+        for offer in deliveries.iter().filter(concerned) {
             let Purpose::Offer { target, .. } = &offer.spec.purpose else { continue };
-            let Some(reader) = rules.targets.get(target) else { continue };
             if !directory.channel(offer.channel_id).is_some_and(|channel| channel.capabilities.edits) {
                 continue;
             }
-            let Some(fate) = ending.fate(target, &reader.display_name) else { continue };
+            // Who reads it has left the policy perhaps, and must not see what was erased either.
+            let reader = rules.targets.get(target);
+            if reader.is_none() && !ending.erased {
+                continue;
+            }
+            let name = reader.map_or(target.as_str(), |reader| &reader.display_name);
+            let Some(fate) = ending.fate(target, name) else { continue };
             if fate == Fate::Over && ended.contains(&offer.id) {
                 continue;
             }
-            let zone = reader.timezone.unwrap_or(rules.timezone);
-            let line = Pii::new(words::offer_ended(reader.locale, fate, zone.local(now)));
+            let zone = reader.and_then(|reader| reader.timezone).unwrap_or(rules.timezone);
+            let locale = reader.map_or(Locale::Ru, |reader| reader.locale);
+            let line = Pii::new(words::offer_ended(locale, fate, zone.local(now)));
             let deliver = Deliver {
                 channel_id: offer.channel_id,
                 expires_at: plus_seconds(now, rules.delivery.ttl_secs),
@@ -143,7 +157,7 @@ impl Engine {
                 spec: DeliverySpec {
                     purpose: Purpose::OfferEnded { target: target.clone() },
                     recipient: offer.spec.recipient.clone(),
-                    body: Body::OfferEnded { offer: offer.id, line },
+                    body: Body::OfferEnded { offer: offer.id, line, instead: ending.erased },
                     class: MessageClass::Service,
                     retry: rules.delivery.retry.clone(),
                     overflow: offer.spec.overflow,
@@ -153,7 +167,7 @@ impl Engine {
             let (new, at_once) = self.new_delivery(owner.scope, owner.lead_id, deliver, directory, now);
             match at_once {
                 Some(at_once) => prepared.immediate.push(at_once),
-                None => prepared.wake_by = Some(prepared.wake_by.map_or(now, |moment| moment.min(now))),
+                None => prepared.later.delivery(new.channel_id, now),
             }
             prepared.transition.deliveries.push(new);
         }
@@ -166,7 +180,7 @@ impl Engine {
     pub(super) async fn ended_offer(
         &self,
         delivery: &Delivery,
-        (offer, line): (DeliveryId, &str),
+        (offer, line, instead): (DeliveryId, &str, bool),
         channel: &ActiveChannel,
         lead: Option<LeadFacts>,
     ) -> Result<Shown> {
@@ -179,6 +193,10 @@ impl Engine {
             return Ok(Shown::NotYet);
         }
         let Some(message_id) = offer.provider_message_id.clone() else { return Ok(Shown::Never) };
+        if instead {
+            let edit = Edit { message_id, text: Text::plain(line) };
+            return Ok(Shown::Message(Ok(Content::Edit(edit))));
+        }
         let lead = match (lead, delivery.lead_id) {
             (None, Some(id)) => self.lead_facts(delivery, id).await?,
             (lead, _) => lead,

@@ -1,11 +1,10 @@
 //! A person's data are taken out of all that was stored.
 
 use super::Engine;
-use super::apply::Applied;
 use super::transition::Extras;
 use crate::decide::Event;
 use crate::erasure::PersonAddresses;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{LeadId, WorkspaceId};
 use crate::port::{Cursor, Erased, Erasure, IdentityFilter, PageRequest};
 
@@ -21,6 +20,8 @@ impl Engine {
     /// # Behavior
     /// * Goes on to its end once it was polled, also where the caller is dropped: see [`Engine`].
     /// * Idempotent: where it has failed half way, the same call does the rest.
+    /// * Of a lead that cannot be read, everything is taken out but that it was there. Who it was cannot be said then, so
+    ///   that other leads of the person stay.
     ///
     /// # Errors
     /// Where the store has failed.
@@ -29,28 +30,41 @@ impl Engine {
     }
 
     async fn erase_person(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Option<Erased>> {
-        let Some(record) = self.inner.store.lead(workspace, lead).await? else { return Ok(None) };
-        let person = self.linked(workspace, PersonAddresses::of(&record.capture.contact)).await?;
+        let person = match self.inner.store.lead(workspace, lead).await {
+            Ok(Some(record)) => self.linked(workspace, PersonAddresses::of(&record.capture.contact)).await?,
+            Ok(None) => return Ok(None),
+            // Whose it is cannot be said. What stands there is taken out all the same, of this lead alone.
+            Err(error) if error.kind() == ErrorKind::Unreadable => PersonAddresses::default(),
+            Err(error) => return Err(error),
+        };
         let mut leads = self.inner.store.leads_of(workspace, &person).await?;
         if !leads.contains(&lead) {
             leads.push(lead);
         }
         // Before anything is taken out: what is still to be sent would be sent without it.
         for lead in &leads {
-            let record = self.inner.store.lead(workspace, *lead).await?;
-            if record.is_none_or(|record| record.capture.erased_at.is_some()) {
-                continue;
-            }
-            match self.apply(workspace, *lead, Event::Erased, Extras::default).await? {
-                Applied::Done(_) | Applied::NoLead | Applied::Before | Applied::LeaseLost => {}
+            match self.end_for_erasure(workspace, *lead).await {
+                // Whatever cannot be read of it keeps nobody's data from being taken out.
+                Err(error) if error.kind() == ErrorKind::Unreadable => {
+                    tracing::warn!(%lead, %error, "a lead is erased that cannot be read: its history does not say so");
+                }
+                ended => ended?,
             }
         }
         let erasure = Erasure { workspace_id: workspace, leads, person, at: self.now() };
         let erased = self.inner.store.erase(erasure).await?;
-        self.load_book().await?;
-        self.load_people().await?;
+        self.catch_up_later().await;
         self.wake();
         Ok(Some(erased))
+    }
+
+    /// Decides that the lead is erased, unless its data are gone already.
+    async fn end_for_erasure(&self, workspace: WorkspaceId, lead: LeadId) -> Result<()> {
+        let record = self.inner.store.lead(workspace, lead).await?;
+        if record.is_some_and(|record| record.capture.erased_at.is_none()) {
+            self.apply(workspace, lead, Event::Erased, Extras::default).await?;
+        }
+        Ok(())
     }
 
     /// Adds the accounts and phone numbers that were ever linked to these.

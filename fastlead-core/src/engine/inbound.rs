@@ -8,11 +8,9 @@ use super::apply::Applied;
 use super::aside::without_unreadable_lead;
 use super::directory::ActiveChannel;
 use super::transition::Extras;
-use crate::channel::{
-    Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus, ResponseTokenText,
-};
+use crate::channel::{Channel, InboundEvent, InboundKind, MessageReference, ReceiptStatus};
 use crate::decide::{Event, LeadState, Via};
-use crate::delivery::{Attempt, AttemptError, AttemptOperation, DeliveryState, Purpose};
+use crate::delivery::{Attempt, AttemptError, AttemptOperation, Delivery, DeliveryState, Purpose};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, LeadId, WorkspaceId};
 use crate::message::Response;
@@ -102,6 +100,7 @@ impl Engine {
     /// Answers an offer by hand.
     ///
     /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target: nothing is decided then.
     /// Where the decision could not be stored.
     pub async fn respond(
         &self,
@@ -110,8 +109,27 @@ impl Engine {
         target: &str,
         response: Response,
     ) -> Result<ResponseOutcome> {
+        if !self.knows_target(workspace, lead, target).await? {
+            return Ok(ResponseOutcome::NotFound);
+        }
         let event = Event::Responded { target: target.to_owned(), response, via: Via::Api };
         self.told(workspace, lead, event).await
+    }
+
+    /// Returns whether there is such a lead.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target; those of the store.
+    async fn knows_target(&self, workspace: WorkspaceId, lead: LeadId, target: &str) -> Result<bool> {
+        let Some(record) = self.inner.store.lead(workspace, lead).await? else { return Ok(false) };
+        let policy = self.policy(record.policy).await?;
+        if policy.policy.targets.contains_key(target) {
+            return Ok(true);
+        }
+        let known: Vec<&str> = policy.policy.targets.keys().take(20).map(String::as_str).collect();
+        let message =
+            format!("target: the policy of the lead has no target of this name; it has {}", known.join(", "));
+        Err(Error::new(ErrorKind::NotFound, message).with_operation("respond"))
     }
 
     /// Says that the work on a lead is done: its target has room again.
@@ -126,6 +144,7 @@ impl Engine {
     /// not, stands in the lead's history.
     ///
     /// # Errors
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target: nothing is decided then.
     /// Where the decision could not be stored.
     pub async fn give_back(
         &self,
@@ -134,6 +153,9 @@ impl Engine {
         target: &str,
         reason: &str,
     ) -> Result<ResponseOutcome> {
+        if !self.knows_target(workspace, lead, target).await? {
+            return Ok(ResponseOutcome::NotFound);
+        }
         let event = Event::Returned { target: target.to_owned(), reason: reason.to_owned() };
         self.told(workspace, lead, event).await
     }
@@ -213,7 +235,7 @@ impl Engine {
                     message: message.clone(),
                     by: from.display_name.clone(),
                 };
-                self.pressed(record, token.as_ref(), via).await?
+                self.pressed(record, token.as_ref(), from, via).await?
             }
             InboundKind::Receipt { message, status } => self.receipt(record, message, status).await?,
             InboundKind::Blocked { .. } | InboundKind::Unblocked { .. } | InboundKind::ChatMoved { .. } => {
@@ -250,27 +272,15 @@ impl Engine {
         }
     }
 
-    /// Answers whether the event was finished in the decision's own transaction.
-    async fn pressed(
-        &self,
-        record: &InboundRecord,
-        token: Option<&ResponseTokenText>,
-        via: Via,
-    ) -> Result<bool> {
-        let Some(token) = token.and_then(ResponseTokenText::decode) else { return Ok(false) };
-        let message = MessageReference::Delivery(token.delivery_id);
-        let Some(delivery) = self.inner.store.find_delivery(record.channel_id, &message).await? else {
-            return Ok(false);
-        };
-        let (Some(lead), Purpose::Offer { target, .. }) = (delivery.lead_id, &delivery.spec.purpose) else {
-            return Ok(false);
-        };
-        let event = Event::Responded { target: target.clone(), response: token.response, via };
-        let extras = || Extras { inbound: Some(record.reference()), ..Extras::default() };
-        match self.apply(delivery.scope.workspace_id, lead, event, extras).await? {
-            Applied::Done(_) | Applied::Before => Ok(true),
-            Applied::NoLead | Applied::LeaseLost => Ok(false),
+    /// Index of the part of a split text that a receipt names; `None` where it names the whole message.
+    async fn part_named(&self, delivery: &Delivery, message: &MessageReference) -> Result<Option<u32>> {
+        let MessageReference::Provider(id) = message else { return Ok(None) };
+        let underway = matches!(delivery.state, DeliveryState::Pending | DeliveryState::Sending);
+        if delivery.parts_sent < 2 && !(underway && delivery.parts_sent == 1) {
+            return Ok(None);
         }
+        let parts = self.inner.store.parts_of(delivery.id).await?;
+        Ok(parts.iter().find(|part| part.ids.contains(id)).map(|part| part.index))
     }
 
     /// Answers whether the event was finished in the decision's own transaction.
@@ -297,19 +307,24 @@ impl Engine {
             tracing::info!(channel = %record.channel_id, "a receipt names a message that is not known here");
             return Ok(false);
         };
+        let part = self.part_named(&delivery, message).await?;
+        let named = match message {
+            MessageReference::Provider(id) => Some(id.clone()),
+            MessageReference::Delivery(_) => None,
+        };
         let attempt = Attempt {
             number: delivery.attempts,
-            part: 0,
+            part: part.unwrap_or(0),
             operation: AttemptOperation::Receipt,
             started_at: record.event.occurred_at,
             micros: 0,
             error,
-            provider_message_id: delivery.provider_message_id.clone(),
+            provider_message_id: named.or_else(|| delivery.provider_message_id.clone()),
             segments: None,
             cost: None,
             verdict: state.as_str().to_owned(),
         };
-        let told = Receipt { delivery_id: delivery.id, state, reason: reason.clone(), attempt };
+        let told = Receipt { delivery_id: delivery.id, state, reason: reason.clone(), part, attempt };
         let decides = match (&delivery.spec.purpose, delivery.lead_id) {
             _ if !state.is_failure() => None,
             (Purpose::Offer { target, .. }, Some(lead)) => Some((lead, Some(target.clone()))),
@@ -346,7 +361,7 @@ impl Engine {
         };
         if delivery.order_key.is_some() {
             // The next one to the same recipient need not wait any more.
-            self.wake();
+            self.wake_channel(delivery.channel_id);
         }
         self.announce(super::Change::Delivery {
             workspace_id: delivery.scope.workspace_id,

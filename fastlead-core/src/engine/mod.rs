@@ -2,6 +2,7 @@
 
 mod acting;
 mod addresses;
+mod agenda;
 mod announce;
 mod answer;
 mod apply;
@@ -17,11 +18,14 @@ mod ended;
 mod enrich;
 mod erase;
 mod failing;
+mod follow;
 mod in_flight;
 mod inbound;
 mod outcome;
 mod people;
 mod policies;
+mod poll;
+mod press;
 mod queue;
 mod retry;
 mod run;
@@ -42,10 +46,12 @@ pub use capture::{CaptureOutcome, CaptureRequest, IdempotencyKey};
 pub use directory::{ActiveChannel, ActivePolicy, Directory, PolicyTrouble};
 pub use dry_run::{DryRun, DryRunOutcome};
 pub use inbound::{Ingested, ResponseOutcome};
+pub use poll::PollingTrouble;
 pub use retry::{Recovered, RetryOutcome};
 pub use stop_words::StopWords;
 
 use self::builder::lease_covers;
+use self::policies::ReadiedPolicy;
 use crate::actor::Actor;
 use crate::channel::Channel;
 use crate::error::Result;
@@ -53,8 +59,8 @@ use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{
-    AddressBook, Addresses, Catalog, ChannelStatus, ConfirmLinks, Enricher, Identities, IdentityBook,
-    PolicyRecord, Project, Source, Store,
+    AddressBook, Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher,
+    Identities, IdentityBook, PolicyRecord, Project, Revision, Source, Store,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -88,10 +94,19 @@ struct Inner {
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
     directory: directory::Shared,
-    book: RwLock<Arc<AddressBook>>,
+    agenda: Arc<agenda::Agenda>,
+    /// How often the store is asked for what other engines have changed; `None` where there are none.
+    follow_every: Option<Duration>,
+    /// How long a question for news waits at the provider.
+    poll_wait: Duration,
+    book: RwLock<AddressBook>,
     people: RwLock<IdentityBook>,
-    /// One change of links at a time, so that what is in memory ends as what is stored.
-    linking: tokio::sync::Mutex<()>,
+    log: Arc<dyn ChangeLog>,
+    /// The revision of the store that memory has followed to. Held while changes are applied, so that what is in memory
+    /// ends as what is stored.
+    followed: tokio::sync::Mutex<Revision>,
+    /// Wakes who follows the store.
+    follow: Notify,
     boards: counters::Boards,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
@@ -150,20 +165,21 @@ pub enum Change {
 
 impl Engine {
     /// Starts to put an engine together.
-    pub fn builder<S: Store + Catalog + Addresses + Identities>(store: Arc<S>) -> EngineBuilder {
+    pub fn builder<S: Store + Catalog + Addresses + Identities + ChangeLog>(store: Arc<S>) -> EngineBuilder {
         let (catalog, addresses) = (Arc::clone(&store), Arc::clone(&store));
-        let identities = Arc::clone(&store);
-        EngineBuilder::new(store, catalog, addresses, identities)
+        let (identities, log) = (Arc::clone(&store), Arc::clone(&store));
+        EngineBuilder::new(store, catalog, addresses, identities, log)
     }
 
-    /// The same for a store that is known by its four ports.
+    /// The same for a store that is known by its five ports.
     pub fn builder_with(
         store: Arc<dyn Store>,
         catalog: Arc<dyn Catalog>,
         addresses: Arc<dyn Addresses>,
         identities: Arc<dyn Identities>,
+        log: Arc<dyn ChangeLog>,
     ) -> EngineBuilder {
-        EngineBuilder::new(store, catalog, addresses, identities)
+        EngineBuilder::new(store, catalog, addresses, identities, log)
     }
 
     /// The same engine for calls that somebody makes: the events that follow from them name `actor`.
@@ -200,35 +216,53 @@ impl Engine {
         self.inner.changes.subscribe()
     }
 
-    /// Loads the whole installation from the catalog. Called when an engine is built, and after a
-    /// change that another process made.
+    /// Loads the whole installation from the store. Called when an engine is built; later changes are followed by
+    /// [`Engine::catch_up`].
     ///
     /// # Errors
-    /// Where the catalog cannot be read. A row of it that cannot be read is left out, a policy that does not compile is
+    /// Where the store cannot be read. A row of it that cannot be read is left out, a policy that does not compile is
     /// replaced by an older version ([`Directory::policy_trouble`]), and a channel that cannot be opened is logged
     /// and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
+        let mut followed = self.inner.followed.lock().await;
+        // What changes while it is loaded is applied once more afterwards, which changes nothing.
+        let revision = self.inner.log.revision().await?;
         self.load_book().await?;
         self.load_people().await?;
         let loaded = self.inner.catalog.load().await?;
-        for project in loaded.projects {
-            self.put_project(project);
+        let mut policies = Vec::with_capacity(loaded.policies.len());
+        for record in &loaded.policies {
+            policies.push(self.readied(record).await?);
         }
-        for source in loaded.sources {
-            self.put_source(source);
-        }
-        for policy in loaded.policies {
-            self.adopt_policy(&policy).await?;
-        }
-        let Some(opener) = &self.inner.opener else { return Ok(()) };
-        for record in loaded.channels {
-            let paused = record.status.is_paused();
-            let opened = opener.open(&record);
-            if let Err(error) = opened.and_then(|channel| self.attach(record.workspace_id, channel, paused)) {
-                tracing::error!(channel = %record.id, kind = %record.kind, %error, "channel cannot be opened; its messages wait");
+        let channels = loaded.channels.iter().filter_map(|record| self.open(record));
+        let channels: Vec<Arc<ActiveChannel>> = channels.collect();
+        self.inner.directory.change(|directory| {
+            loaded.projects.into_iter().for_each(|project| directory.put_project(project));
+            loaded.sources.into_iter().for_each(|source| directory.put_source(source));
+            for ReadiedPolicy { project, policy, trouble } in policies {
+                directory.put_policy(project, policy, trouble);
             }
-        }
+            directory.put_channels(channels);
+        });
+        *followed = revision;
+        drop(followed);
+        self.inner.agenda.add(self.directory().channels().map(|channel| channel.id));
+        self.inner.generation.send_modify(|generation| *generation += 1);
+        self.inner.wake.notify_one();
         Ok(())
+    }
+
+    /// Opens a stored channel; one that cannot be opened is logged, and its messages wait.
+    fn open(&self, record: &ChannelRecord) -> Option<Arc<ActiveChannel>> {
+        let opener = self.inner.opener.as_ref()?;
+        let opened = opener.open(record).and_then(|channel| self.layered(channel));
+        let logged = opened.inspect_err(|error| {
+            tracing::error!(channel = %record.id, kind = %record.kind, %error, "channel cannot be opened; its messages wait");
+        });
+        let paused = record.status.is_paused();
+        let channel = logged.ok()?;
+        let (workspace, config) = (record.workspace_id, Some(record.config.clone()));
+        Some(Arc::new(ActiveChannel::new(workspace, channel, paused, config, &self.inner.agenda)))
     }
 
     /// Makes a project known, or its change.
@@ -247,8 +281,7 @@ impl Engine {
     /// [`ErrorKind::Config`] where a template does not compile.
     pub fn activate_policy(&self, record: &PolicyRecord) -> Result<()> {
         let active = Arc::new(ActivePolicy::new(record)?);
-        self.remember(Arc::clone(&active));
-        self.inner.directory.change(|directory| directory.put_policy(record.project_id, active));
+        self.inner.directory.change(|directory| directory.put_policy(record.project_id, active, None));
         Ok(())
     }
 
@@ -258,8 +291,11 @@ impl Engine {
     /// As [`Engine::admit`].
     pub fn attach(&self, workspace: WorkspaceId, channel: Arc<dyn Channel>, paused: bool) -> Result<()> {
         let layered = self.layered(channel)?;
-        let active = Arc::new(ActiveChannel::new(workspace, layered, paused));
-        self.inner.directory.change(|directory| directory.put_channel(active));
+        let active = Arc::new(ActiveChannel::new(workspace, layered, paused, None, &self.inner.agenda));
+        let id = active.id;
+        self.inner.directory.change(|directory| directory.put_channels([active]));
+        // The dispatcher may have looked for it before it was there.
+        self.inner.agenda.add([id]);
         self.inner.generation.send_modify(|generation| *generation += 1);
         self.inner.wake.notify_one();
         Ok(())
@@ -287,9 +323,7 @@ impl Engine {
     /// Where the catalog cannot be written.
     pub async fn pause(&self, workspace: WorkspaceId, channel: ChannelId, reason: &str) -> Result<bool> {
         let status = ChannelStatus::Paused { reason: reason.to_owned(), since: self.now() };
-        let changed = self.inner.catalog.set_channel_status(workspace, channel, status).await?;
-        self.set_paused(workspace, channel, true);
-        Ok(changed)
+        self.set_status(workspace, channel, status).await
     }
 
     /// Lets a paused channel go on. Answers whether it was paused.
@@ -297,27 +331,39 @@ impl Engine {
     /// # Errors
     /// Where the catalog cannot be written.
     pub async fn resume(&self, workspace: WorkspaceId, channel: ChannelId) -> Result<bool> {
-        let changed =
-            self.inner.catalog.set_channel_status(workspace, channel, ChannelStatus::Active).await?;
-        self.set_paused(workspace, channel, false);
-        self.inner.wake.notify_one();
-        Ok(changed)
+        self.set_status(workspace, channel, ChannelStatus::Active).await
+    }
+
+    async fn set_status(
+        &self,
+        workspace: WorkspaceId,
+        channel: ChannelId,
+        status: ChannelStatus,
+    ) -> Result<bool> {
+        self.detached(move |engine| async move {
+            let changed = engine.inner.catalog.set_channel_status(workspace, channel, status).await?;
+            engine.catch_up_later().await;
+            Ok(changed)
+        })
+        .await
     }
 
     /// Tells the engine that work was made due behind its back: retried or recovered deliveries.
     pub fn wake(&self) {
-        for channel in self.directory().channels() {
-            channel.backlog.store(true, Ordering::Release);
-        }
+        self.inner.agenda.add(self.directory().channels().map(|channel| channel.id));
         self.inner.wake.notify_one();
     }
 
-    fn set_paused(&self, workspace_id: WorkspaceId, channel_id: ChannelId, paused: bool) {
-        self.inner.directory.change(|directory| directory.set_paused(channel_id, paused));
-        if let Some(channel) = self.directory().channel(channel_id) {
-            channel.backlog.store(true, Ordering::Release);
-        }
-        self.announce(Change::Channel { workspace_id, channel_id, paused });
+    /// Tells the engine that work was made due on one channel.
+    pub fn wake_channel(&self, channel: ChannelId) {
+        self.inner.agenda.add([channel]);
+        self.inner.wake.notify_one();
+    }
+
+    /// The same where it may be any channel of a workspace.
+    pub(super) fn wake_workspace(&self, workspace: WorkspaceId) {
+        self.inner.agenda.add(self.directory().channels_of(workspace).map(|channel| channel.id));
+        self.inner.wake.notify_one();
     }
 
     fn now(&self) -> Timestamp {

@@ -27,18 +27,23 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be written.
     pub async fn link_identity(&self, link: IdentityLink) -> Result<IdentityLink> {
-        let order = self.inner.linking.lock().await;
+        self.detached(move |engine| async move { engine.link(link).await }).await
+    }
+
+    async fn link(&self, link: IdentityLink) -> Result<IdentityLink> {
         let link = self.inner.identities.link(link).await?;
         if link.undone.is_some() {
             return Ok(link);
         }
-        self.change_people(|book| book.link(link.clone()));
-        drop(order);
+        self.catch_up_later().await;
         // Who wants no advertising wants none at the addresses that become known later.
         let places = self.places_of(link.workspace_id, &link.phone);
-        let book = self.book();
         let key = |(channel, recipient): &Place| AddressKey::of(link.workspace_id, *channel, recipient);
-        if places.iter().any(|place| book.has_unsubscribed(key(place))) {
+        let unsubscribed = {
+            let book = self.book();
+            places.iter().any(|place| book.has_unsubscribed(key(place)))
+        };
+        if unsubscribed {
             self.unsubscribe(link.workspace_id, places, link.at).await?;
         }
         Ok(link)
@@ -55,16 +60,23 @@ impl Engine {
         id: IdentityId,
         undone: Undone,
     ) -> Result<Option<IdentityLink>> {
-        let _order = self.inner.linking.lock().await;
-        let link = self.inner.identities.undo_link(workspace, id, undone).await?;
-        if let Some(link) = &link {
-            self.change_people(|book| book.undo(link));
-        }
-        Ok(link)
+        self.detached(move |engine| async move {
+            let link = engine.inner.identities.undo_link(workspace, id, undone).await?;
+            if link.is_some() {
+                engine.catch_up_later().await;
+            }
+            Ok(link)
+        })
+        .await
+    }
+
+    /// Returns every link that holds, as far as this engine knows.
+    pub fn links(&self) -> Vec<IdentityLink> {
+        let book = self.inner.people.read().unwrap_or_else(PoisonError::into_inner);
+        book.links().cloned().collect()
     }
 
     pub(super) async fn load_people(&self) -> Result<()> {
-        let _order = self.inner.linking.lock().await;
         let mut links = self.inner.identities.active_links().await?;
         links.sort_by_key(|link| link.id);
         let mut book = IdentityBook::default();
@@ -73,7 +85,7 @@ impl Engine {
         Ok(())
     }
 
-    fn change_people(&self, change: impl FnOnce(&mut IdentityBook)) {
+    pub(super) fn change_people(&self, change: impl FnOnce(&mut IdentityBook)) {
         change(&mut self.inner.people.write().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -154,8 +166,7 @@ impl Engine {
     /// Every address of who has a phone number: the number itself, and the chats of the accounts that are linked to it.
     fn places_of(&self, workspace: WorkspaceId, phone: &Phone) -> Vec<Place> {
         let directory = self.directory();
-        let channels: Vec<_> =
-            directory.channels().filter(|channel| channel.workspace_id == workspace).collect();
+        let channels: Vec<_> = directory.channels_of(workspace).collect();
         let sends_to = |channel: &ActiveChannel, kind| channel.capabilities.recipients.contains(&kind);
         let book = self.inner.people.read().unwrap_or_else(PoisonError::into_inner);
         let mut places = Vec::new();
@@ -184,11 +195,10 @@ impl Engine {
         places: Vec<Place>,
         since: Timestamp,
     ) -> Result<()> {
-        let book = self.book();
         let mut done = BTreeSet::new();
         for (channel_id, recipient) in places {
             let key = AddressKey::of(workspace_id, channel_id, &recipient);
-            if book.has_unsubscribed(key) || !done.insert(key) {
+            if self.book().has_unsubscribed(key) || !done.insert(key) {
                 continue;
             }
             let suppression = Suppression {

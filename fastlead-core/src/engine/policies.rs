@@ -5,38 +5,49 @@ use std::sync::{Arc, PoisonError};
 use super::Engine;
 use super::directory::{ActivePolicy, PolicyTrouble};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::ProjectId;
 use crate::policy::PolicyRef;
 use crate::port::PolicyRecord;
 
 /// How many versions back a policy is looked for that compiles.
 const VERSIONS: u32 = 64;
 
+/// A policy that is ready to decide on the new leads of a project.
+pub(super) struct ReadiedPolicy {
+    pub(super) project: ProjectId,
+    pub(super) policy: Arc<ActivePolicy>,
+    /// Why it is not the newest version that decides.
+    pub(super) trouble: Option<PolicyTrouble>,
+}
+
 impl Engine {
-    /// Lets a policy decide that was published by this program or an older one. Where it does not compile any more,
-    /// the newest version that does decides on new leads, so that none is lost; where none does, this one decides
-    /// and the messages of its broken templates fail.
+    /// Readies a policy that was published by this program or another one. Where it does not compile, the newest version
+    /// that does decides on new leads, so that none is lost; where none does, this one decides and the messages of its
+    /// broken templates fail.
     ///
     /// # Errors
     /// Where the catalog cannot be read.
-    pub(super) async fn adopt_policy(&self, record: &PolicyRecord) -> Result<()> {
-        let Err(error) = self.activate_policy(record) else { return Ok(()) };
+    pub(super) async fn readied(&self, record: &PolicyRecord) -> Result<ReadiedPolicy> {
         let (workspace, project) = (record.workspace_id, record.project_id);
+        let error = match ActivePolicy::new(record) {
+            Ok(policy) => return Ok(ReadiedPolicy { project, policy: Arc::new(policy), trouble: None }),
+            Err(error) => error,
+        };
         let versions = self.inner.catalog.policies(workspace, project, VERSIONS).await?;
         let older = versions.iter().filter(|version| version.reference.version < record.reference.version);
         let active = older.into_iter().find_map(|version| ActivePolicy::new(version).ok());
-        let active = Arc::new(active.unwrap_or_else(|| ActivePolicy::without_broken_templates(record)));
+        let policy = Arc::new(active.unwrap_or_else(|| ActivePolicy::without_broken_templates(record)));
         let trouble = PolicyTrouble {
             workspace_id: workspace,
             broken: record.reference,
             reason: error.message().to_owned(),
-            deciding: active.reference,
+            deciding: policy.reference,
         };
         tracing::error!(
             %project, version = trouble.broken.version, deciding = trouble.deciding.version, %error,
             "a policy does not compile any more; publish one that does"
         );
-        self.inner.directory.change(|directory| directory.put_troubled_policy(project, active, trouble));
-        Ok(())
+        Ok(ReadiedPolicy { project, policy, trouble: Some(trouble) })
     }
 
     /// The policy version that decides on an older lead. Its broken templates are missing, should it have any.
@@ -44,6 +55,9 @@ impl Engine {
     /// # Errors
     /// [`ErrorKind::Unreadable`] where it is not stored in a form that can be read; those of the catalog.
     pub(super) async fn policy(&self, reference: PolicyRef) -> Result<Arc<ActivePolicy>> {
+        if let Some(policy) = self.directory().current_by_reference(reference) {
+            return Ok(Arc::clone(policy));
+        }
         let policies = &self.inner.policies;
         let known = policies.lock().unwrap_or_else(PoisonError::into_inner).get(&reference).map(Arc::clone);
         if let Some(policy) = known {

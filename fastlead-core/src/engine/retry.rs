@@ -126,13 +126,13 @@ impl Engine {
         }
         let now = self.now();
         let due = self.inner.store.retry(workspace, id, now, plus_seconds(now, RETRY_TTL_SECS)).await?;
-        self.wake();
+        self.wake_channel(due.channel_id);
         Ok(RetryOutcome::Due(Box::new(due)))
     }
 
     /// Where a delivery stands after the decision.
     async fn tried_again(&self, workspace: WorkspaceId, id: DeliveryId) -> Result<RetryOutcome> {
-        self.wake();
+        self.wake_workspace(workspace);
         Ok(match self.inner.store.delivery(workspace, id).await? {
             Some(delivery) if delivery.state.is_revivable() => RetryOutcome::NotLost(delivery.state),
             Some(delivery) => RetryOutcome::Due(Box::new(delivery)),

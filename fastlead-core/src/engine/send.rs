@@ -1,5 +1,6 @@
 //! One leased delivery: send it or ask about it, and record what came of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -13,7 +14,7 @@ use super::ended::Shown;
 use super::outcome::{self, Outcome, Recovery};
 use super::transition::Extras;
 use super::{Change, Engine};
-use crate::channel::{Channel, SentReference};
+use crate::channel::{Channel, Lookup, SentReference};
 use crate::decide::{Event, Via};
 use crate::delivery::{
     Attempt, AttemptError, AttemptOperation, Body, Delivery, DeliverySpec, DeliveryState, Lease,
@@ -158,8 +159,9 @@ impl Engine {
             }
         };
         let prepared = match &delivery.spec.body {
-            Body::OfferEnded { offer, line } => {
-                match self.ended_offer(delivery, (*offer, line.expose()), channel, lead).await? {
+            Body::OfferEnded { offer, line, instead } => {
+                let shown = (*offer, line.expose().as_str(), *instead);
+                match self.ended_offer(delivery, shown, channel, lead).await? {
                     Shown::Message(content) => content.map(|content| (content, Part::WHOLE)),
                     Shown::NotYet => {
                         return Ok(Some((outcome::waits_for_another(delivery, self.now()), None)));
@@ -212,7 +214,11 @@ impl Engine {
             Stage::Waiting => false,
             // The store ends it.
             Stage::Unwanted => return Ok(Some((outcome::deferred(before, self.now()), None))),
-            Stage::Paused => return Ok(Some((outcome::paused(before, self.now()), None))),
+            Stage::Paused => {
+                // It goes on where that is not known here, else it would be claimed again at once, and again.
+                self.catch_up_later().await;
+                return Ok(Some((outcome::paused(before, self.now()), None)));
+            }
             Stage::Suppressed(reason) => {
                 let ended = outcome::suppressed(before, &channel.capabilities, &reason, self.now());
                 return Ok(Some((ended, None)));
@@ -301,32 +307,59 @@ impl Engine {
         channel: &ActiveChannel,
         uncertain: bool,
     ) -> Result<(Outcome, Option<Attempt>)> {
-        // A receipt is asked for after the last part; an unknown outcome is that of the next part, and others may
-        // follow it.
-        let part = if uncertain {
-            let alone = Part { index: delivery.parts_sent, count: delivery.parts_sent + 1 };
-            self.parts(delivery, channel, None).await?.map_or(alone, |(_, part)| part)
-        } else {
-            Part { index: delivery.parts_sent.saturating_sub(1), count: delivery.parts_sent.max(1) }
-        };
         let started_at = self.now();
-        let reference = SentReference {
-            delivery_id: delivery.id,
-            part,
-            // Where the outcome is unknown no answer has come, and an id is that of an earlier part.
-            provider_message_id: delivery.provider_message_id.clone().filter(|_| !uncertain),
-            recipient: delivery.spec.recipient.clone(),
-            attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
-            now: started_at,
+        // An unknown outcome is that of the next part, and others may follow it; no answer has come, so there is no id.
+        // Receipts are owed of all parts.
+        let asked = if uncertain {
+            let alone = Part { index: delivery.parts_sent, count: delivery.parts_sent + 1 };
+            let part = self.parts(delivery, channel, None).await?.map_or(alone, |(_, part)| part);
+            vec![(part, None)]
+        } else {
+            self.owed_parts(delivery).await?
         };
-        let result = channel.channel.lookup(&reference).await;
+        let (mut part, mut result) = (Part::WHOLE, Ok(Lookup::Unknown));
+        for (index, id) in asked {
+            let reference = SentReference {
+                delivery_id: delivery.id,
+                part: index,
+                provider_message_id: id,
+                recipient: delivery.spec.recipient.clone(),
+                attempted_at: delivery.last_attempt_at.unwrap_or(delivery.created_at),
+                now: self.now(),
+            };
+            part = index;
+            result = channel.channel.lookup(&reference).await;
+            // The message has arrived when the last of them has; the first that has not decides.
+            if !matches!(result, Ok(Lookup::Delivered)) {
+                break;
+            }
+        }
         let ended_at = self.now();
         let outcome =
             outcome::after_lookup(delivery, &channel.capabilities, uncertain, part, &result, ended_at);
         let attempt =
             attempt(delivery, AttemptOperation::Lookup, part, started_at, ended_at, outcome.verdict);
+        let provider_message_id = match &result {
+            Ok(Lookup::Accepted { provider_message_id }) => provider_message_id.clone(),
+            _ => None,
+        };
         let error = result.as_ref().err().map(AttemptError::from);
-        Ok((outcome, Some(Attempt { error, ..attempt })))
+        Ok((outcome, Some(Attempt { error, provider_message_id, ..attempt })))
+    }
+
+    /// The parts of an accepted message whose receipts are owed, each with the provider's id, the last part last.
+    async fn owed_parts(&self, delivery: &Delivery) -> Result<Vec<(Part, Option<String>)>> {
+        let count = delivery.parts_sent.max(1);
+        let last = (Part { index: count - 1, count }, delivery.provider_message_id.clone());
+        if count == 1 {
+            return Ok(vec![last]);
+        }
+        let parts = self.inner.store.parts_of(delivery.id).await?;
+        let owed = parts
+            .into_iter()
+            .filter(|part| part.index + 1 < count && part.told != Some(DeliveryState::Delivered));
+        let owed = owed.map(|mut part| (Part { index: part.index, count }, part.ids.pop()));
+        Ok(owed.chain([last]).collect())
     }
 
     /// Makes the outcome durable; where the policy must hear of it, together with what follows.
@@ -354,7 +387,7 @@ impl Engine {
         if settled == SettleOutcome::Settled
             && let Some(pause) = &settlement.pause
         {
-            self.follow_pause(channel, pause);
+            self.follow_pause(channel, pause).await;
         }
         if settled == SettleOutcome::LeaseLost {
             tracing::warn!(delivery = %delivery.id, "another worker has taken this delivery over; this outcome is dropped");
@@ -426,17 +459,18 @@ impl Engine {
         AccountPause { channel_id: channel.id, reason: cause.code().to_owned(), notices }
     }
 
-    /// The settlement that pauses a channel is on disk: memory follows.
-    fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
-        if channel.is_paused() {
-            return;
+    /// Applies a pause that is on disk with its settlement.
+    async fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
+        let was_paused = channel.is_paused();
+        self.catch_up_later().await;
+        if !was_paused {
+            tracing::warn!(channel = %channel.id, cause = pause.reason, "channel paused");
+            if pause.notices.is_empty() {
+                tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
+            }
         }
-        self.set_paused(channel.workspace_id, channel.id, true);
-        tracing::warn!(channel = %channel.id, cause = pause.reason, "channel paused");
-        if pause.notices.is_empty() {
-            tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
-        }
-        self.wake();
+        self.inner.agenda.add(pause.notices.iter().map(|notice| notice.channel_id));
+        self.inner.wake.notify_one();
     }
 
     /// Stores deliveries that belong to no decision, and wakes the workers.
@@ -448,8 +482,10 @@ impl Engine {
     /// Where they could not be stored.
     pub async fn enqueue(&self, deliveries: Vec<NewDelivery>) -> Result<()> {
         self.detached(move |engine| async move {
+            let channels: BTreeSet<_> = deliveries.iter().map(|delivery| delivery.channel_id).collect();
             let stored = engine.inner.store.enqueue(deliveries).await;
-            engine.wake();
+            engine.inner.agenda.add(channels);
+            engine.inner.wake.notify_one();
             stored
         })
         .await

@@ -1,5 +1,6 @@
 //! A decision becomes a transition: ids, leases and reservations are added.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -11,7 +12,7 @@ use crate::actor::Actor;
 use crate::decide::{Decision, Deliver, Effect, Event, LeadState};
 use crate::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, OrderKey, Phase, Scope};
 use crate::error::Result;
-use crate::id::{DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
+use crate::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId, WorkspaceId};
 use crate::port::{
     CommitOutcome, Guard, IdempotencyRecord, InboundRef, NewTimer, Receipt, Reservation, Revival, Settlement,
     Transition,
@@ -61,12 +62,36 @@ impl Drop for Place {
     }
 }
 
+/// Work that the dispatcher finds in the store once a transition is there.
+#[derive(Debug, Default)]
+pub(super) struct Later {
+    /// The earliest moment of it.
+    wake_by: Option<Timestamp>,
+    /// The channels of deliveries that are due. What was put on the agenda before the commit may have been looked at, and
+    /// taken off again, before it was there.
+    channels: BTreeSet<ChannelId>,
+    /// Whether a delivery was revived, on one of the workspace's channels.
+    revived: bool,
+}
+
+impl Later {
+    fn wake(&mut self, moment: Timestamp) {
+        self.wake_by = Some(self.wake_by.map_or(moment, |have| have.min(moment)));
+    }
+
+    /// Adds a delivery that is due at once.
+    pub(super) fn delivery(&mut self, channel: ChannelId, now: Timestamp) {
+        self.channels.insert(channel);
+        self.wake(now);
+    }
+}
+
 /// A transition and what to do once it is on disk.
 pub(super) struct Prepared {
     pub transition: Transition,
     pub immediate: Vec<Immediate>,
-    /// The earliest moment of work that is not sent at once.
-    pub wake_by: Option<Timestamp>,
+    /// What the dispatcher has to know of work that is not done at once.
+    pub later: Later,
 }
 
 impl Engine {
@@ -104,20 +129,19 @@ impl Engine {
             fired: extras.fired,
         };
         let mut immediate = Vec::new();
-        let mut wake_by: Option<Timestamp> = None;
-        let mut wake = |moment: Timestamp| wake_by = Some(wake_by.map_or(moment, |have| have.min(moment)));
+        let mut later = Later::default();
         for effect in decision.effects {
             match effect {
                 Effect::Deliver(deliver) => {
                     let (new, at_once) = self.new_delivery(scope, lead_id, *deliver, directory, now);
                     match at_once {
                         Some(at_once) => immediate.push(at_once),
-                        None => wake(now),
+                        None => later.delivery(new.channel_id, now),
                     }
                     transition.deliveries.push(new);
                 }
                 Effect::SetTimer { timer, due_at } => {
-                    wake(due_at);
+                    later.wake(due_at);
                     let id = TimerId::generate(&*self.inner.ids, now);
                     transition.timers.push(NewTimer { id, name: timer, due_at });
                 }
@@ -128,7 +152,7 @@ impl Engine {
                 }
                 Effect::CancelOffers => transition.cancel_offers = true,
                 Effect::Revive { delivery, expires_at } => {
-                    wake(now);
+                    later.revived = true;
                     transition.revive = Some(Revival { delivery_id: delivery, expires_at });
                 }
                 Effect::ClearTimers => {
@@ -166,17 +190,29 @@ impl Engine {
                 | Effect::Announce { .. } => {}
             }
         }
-        Prepared { transition, immediate, wake_by }
+        Prepared { transition, immediate, later }
     }
 
     /// Commits a transition. Where the store has failed nobody knows whether there is new work, so the
     /// dispatcher looks.
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        let workspace = transition.scope.workspace_id;
         let outcome = self.inner.store.commit(transition).await;
         if outcome.is_err() {
-            self.wake();
+            self.wake_workspace(workspace);
         }
         outcome
+    }
+
+    /// Tells the dispatcher of work that a commit has made.
+    pub(super) fn see_to(&self, workspace: WorkspaceId, later: Later) {
+        self.inner.agenda.add(later.channels);
+        if later.revived {
+            self.wake_workspace(workspace);
+        }
+        if let Some(moment) = later.wake_by {
+            self.wake_by(moment);
+        }
     }
 
     pub(super) fn new_delivery(

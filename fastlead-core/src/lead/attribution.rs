@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::note::{CaptureNote, NoteCode};
 use crate::secret::Pii;
-use crate::time::Timestamp;
+use crate::time::{Timestamp, is_plausible};
 
 /// Parameters of a page's address that are looked at.
 const PAGE_PARAMETERS: usize = 100;
@@ -185,8 +185,8 @@ impl Touch {
                 ("page", _) => touch.page = Some(Pii::new(text)),
                 ("referrer", _) => touch.referrer = Some(Pii::new(text)),
                 ("at", _) => match serde_json::from_value(value) {
-                    Ok(at) => touch.at = Some(at),
-                    Err(_) => {
+                    Ok(at) if is_plausible(at) => touch.at = Some(at),
+                    _ => {
                         notes.push(
                             CaptureNote::new(&format!("{path}.at"), NoteCode::InvalidType).keeping(&text),
                         );

@@ -409,7 +409,10 @@ mod tests {
         let none = FieldMapping::default();
         let document = json!({
             "phone": 79000000000_u64, "handles": [{"messenger": 5}], "consents": "yes", "contact": {"city": "Казань"},
-            "bot_check": {"elapsed_millis": "x"}, "attribution": {"last": {"click_ids": {"yclid": 5, "x": []}}},
+            "bot_check": {"elapsed_millis": "x"}, "attribution": {
+                "first": {"at": "-262143-01-01T00:00:00Z"},
+                "last": {"click_ids": {"yclid": 5, "x": []}, "at": "2026-11-29T00:00:00Z"},
+            },
         });
         let Value::Object(document) = document else { panic!() };
         let mut reader = InputReader::new(&none);
@@ -418,9 +421,11 @@ mod tests {
         assert_eq!(input.phone.unwrap().expose(), "79000000000");
         assert!(input.consents.is_empty() && input.handles.is_empty());
         assert_eq!(input.fields["contact.city"].expose(), "Казань");
-        assert_eq!(input.attribution.last.unwrap().click_ids["yclid"], "5");
+        let last = input.attribution.last.unwrap();
+        assert_eq!((last.click_ids["yclid"].as_str(), last.at.is_some()), ("5", true));
+        assert_eq!(input.attribution.first.unwrap().at, None);
         let mut noted: Vec<_> = input.notes.iter().map(|note| note.field.as_str()).collect();
         noted.sort_unstable();
-        assert_eq!(noted, ["consents", "handles.0"]);
+        assert_eq!(noted, ["attribution.first.at", "consents", "handles.0"]);
     }
 }

@@ -155,6 +155,9 @@ impl Suppression {
     /// The reason where a person has said themselves that they want no more advertising.
     pub const UNSUBSCRIBED: &str = "unsubscribed";
 
+    /// The reason where a suppression is stored and cannot be read: everything is forbidden then.
+    pub const UNREADABLE: &str = "unreadable";
+
     /// The key of its address.
     pub fn key(&self) -> AddressKey {
         self.erased.unwrap_or_else(|| self.key_of_recipient())
@@ -237,8 +240,11 @@ impl AddressBook {
 
     /// Notes a suppression that is stored and cannot be read: until somebody says more, nothing is sent there.
     pub fn suppress_unread(&mut self, address: AddressKey) {
-        let known =
-            Known { scope: SuppressionScope::All, reason: "unreadable".to_owned(), unsubscribed: false };
+        let known = Known {
+            scope: SuppressionScope::All,
+            reason: Suppression::UNREADABLE.to_owned(),
+            unsubscribed: false,
+        };
         self.suppressed.insert(address, known);
     }
 
@@ -251,6 +257,11 @@ impl AddressBook {
     pub fn moved(&mut self, moved: &AddressMove) {
         let from = AddressKey::of(moved.workspace_id, moved.channel_id, &moved.from);
         self.moved.insert(from, moved.to.clone());
+    }
+
+    /// Forgets where an address has moved to.
+    pub fn forget_move(&mut self, from: AddressKey) {
+        self.moved.remove(&from);
     }
 
     /// Whether it says anything at all: where it does not, nothing has to be looked up.

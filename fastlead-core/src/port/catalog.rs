@@ -20,6 +20,9 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Everything the engine needs: all workspaces, projects, sources, channels and the current policy of each project.
     async fn load(&self) -> Result<CatalogSnapshot>;
 
+    /// Returns the same of one workspace alone, in time that does not grow with the number of workspaces.
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot>;
+
     /// Creates or replaces a workspace.
     async fn put_workspace(&self, workspace: Workspace) -> Result<()>;
 
@@ -47,14 +50,14 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// [`crate::ErrorKind::Conflict`] where another instance of the workspace has the same name.
     async fn put_channel(&self, channel: ChannelRecord) -> Result<()>;
 
-    /// Replaces a channel's sealed configuration, where it still is `before`. Answers whether it was; a channel
+    /// Replaces what a channel has sealed, where its configuration still is `before`. Returns whether it was; a channel
     /// that does not exist (any more) is not changed.
     async fn reseal_channel(
         &self,
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool>;
 
     /// Pauses or resumes a channel instance. Answers whether that changed anything.
@@ -185,6 +188,10 @@ pub struct FormSettings {
     pub ask_comment: bool,
     /// Whom the visitor gives the data to: name and address of the operator (152-FZ art. 9 p. 4).
     pub operator: Option<String>,
+    /// Sites whose pages may show the form in a frame, such as `https://example.com` or `https://*.example.com`; `none` alone for
+    /// no page at all. Left out: any page may.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub frame_ancestors: Vec<String>,
 }
 
 /// How much a source takes.
@@ -240,12 +247,21 @@ pub struct ChannelRecord {
     pub name: String,
     /// Its configuration, sealed by the program. The store does not look inside.
     pub config: SealedConfig,
-    /// The unguessable last part of its webhook URL.
+    /// The unguessable last part of its webhook URL, as the program writes it: sealed, or in clear.
     pub webhook_token: String,
     /// Whether it is used.
     pub status: ChannelStatus,
     /// When it was created.
     pub created_at: Timestamp,
+}
+
+/// What a channel has sealed, sealed anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resealed {
+    /// Its configuration.
+    pub config: SealedConfig,
+    /// The last part of its webhook URL, as the program writes it.
+    pub webhook_token: String,
 }
 
 /// A sealed configuration.

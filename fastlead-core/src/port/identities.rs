@@ -186,7 +186,17 @@ impl IdentityBook {
         let account = link.account();
         self.forget(account, link.workspace_id);
         self.phones.insert(account, link.phone.clone());
-        self.links.entry(link.number()).or_default().push(link);
+        let links = self.links.entry(link.number()).or_default();
+        let place = links.partition_point(|held| held.id < link.id);
+        links.insert(place, link);
+    }
+
+    /// Forgets a link that is not in the store any more.
+    pub fn remove(&mut self, id: IdentityId) {
+        let removed = self.links.values().flatten().find(|held| held.id == id).cloned();
+        if let Some(link) = removed {
+            self.undo(&link);
+        }
     }
 
     /// Takes a link back. One whose account has another link since changes nothing.
@@ -216,6 +226,11 @@ impl IdentityBook {
     /// The phone number of who has an account.
     pub fn phone_of(&self, workspace: WorkspaceId, handle: &Handle) -> Option<&Phone> {
         self.phones.get(&IdentityKey::of_account(workspace, handle))
+    }
+
+    /// Returns every link, in no order.
+    pub fn links(&self) -> impl Iterator<Item = &IdentityLink> {
+        self.links.values().flatten()
     }
 
     /// The links to a phone number, newest first.

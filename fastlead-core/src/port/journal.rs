@@ -61,6 +61,13 @@ pub trait Journal: Debug + Send + Sync + 'static {
         page: PageRequest,
     ) -> Result<Page<DeliverySummary>>;
 
+    /// A delivery with its attempts, both of the same moment. `None` where the workspace has no such delivery.
+    async fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>>;
+
     /// The attempts of a delivery, oldest first.
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>>;
 
@@ -256,6 +263,15 @@ pub struct StoredEvent {
 
 /// A delivery in a list.
 pub type DeliverySummary = Delivery;
+
+/// A delivery with what was attempted for it.
+#[derive(Debug, Clone)]
+pub struct DeliveryRecord {
+    /// The delivery.
+    pub delivery: Delivery,
+    /// Its attempts, oldest first.
+    pub attempts: Vec<Attempt>,
+}
 
 /// An attempt as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod enricher;
 mod identities;
 mod journal;
@@ -11,26 +12,28 @@ mod risk;
 mod store;
 mod unreadable;
 
-pub use accounts::{Accounts, ApiKeyRecord, Role, UserRecord};
+pub use accounts::{Accounts, ApiKeyRecord, Role, SessionRecord, UserRecord};
 pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
 pub use catalog::{
     AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
-    PolicyRecord, Project, SealedConfig, Source, SourceLimits, Workspace,
+    PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
 };
+pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use journal::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, Journal, LeadFilter,
-    LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture, StoredEvent,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
+    Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
+    StoredEvent,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
     CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, Receipt, Refusal, Reservation, Revival, SettleOutcome,
-    Settled, Settlement, Store, Transition,
+    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, NextDue, Receipt, Refusal, Reservation, Revival,
+    SettleOutcome, Settled, Settlement, Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

@@ -15,8 +15,10 @@ use crate::id::{
     ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
 };
 use crate::lead::Capture;
+use crate::message::MessageClass;
+use crate::parts::SentPart;
 use crate::policy::PolicyRef;
-use crate::port::{Recovery, SetAside};
+use crate::port::{AddressKey, Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -71,6 +73,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     ///   cancelled, or another worker has taken over. Nothing may be sent then.
     /// * Refused with [`BeginOutcome::Unwanted`] where the delivery is [`Delivery::unwanted`], and with
     ///   [`BeginOutcome::Paused`] where the catalog says that its channel is paused.
+    /// * Refused with [`BeginOutcome::Suppressed`] where a suppression of the address holds that covers the class of the
+    ///   message: what the law asks is asked here, in the transaction after which the message goes out, and not of a
+    ///   copy in memory. A suppression that cannot be read covers everything.
     async fn begin(&self, beginning: Beginning) -> Result<BeginOutcome>;
 
     /// Adds deliveries that belong to no decision: notices and messages sent by hand.
@@ -102,9 +107,9 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// * Nothing happens where the lease is not held, or the event was acted upon.
     async fn set_aside(&self, workspace: Option<WorkspaceId>, work: SetAside, because: &str) -> Result<()>;
 
-    /// The next moment after `now` at which something becomes due or a lease runs out on one of `channels`,
-    /// or a timer or an inbound event becomes due. `now` itself where something is claimable already.
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>>;
+    /// Returns the next moments after `now` at which something becomes due or a lease runs out on each of `channels`,
+    /// and at which a timer or an inbound event becomes due. `now` itself where something is claimable already.
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue>;
 
     /// What counters say at `now`, in the order of `ids`. One that does not exist, or is forgotten, says
     /// nothing.
@@ -129,11 +134,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     async fn deliveries_of(&self, workspace: WorkspaceId, lead: LeadId) -> Result<Vec<Delivery>>;
 
     /// The delivery that a receipt or a pressed button names.
+    ///
+    /// # Behavior
+    /// * The provider's id of each part of a split text finds it, not only that of the last one.
     async fn find_delivery(
         &self,
         channel: ChannelId,
         message: &crate::channel::MessageReference,
     ) -> Result<Option<Delivery>>;
+
+    /// The parts of a split text that the provider has accepted, by index; none where the text was not split.
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>>;
 
     /// Makes a delivery that has failed, expired or is ambiguous due at once, with a new lifetime.
     ///
@@ -168,6 +179,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * Changes the delivery where [`DeliveryState::is_changed_by`] says so; a lease on it ends then.
     /// * Answers the state afterwards, and whether this call changed it.
+    /// * Of a [`Receipt::part`] it is recorded that it has arrived; the delivery has once all its parts are sent and each
+    ///   of them has. A part that has failed fails the delivery.
     ///
     /// # Errors
     /// [`crate::ErrorKind::NotFound`] where there is no such delivery.
@@ -494,6 +507,22 @@ impl ChannelRoom {
     }
 }
 
+/// The answer to [`Store::next_due`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NextDue {
+    /// Next moment of each channel that has open work, in no order.
+    pub channels: Vec<(ChannelId, Timestamp)>,
+    /// Next moment of all timers and all inbound events.
+    pub others: Option<Timestamp>,
+}
+
+impl NextDue {
+    /// Returns the earliest of all moments.
+    pub fn earliest(&self) -> Option<Timestamp> {
+        self.channels.iter().map(|(_, moment)| *moment).chain(self.others).min()
+    }
+}
+
 /// What [`Store::claim`] leased.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Claimed {
@@ -531,10 +560,27 @@ pub struct Beginning {
     pub token: LeaseToken,
     /// The moment.
     pub at: Timestamp,
+    /// Address to which the message goes; `None` for an endpoint, which nobody can suppress.
+    pub address: Option<AddressKey>,
+    /// What kind of message it is.
+    pub class: MessageClass,
+}
+
+impl Beginning {
+    /// An attempt at a service message, of whose address nothing is asked.
+    pub const fn new(delivery_id: DeliveryId, token: LeaseToken, at: Timestamp) -> Self {
+        Self { delivery_id, token, at, address: None, class: MessageClass::Service }
+    }
+
+    /// Asks whether a message of `class` may be sent to `address`.
+    #[must_use]
+    pub const fn to(self, address: AddressKey, class: MessageClass) -> Self {
+        Self { address: Some(address), class, ..self }
+    }
 }
 
 /// The answer to [`Store::begin`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BeginOutcome {
     /// On disk; the message may be sent now.
     Begun,
@@ -542,6 +588,8 @@ pub enum BeginOutcome {
     LeaseLost,
     /// Its channel is paused; nothing was changed and nothing may be sent.
     Paused,
+    /// Its address is suppressed, for this reason; nothing was changed and nothing may be sent.
+    Suppressed(String),
     /// Its lead has no use for it any more; nothing was changed and nothing may be sent.
     Unwanted,
 }
@@ -555,6 +603,9 @@ pub struct Receipt {
     pub state: DeliveryState,
     /// Why it failed: a stable code.
     pub reason: Option<String>,
+    /// Index of the part of a split text that it is about; `None` where it is about the whole message. The same as in
+    /// [`Self::attempt`].
+    pub part: Option<u32>,
     /// For the record.
     pub attempt: Attempt,
 }
@@ -607,7 +658,8 @@ pub struct AccountPause {
 /// Where a delivery stands after work on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// It has ended.
+    /// It has ended. Where it is [`DeliveryState::Sent`] or [`DeliveryState::Delivered`], the part of the settlement's
+    /// attempt counts as accepted too.
     Ended {
         /// A terminal state.
         state: DeliveryState,

@@ -40,6 +40,8 @@ impl Running {
         settings.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         settings.store.path = spec.folder.join(file::NAME);
         settings.auth.admin_password = PASSWORD.into();
+        // All load comes from one address.
+        settings.http.max_connections_per_address = 1_024;
         logs::start(&settings.log).unwrap();
         let server = Server::builder(settings).build().await.unwrap();
         let app = server.app().clone();

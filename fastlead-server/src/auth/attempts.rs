@@ -1,63 +1,79 @@
 //! How often somebody may try to sign in.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use fastlead_core::id::UserId;
 use governor::clock::{Clock as _, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 
-/// Attempts per minute from one address, and for one login.
-const PER_MINUTE: NonZeroU32 = match NonZeroU32::new(10) {
-    Some(count) => count,
-    None => NonZeroU32::MIN,
-};
+use super::device::Device;
+use crate::address::network;
+
+/// Attempts per minute for one login from one address or one known device.
+const PER_LOGIN: NonZeroU32 = per_minute(10);
+/// Attempts per minute from one address, whatever the logins.
+const PER_ADDRESS: NonZeroU32 = per_minute(60);
 /// Keys remembered before idle ones are forgotten.
 const REMEMBERED: usize = 10_000;
 
+const fn per_minute(count: u32) -> NonZeroU32 {
+    match NonZeroU32::new(count) {
+        Some(count) => count,
+        None => NonZeroU32::MIN,
+    }
+}
+
 /// Counts attempts. It keeps hashes of logins, not the logins.
+///
+/// There is no limit for a login alone: with one, anybody who knows a login could keep its owner out.
 #[derive(Debug)]
 pub(super) struct Attempts {
-    by_ip: DefaultKeyedRateLimiter<IpAddr>,
+    by_address: DefaultKeyedRateLimiter<IpAddr>,
     by_login: DefaultKeyedRateLimiter<[u8; 16]>,
 }
 
 impl Default for Attempts {
     fn default() -> Self {
-        let quota = Quota::per_minute(PER_MINUTE);
-        Self { by_ip: RateLimiter::keyed(quota), by_login: RateLimiter::keyed(quota) }
+        Self {
+            by_address: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
+            by_login: RateLimiter::keyed(Quota::per_minute(PER_LOGIN)),
+        }
     }
 }
 
 impl Attempts {
-    /// Whether another attempt may be made now.
+    /// Counts an attempt by a stranger to sign in.
     ///
     /// # Errors
     /// How long to wait.
     pub(super) fn check(&self, login: &str, ip: Option<IpAddr>) -> Result<(), Duration> {
-        if let Some(ip) = ip {
-            check(&self.by_ip, &network(ip))?;
-        }
-        let mut key = [0; 16];
-        key.copy_from_slice(&Sha256::digest(login.as_bytes())[..16]);
-        check(&self.by_login, &key)
+        // Who connects from nowhere, as embedded programs may, counts as one address.
+        let address = network(ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
+        check(&self.by_address, &address)?;
+        check(&self.by_login, &key(&[b"address", address.to_string().as_bytes(), login.as_bytes()]))
+    }
+
+    /// Counts an attempt on a device from which `user` has signed in before: strangers cannot use it up.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(super) fn check_known(&self, user: UserId, device: &Device) -> Result<(), Duration> {
+        check(&self.by_login, &key(&[b"device", user.as_uuid().as_bytes(), &device.nonce]))
     }
 }
 
-/// Somebody with an IPv6 connection has a whole /64 to try from.
-fn network(ip: IpAddr) -> IpAddr {
-    match ip {
-        IpAddr::V4(_) => ip,
-        IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
-            Some(ip) => IpAddr::V4(ip),
-            None => {
-                let mut octets = ip.octets();
-                octets[8..].fill(0);
-                IpAddr::from(octets)
-            }
-        },
+fn key(parts: &[&[u8]]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
     }
+    let mut key = [0; 16];
+    key.copy_from_slice(&hash.finalize()[..16]);
+    key
 }
 
 fn check<K: Clone + Eq + std::hash::Hash>(
@@ -74,26 +90,38 @@ fn check<K: Clone + Eq + std::hash::Hash>(
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_eleventh_attempt_waits_by_address_and_by_login() {
-        let attempts = Attempts::default();
-        let ip = |last| Some(IpAddr::from([127, 0, 0, last]));
-        for number in 0..10 {
-            assert!(attempts.check(&format!("user{number}"), ip(1)).is_ok());
-        }
-        assert!(attempts.check("somebody", ip(1)).is_err());
-        for number in 10..20 {
-            assert!(attempts.check("anna", ip(number)).is_ok());
-        }
-        assert!(attempts.check("anna", ip(99)).is_err());
-        assert!(attempts.check("boris", ip(99)).is_ok());
+    fn ip(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    /// Attempts come back while the test runs, so it tries until one is refused.
+    fn is_refused_in_time(attempt: impl Fn() -> Result<(), Duration>) -> bool {
+        (0..10_000).any(|_| attempt().is_err())
     }
 
     #[test]
-    fn addresses_of_one_network_count_together() {
-        let ip = |text: &str| network(text.parse().unwrap());
-        assert_eq!(ip("2001:db8::1"), ip("2001:db8::2"));
-        assert_ne!(ip("2001:db8::1"), ip("2001:db8:0:1::1"));
-        assert_eq!(ip("::ffff:127.0.0.1"), ip("127.0.0.1"));
+    fn nobody_uses_up_the_attempts_of_another_address() {
+        let attempts = Attempts::default();
+        for _ in 0..10 {
+            assert!(attempts.check("anna", ip(1)).is_ok());
+        }
+        assert!(is_refused_in_time(|| attempts.check("anna", ip(1))));
+        assert!(attempts.check("anna", ip(2)).is_ok());
+        for number in 0..59 {
+            assert!(attempts.check(&format!("user{number}"), ip(2)).is_ok(), "{number}");
+        }
+        let number = std::cell::Cell::new(0);
+        assert!(is_refused_in_time(|| {
+            number.set(number.get() + 1);
+            attempts.check(&format!("somebody{}", number.get()), ip(2))
+        }));
+        assert!(attempts.check("anna", ip(3)).is_ok());
+        let user = UserId::from_uuid(uuid::Uuid::from_u128(1));
+        let device = |fill| Device { nonce: [fill; 16] };
+        for _ in 0..10 {
+            assert!(attempts.check_known(user, &device(1)).is_ok());
+        }
+        assert!(is_refused_in_time(|| attempts.check_known(user, &device(1))));
+        assert!(attempts.check_known(user, &device(2)).is_ok());
     }
 }

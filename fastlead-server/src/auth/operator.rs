@@ -1,13 +1,16 @@
 //! The caller of the operator API.
 
+use std::fmt;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::Engine;
-use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
+use fastlead_core::id::{ApiKeyId, SessionId, UserId, WorkspaceId};
 use fastlead_core::port::Role;
 
+use super::scopes;
 use crate::app::App;
 use crate::problem::Problem;
 
@@ -26,7 +29,12 @@ pub struct Operator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// Somebody who signed in.
-    User(UserId),
+    User {
+        /// The person.
+        id: UserId,
+        /// The session.
+        session: SessionId,
+    },
     /// A program with a key.
     ApiKey(ApiKeyId),
 }
@@ -34,7 +42,7 @@ pub enum Actor {
 impl From<Actor> for fastlead_core::Actor {
     fn from(actor: Actor) -> Self {
         match actor {
-            Actor::User(id) => Self::User { id },
+            Actor::User { id, .. } => Self::User { id },
             Actor::ApiKey(id) => Self::ApiKey { id },
         }
     }
@@ -62,6 +70,32 @@ impl Operator {
     }
 }
 
+impl Operator {
+    /// Lets people pass who have signed in, and returns who it is and in which session.
+    ///
+    /// # Errors
+    /// A 403 problem for programs.
+    pub fn require_person(&self) -> Result<(UserId, SessionId), Problem> {
+        match self.actor {
+            Actor::User { id, session } => Ok((id, session)),
+            Actor::ApiKey(_) => Err(Problem::new(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "this is for people who have signed in, not for API keys",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User { id, .. } => id.fmt(f),
+            Self::ApiKey(id) => id.fmt(f),
+        }
+    }
+}
+
 impl FromRequestParts<App> for Operator {
     type Rejection = Denied;
 
@@ -75,8 +109,13 @@ impl FromRequestParts<App> for Operator {
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
-        let operator = app.auth.identify(credential.trim(), app.engine.clock().now()).await;
-        operator.map_err(|error| Denied(Problem::from(error)))
+        let identified = app.auth.identify(credential.trim(), app.engine.clock().now()).await;
+        let identified = identified.map_err(|error| Denied(Problem::from(error)))?;
+        if !scopes::allow(&identified.scopes, &parts.method, parts.uri.path()) {
+            let detail = "the scopes of this API key do not cover this; ask an administrator for another key";
+            return Err(Denied(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)));
+        }
+        Ok(identified.operator)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Tokens for people: JWT signed with HMAC-SHA-256 (RFC 7519, RFC 7518 section 3.2).
 
-use fastlead_core::id::{UserId, WorkspaceId};
-use fastlead_core::port::{Role, UserRecord};
+use std::collections::BTreeMap;
+
+use fastlead_core::id::{SessionId, UserId, WorkspaceId};
+use fastlead_core::port::{Role, SessionRecord, UserRecord};
 use fastlead_core::secret::Secret;
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Error, ErrorKind, Result};
@@ -12,6 +14,8 @@ use jsonwebtoken::signature::{Error as SignatureError, Signer, Verifier};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
+
+use crate::keyset::KeySet;
 
 const ISSUER: &str = "fastlead";
 
@@ -31,6 +35,7 @@ pub struct Token {
 struct Claims {
     iss: String,
     sub: UserId,
+    sid: SessionId,
     ws: WorkspaceId,
     role: Role,
     iat: i64,
@@ -41,6 +46,7 @@ struct Claims {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Believed {
     pub(super) user: UserId,
+    pub(super) session: SessionId,
     pub(super) workspace: WorkspaceId,
     /// Seconds since the Unix epoch.
     pub(super) issued_at: i64,
@@ -48,8 +54,10 @@ pub(super) struct Believed {
 
 /// Makes and reads tokens.
 pub(super) struct Tokens {
-    signing: EncodingKey,
-    reading: DecodingKey,
+    /// The key that signs, with its id.
+    signing: (String, EncodingKey),
+    /// Keys that are believed, by id.
+    reading: BTreeMap<String, DecodingKey>,
     validation: Validation,
     ttl_secs: u64,
 }
@@ -61,50 +69,63 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(key: &[u8], ttl_secs: u64) -> Result<Self> {
+    pub(super) fn new(keys: &KeySet, ttl_secs: u64) -> Result<Self> {
         // An error says that one is installed already: by us, or by a program that embeds the server.
         let _installed_before = PROVIDER.install_default();
-        if key.len() < 32 {
-            return Err(Error::new(ErrorKind::Config, "the stored signing key is too short")
-                .with_operation("open tokens"));
-        }
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_required_spec_claims(&["exp", "iss", "sub"]);
         // The moment is compared below, with the clock that the whole server goes by.
         validation.validate_exp = false;
         Ok(Self {
-            signing: EncodingKey::from_secret(key),
-            reading: DecodingKey::from_secret(key),
+            signing: (keys.current().kid().to_owned(), EncodingKey::from_secret(keys.current().bytes())),
+            reading: keys
+                .all()
+                .map(|key| (key.kid().to_owned(), DecodingKey::from_secret(key.bytes())))
+                .collect(),
             validation,
             ttl_secs,
         })
     }
 
-    pub(super) fn issue(&self, user: &UserRecord, now: Timestamp) -> Result<Token> {
+    /// Makes a token that ends with its session at the latest.
+    pub(super) fn issue(&self, user: &UserRecord, session: &SessionRecord, now: Timestamp) -> Result<Token> {
+        let left = u64::try_from((session.expires_at - now).num_seconds()).unwrap_or(0);
+        let ttl_secs = self.ttl_secs.min(left);
         let claims = Claims {
             iss: ISSUER.to_owned(),
             sub: user.id,
+            sid: session.id,
             ws: user.workspace_id,
             role: user.role,
             iat: now.timestamp(),
-            exp: now.timestamp().saturating_add(i64::try_from(self.ttl_secs).unwrap_or(i64::MAX)),
+            exp: now.timestamp().saturating_add(i64::try_from(ttl_secs).unwrap_or(i64::MAX)),
         };
-        let text =
-            jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.signing).map_err(|_| {
-                Error::new(ErrorKind::Internal, "a token could not be signed").with_operation("login")
-            })?;
-        Ok(Token { secret: Secret::new(text), expires_in: self.ttl_secs, role: user.role })
+        let (kid, key) = &self.signing;
+        let header = Header { kid: Some(kid.clone()), ..Header::new(Algorithm::HS256) };
+        let text = jsonwebtoken::encode(&header, &claims, key).map_err(|_| {
+            Error::new(ErrorKind::Internal, "a token could not be signed").with_operation("login")
+        })?;
+        Ok(Token { secret: Secret::new(text), expires_in: ttl_secs, role: user.role })
     }
 
     pub(super) fn read(&self, token: &str, now: Timestamp) -> Result<Believed> {
-        let claims = jsonwebtoken::decode::<Claims>(token, &self.reading, &self.validation)
-            .map_err(|_| super::refused("the token is not valid; sign in again"))?
-            .claims;
-        if claims.exp <= now.timestamp() {
+        let invalid = || super::refused("the token is not valid; sign in again");
+        let kid =
+            jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid).ok_or_else(invalid)?;
+        let key = self.reading.get(&kid).ok_or_else(invalid)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, key, &self.validation);
+        let claims = decoded.map_err(|_| invalid())?.claims;
+        let now = now.timestamp();
+        if claims.iat > now.saturating_add(super::LEEWAY_SECS) {
+            return Err(super::refused("the token is from the future; sign in again"));
+        }
+        // Whatever a token says, it is good for no longer than this server gives.
+        let longest = i64::try_from(self.ttl_secs).unwrap_or(i64::MAX);
+        if claims.exp.min(claims.iat.saturating_add(longest)) <= now {
             return Err(super::refused("the token has expired; sign in again"));
         }
-        Ok(Believed { user: claims.sub, workspace: claims.ws, issued_at: claims.iat })
+        Ok(Believed { user: claims.sub, session: claims.sid, workspace: claims.ws, issued_at: claims.iat })
     }
 }
 
@@ -171,23 +192,42 @@ mod tests {
             role: Role::Operator,
             created_at: epoch(),
             tokens_valid_from: epoch(),
+            disabled_at: None,
         }
+    }
+
+    fn session(seconds: u64) -> SessionRecord {
+        SessionRecord {
+            id: SessionId::from_uuid(uuid::Uuid::from_u128(3)),
+            user_id: user().id,
+            workspace_id: user().workspace_id,
+            created_at: epoch(),
+            expires_at: plus_seconds(epoch(), seconds),
+            last_used_at: epoch(),
+            address: None,
+            client: None,
+            ended_at: None,
+        }
+    }
+
+    fn tokens(keys: &[u8], ttl_secs: u64) -> Tokens {
+        Tokens::new(&KeySet::sample(keys), ttl_secs).unwrap()
     }
 
     #[test]
     fn a_token_is_good_until_its_moment_and_only_with_its_key() {
-        let tokens = Tokens::new(&[7; 32], 60).unwrap();
-        let token = tokens.issue(&user(), epoch()).unwrap();
+        let tokens = tokens(&[7], 60);
+        let token = tokens.issue(&user(), &session(600), epoch()).unwrap();
         let text = token.secret.expose();
         assert_eq!(tokens.read(text, plus_seconds(epoch(), 59)).unwrap().user, user().id);
         assert!(tokens.read(text, plus_seconds(epoch(), 60)).is_err());
-        assert!(Tokens::new(&[8; 32], 60).unwrap().read(text, epoch()).is_err());
+        assert!(self::tokens(&[8], 60).read(text, epoch()).is_err());
     }
 
     #[test]
     fn unsigned_and_altered_tokens_are_refused() {
-        let tokens = Tokens::new(&[7; 32], 60).unwrap();
-        let token = tokens.issue(&user(), epoch()).unwrap();
+        let tokens = tokens(&[7], 60);
+        let token = tokens.issue(&user(), &session(600), epoch()).unwrap();
         let parts: Vec<&str> = token.secret.expose().split('.').collect();
         let none = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT"}"#);
         let admin = String::from_utf8(URL_SAFE_NO_PAD.decode(parts[1]).unwrap())
@@ -204,5 +244,27 @@ mod tests {
         ] {
             assert!(tokens.read(&altered, epoch()).is_err(), "{altered}");
         }
+    }
+
+    #[test]
+    fn an_old_key_is_believed_beside_the_new_one_and_no_token_outlives_its_session() {
+        let old = tokens(&[7], 60).issue(&user(), &session(600), epoch()).unwrap();
+        assert!(tokens(&[8, 7], 60).read(old.secret.expose(), epoch()).is_ok());
+        let short = tokens(&[8, 7], 60).issue(&user(), &session(5), epoch()).unwrap();
+        assert_eq!(short.expires_in, 5);
+        assert!(tokens(&[8], 60).read(short.secret.expose(), plus_seconds(epoch(), 5)).is_err());
+    }
+
+    /// As whoever has the key could sign it.
+    #[test]
+    fn nothing_is_good_for_longer_than_the_server_gives_or_from_the_future() {
+        let thirty_years = tokens(&[7], 946_080_000).issue(&user(), &session(946_080_000), epoch()).unwrap();
+        let read = |ttl_secs, after| {
+            tokens(&[7], ttl_secs).read(thirty_years.secret.expose(), plus_seconds(epoch(), after))
+        };
+        assert!(read(60, 59).is_ok());
+        assert!(read(60, 60).is_err());
+        let later = tokens(&[7], 60).issue(&user(), &session(6_000), plus_seconds(epoch(), 3_600)).unwrap();
+        assert!(tokens(&[7], 60).read(later.secret.expose(), epoch()).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod backtest;
 mod backup;
 mod desk;
@@ -86,6 +87,11 @@ enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// When nobody can sign in any more.
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
+    },
     /// Policies as files: check, compare, publish, test.
     Policy {
         #[command(subcommand)]
@@ -116,6 +122,9 @@ enum KeysCommand {
     /// Make a new key and seal every channel's credentials with it; finishes a rotation that was interrupted. Stop the
     /// server first. The old key stays until you remove it: older backups need it.
     Rotate,
+    /// Make a new key where the file with the keys is lost: then every channel needs its credentials anew, and everybody signs in
+    /// again. Where the file is found later, put its lines below the new one.
+    ReplaceLost,
 }
 
 /// Why a command has failed.
@@ -172,6 +181,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
         Command::Check { channel } => check(Settings::load(config)?, channel.as_deref()).await?,
         Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await?,
         Command::Keys { command } => keys(&Settings::load(config)?, &command).await?,
+        Command::Admin { command } => admin::run(command, &Settings::load(config)?).await?,
         Command::Policy { command } => return policy::run(command, Settings::load(config)?).await,
         Command::Backtest(command) => return backtest::run(command, Settings::load(config)?).await,
         Command::Explain(command) => return Ok(explain::run(command, Settings::load(config)?).await?),
@@ -302,17 +312,25 @@ async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<
 async fn keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
     let store = match command {
         KeysCommand::List => crate::server::open_store_beside_others(settings).await?,
-        KeysCommand::Rotate => crate::server::open_store(settings).await?,
+        KeysCommand::Rotate | KeysCommand::ReplaceLost => crate::server::open_store(settings).await?,
     };
+    if matches!(command, KeysCommand::ReplaceLost) {
+        let active = keys::replace_lost(settings, &*store).await?.active();
+        say(&format!(
+            "Made key {active}. Give every channel its credentials anew (PUT /v1/channels/{{id}})."
+        ));
+    }
     if matches!(command, KeysCommand::Rotate) {
-        let keys::Rotation { active, made, resealed, channels } = keys::rotate(settings, &*store).await?;
+        let now = SystemClock.now();
+        let keys::Rotation { active, made, resealed, channels } =
+            keys::rotate(settings, &*store, now).await?;
         let how = if made { "Made" } else { "Went on with" };
         say(&format!(
             "{how} key {active}; sealed the credentials of {resealed} of {channels} channels anew."
         ));
     }
     let path = settings.secrets.keys.expose().is_empty().then(|| keys::file(settings));
-    let uses = keys::uses(&keys::load(settings)?, &*store).await?;
+    let uses = keys::uses(&keys::load(settings, &*store).await?, &*store).await?;
     keys::lines(&uses, path.as_deref()).iter().for_each(|line| say(line));
     Ok(())
 }

@@ -82,7 +82,7 @@ pub async fn build(mut settings: Settings, port: u16, store: PathBuf) -> Result<
     settings.channels.allowed_private_hosts.push("127.0.0.1".to_owned());
     let providers = Arc::new(Providers::start().await?);
     let state = DemoState::new(Arc::clone(&providers), SystemClock.now());
-    let server = Server::builder(settings).routes(page::routes(state)).build().await?;
+    let server = Server::builder(settings).routes(page::routes(state)).only_this_machine().build().await?;
     bootstrap::first_run(server.app(), SOURCE_KEY).await?;
     setup::channels_and_policy(server.app(), &providers).await?;
     day::set_up(server.app()).await?;

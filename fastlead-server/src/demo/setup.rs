@@ -92,7 +92,7 @@ async fn add(app: &App, workspace: WorkspaceId, kind: &str, name: &str, config: 
         kind: kind.to_owned(),
         name: name.to_owned(),
         config: sealed,
-        webhook_token: crate::bootstrap::random_text(32),
+        webhook_token: app.keyring.seal_token(workspace, id, &crate::bootstrap::random_text(32))?,
         status: ChannelStatus::Active,
         created_at: app.engine.clock().now(),
     };

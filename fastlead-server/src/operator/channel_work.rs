@@ -128,6 +128,7 @@ pub(crate) async fn resume_channel(
 #[schemars(rename = "Recovery")]
 pub(crate) struct RecoverInput {
     /// Deliveries that were made since this moment are made due again.
+    #[serde(deserialize_with = "super::input::moment")]
     since: Timestamp,
 }
 
@@ -196,7 +197,7 @@ pub(crate) struct EnqueuedView {
     delivery_id: DeliveryId,
 }
 
-/// Send a test message over a channel.
+/// Send a test message over a channel, as an administrator; at most five a minute over each.
 #[utoipa::path(
     post, path = "/v1/channels/{id}/test", tag = "channels",
     params(("id" = String, Path, description = "The channel's id")),
@@ -209,6 +210,7 @@ pub(crate) async fn test_channel(
     Id(id): Id<ChannelId>,
     Body(input): Body<TestInput>,
 ) -> Result<(StatusCode, Json<EnqueuedView>), Problem> {
+    operator.require_admin()?;
     let channel = active(&app, &operator, id).await?;
     if channel.is_paused() {
         let detail = "the channel is paused; check it and resume it first";
@@ -216,6 +218,10 @@ pub(crate) async fn test_channel(
     }
     let now = app.engine.clock().now();
     let content = content(&input, &channel.capabilities, now)?;
+    app.tests.check(id).map_err(|wait| {
+        let detail = "a channel carries five test messages a minute; try again later";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(wait.as_secs().max(1))
+    })?;
     let project_id = match input.project_id {
         Some(project) => own(&app, &operator, project).map(|()| project)?,
         None => any_project(&app, &operator).await?,
@@ -241,8 +247,7 @@ pub(crate) async fn test_channel(
         },
         lease: None,
     };
-    app.store.enqueue(vec![delivery]).await?;
-    app.engine.wake();
+    app.engine.enqueue(vec![delivery]).await?;
     Ok((StatusCode::ACCEPTED, Json(EnqueuedView { delivery_id })))
 }
 
@@ -280,7 +285,7 @@ const fn name(kind: RecipientKind) -> &'static str {
 }
 
 async fn any_project(app: &App, operator: &Operator) -> Result<ProjectId, Problem> {
-    let projects = app.store.load().await?.projects;
+    let projects = app.store.load_workspace(operator.workspace_id).await?.projects;
     let mine = projects.iter().find(|project| project.workspace_id == operator.workspace_id);
     mine.map(|project| project.id).ok_or_else(|| {
         Problem::new(StatusCode::CONFLICT, "no_project", "the workspace has no project yet; make one first")

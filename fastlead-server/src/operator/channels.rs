@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::channel::{Capabilities, Channel};
-use fastlead_core::engine::ActiveChannel;
+use fastlead_core::engine::{ActiveChannel, PollingTrouble};
 use fastlead_core::id::ChannelId;
 use fastlead_core::layer::BreakerState;
 use fastlead_core::port::{ChannelRecord, ChannelStatus};
@@ -67,6 +67,10 @@ pub(crate) struct ChannelView {
     /// When an open breaker lets the next attempt through.
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker_until: Option<Timestamp>,
+    /// Why the provider's news do not come, where it is asked for them and that fails: another program polls the same
+    /// account, a webhook is set, or the credentials are wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    polling_trouble: Option<PollingTroubleView>,
     /// The address to give to the provider, where it calls us.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhook_url: Option<String>,
@@ -74,9 +78,38 @@ pub(crate) struct ChannelView {
     created_at: Timestamp,
 }
 
+/// Why a provider cannot be asked for news.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PollingTrouble")]
+pub(crate) struct PollingTroubleView {
+    /// Since when.
+    since: Timestamp,
+    /// The code of the last error.
+    code: String,
+    /// What it says.
+    message: String,
+    /// The provider's own code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider_code: Option<String>,
+}
+
+impl From<PollingTrouble> for PollingTroubleView {
+    fn from(trouble: PollingTrouble) -> Self {
+        let code = trouble.kind.code().to_owned();
+        let PollingTrouble { since, message, provider_code, .. } = trouble;
+        Self { since, code, message, provider_code }
+    }
+}
+
 pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
     let directory = app.engine.directory();
     let active = directory.channel(record.id);
+    let webhook = active.and_then(|active| active.channel.webhook());
+    let webhook_url = webhook.and_then(|_| {
+        let url = app.webhook_url(&record);
+        url.inspect_err(|error| tracing::warn!(channel = %record.id, %error, "its address cannot be shown"))
+            .ok()
+    });
     let (status, paused_reason, paused_since) = match record.status {
         ChannelStatus::Active => ("active", None, None),
         ChannelStatus::Paused { reason, since } => ("paused", Some(reason), Some(since)),
@@ -87,7 +120,6 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         Some(BreakerState::Open { until }) => (Some("open"), Some(until)),
         Some(BreakerState::HalfOpen) => (Some("half_open"), None),
     };
-    let webhook = active.and_then(|active| active.channel.webhook());
     ChannelView {
         id: record.id,
         kind: record.kind,
@@ -99,7 +131,8 @@ pub(super) fn view(app: &App, record: ChannelRecord) -> ChannelView {
         capabilities: active.map(|active| active.capabilities.clone()),
         breaker: breaker.map(str::to_owned),
         breaker_until,
-        webhook_url: webhook.map(|_| app.webhook_url(&record.webhook_token)),
+        polling_trouble: active.and_then(|active| active.polling_trouble()).map(PollingTroubleView::from),
+        webhook_url,
         created_at: record.created_at,
     }
 }
@@ -130,7 +163,7 @@ pub(crate) async fn list_channels(
     State(app): State<App>,
     operator: Operator,
 ) -> Result<Json<List<ChannelView>>, Problem> {
-    let channels = app.store.load().await?.channels;
+    let channels = app.store.load_workspace(operator.workspace_id).await?.channels;
     let mine = channels.into_iter().filter(|record| record.workspace_id == operator.workspace_id);
     Ok(Json(List::whole(mine.map(|record| view(&app, record)).collect())))
 }
@@ -195,20 +228,20 @@ pub(crate) async fn create_channel(
     faults.finish()?;
     let now = app.engine.clock().now();
     let id = ChannelId::generate(&**app.engine.ids(), now);
-    let channel = build(&app, &input.kind, id, &input.name, input.config.0.clone())?;
+    build(&app, &input.kind, id, &input.name, input.config.0.clone())?;
     let record = ChannelRecord {
         id,
         workspace_id: operator.workspace_id,
         kind: input.kind,
         name: input.name,
         config: app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?,
-        webhook_token: random_text(TOKEN_CHARS),
+        webhook_token: app.keyring.seal_token(operator.workspace_id, id, &random_text(TOKEN_CHARS))?,
         status: ChannelStatus::Active,
         created_at: now,
     };
     let _order = CATALOG.lock().await;
     app.store.put_channel(record.clone()).await?;
-    app.engine.attach(operator.workspace_id, channel, false)?;
+    app.engine.catch_up().await?;
     app.registrar.register(&app, &record);
     tracing::info!(channel = %id, kind = %record.kind, "channel created");
     Ok((StatusCode::CREATED, Json(view(&app, record))))
@@ -241,10 +274,10 @@ pub(crate) async fn update_channel(
     let mut record = stored(&app, &operator, id).await?;
     let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
     record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
-    app.store.put_channel(record.clone()).await?;
     let before = app.engine.directory().channel(id).map(Arc::clone);
+    app.store.put_channel(record.clone()).await?;
     let takes_webhooks = channel.registration().is_some();
-    app.engine.attach(operator.workspace_id, channel, record.status.is_paused())?;
+    app.engine.catch_up().await?;
     match before {
         Some(before) if !takes_webhooks => app.registrar.unregister(&app, before),
         _ => app.registrar.register(&app, &record),
@@ -283,7 +316,7 @@ fn build(
 
 /// The record of one of the caller's channels.
 pub(super) async fn stored(app: &App, operator: &Operator, id: ChannelId) -> Result<ChannelRecord, Problem> {
-    let channels = app.store.load().await?.channels;
+    let channels = app.store.load_workspace(operator.workspace_id).await?.channels;
     channels
         .into_iter()
         .find(|record| record.id == id && record.workspace_id == operator.workspace_id)

@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::Error;
-use fastlead_core::delivery::Delivery;
 use fastlead_core::engine::RetryOutcome;
 use fastlead_core::id::{DeliveryId, WorkspaceId};
 use fastlead_core::port::DeliveryFilter;
@@ -58,9 +57,8 @@ pub(crate) async fn get_delivery(
     operator: Operator,
     Id(id): Id<DeliveryId>,
 ) -> Result<Json<DeliveryDetailsView>, Problem> {
-    let delivery = app.store.delivery(operator.workspace_id, id).await?;
-    let delivery = delivery.ok_or_else(|| Problem::not_found("this delivery"))?;
-    Ok(Json(details(&app, operator.workspace_id, delivery).await?))
+    let details = details(&app, operator.workspace_id, id).await?;
+    Ok(Json(details.ok_or_else(|| Problem::not_found("this delivery"))?))
 }
 
 /// Send again what has failed, has expired or is ambiguous. An ambiguous message may arrive twice then. What is not true any
@@ -98,14 +96,14 @@ pub(crate) async fn retry_delivery(
     }
 }
 
-/// A delivery with its attempts.
+/// A delivery with its attempts, where there is one.
 pub(super) async fn details(
     app: &App,
     workspace: WorkspaceId,
-    delivery: Delivery,
-) -> Result<DeliveryDetailsView, Error> {
-    let attempts = app.store.attempts(workspace, delivery.id).await?;
-    let attempts = attempts.into_iter().map(|record| AttemptView::from(record.attempt)).collect();
-    let unreadable = unreadable::named(app, workspace, "attempts", &delivery.id.to_string()).await?;
-    Ok(DeliveryDetailsView { delivery: delivery.into(), attempts, unreadable })
+    id: DeliveryId,
+) -> Result<Option<DeliveryDetailsView>, Error> {
+    let Some(record) = app.store.delivery_record(workspace, id).await? else { return Ok(None) };
+    let attempts = record.attempts.into_iter().map(AttemptView::from).collect();
+    let unreadable = unreadable::named(app, workspace, "attempts", &id.to_string()).await?;
+    Ok(Some(DeliveryDetailsView { delivery: record.delivery.into(), attempts, unreadable }))
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Body, Faults, Id, List, Query, parameter};
 use crate::app::App;
-use crate::auth::{Actor, Operator};
+use crate::auth::Operator;
 use crate::problem::Problem;
 
 /// That a messenger account is that of who has a phone number.
@@ -126,12 +126,12 @@ pub(crate) async fn create_identity(
         workspace_id: operator.workspace_id,
         handle,
         phone,
-        by: LinkedBy::Operator { actor: name(operator.actor) },
+        by: LinkedBy::Operator { actor: operator.actor.to_string() },
         at: now,
         undone: None,
     };
     let link = app.engine.link_identity(link).await?;
-    tracing::info!(identity = %link.id, actor = name(operator.actor), "an operator has linked an account and a phone number");
+    tracing::info!(identity = %link.id, actor = %operator.actor, "an operator has linked an account and a phone number");
     Ok((StatusCode::CREATED, Json(link.into())))
 }
 
@@ -147,18 +147,11 @@ pub(crate) async fn undo_identity(
     Id(id): Id<IdentityId>,
 ) -> Result<Json<IdentityView>, Problem> {
     operator.require_admin()?;
-    let actor = name(operator.actor);
+    let actor = operator.actor.to_string();
     let undone =
         Undone { at: app.engine.clock().now(), reason: "operator".to_owned(), by: Some(actor.clone()) };
     let link = app.engine.undo_identity(operator.workspace_id, id, undone).await?;
     let link = link.ok_or_else(|| Problem::not_found("this link"))?;
     tracing::info!(identity = %id, actor, "an operator has undone a link");
     Ok(Json(link.into()))
-}
-
-fn name(actor: Actor) -> String {
-    match actor {
-        Actor::User(id) => id.to_string(),
-        Actor::ApiKey(id) => id.to_string(),
-    }
 }

@@ -13,9 +13,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastlead_core::message::Recipient;
 use fastlead_core::policy::{Policy, PolicyFault};
 use fastlead_core::port::{Cursor, Page, PageRequest, UnreadableRow};
+use fastlead_core::time::{Timestamp, is_plausible};
 use schemars::JsonSchema;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::app::App;
 use crate::capture::too_large;
@@ -25,6 +26,31 @@ use crate::problem::{FieldProblem, Problem};
 const DEFAULT_LIMIT: u32 = 50;
 /// Most entries on a page.
 const MAX_LIMIT: u32 = 200;
+
+/// Reads a moment, for `deserialize_with`.
+///
+/// # Errors
+/// Where it is no moment, or one that is not plausible.
+pub(crate) fn moment<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {
+    let moment = Timestamp::deserialize(deserializer)?;
+    if is_plausible(moment) {
+        return Ok(moment);
+    }
+    Err(serde::de::Error::custom("expected a moment of the years 1970 to 9999"))
+}
+
+/// Reads a moment that may be left out, for `deserialize_with`.
+///
+/// # Errors
+/// Those of [`moment`].
+pub(crate) fn optional_moment<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Timestamp>, D::Error> {
+    #[derive(Deserialize)]
+    struct Given(#[serde(deserialize_with = "moment")] Timestamp);
+
+    Ok(Option::<Given>::deserialize(deserializer)?.map(|given| given.0))
+}
 
 /// A JSON body. Unknown fields are refused by the types themselves.
 #[derive(Debug)]
@@ -271,6 +297,25 @@ mod tests {
         {
             let problem = page(text).unwrap_err();
             assert_eq!((problem.status, problem.errors[0].field.as_str()), (400, field), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_of_a_year_that_calendars_know() {
+        #[derive(Deserialize)]
+        struct Asked {
+            #[serde(default, deserialize_with = "optional_moment")]
+            at: Option<Timestamp>,
+        }
+        let read = |text: &str| serde_json::from_str::<Asked>(text).map(|asked| asked.at.is_some());
+        for text in [r#"{}"#, r#"{"at": null}"#] {
+            assert!(!read(text).unwrap(), "{text}");
+        }
+        for year in ["1970", "2026", "9999"] {
+            assert!(read(&format!(r#"{{"at": "{year}-06-01T00:00:00Z"}}"#)).unwrap(), "{year}");
+        }
+        for year in ["-262143", "-0001", "0000", "1969", "+10000", "+262142"] {
+            assert!(read(&format!(r#"{{"at": "{year}-06-01T00:00:00Z"}}"#)).is_err(), "{year}");
         }
     }
 

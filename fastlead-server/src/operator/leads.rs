@@ -199,7 +199,7 @@ pub(crate) async fn explanation(
         let found = app.store.deliveries(workspace, filter, page.clone()).await?;
         unread.extend(found.unreadable);
         for delivery in found.items {
-            deliveries.push(details(app, workspace, delivery).await?);
+            deliveries.extend(details(app, workspace, delivery.id).await?);
         }
         page.after = found.next;
         if page.after.is_none() {

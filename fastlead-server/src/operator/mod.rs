@@ -1,5 +1,6 @@
 //! The operator API under `/v1`, and the addresses that providers call.
 
+mod api_keys;
 mod at_risk;
 mod channel_work;
 mod channels;
@@ -19,6 +20,7 @@ mod sources;
 mod spoken;
 mod suppressions;
 mod unreadable;
+mod users;
 mod views;
 
 use std::sync::Arc;
@@ -57,9 +59,18 @@ pub(crate) fn routes() -> Router<App> {
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(session::login))
+        .routes(routes!(session::logout))
+        .routes(routes!(session::renew_session))
         .routes(routes!(session::me))
-        .routes(routes!(session::list_api_keys, session::create_api_key))
-        .routes(routes!(session::revoke_api_key))
+        .routes(routes!(session::change_password))
+        .routes(routes!(session::list_sessions, session::end_other_sessions))
+        .routes(routes!(session::end_session))
+        .routes(routes!(users::list_users, users::create_user))
+        .routes(routes!(users::disable_user))
+        .routes(routes!(users::enable_user))
+        .routes(routes!(users::reset_password))
+        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
+        .routes(routes!(api_keys::revoke_api_key))
         .routes(routes!(projects::list_projects, projects::create_project))
         .routes(routes!(policies::get_policy, policies::publish_policy))
         .routes(routes!(policies::validate_policy))
@@ -119,9 +130,15 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         session::LoginInput,
         session::TokenView,
         session::CallerView,
-        session::ApiKeyInput,
-        session::CreatedApiKey,
-        List<session::ApiKeyView>,
+        session::PasswordInput,
+        List<session::SessionView>,
+        users::NewUserInput,
+        users::ResetInput,
+        users::UserWithPassword,
+        List<users::UserView>,
+        api_keys::ApiKeyInput,
+        api_keys::CreatedApiKey,
+        List<api_keys::ApiKeyView>,
         projects::ProjectInput,
         List<projects::ProjectView>,
         policies::ValidationView,

@@ -53,7 +53,7 @@ pub(crate) async fn list_projects(
     State(app): State<App>,
     operator: Operator,
 ) -> Result<Json<List<ProjectView>>, Problem> {
-    let projects = app.store.load().await?.projects;
+    let projects = app.store.load_workspace(operator.workspace_id).await?.projects;
     let mine = projects.into_iter().filter(|project| project.workspace_id == operator.workspace_id);
     Ok(Json(List::whole(mine.map(|project| view(&app, project)).collect())))
 }
@@ -82,7 +82,7 @@ pub(crate) async fn create_project(
     };
     let _order = CATALOG.lock().await;
     app.store.put_project(project.clone()).await?;
-    app.engine.put_project(project.clone());
+    app.engine.catch_up().await?;
     Ok((StatusCode::CREATED, Json(view(&app, project))))
 }
 

@@ -57,8 +57,15 @@ impl WebhookTokens {
         if stale && !known.channels.contains_key(&key) {
             let channels = app.store.load().await?.channels;
             let tokens = channels.into_iter().filter(|record| !record.webhook_token.is_empty());
-            let hashed =
-                tokens.map(|record| (Sha256::digest(record.webhook_token.as_bytes()).into(), record.id));
+            let hashed = tokens.filter_map(|record| {
+                match app.keyring.open_token(record.workspace_id, record.id, &record.webhook_token) {
+                    Ok(token) => Some((Sha256::digest(token.as_bytes()).into(), record.id)),
+                    Err(error) => {
+                        tracing::error!(channel = %record.id, %error, "its provider's requests are refused");
+                        None
+                    }
+                }
+            });
             *known = Known { channels: hashed.collect(), at_work, read_at: now };
         }
         Ok(known.channels.get(&key).copied())

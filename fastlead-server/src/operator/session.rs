@@ -1,19 +1,20 @@
-//! Signing in, and keys for programs.
+//! Signing in and out, and one's own sessions and password.
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
-use fastlead_core::port::{ApiKeyRecord, Role};
+use fastlead_core::id::{ApiKeyId, SessionId, UserId, WorkspaceId};
+use fastlead_core::port::{Role, SessionRecord};
 use fastlead_core::secret::{Pii, Secret};
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::input::{Body, Faults, Id, List};
+use super::CATALOG;
+use super::input::{Body, Id, List};
 use crate::app::App;
-use crate::auth::{Actor, Denied, NewApiKey, Operator};
+use crate::auth::{Actor, DEVICE_COOKIE, DEVICE_KEPT_SECS, Denied, Operator, SignIn, Token};
 use crate::client::Visitor;
 use crate::problem::Problem;
 
@@ -42,7 +43,14 @@ pub(crate) struct TokenView {
     role: Role,
 }
 
-/// Sign in.
+impl From<Token> for TokenView {
+    fn from(token: Token) -> Self {
+        let Token { secret, expires_in, role } = token;
+        Self { access_token: secret.expose().clone(), token_type: "Bearer", expires_in, role }
+    }
+}
+
+/// Sign in. A cookie marks the device, so that strangers who try passwords cannot keep its owner out.
 #[utoipa::path(
     post, path = "/v1/login", tag = "session", security(()),
     request_body = ref("#/components/schemas/Login"),
@@ -51,17 +59,36 @@ pub(crate) struct TokenView {
 pub(crate) async fn login(
     State(app): State<App>,
     visitor: Visitor,
+    headers: HeaderMap,
     Body(input): Body<LoginInput>,
 ) -> Result<Response, Denied> {
     let now = app.engine.clock().now();
-    let token = app.auth.login(input.login.expose(), input.password, visitor.ip, now).await?;
-    let view = TokenView {
-        access_token: token.secret.expose().clone(),
-        token_type: "Bearer",
-        expires_in: token.expires_in,
-        role: token.role,
+    let sign_in = SignIn {
+        login: input.login.expose(),
+        password: input.password,
+        device: device(&headers),
+        ip: visitor.ip,
+        client: visitor.user_agent,
     };
-    Ok(private(StatusCode::OK, Json(view)))
+    let signed_in = app.auth.login(sign_in, &**app.engine.ids(), now).await?;
+    let secure = if app.public_url.starts_with("https://") { "; Secure" } else { "" };
+    let cookie = format!(
+        "{DEVICE_COOKIE}={}; Path=/v1/login; Max-Age={DEVICE_KEPT_SECS}; HttpOnly; SameSite=Strict{secure}",
+        signed_in.device.expose()
+    );
+    let mut response = private(StatusCode::OK, Json(TokenView::from(signed_in.token)));
+    if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// What the device has kept of an earlier sign-in.
+fn device(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == DEVICE_COOKIE).map(|(_, value)| value)
 }
 
 /// Who is calling.
@@ -75,6 +102,9 @@ pub(crate) struct CallerView {
     /// The person, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
+    /// The person's session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session_id: Option<SessionId>,
     /// The API key, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_id: Option<ApiKeyId>,
@@ -86,132 +116,144 @@ pub(crate) struct CallerView {
     responses((status = 200, description = "The caller", body = ref("#/components/schemas/Caller"))),
 )]
 pub(crate) async fn me(operator: Operator) -> Json<CallerView> {
-    let (user_id, api_key_id) = match operator.actor {
-        Actor::User(id) => (Some(id), None),
-        Actor::ApiKey(id) => (None, Some(id)),
-    };
-    Json(CallerView { workspace_id: operator.workspace_id, role: operator.role, user_id, api_key_id })
+    let Operator { workspace_id, role, actor } = operator;
+    Json(match actor {
+        Actor::User { id, session } => {
+            let (user_id, session_id) = (Some(id), Some(session));
+            CallerView { workspace_id, role, user_id, session_id, api_key_id: None }
+        }
+        Actor::ApiKey(id) => {
+            CallerView { workspace_id, role, user_id: None, session_id: None, api_key_id: Some(id) }
+        }
+    })
 }
 
-/// An API key, without the key itself.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "ApiKey")]
-pub(crate) struct ApiKeyView {
-    /// Its id.
-    id: ApiKeyId,
-    /// What people call it.
-    name: String,
-    /// Its first characters.
-    hint: String,
-    /// What it may do.
-    role: Role,
-    /// When it was created.
-    created_at: Timestamp,
-    /// When it was revoked; `null` while it is good.
-    revoked_at: Option<Timestamp>,
-}
-
-impl From<ApiKeyRecord> for ApiKeyView {
-    fn from(key: ApiKeyRecord) -> Self {
-        let ApiKeyRecord { id, name, hint, role, created_at, revoked_at, .. } = key;
-        Self { id, name, hint, role, created_at, revoked_at }
-    }
-}
-
-/// A key to be made.
+/// One's own password, changed.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "NewApiKey")]
-pub(crate) struct ApiKeyInput {
-    /// What people call it. Up to 100 characters.
-    name: String,
-    /// What it may do.
-    role: Role,
+#[schemars(rename = "PasswordChange")]
+pub(crate) struct PasswordInput {
+    /// The password of today.
+    current: Secret<String>,
+    /// The new one, 10 characters or more.
+    new: Secret<String>,
 }
 
-/// A key that was just made.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "CreatedApiKey")]
-pub(crate) struct CreatedApiKey {
-    /// The key itself. It is shown this once and never again.
-    key: String,
-    /// Everything else.
-    #[serde(flatten)]
-    record: ApiKeyView,
-}
-
-/// Make an API key.
+/// Change one's own password. All other sessions end; this one goes on with the token of the answer.
 #[utoipa::path(
-    post, path = "/v1/api-keys", tag = "session",
-    request_body = ref("#/components/schemas/NewApiKey"),
-    responses((status = 201, description = "The key, shown once", body = ref("#/components/schemas/CreatedApiKey"))),
+    post, path = "/v1/me/password", tag = "session",
+    request_body = ref("#/components/schemas/PasswordChange"),
+    responses((status = 200, description = "Another token", body = ref("#/components/schemas/Token"))),
 )]
-pub(crate) async fn create_api_key(
+pub(crate) async fn change_password(
     State(app): State<App>,
     operator: Operator,
-    Body(input): Body<ApiKeyInput>,
-) -> Result<Response, Problem> {
-    operator.require_admin()?;
-    let mut faults = Faults::default();
-    faults.text("name", &input.name, 100);
-    faults.finish()?;
+    Body(input): Body<PasswordInput>,
+) -> Result<Response, Denied> {
+    let person = operator.require_person()?;
     let now = app.engine.clock().now();
-    let new = NewApiKey::generate();
-    let record = ApiKeyRecord {
-        id: ApiKeyId::generate(&**app.engine.ids(), now),
-        workspace_id: operator.workspace_id,
-        name: input.name,
-        hash: new.hash,
-        hint: new.hint,
-        role: input.role,
-        created_at: now,
-        revoked_at: None,
+    let token = app.auth.change_password(person, input.current, &input.new, &CATALOG, now).await?;
+    tracing::info!(user = %person.0, "password changed");
+    Ok(private(StatusCode::OK, Json(TokenView::from(token))))
+}
+
+/// Get another token for this session, before the last one expires. The session itself ends in its time.
+#[utoipa::path(
+    post, path = "/v1/session/renew", tag = "session",
+    responses((status = 200, description = "Another token", body = ref("#/components/schemas/Token"))),
+)]
+pub(crate) async fn renew_session(State(app): State<App>, operator: Operator) -> Result<Response, Denied> {
+    let (user, session) = operator.require_person()?;
+    let token = app.auth.renew(user, session, app.engine.clock().now()).await?;
+    Ok(private(StatusCode::OK, Json(TokenView::from(token))))
+}
+
+/// Sign out: the session ends, and its tokens with it.
+#[utoipa::path(
+    post, path = "/v1/logout", tag = "session",
+    responses((status = 204, description = "Signed out")),
+)]
+pub(crate) async fn logout(State(app): State<App>, operator: Operator) -> Result<StatusCode, Problem> {
+    let (_, session) = operator.require_person()?;
+    app.store.end_session(operator.workspace_id, session, app.engine.clock().now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A session of a person.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
+pub(crate) struct SessionView {
+    /// Its id.
+    id: SessionId,
+    /// Whether it is the one of this request.
+    current: bool,
+    /// When the person signed in.
+    created_at: Timestamp,
+    /// When it ends at the latest.
+    expires_at: Timestamp,
+    /// When it was used last, give or take a minute.
+    last_used_at: Timestamp,
+    /// The address that the person signed in from.
+    address: Option<Pii<String>>,
+    /// The program that the person signed in with.
+    client: Option<Pii<String>>,
+}
+
+/// One's own sessions that go on, newest first.
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "session",
+    responses((status = 200, description = "The sessions", body = ref("#/components/schemas/SessionList"))),
+)]
+pub(crate) async fn list_sessions(
+    State(app): State<App>,
+    operator: Operator,
+) -> Result<Json<List<SessionView>>, Problem> {
+    let (user, own) = operator.require_person()?;
+    let now = app.engine.clock().now();
+    let sessions = app.store.sessions(user).await?.into_iter().filter(|session| now < session.expires_at);
+    let view = |session: SessionRecord| {
+        let SessionRecord { id, created_at, expires_at, last_used_at, address, client, .. } = session;
+        SessionView { id, current: id == own, created_at, expires_at, last_used_at, address, client }
     };
-    app.store.put_api_key(record.clone()).await?;
-    tracing::info!(key = %record.id, "API key created");
-    let created = CreatedApiKey { key: new.secret.expose().clone(), record: record.into() };
-    Ok(private(StatusCode::CREATED, Json(created)))
+    Ok(Json(List::whole(sessions.map(view).collect())))
 }
 
-/// All API keys, newest first.
+/// End all of one's own sessions but this one.
 #[utoipa::path(
-    get, path = "/v1/api-keys", tag = "session",
-    responses((status = 200, description = "The keys", body = ref("#/components/schemas/ApiKeyList"))),
+    delete, path = "/v1/sessions", tag = "session",
+    responses((status = 204, description = "Ended")),
 )]
-pub(crate) async fn list_api_keys(
+pub(crate) async fn end_other_sessions(
     State(app): State<App>,
     operator: Operator,
-) -> Result<Json<List<ApiKeyView>>, Problem> {
-    operator.require_admin()?;
-    let keys = app.store.api_keys(operator.workspace_id).await?;
-    Ok(Json(List::whole(keys.into_iter().map(ApiKeyView::from).collect())))
-}
-
-/// Revoke an API key.
-#[utoipa::path(
-    delete, path = "/v1/api-keys/{id}", tag = "session",
-    params(("id" = String, Path, description = "The key's id")),
-    responses((status = 204, description = "Revoked")),
-)]
-pub(crate) async fn revoke_api_key(
-    State(app): State<App>,
-    operator: Operator,
-    Id(id): Id<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    operator.require_admin()?;
-    if app.store.revoke_api_key(operator.workspace_id, id, app.engine.clock().now()).await? {
-        tracing::info!(key = %id, "API key revoked");
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    // Revoking twice is no fault.
-    let keys = app.store.api_keys(operator.workspace_id).await?;
-    match keys.iter().any(|key| key.id == id) {
-        true => Ok(StatusCode::NO_CONTENT),
-        false => Err(Problem::not_found("this API key")),
-    }
+    let (user, own) = operator.require_person()?;
+    app.store.end_sessions(user, Some(own), app.engine.clock().now()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// End a session: one's own, or, as an administrator, anybody's of the workspace.
+#[utoipa::path(
+    delete, path = "/v1/sessions/{id}", tag = "session",
+    params(("id" = String, Path, description = "The session's id")),
+    responses((status = 204, description = "Ended")),
+)]
+pub(crate) async fn end_session(
+    State(app): State<App>,
+    operator: Operator,
+    Id(id): Id<SessionId>,
+) -> Result<StatusCode, Problem> {
+    let session = app.store.session(id).await?;
+    let session = session.filter(|session| {
+        let is_own = matches!(operator.actor, Actor::User { id, .. } if id == session.user_id);
+        session.workspace_id == operator.workspace_id && (is_own || operator.role == Role::Admin)
+    });
+    let session = session.ok_or_else(|| Problem::not_found("this session"))?;
+    app.store.end_session(operator.workspace_id, session.id, app.engine.clock().now()).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// An answer with a credential, which no cache may keep.
-fn private(status: StatusCode, body: impl IntoResponse) -> Response {
-    (status, [(axum::http::header::CACHE_CONTROL, "no-store")], body).into_response()
+pub(super) fn private(status: StatusCode, body: impl IntoResponse) -> Response {
+    (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
 }

@@ -124,7 +124,7 @@ pub(crate) async fn list_sources(
 ) -> Result<Json<List<SourceView>>, Problem> {
     let project: Option<ProjectId> = query.take("project_id")?;
     query.finish()?;
-    let sources = app.store.load().await?.sources;
+    let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let mine = sources.into_iter().filter(|source| {
         source.workspace_id == operator.workspace_id
             && project.is_none_or(|project| project == source.project_id)
@@ -165,7 +165,7 @@ pub(crate) async fn create_source(
     };
     let _order = CATALOG.lock().await;
     app.store.put_source(source.clone()).await?;
-    app.engine.put_source(source.clone());
+    app.engine.catch_up().await?;
     Ok((StatusCode::CREATED, Json(view(&app, source))))
 }
 
@@ -184,7 +184,7 @@ pub(crate) async fn update_source(
 ) -> Result<Json<SourceView>, Problem> {
     operator.require_admin()?;
     let _order = CATALOG.lock().await;
-    let sources = app.store.load().await?.sources;
+    let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let mut source = sources
         .into_iter()
         .find(|source| source.id == id && source.workspace_id == operator.workspace_id)
@@ -199,7 +199,7 @@ pub(crate) async fn update_source(
     source.limits = settings.limits;
     source.mapping = settings.mapping;
     app.store.put_source(source.clone()).await?;
-    app.engine.put_source(source.clone());
+    app.engine.catch_up().await?;
     Ok(Json(view(&app, source)))
 }
 
@@ -208,6 +208,16 @@ fn check(settings: &SourceSettings, prefix: &str, before: &[ConsentDocument]) ->
     let mut faults = Faults::default();
     let path = |name: &str| format!("{prefix}{name}");
     faults.text(&path("name"), &settings.name, 100);
+    if settings.form.frame_ancestors.len() > 100 {
+        faults.add(path("form.frame_ancestors"), "too_many", "at most 100 sites are taken");
+    }
+    let none_alone = settings.form.frame_ancestors == ["none"];
+    for (index, site) in settings.form.frame_ancestors.iter().enumerate() {
+        if !none_alone && !crate::outer::is_ancestor(site) {
+            let message = "expected an origin such as `https://example.com` or `https://*.example.com`, or `none` alone";
+            faults.add(path(&format!("form.frame_ancestors[{index}]")), "invalid_origin", message);
+        }
+    }
     if settings.allowed_origins.len() > 100 {
         faults.add(path("allowed_origins"), "too_many", "at most 100 origins are taken");
     }

@@ -126,6 +126,13 @@ async fn no_file_holds_a_value_of_a_person_who_was_erased() {
     let other = json!({"phone": "+7 900 000-00-07", "name": "Somebody Else-Stays"});
     let kept = desk.capture(&source, &other).await;
     desk.until("/v1/deliveries", settled).await;
+    // Somebody works on it: the message says so, and still says who it is about.
+    let accept = json!({"target": "crew", "response": "accept"});
+    desk.post(&format!("/v1/leads/{id}/respond"), accept).await;
+    desk.until("/v1/deliveries", settled).await;
+    let texts = || telegram.inbox().all().into_iter().map(|arrival| arrival.text).collect::<Vec<_>>();
+    let named = |text: &String| SEEDS.iter().filter(|(_, value)| text.contains(value)).count();
+    assert_eq!(texts().iter().map(named).max(), Some(4), "{:?}", texts());
     let everywhere = [file.clone(), folder.path().join("fastlead.db-wal")];
     let before: Vec<_> = everywhere.iter().flat_map(|file| found(file)).collect();
     for (name, _) in SEEDS {
@@ -141,6 +148,15 @@ async fn no_file_holds_a_value_of_a_person_who_was_erased() {
     for file in &everywhere {
         assert_eq!(found(file), Vec::<&str>::new(), "in {}", file.display());
     }
+    // What managers have seen names nobody any more, and what others have asked stays.
+    desk.until("/v1/deliveries", settled).await;
+    let after = texts();
+    assert_eq!(after.iter().map(named).max(), Some(0), "{after:?}");
+    assert!(after.iter().any(|text| text.starts_with("Данные человека удалены")), "{after:?}");
+    assert!(after.iter().any(|text| text.contains("Somebody Else-Stays")), "{after:?}");
+    for file in &everywhere {
+        assert_eq!(found(file), Vec::<&str>::new(), "in {}", file.display());
+    }
     // A copy and a dump of it hold none either.
     let copy = folder.path().join("copy.db");
     let (made, output) = run(folder.path(), &variables, &["backup", copy.to_str().unwrap()]).await;
@@ -151,8 +167,8 @@ async fn no_file_holds_a_value_of_a_person_who_was_erased() {
     let explained = desk.get(&format!("/v1/leads/{id}/explain")).await;
     let kinds: Vec<_> =
         explained["history"].as_array().unwrap().iter().map(|event| of(event, "kind")).collect();
-    assert_eq!(kinds, ["captured", "captured", "erased"], "{explained}");
-    assert_eq!(explained["history"][2]["actor"]["type"], "user");
+    assert_eq!(kinds, ["captured", "captured", "responded", "erased"], "{explained}");
+    assert_eq!(explained["history"][3]["actor"]["type"], "user");
     let lead = desk.get(&format!("/v1/leads/{id}")).await;
     assert_eq!((of(&lead["state"], "status"), &lead["capture"]["phone"]), ("closed", &Value::Null));
     assert_eq!(lead["capture"]["attribution"]["first"]["utm_source"], "erasure-campaign");

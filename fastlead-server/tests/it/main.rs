@@ -1,6 +1,7 @@
 //! Integration tests of the server: the real program on a free port, with simulated providers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod access;
 mod addresses;
 mod at_risk;
 mod browser;
@@ -19,6 +20,7 @@ mod kill;
 mod logs;
 mod one_server;
 mod operator;
+mod outer;
 mod people;
 mod policy;
 mod program;

@@ -62,6 +62,12 @@ fn kept(text: &str, lines: bool) -> String {
     text.replace("\r\n", "\n").chars().filter(keep).collect::<String>().trim().to_owned()
 }
 
+/// A text without the marks that turn the direction of writing.
+fn shown(text: &str) -> String {
+    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().filter(|c| !turns(*c)).collect()
+}
+
 /// One lead and what its messages must say.
 struct Lead {
     case: String,
@@ -74,9 +80,11 @@ struct Lead {
 }
 
 impl Lead {
-    /// The text of every message.
+    /// The text of every message. Marks that turn the direction of writing are left out of it: they would let a manager read
+    /// something else than what stands there.
     fn message(&self) -> String {
         let Self { name, comment, visit, phone, .. } = self;
+        let [name, comment, visit] = [name, comment, visit].map(|text| shown(text));
         format!(
             "name[{name}] comment[{comment}] note[{comment}] visit[{visit}|{visit}|{visit}] phone[{phone}]"
         )
@@ -142,7 +150,7 @@ impl Providers {
         let mail = one(case, "mail", self.smtp.inbox().all(), named);
         assert_eq!(mail.text, message, "{case}: mail");
         // A subject is one line, and what looks like an encoded word is taken apart.
-        let subject = format!("Lead {}", lead.name);
+        let subject = format!("Lead {}", shown(&lead.name));
         let subject = subject.split_whitespace().collect::<Vec<_>>().join(" ").replace("=?", "= ?");
         assert_eq!(mail.subject, Some(subject), "{case}: subject");
         assert_eq!(mail.to, MAILBOX, "{case}");

@@ -22,7 +22,7 @@ async fn a_lead_before_there_is_a_policy_is_to_be_sent_again() {
     let (status, problem) = desk.read(answer).await;
     assert_eq!((status, of(&problem, "code")), (503, "not_configured"), "{problem}");
 
-    let form = [("phone", "+7 900 000-00-00"), ("consent_personal_data", "on")];
+    let form = [("phone", "+7 900 000-00-00"), ("consent_personal_data", "on"), ("shown_at", "1")];
     let page = desk.http.post(desk.local(source, "form_url")).form(&form).send().await.unwrap();
     assert_eq!(page.status(), 503);
     let page = page.text().await.unwrap();

@@ -218,3 +218,36 @@ async fn whatever_was_accepted_is_shown_and_told() {
         (program, desk) = again(folder.path()).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_that_cannot_be_read_can_be_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let telegram = TelegramSim::start().await.unwrap();
+    telegram.add_chat(1, "Anna");
+    let (mut program, desk, _) = office(folder.path(), &telegram).await;
+    let source = desk.project("Clinic", policy("{{ lead.phone }}")).await;
+    let lead =
+        desk.capture(&source, &json!({"phone": "+7 900 000-00-01", "name": "Erased-Name-Unread"})).await;
+    desk.until("/v1/deliveries", settled).await;
+    program.signal("TERM");
+    assert!(program.ended(std::time::Duration::from_secs(30)).await.success());
+    let lost = format!("UPDATE events SET event = substr(event, 2) WHERE lead_id = {}", sql(&lead));
+    damage(folder.path(), &[lost]).await;
+
+    let (mut program, desk) = again(folder.path()).await;
+    let read = desk.send(Method::GET, &format!("/v1/leads/{lead}"), None).await;
+    assert_eq!((read.0, of(&read.1, "code")), (500, "unreadable"), "{}", read.1);
+    let (status, erased) = desk.send(Method::DELETE, &format!("/v1/leads/{lead}/person"), None).await;
+    assert_eq!(
+        (status, &erased["leads"], &erased["log_emptied"]),
+        (200, &json!(1), &json!(true)),
+        "{erased}"
+    );
+    for name in ["store.db", "store.db-wal"] {
+        let content = std::fs::read(folder.path().join(name)).unwrap_or_default();
+        let holds = |value: &[u8]| content.windows(value.len()).any(|window| window == value);
+        assert!(!holds(b"Erased-Name-Unread") && !holds(b"79000000001"), "{name} still names the person");
+    }
+    program.signal("TERM");
+    assert!(program.ended(std::time::Duration::from_secs(30)).await.success());
+}

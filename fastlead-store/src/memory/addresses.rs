@@ -6,6 +6,7 @@ use fastlead_core::id::{SuppressionId, WorkspaceId};
 use fastlead_core::port::{AddressBook, AddressKey, AddressMove, Addresses, Page, PageRequest, Suppression};
 
 use super::MemoryStore;
+use super::changes::Logged;
 use super::journal::page;
 
 #[async_trait]
@@ -26,13 +27,18 @@ impl Addresses for MemoryStore {
             None => suppression,
         };
         data.suppressions.insert(key, held.clone());
+        data.log.note(Logged::Suppression(key));
         Ok(held)
     }
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
         let mut data = self.lock();
         let mine = data.suppressions.get(&address).is_some_and(|held| held.workspace_id == workspace);
-        Ok(mine && data.suppressions.remove(&address).is_some())
+        if mine {
+            data.suppressions.remove(&address);
+            data.log.note(Logged::Suppression(address));
+        }
+        Ok(mine)
     }
 
     async fn narrow(&self, workspace: WorkspaceId, address: AddressKey) -> Result<Option<Suppression>> {
@@ -44,6 +50,7 @@ impl Addresses for MemoryStore {
             Some(left) => drop(data.suppressions.insert(address, left.clone())),
             None => drop(data.suppressions.remove(&address)),
         }
+        data.log.note(Logged::Suppression(address));
         Ok(left)
     }
 
@@ -68,7 +75,9 @@ impl Addresses for MemoryStore {
 
     async fn move_address(&self, moved: AddressMove) -> Result<()> {
         let key = AddressKey::of(moved.workspace_id, moved.channel_id, &moved.from);
-        self.lock().moved.insert(key, moved);
+        let mut data = self.lock();
+        data.log.note(Logged::Moved(key));
+        data.moved.insert(key, moved);
         Ok(())
     }
 }

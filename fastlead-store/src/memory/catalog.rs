@@ -8,11 +8,12 @@ use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
-    Source, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Resealed,
+    SealedConfig, Source, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
+use super::changes::Logged;
 use super::{Data, MemoryStore};
 
 impl Data {
@@ -41,13 +42,25 @@ impl Catalog for MemoryStore {
         })
     }
 
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        let mut loaded = self.load().await?;
+        loaded.workspaces.retain(|held| held.id == workspace);
+        loaded.projects.retain(|held| held.workspace_id == workspace);
+        loaded.sources.retain(|held| held.workspace_id == workspace);
+        loaded.channels.retain(|held| held.workspace_id == workspace);
+        loaded.policies.retain(|held| held.workspace_id == workspace);
+        Ok(loaded)
+    }
+
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
         self.lock().workspaces.insert(workspace.id, workspace);
         Ok(())
     }
 
     async fn put_project(&self, project: Project) -> Result<()> {
-        self.lock().projects.insert(project.id, project);
+        let mut data = self.lock();
+        data.log.note(Logged::Project(project.id));
+        data.projects.insert(project.id, project);
         Ok(())
     }
 
@@ -63,6 +76,7 @@ impl Catalog for MemoryStore {
                 kept.push(document.clone());
             }
         }
+        data.log.note(Logged::Source(source.id));
         data.sources.insert(source.id, source);
         Ok(())
     }
@@ -92,6 +106,7 @@ impl Catalog for MemoryStore {
         if let Some(old) = data.channels.get(&channel.id) {
             channel.status = old.status.clone();
         }
+        data.log.note(Logged::Channel(channel.id));
         data.channels.insert(channel.id, channel);
         Ok(())
     }
@@ -101,12 +116,21 @@ impl Catalog for MemoryStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         let mut data = self.lock();
         let record = data.channels.get_mut(&channel);
         let record = record.filter(|record| record.workspace_id == workspace && record.config == *before);
-        Ok(record.map(|record| record.config = after).is_some())
+        let resealed = record
+            .map(|record| {
+                record.config = after.config;
+                record.webhook_token = after.webhook_token;
+            })
+            .is_some();
+        if resealed {
+            data.log.note(Logged::Channel(channel));
+        }
+        Ok(resealed)
     }
 
     async fn set_channel_status(
@@ -121,6 +145,7 @@ impl Catalog for MemoryStore {
         let changed = record.status.is_paused() != status.is_paused();
         if changed {
             record.status = status;
+            data.log.note(Logged::Channel(channel));
         }
         Ok(changed)
     }
@@ -151,6 +176,7 @@ impl Catalog for MemoryStore {
             policy: Arc::new(policy),
             published_at: at,
         };
+        data.log.note(Logged::Policy(project));
         data.policies.insert((reference.id, reference.version), record.clone());
         Ok(record)
     }

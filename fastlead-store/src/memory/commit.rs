@@ -9,6 +9,7 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 
+use super::changes::Logged;
 use super::{Data, Row, Timer, Used};
 
 impl Data {
@@ -211,11 +212,15 @@ impl Data {
         let Some(row) = self.deliveries.get_mut(&settlement.delivery_id) else { return };
         row.lease = None;
         row.begun_by = row.begun_by.filter(|begun_by| *begun_by != settlement.token);
+        let part = settlement.attempt.as_ref().map(|attempt| attempt.part);
         row.attempts.extend(settlement.attempt);
         let delivery = &mut row.delivery;
         delivery.updated_at = settlement.at;
         match settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
+                if let (DeliveryState::Sent | DeliveryState::Delivered, Some(part)) = (state, part) {
+                    delivery.parts_sent = delivery.parts_sent.max(part.saturating_add(1));
+                }
                 delivery.state = state;
                 delivery.reason = reason;
                 delivery.uncertain = false;
@@ -262,6 +267,7 @@ impl Data {
         let channel = self.channels.get_mut(&channel_id).filter(|channel| !channel.status.is_paused());
         if let Some(channel) = channel {
             channel.status = ChannelStatus::Paused { reason, since };
+            self.log.note(Logged::Channel(channel_id));
             notices.into_iter().for_each(|notice| self.add(notice));
         }
     }

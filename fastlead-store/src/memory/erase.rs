@@ -2,12 +2,13 @@
 
 use fastlead_core::channel::{InboundKind, Peer};
 use fastlead_core::decide::Event;
-use fastlead_core::delivery::DeliveryState;
+use fastlead_core::delivery::{AttemptError, DeliveryState};
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::id::{ChannelId, LeadId, WorkspaceId};
 use fastlead_core::port::{Erased, Erasure};
 
 use super::Data;
+use super::changes::Logged;
 
 impl Data {
     pub(super) fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Vec<LeadId> {
@@ -51,7 +52,14 @@ impl Data {
             }
             let theirs = person.receive(kind(delivery.channel_id), &delivery.spec.recipient);
             let concerned = delivery.lead_id.map_or(theirs, |lead| leads.contains(&lead));
-            if !concerned || !delivery.spec.erase(theirs) {
+            if !concerned {
+                continue;
+            }
+            row.attempts
+                .iter_mut()
+                .filter_map(|attempt| attempt.error.as_mut())
+                .for_each(AttemptError::erase);
+            if !delivery.spec.erase(theirs) {
                 continue;
             }
             erased.deliveries += 1;
@@ -73,25 +81,33 @@ impl Data {
         });
         erased.inbound = count(before - self.inbound.len());
         self.inbound_keys.retain(|_, number| self.inbound.contains_key(number));
-        let before = self.links.len();
-        self.links.retain(|_, link| {
+        let mut changed = Vec::new();
+        self.links.retain(|id, link| {
             let theirs = person.phones.contains(&link.phone) || person.handles.contains(&link.handle);
-            !(theirs && link.workspace_id == *workspace_id)
+            let goes = theirs && link.workspace_id == *workspace_id;
+            changed.extend(goes.then_some(Logged::Link(*id)));
+            !goes
         });
-        erased.links = count(before - self.links.len());
-        for held in self.suppressions.values_mut().filter(|held| held.workspace_id == *workspace_id) {
+        erased.links = count(changed.len());
+        for (address, held) in
+            self.suppressions.iter_mut().filter(|(_, held)| held.workspace_id == *workspace_id)
+        {
             if person.receive(kind(held.channel_id), &held.recipient) {
                 held.erase();
                 erased.addresses += 1;
+                changed.push(Logged::Suppression(*address));
             }
         }
         let before = self.moved.len();
-        self.moved.retain(|_, moved| {
+        self.moved.retain(|address, moved| {
             let kind = kind(moved.channel_id);
             let theirs = person.receive(kind, &moved.from) || person.receive(kind, &moved.to);
-            !(theirs && moved.workspace_id == *workspace_id)
+            let goes = theirs && moved.workspace_id == *workspace_id;
+            changed.extend(goes.then_some(Logged::Moved(*address)));
+            !goes
         });
         erased.addresses += count(before - self.moved.len());
+        changed.into_iter().for_each(|thing| self.log.note(thing));
         erased
     }
 }

@@ -6,6 +6,7 @@ use fastlead_core::id::{IdentityId, WorkspaceId};
 use fastlead_core::port::{Identities, IdentityFilter, IdentityKey, IdentityLink, Page, PageRequest, Undone};
 
 use super::MemoryStore;
+use super::changes::Logged;
 use super::journal::page;
 
 #[async_trait]
@@ -27,7 +28,10 @@ impl Identities for MemoryStore {
         let held = |held: &&mut IdentityLink| held.account() == account && held.undone.is_none();
         if let Some(held) = data.links.values_mut().find(held) {
             held.undone = Some(Undone { at: link.at, reason: Undone::REPLACED.to_owned(), by: None });
+            let replaced = held.id;
+            data.log.note(Logged::Link(replaced));
         }
+        data.log.note(Logged::Link(link.id));
         data.links.insert(link.id, link.clone());
         Ok(link)
     }
@@ -40,10 +44,14 @@ impl Identities for MemoryStore {
     ) -> Result<Option<IdentityLink>> {
         let mut data = self.lock();
         let link = data.links.get_mut(&id).filter(|link| link.workspace_id == workspace);
-        Ok(link.map(|link| {
+        let link = link.map(|link| {
             link.undone.get_or_insert(undone);
             link.clone()
-        }))
+        });
+        if link.is_some() {
+            data.log.note(Logged::Link(id));
+        }
+        Ok(link)
     }
 
     async fn identity_links(

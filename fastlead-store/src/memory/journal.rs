@@ -7,9 +7,9 @@ use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord,
-    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter,
-    StoredCapture, StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
+    InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -138,6 +138,16 @@ impl Journal for MemoryStore {
                 && filter.state.is_none_or(|state| delivery.state == state)
         });
         Ok(page(deliveries.cloned(), &request, |delivery| delivery.id.as_uuid()))
+    }
+
+    async fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery).filter(|row| row.delivery.scope.workspace_id == workspace);
+        Ok(row.map(|row| DeliveryRecord { delivery: row.delivery.clone(), attempts: row.attempts.clone() }))
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {

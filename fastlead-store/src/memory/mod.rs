@@ -3,6 +3,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod commit;
 mod erase;
 mod identities;
@@ -17,14 +18,14 @@ use fastlead_core::channel::InboundEvent;
 use fastlead_core::decide::{Counter, CounterId, TimerName, UniqueKey};
 use fastlead_core::delivery::{Attempt, Delivery, Lease, Scope};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId,
-    TimerId, UserId, WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, SessionId,
+    SourceId, TimerId, UserId, WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::port::{
     AddressKey, AddressMove, ApiKeyRecord, CaptureAnswer, ChannelRecord, IdentityLink, LeadRecord,
-    PolicyDraft, PolicyRecord, Project, Source, StoredEvent, Suppression, UnreadableRows, UserRecord,
-    Workspace,
+    PolicyDraft, PolicyRecord, Project, SessionRecord, Source, StoredEvent, Suppression, UnreadableRows,
+    UserRecord, Workspace,
 };
 use fastlead_core::time::Timestamp;
 
@@ -59,12 +60,14 @@ struct Data {
     drafts: HashMap<(WorkspaceId, ProjectId), PolicyDraft>,
     users: BTreeMap<UserId, UserRecord>,
     api_keys: BTreeMap<ApiKeyId, ApiKeyRecord>,
+    sessions: BTreeMap<SessionId, SessionRecord>,
     settings: HashMap<String, Vec<u8>>,
     suppressions: HashMap<AddressKey, Suppression>,
     moved: HashMap<AddressKey, AddressMove>,
     links: BTreeMap<IdentityId, IdentityLink>,
     /// Work that was set aside, by name.
     unreadable: UnreadableRows,
+    log: changes::Log,
 }
 
 /// An idempotency key that was used.

@@ -1,5 +1,7 @@
 //! Work under leases, receipts and inbound events.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use async_trait::async_trait;
 use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
@@ -7,10 +9,11 @@ use fastlead_core::delivery::{Delivery, DeliveryState, Lease, LeasedDelivery, Ne
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
-    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery,
-    SetAside, SettleOutcome, Settlement, Store, Transition, UnreadableRow,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, NextDue, Receipt,
+    Recovery, SetAside, SettleOutcome, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -207,6 +210,10 @@ impl Data {
         if channel.is_some_and(|channel| channel.status.is_paused()) {
             return BeginOutcome::Paused;
         }
+        let held = beginning.address.and_then(|address| self.suppressions.get(&address));
+        if let Some(held) = held.filter(|held| held.scope.covers(beginning.class)) {
+            return BeginOutcome::Suppressed(held.reason.clone());
+        }
         row.begun_by = Some(beginning.token);
         row.delivery.state = DeliveryState::Sending;
         row.delivery.attempts += 1;
@@ -217,7 +224,20 @@ impl Data {
 
     pub(super) fn record_receipt(&mut self, receipt: Receipt) -> Option<(DeliveryState, bool)> {
         let row = self.deliveries.get_mut(&receipt.delivery_id)?;
-        let changes = row.delivery.state.is_changed_by(receipt.state);
+        let mut changes = row.delivery.state.is_changed_by(receipt.state);
+        if let (true, DeliveryState::Delivered, Some(part)) = (changes, receipt.state, receipt.part) {
+            let mut parts = SentPart::of(&row.attempts);
+            let known = parts.iter().any(|known| known.index == part && known.told == Some(receipt.state));
+            parts
+                .iter_mut()
+                .filter(|known| known.index == part)
+                .for_each(|part| part.told = Some(receipt.state));
+            let underway = matches!(row.delivery.state, DeliveryState::Pending | DeliveryState::Sending);
+            changes = !underway && SentPart::all_arrived(&parts, row.delivery.parts_sent);
+            if !changes && !known {
+                row.attempts.push(receipt.attempt.clone());
+            }
+        }
         if changes {
             row.delivery.state = receipt.state;
             row.delivery.reason = receipt.reason;
@@ -266,17 +286,22 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         let data = self.lock();
-        let deliveries = data
-            .deliveries
-            .values()
-            .filter(|row| channels.contains(&row.delivery.channel_id) && !data.held_back(&row.delivery))
-            .filter_map(|row| row.claimable().map(|(_, since)| since));
+        let asked: BTreeSet<ChannelId> = channels.iter().copied().collect();
+        let mut found: BTreeMap<ChannelId, Timestamp> = BTreeMap::new();
+        for row in data.deliveries.values().filter(|row| asked.contains(&row.delivery.channel_id)) {
+            if let Some((_, since)) = row.claimable().filter(|_| !data.held_back(&row.delivery))
+                && since < LEFT_ALONE
+            {
+                let due = since.max(now);
+                found.entry(row.delivery.channel_id).and_modify(|have| *have = due.min(*have)).or_insert(due);
+            }
+        }
         let timers = data.timers.values().map(|timer| timer.lease.map_or(timer.due_at, |lease| lease.until));
         let inbound = data.inbound.values().filter_map(Inbound::claimable);
-        let due = deliveries.chain(timers).chain(inbound).filter(|due| *due < LEFT_ALONE);
-        Ok(due.min().map(|due| due.max(now)))
+        let others = timers.chain(inbound).filter(|due| *due < LEFT_ALONE);
+        Ok(NextDue { channels: found.into_iter().collect(), others: others.min().map(|due| due.max(now)) })
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
@@ -329,11 +354,21 @@ impl Store for MemoryStore {
             MessageReference::Delivery(id) => {
                 data.deliveries.get(id).filter(|row| row.delivery.channel_id == channel)
             }
-            MessageReference::Provider(id) => data.deliveries.values().find(|row| {
-                row.delivery.channel_id == channel && row.delivery.provider_message_id.as_ref() == Some(id)
-            }),
+            MessageReference::Provider(id) => {
+                let mine = || data.deliveries.values().filter(|row| row.delivery.channel_id == channel);
+                let whole = mine().find(|row| row.delivery.provider_message_id.as_ref() == Some(id));
+                whole.or_else(|| {
+                    mine().find(|row| SentPart::of(&row.attempts).iter().any(|part| part.ids.contains(id)))
+                })
+            }
         };
         Ok(row.map(|row| row.delivery.clone()))
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        let data = self.lock();
+        let row = data.deliveries.get(&delivery);
+        Ok(SentPart::of(row.map(|row| row.attempts.as_slice()).unwrap_or_default()))
     }
 
     async fn retry(

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ApiKeyId, UserId, WorkspaceId};
-use fastlead_core::port::{Accounts, ApiKeyRecord, Role, UserRecord};
+use fastlead_core::id::{ApiKeyId, SessionId, UserId, WorkspaceId};
+use fastlead_core::port::{Accounts, ApiKeyRecord, Role, SessionRecord, UserRecord};
 use fastlead_core::secret::{Pii, Secret};
 use fastlead_core::time::Timestamp;
 use sqlx::AssertSqlSafe;
@@ -14,8 +14,9 @@ use super::fault::failed;
 use super::reading::{self, Origin};
 use super::rows::{any_bytes, blob, bytes, integer, moment, optional_moment, text, unread, uuid};
 
-const USER: &str = "id, workspace_id, login, password_hash, role, created_at, tokens_valid_from";
-const KEY: &str = "id, workspace_id, name, hash, hint, role, created_at, revoked_at";
+const USER: &str = "id, workspace_id, login, password_hash, role, created_at, tokens_valid_from, disabled_at";
+const KEY: &str =
+    "id, workspace_id, name, hash, hint, role, created_at, revoked_at, scopes, expires_at, last_used_at";
 
 const fn role_name(role: Role) -> &'static str {
     match role {
@@ -41,6 +42,7 @@ fn user(row: &SqliteRow) -> Result<UserRecord> {
         role: role(row, 4)?,
         created_at: moment(row, 5)?,
         tokens_valid_from: moment(row, 6)?,
+        disabled_at: optional_moment(row, 7)?,
     })
 }
 
@@ -54,6 +56,9 @@ fn key(row: &SqliteRow) -> Result<ApiKeyRecord> {
         role: role(row, 5)?,
         created_at: moment(row, 6)?,
         revoked_at: optional_moment(row, 7)?,
+        scopes: text(row, 8)?.split_whitespace().map(str::to_owned).collect(),
+        expires_at: optional_moment(row, 9)?,
+        last_used_at: optional_moment(row, 10)?,
     })
 }
 
@@ -81,10 +86,11 @@ impl Accounts for SqliteStore {
             .run(move |connection| {
                 Box::pin(async move {
                     let done = sqlx::query(
-                        "INSERT INTO users (id, workspace_id, login, password_hash, role, created_at, tokens_valid_from)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+                        "INSERT INTO users (id, workspace_id, login, password_hash, role, created_at, tokens_valid_from, disabled_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                          ON CONFLICT (id) DO UPDATE SET workspace_id = excluded.workspace_id, login = excluded.login,
-                           password_hash = excluded.password_hash, role = excluded.role, tokens_valid_from = excluded.tokens_valid_from",
+                           password_hash = excluded.password_hash, role = excluded.role, tokens_valid_from = excluded.tokens_valid_from,
+                           disabled_at = excluded.disabled_at",
                     )
                     .bind(blob(user.id.as_uuid()))
                     .bind(blob(user.workspace_id.as_uuid()))
@@ -93,6 +99,7 @@ impl Accounts for SqliteStore {
                     .bind(role_name(user.role))
                     .bind(user.created_at.timestamp_millis())
                     .bind(user.tokens_valid_from.timestamp_millis())
+                    .bind(user.disabled_at.map(|at| at.timestamp_millis()))
                     .execute(connection)
                     .await;
                     done.map(drop).map_err(|error| match &error {
@@ -119,6 +126,14 @@ impl Accounts for SqliteStore {
         self.one_user(format!("SELECT {USER} FROM users WHERE id = ?1"), blob(id.as_uuid()), None).await
     }
 
+    async fn users(&self, workspace: WorkspaceId) -> Result<Vec<UserRecord>> {
+        let sql = format!("SELECT {USER} FROM users WHERE workspace_id = ?1 ORDER BY id");
+        let rows =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(workspace.as_uuid())).fetch_all(&self.readers).await;
+        let rows = rows.map_err(|error| failed("read users", &error))?;
+        Ok(reading::each(&self.unreadable, Origin::new("users", 0).of(workspace), &rows, user))
+    }
+
     async fn count_users(&self) -> Result<u64> {
         let row = sqlx::query("SELECT count(*) FROM users").fetch_one(&self.readers).await;
         let row = row.map_err(|error| failed("count users", &error))?;
@@ -130,8 +145,9 @@ impl Accounts for SqliteStore {
             .run(move |connection| {
                 Box::pin(async move {
                     sqlx::query(
-                        "INSERT OR REPLACE INTO api_keys (id, workspace_id, name, hash, hint, role, created_at, revoked_at)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                        "INSERT OR REPLACE INTO api_keys
+                           (id, workspace_id, name, hash, hint, role, created_at, revoked_at, scopes, expires_at, last_used_at)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                     )
                     .bind(blob(key.id.as_uuid()))
                     .bind(blob(key.workspace_id.as_uuid()))
@@ -141,6 +157,9 @@ impl Accounts for SqliteStore {
                     .bind(role_name(key.role))
                     .bind(key.created_at.timestamp_millis())
                     .bind(key.revoked_at.map(|at| at.timestamp_millis()))
+                    .bind(key.scopes.join(" "))
+                    .bind(key.expires_at.map(|at| at.timestamp_millis()))
+                    .bind(key.last_used_at.map(|at| at.timestamp_millis()))
                     .execute(connection)
                     .await
                     .map(drop)
@@ -184,6 +203,35 @@ impl Accounts for SqliteStore {
             .await
     }
 
+    async fn touch_api_key(&self, key: ApiKeyId, at: Timestamp) -> Result<()> {
+        let sql = "UPDATE api_keys SET last_used_at = ?2 WHERE id = ?1";
+        self.change(sql, blob(key.as_uuid()), None, at).await.map(drop)
+    }
+
+    async fn open_session(&self, session: SessionRecord) -> Result<()> {
+        self.insert_session(session).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>> {
+        self.read_session(id).await
+    }
+
+    async fn sessions(&self, user: UserId) -> Result<Vec<SessionRecord>> {
+        self.read_sessions(user).await
+    }
+
+    async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        self.note_session(id, at).await
+    }
+
+    async fn end_session(&self, workspace: WorkspaceId, id: SessionId, at: Timestamp) -> Result<bool> {
+        self.finish_session(workspace, id, at).await
+    }
+
+    async fn end_sessions(&self, user: UserId, keep: Option<SessionId>, at: Timestamp) -> Result<u64> {
+        self.finish_sessions(user, keep, at).await
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let query = sqlx::query("SELECT name, value FROM settings WHERE name = ?1").bind(name.to_owned());
         let row =
@@ -207,6 +255,20 @@ impl Accounts for SqliteStore {
                     let query = sqlx::query("SELECT value FROM settings WHERE name = ?1").bind(name);
                     let row = query.fetch_one(connection).await.map_err(fault)?;
                     any_bytes(&row, 0)
+                })
+            })
+            .await
+    }
+
+    async fn replace_setting(&self, name: &str, before: &[u8], after: Vec<u8>) -> Result<bool> {
+        let (name, before) = (name.to_owned(), before.to_vec());
+        self.writer
+            .run(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE settings SET value = ?3 WHERE name = ?1 AND value = ?2");
+                    let done = query.bind(name).bind(before).bind(after).execute(connection).await;
+                    done.map(|done| done.rows_affected() == 1)
+                        .map_err(|error| failed("replace setting", &error))
                 })
             })
             .await

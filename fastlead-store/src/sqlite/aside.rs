@@ -15,7 +15,7 @@ use super::rows::{blob, integer};
 /// The lease of what is left alone ends then: on the first of January 9999, in milliseconds.
 macro_rules! left_alone {
     () => {
-        "253370764800000"
+        253_370_764_800_000_i64
     };
 }
 pub(super) use left_alone;

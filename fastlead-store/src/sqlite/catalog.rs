@@ -8,8 +8,8 @@ use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, SealedConfig,
-    Source, UnreadableRow, UnreadableRows, Workspace,
+    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord, Project, Resealed,
+    SealedConfig, Source, UnreadableRow, UnreadableRows, Workspace,
 };
 use fastlead_core::time::{Timestamp, epoch};
 use sqlx::sqlite::SqliteRow;
@@ -23,8 +23,10 @@ use super::rows::{any_bytes, blob, count, json, moment, text, to_json, uuid};
 
 const POLICY: &str = "id, version, workspace_id, project_id, doc, published_at";
 
+/// Where channels come from.
+pub(super) const CHANNELS: Origin = Origin::new("channels", 0);
 /// Where policies come from.
-const POLICIES: Origin = Origin::new("policies", 0);
+pub(super) const POLICIES: Origin = Origin::new("policies", 0);
 
 fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
     Ok(PolicyRecord {
@@ -36,7 +38,7 @@ fn policy(row: &SqliteRow) -> Result<PolicyRecord> {
     })
 }
 
-fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
+pub(super) fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
     Ok(ChannelRecord {
         id: ChannelId::from_uuid(uuid(row, 0)?),
         workspace_id: WorkspaceId::from_uuid(uuid(row, 1)?),
@@ -48,6 +50,27 @@ fn channel(row: &SqliteRow) -> Result<ChannelRecord> {
             .unwrap_or(ChannelStatus::Paused { reason: UNREADABLE.to_owned(), since: epoch() }),
         created_at: moment(row, 7)?,
     })
+}
+
+const CHANNEL: &str = "id, workspace_id, kind, name, config, webhook_token, status, created_at";
+
+/// Reads one channel by its id.
+pub(super) fn channel_statement() -> String {
+    format!("SELECT {CHANNEL} FROM channels WHERE id = ?1")
+}
+
+/// Reads the policy of a project, all versions, newest first.
+pub(super) fn versions_of_policy() -> String {
+    format!("SELECT {POLICY} FROM policies WHERE project_id = ?1 ORDER BY version DESC")
+}
+
+/// Returns the newest version of a project's policy that can be read.
+pub(super) async fn newest_readable(
+    reader: &mut SqliteConnection,
+    project: Vec<u8>,
+) -> Result<Option<PolicyRecord>> {
+    let rows = sqlx::query(AssertSqlSafe(versions_of_policy())).bind(project).fetch_all(reader).await;
+    Ok(rows.map_err(|error| failed("load", &error))?.iter().find_map(|row| policy(row).ok()))
 }
 
 /// `taken` is said where a unique column refuses.
@@ -67,61 +90,74 @@ const UNREADABLE: &str = "unreadable";
 async fn docs<T: serde::de::DeserializeOwned>(
     connection: &mut SqliteConnection,
     from: Origin,
-    sql: &'static str,
+    statement: String,
+    workspace: Option<&[u8]>,
     met: &UnreadableRows,
     lost: &mut Vec<UnreadableRow>,
 ) -> Result<Vec<T>> {
-    let rows = sqlx::query(sql).fetch_all(connection).await.map_err(|error| failed("load", &error))?;
+    let query = sqlx::query(AssertSqlSafe(statement)).bind(workspace);
+    let rows = query.fetch_all(connection).await.map_err(|error| failed("load", &error))?;
     Ok(reading::known(met, from, &rows, lost, |row| json(row, 1)))
 }
 
+/// The five statements of a load, of one workspace (`?1`) or of all of them.
+pub(super) fn load_statements(of_one: bool) -> [String; 5] {
+    let mine =
+        |column: &str| if of_one { format!("WHERE {column} = ?1") } else { "WHERE ?1 IS NULL".to_owned() };
+    let (own, theirs) = (mine("id"), mine("workspace_id"));
+    [
+        format!("SELECT id, doc FROM workspaces {own} ORDER BY id"),
+        format!("SELECT id, doc, workspace_id FROM projects {theirs} ORDER BY id"),
+        format!("SELECT id, doc, workspace_id FROM sources {theirs} ORDER BY id"),
+        format!("SELECT {CHANNEL} FROM channels {theirs} ORDER BY id"),
+        format!(
+            "SELECT {POLICY} FROM policies p {theirs}
+             AND version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
+        ),
+    ]
+}
+
 impl SqliteStore {
-    /// The newest version of each project's policy that can be read.
-    async fn current_policies(
-        &self,
-        reader: &mut SqliteConnection,
-        lost: &mut Vec<UnreadableRow>,
-    ) -> Result<Vec<PolicyRecord>> {
+    async fn load_catalog(&self, workspace: Option<WorkspaceId>) -> Result<CatalogSnapshot> {
         let fault = |error: sqlx::Error| failed("load", &error);
-        let sql = format!(
-            "SELECT {POLICY} FROM policies p WHERE version = (SELECT max(q.version) FROM policies q WHERE q.project_id = p.project_id)"
-        );
-        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *reader).await.map_err(fault)?;
-        let mut current = reading::known(&self.unreadable, POLICIES, &rows, lost, policy);
+        let met = &self.unreadable;
+        let mut loaded = CatalogSnapshot::default();
+        let lost = &mut loaded.unreadable;
+        let [workspaces, projects, sources, channels, policies] = load_statements(workspace.is_some());
+        let id = workspace.map(|id| blob(id.as_uuid()));
+        let id = id.as_deref();
+        // One transaction, so that everything is of the same moment.
+        let mut reader = self.readers.begin().await.map_err(fault)?;
+        loaded.workspaces =
+            docs(&mut reader, Origin::new("workspaces", 0), workspaces, id, met, lost).await?;
+        loaded.projects = docs(&mut reader, Origin::new("projects", 0), projects, id, met, lost).await?;
+        loaded.sources = docs(&mut reader, Origin::new("sources", 0), sources, id, met, lost).await?;
+        let rows =
+            sqlx::query(AssertSqlSafe(channels)).bind(id).fetch_all(&mut *reader).await.map_err(fault)?;
+        loaded.channels = reading::known(met, CHANNELS, &rows, lost, channel);
+        // A status alone that cannot be read leaves the channel paused, and is told all the same.
+        reading::known(met, CHANNELS, &rows, lost, |row| json::<ChannelStatus>(row, 6));
+        lost.dedup();
+        let rows =
+            sqlx::query(AssertSqlSafe(policies)).bind(id).fetch_all(&mut *reader).await.map_err(fault)?;
+        loaded.policies = reading::known(met, POLICIES, &rows, lost, policy);
         for row in rows.iter().filter(|row| policy(row).is_err()) {
-            let sql = format!("SELECT {POLICY} FROM policies WHERE project_id = ?1 ORDER BY version DESC");
-            let older = sqlx::query(AssertSqlSafe(sql)).bind(reading::raw_id(row, 3)).fetch_all(&mut *reader);
-            current.extend(older.await.map_err(fault)?.iter().find_map(|row| policy(row).ok()));
+            let project = reading::raw_id(row, 3);
+            loaded.policies.extend(newest_readable(&mut reader, project).await?);
         }
-        Ok(current)
+        reader.commit().await.map_err(fault)?;
+        Ok(loaded)
     }
 }
 
 #[async_trait]
 impl Catalog for SqliteStore {
     async fn load(&self) -> Result<CatalogSnapshot> {
-        let fault = |error: sqlx::Error| failed("load", &error);
-        let met = &self.unreadable;
-        let mut loaded = CatalogSnapshot::default();
-        let lost = &mut loaded.unreadable;
-        // One transaction, so that everything is of the same moment.
-        let mut reader = self.readers.begin().await.map_err(fault)?;
-        let sql = "SELECT id, doc FROM workspaces ORDER BY id";
-        loaded.workspaces = docs(&mut reader, Origin::new("workspaces", 0), sql, met, lost).await?;
-        let sql = "SELECT id, doc, workspace_id FROM projects ORDER BY id";
-        loaded.projects = docs(&mut reader, Origin::new("projects", 0), sql, met, lost).await?;
-        let sql = "SELECT id, doc, workspace_id FROM sources ORDER BY id";
-        loaded.sources = docs(&mut reader, Origin::new("sources", 0), sql, met, lost).await?;
-        let sql = "SELECT id, workspace_id, kind, name, config, webhook_token, status, created_at FROM channels ORDER BY id";
-        let rows = sqlx::query(sql).fetch_all(&mut *reader).await.map_err(fault)?;
-        let from = Origin::new("channels", 0);
-        loaded.channels = reading::known(met, from, &rows, lost, channel);
-        // A status alone that cannot be read leaves the channel paused, and is told all the same.
-        reading::known(met, from, &rows, lost, |row| json::<ChannelStatus>(row, 6));
-        lost.dedup();
-        loaded.policies = self.current_policies(&mut reader, lost).await?;
-        reader.commit().await.map_err(fault)?;
-        Ok(loaded)
+        self.load_catalog(None).await
+    }
+
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        self.load_catalog(Some(workspace)).await
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
@@ -223,19 +259,20 @@ impl Catalog for SqliteStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         let before = before.0.clone();
         self.writer
             .run(move |connection| {
                 Box::pin(async move {
                     sqlx::query(
-                        "UPDATE channels SET config = ?4 WHERE id = ?1 AND workspace_id = ?2 AND config = ?3",
+                        "UPDATE channels SET config = ?4, webhook_token = ?5 WHERE id = ?1 AND workspace_id = ?2 AND config = ?3",
                     )
                     .bind(blob(channel.as_uuid()))
                     .bind(blob(workspace.as_uuid()))
                     .bind(before)
-                    .bind(after.0)
+                    .bind(after.config.0)
+                    .bind(after.webhook_token)
                     .execute(connection)
                     .await
                     .map(|done| done.rows_affected() == 1)

@@ -97,6 +97,12 @@ const MOVED_OF: &str = concat!(
 const KEYS_OF: &str = "SELECT k.key FROM unique_keys k JOIN leads l ON l.id = k.lead_id
     WHERE hex(k.lead_id) IN (SELECT value FROM json_each(?1)) AND l.workspace_id = ?2";
 
+/// What providers have said in their own words, see [`fastlead_core::delivery::AttemptError::erase`]. An attempt that cannot
+/// be read says nothing afterwards.
+pub(super) const ERASE_ATTEMPTS: &str = "UPDATE attempts SET attempt = CASE WHEN json_valid(attempt)
+      THEN json_set(attempt, '$.error.message', '') ELSE '{}' END
+    WHERE delivery_id = ?1 AND CASE WHEN json_valid(attempt) THEN attempt ->> '$.error.message' <> '' ELSE attempt <> '{}' END";
+
 /// The rows that name a person, by their keys.
 struct Found {
     leads: Vec<Vec<u8>>,
@@ -295,6 +301,7 @@ impl Work {
             .await
             .map_err(fault)?;
         let Some(row) = row else { return Ok(0) };
+        sqlx::query(ERASE_ATTEMPTS).bind(id).execute(&mut *connection).await.map_err(fault)?;
         let spec = text(&row, 0).ok().and_then(|spec| serde_json::from_str::<DeliverySpec>(&spec).ok());
         let left = match spec {
             Some(mut spec) => match spec.erase(theirs) {

@@ -9,6 +9,9 @@ const BATCH: u64 = 512;
 const REST_MILLIS: i64 = 60_000;
 /// How long a key outstays its moment: more than the clocks of two processes differ.
 const GRACE_MILLIS: i64 = 3_600_000;
+/// How long a counter of nothing that names no end is kept after somebody has last counted with it: 400 days, longer
+/// than a year's period. Its target or rule is gone, or has forgotten nothing that anybody would notice.
+const IDLE_MILLIS: i64 = 400 * 86_400_000;
 
 pub(super) const FORGET: &str = "
 BEGIN IMMEDIATE;
@@ -16,6 +19,8 @@ DELETE FROM idempotency WHERE (source_id, key) IN
   (SELECT source_id, key FROM idempotency WHERE until <= $1 ORDER BY until LIMIT $2);
 DELETE FROM unique_keys WHERE key IN (SELECT key FROM unique_keys WHERE until <= $1 ORDER BY until LIMIT $2);
 DELETE FROM counters WHERE key IN (SELECT key FROM counters WHERE until <= $1 ORDER BY until LIMIT $2);
+DELETE FROM counters WHERE key IN
+  (SELECT key FROM counters WHERE until IS NULL AND value = 0 AND note IS NULL AND last_at <= $3 LIMIT $2);
 COMMIT";
 
 /// When to look again, by the clock of the decisions.
@@ -36,7 +41,8 @@ impl Forgetting {
             return;
         }
         let batch = i64::try_from(BATCH).unwrap_or(i64::MAX);
-        let done = sqlx::query(FORGET).bind(now - GRACE_MILLIS).bind(batch).execute(&mut *connection).await;
+        let done = sqlx::query(FORGET).bind(now - GRACE_MILLIS).bind(batch).bind(now - IDLE_MILLIS);
+        let done = done.execute(&mut *connection).await;
         match done {
             Ok(done) if done.rows_affected() >= BATCH => {}
             Ok(_) => self.next = now + REST_MILLIS,

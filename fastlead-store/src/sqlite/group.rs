@@ -28,54 +28,58 @@ pub(super) const LOOK: &str = concat!(
     "\nBEGIN IMMEDIATE;
 SELECT 1, l.id, l.workspace_id, l.project_id, l.version, NULL, NULL, NULL
   FROM json_each($1) j CROSS JOIN leads l ON l.id = ",
-    id!("$11", 0),
+    id!("$12", 0),
     "
 UNION ALL SELECT 2, u.key, u.lead_id, NULL, u.until, NULL, NULL, NULL
   FROM json_each($2) j CROSS JOIN unique_keys u ON u.key = ",
-    id!("$12", 0),
+    id!("$13", 0),
     "
 UNION ALL SELECT 3, i.source_id, i.key, i.request, i.until, i.answer, NULL, NULL
   FROM json_each($3) j CROSS JOIN idempotency i ON i.source_id = ",
-    id!("$13", 0),
+    id!("$14", 0),
     " AND i.key = ",
-    id!("$13", 1),
+    id!("$14", 1),
     "
 UNION ALL SELECT 4, d.id, d.lease_token, d.begun_by, d.state, NULL, d.uncertain + 2 * d.unwanted,
     EXISTS (SELECT 1 FROM channels c WHERE c.id = d.channel_id AND c.status <> '{\"status\":\"active\"}')
   FROM json_each($4) j CROSS JOIN deliveries d ON d.id = ",
-    id!("$14", 0),
+    id!("$15", 0),
     " WHERE d.lease_token NOTNULL OR d.begun_by NOTNULL
 UNION ALL SELECT 10, t.id, t.lease_token, NULL, 0, NULL, NULL, NULL
   FROM json_each($5) j CROSS JOIN timers t ON t.id = ",
-    id!("$15", 0),
+    id!("$16", 0),
     " WHERE t.lease_token NOTNULL
 UNION ALL SELECT 5, i.channel_id, NULL, NULL, 0, i.provider_event_id, NULL, NULL
   FROM json_each($6) j CROSS JOIN inbound i ON i.channel_id = ",
-    id!("$16", 0),
+    id!("$17", 0),
     " AND i.provider_event_id = ",
-    text!("$16", 1),
+    text!("$17", 1),
     "
   WHERE i.done = 0
 UNION ALL SELECT 6, e.id, NULL, NULL, 0, NULL, NULL, NULL
   FROM json_each($7) j CROSS JOIN events e ON e.id = ",
-    id!("$17", 0),
+    id!("$18", 0),
     "
 UNION ALL SELECT 7, d.id, NULL, NULL, d.state, NULL, NULL, NULL
   FROM json_each($8) j CROSS JOIN deliveries d ON d.id = ",
-    id!("$18", 0),
+    id!("$19", 0),
     "
 UNION ALL SELECT 8, c.key, NULL, NULL, c.value, c.note, c.last_at, c.until
   FROM json_each($9) j CROSS JOIN counters c ON c.key = ",
-    id!("$19", 0),
+    id!("$20", 0),
     "
 UNION ALL SELECT 9, c.id, NULL, NULL, 0, NULL, NULL, NULL
   FROM json_each($10) j CROSS JOIN channels c ON c.id = ",
-    id!("$20", 0),
-    " WHERE c.status = '{\"status\":\"active\"}'"
+    id!("$21", 0),
+    " WHERE c.status = '{\"status\":\"active\"}'
+UNION ALL SELECT 11, s.key, NULL, NULL, 0, s.doc, NULL, NULL
+  FROM json_each($11) j CROSS JOIN suppressions s ON s.key = ",
+    id!("$22", 0),
+    ""
 );
 
 /// How many lists [`LOOK`] takes.
-const QUESTIONS: usize = 10;
+const QUESTIONS: usize = 11;
 
 macro_rules! write {
     () => {
@@ -89,7 +93,8 @@ macro_rules! write {
     uncertain = CASE WHEN unwanted = 1 AND ", int!("$20", 1), " = 0 THEN 0 ELSE ", int!("$20", 7), " END,
     due_at = coalesce(", maybe_int!("$20", 3), ", due_at),
     updated_at = ", int!("$20", 4), ", attempts = max(0, attempts - (state = 1) * ", int!("$20", 5), "),
-    parts_sent = coalesce(", maybe_int!("$20", 6), ", parts_sent),
+    parts_sent = CASE WHEN ", int!("$20", 1), " < 10 THEN coalesce(", maybe_int!("$20", 6), ", parts_sent)
+      ELSE max(parts_sent, coalesce(", maybe_int!("$20", 6), ", 0)) END,
     provider_message_id = coalesce(", maybe_text!("$20", 8), ", provider_message_id), lease_token = NULL, lease_until = NULL,
     order_key = CASE ", int!("$20", 10), " WHEN 1 THEN NULL ELSE order_key END,
     begun_by = nullif(begun_by, ", id!("$20", 11), ")
@@ -170,8 +175,15 @@ pub(super) struct Questions {
 }
 
 impl Questions {
-    pub(super) fn delivery(&mut self, delivery: DeliveryId) -> Result<()> {
+    fn delivery(&mut self, delivery: DeliveryId) -> Result<()> {
         self.lists[3].row(1).id(delivery.as_uuid()).end()
+    }
+
+    pub(super) fn beginning(&mut self, beginning: &Beginning) -> Result<()> {
+        if let Some(address) = beginning.address {
+            self.lists[10].row(1).id(Uuid::from_bytes(address.0)).end()?;
+        }
+        self.delivery(beginning.delivery_id)
     }
 
     pub(super) fn settlement(&mut self, settlement: &Settlement) -> Result<()> {
@@ -249,6 +261,7 @@ pub(super) fn facts(rows: &[SqliteRow], met: &UnreadableRows) -> Facts {
                 8 => ("counters", None),
                 9 => ("channels", None),
                 10 => ("timers", None),
+                11 => ("suppressions", Some(Named::Suppression)),
                 _ => ("deliveries", Some(Named::Delivery)),
             };
             let unread = Origin::new(table, 1).name(row, &error);
@@ -297,6 +310,7 @@ fn fact(kind: i64, row: &SqliteRow, facts: &mut Facts) -> Result<()> {
         6 => drop(facts.events.insert(EventId::from_uuid(uuid(row, 1)?))),
         8 => drop(facts.counters.insert(CounterId(uuid(row, 1)?.into_bytes()), counter(row, 4)?)),
         9 => drop(facts.active.insert(ChannelId::from_uuid(uuid(row, 1)?))),
+        11 => drop(facts.suppressed.insert(uuid(row, 1)?.into_bytes(), json(row, 5)?)),
         10 => drop(facts.timers.insert(uuid(row, 1)?, LeaseToken::from_uuid(uuid(row, 2)?))),
         _ => drop(facts.states.insert(DeliveryId::from_uuid(uuid(row, 1)?), state(row)?)),
     }
@@ -351,7 +365,10 @@ impl Changes {
         let frees = matches!(settlement.outcome, Settled::Await { frees_order: true, .. });
         let (state, reason, due_at, back, parts, uncertain, provider, awaits) = match &settlement.outcome {
             Settled::Ended { state, reason, provider_message_id } => {
-                (*state, reason.as_deref(), None, 0, None, 0, provider_message_id.as_deref(), 0)
+                let arrived = matches!(state, DeliveryState::Sent | DeliveryState::Delivered);
+                let attempt = settlement.attempt.as_ref().filter(|_| arrived);
+                let parts = attempt.map(|attempt| attempt.part.saturating_add(1));
+                (*state, reason.as_deref(), None, 0, parts, 0, provider_message_id.as_deref(), 0)
             }
             Settled::Retry { due_at, reason, counted, parts_sent, uncertain } => {
                 let (back, uncertain) = (i64::from(!counted), i64::from(*uncertain));
@@ -414,7 +431,7 @@ impl Changes {
         self.attempt(receipt.delivery_id, &receipt.attempt)
     }
 
-    fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
+    pub(super) fn attempt(&mut self, delivery: DeliveryId, attempt: &Attempt) -> Result<()> {
         self.lists[1].row(2).id(delivery.as_uuid()).json(attempt, "an attempt").end()
     }
 

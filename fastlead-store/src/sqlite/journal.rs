@@ -5,9 +5,9 @@ use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord, Journal,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, RiskFilter,
-    StoredCapture, StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch, InboundRecord,
+    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -247,6 +247,32 @@ impl Journal for SqliteStore {
             .map_err(|error| failed("list deliveries", &error))?;
         let from = Origin::new("deliveries", 0).of(workspace);
         Ok(reading::page(&self.unreadable, from, &rows, limit, |row| rows::delivery(row, 0)))
+    }
+
+    async fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>> {
+        let fault = |error: sqlx::Error| failed("read a delivery with its attempts", &error);
+        // One transaction, so that both are of the same moment.
+        let mut reader = self.readers.begin().await.map_err(fault)?;
+        let sql = format!("SELECT {DELIVERY} FROM deliveries WHERE id = ?1 AND workspace_id = ?2");
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(blob(delivery.as_uuid())).bind(blob(workspace.as_uuid()));
+        let Some(row) = query.fetch_optional(&mut *reader).await.map_err(fault)? else { return Ok(None) };
+        let query =
+            sqlx::query("SELECT attempt, delivery_id FROM attempts WHERE delivery_id = ?1 ORDER BY number")
+                .bind(blob(delivery.as_uuid()));
+        let rows = query.fetch_all(&mut *reader).await.map_err(fault)?;
+        reader.commit().await.map_err(fault)?;
+        let from = Origin::new("deliveries", 0).of(workspace);
+        let delivery = reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))?;
+        let from = Origin::new("attempts", 1).of(workspace);
+        Ok(Some(DeliveryRecord {
+            delivery,
+            attempts: reading::each(&self.unreadable, from, &rows, |row| json(row, 0)),
+        }))
     }
 
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {

@@ -7,6 +7,7 @@ mod aside;
 mod backup;
 mod captures;
 mod catalog;
+mod changes;
 mod close;
 mod counters;
 mod documents;
@@ -21,6 +22,7 @@ mod list;
 mod lock;
 #[cfg(test)]
 mod old_files;
+mod parts;
 #[cfg(test)]
 mod plans;
 mod reading;
@@ -29,6 +31,7 @@ mod resolve;
 mod resolve_tests;
 mod risk;
 mod rows;
+mod sessions;
 mod work;
 mod writer;
 
@@ -61,6 +64,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("leases.sql"),
     include_str!("aside.sql"),
     include_str!("positions.sql"),
+    include_str!("parts.sql"),
+    include_str!("access.sql"),
+    include_str!("changes.sql"),
 ];
 
 /// Where the database is and how it is opened.

@@ -8,6 +8,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
 use super::addresses::SUPPRESSIONS;
 use super::captures::CAPTURES;
+use super::catalog::load_statements;
+use super::changes::{CHANGES, one_statements};
 use super::counters::{COUNTERS, HOLDER, WAITING};
 use super::documents::NAMED;
 use super::forget::FORGET;
@@ -16,6 +18,7 @@ use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
 use super::journal::{
     EVENTS, EVENTS_SINCE, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
 };
+use super::parts::by_part;
 use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_INBOUND, CLAIM_TIMERS, claim_deliveries, next_due};
 
@@ -60,7 +63,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let texts = [LOOK, WRITE, FORGET].into_iter().flat_map(|text| text.split(";\n"));
     let group = texts.filter(|statement| !ends.contains(statement));
     let mut statements: Vec<String> = group.map(str::to_owned).collect();
-    assert_eq!(statements.len(), 23);
+    assert_eq!(statements.len(), 24);
     statements.extend(
         [
             BUSY,
@@ -86,7 +89,10 @@ async fn every_statement_finds_its_rows_by_an_index() {
         ]
         .map(str::to_owned),
     );
-    statements.extend([claim_deliveries(), next_due(), lost()]);
+    statements.extend([claim_deliveries(), next_due(), lost(), by_part()]);
+    statements.extend(load_statements(true));
+    statements.extend(one_statements());
+    statements.push(CHANGES.to_owned());
     statements.extend(filters.iter().map(list_deliveries));
     for statement in statements {
         let steps = plan(&mut connection, &statement).await;

@@ -2,8 +2,8 @@
 
 use fastlead_core::error::{Error, Result};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, ProjectId, SourceId, SuppressionId,
-    TimerId, UserId, WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, ProjectId, SessionId, SourceId,
+    SuppressionId, TimerId, UserId, WorkspaceId,
 };
 use fastlead_core::port::{Cursor, Page, UnreadableRow, UnreadableRows};
 use sqlx::Row as _;
@@ -76,6 +76,7 @@ fn shown(table: &str, row: &SqliteRow, index: usize) -> String {
             "identities" => IdentityId::from_uuid(id).to_string(),
             "leads" => LeadId::from_uuid(id).to_string(),
             "projects" | "policy_drafts" => ProjectId::from_uuid(id).to_string(),
+            "sessions" => SessionId::from_uuid(id).to_string(),
             "sources" => SourceId::from_uuid(id).to_string(),
             "suppressions" => SuppressionId::from_uuid(id).to_string(),
             "timers" => TimerId::from_uuid(id).to_string(),

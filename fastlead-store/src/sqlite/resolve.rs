@@ -7,7 +7,7 @@ use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settled,
-    Settlement, Transition, UnreadableRow,
+    Settlement, Suppression, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -34,6 +34,8 @@ pub(super) struct Facts {
     pub counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
     pub states: HashMap<DeliveryId, DeliveryState>,
+    /// Suppressions of addresses, by their keys.
+    pub suppressed: HashMap<[u8; 16], Suppression>,
     /// What is there and cannot be read: who needs it gets no verdict.
     pub unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
 }
@@ -44,6 +46,7 @@ pub(super) enum Named {
     Lead,
     Delivery,
     Idempotency,
+    Suppression,
 }
 
 /// Who works on a delivery.
@@ -114,7 +117,8 @@ impl Resolver {
         held.is_some_and(|held| held.may_settle(settlement.token, &settlement.outcome))
     }
 
-    /// Takes a delivery for the beginning of an attempt, where its lease holds and its channel is not paused.
+    /// Takes a delivery for the beginning of an attempt, where its lease holds, its channel is not paused, and its address
+    /// is not suppressed.
     pub(super) fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
         let held = self.facts.held.get(&beginning.delivery_id);
         let Some(held) = held.filter(|held| held.lease == Some(beginning.token)) else {
@@ -124,11 +128,23 @@ impl Resolver {
             BeginOutcome::Unwanted
         } else if held.paused {
             BeginOutcome::Paused
+        } else if let Some(reason) = self.suppression(beginning) {
+            BeginOutcome::Suppressed(reason)
         } else if self.taken.deliveries.insert(beginning.delivery_id) {
             BeginOutcome::Begun
         } else {
             BeginOutcome::LeaseLost
         }
+    }
+
+    /// Returns why nothing may be sent to the address. A suppression that cannot be read forbids everything.
+    fn suppression(&self, beginning: &Beginning) -> Option<String> {
+        let address = beginning.address?.0;
+        if self.facts.unread.contains_key(&(Named::Suppression, uuid::Uuid::from_bytes(address))) {
+            return Some(Suppression::UNREADABLE.to_owned());
+        }
+        let held = self.facts.suppressed.get(&address)?;
+        held.scope.covers(beginning.class).then(|| held.reason.clone())
     }
 
     /// Takes a channel to pause it. Returns whether nobody has paused it before.

@@ -1,5 +1,7 @@
 //! The store port.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
@@ -9,21 +11,23 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{
     ChannelId, DeliveryId, LeadId, LeaseToken, PolicyId, ProjectId, SourceId, TimerId, WorkspaceId,
 };
+use fastlead_core::parts::SentPart;
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, Receipt, Recovery, SetAside,
+    InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, NextDue, Receipt, Recovery, SetAside,
     SettleOutcome, Settlement, Store, Transition, UnreadableRows,
 };
-use fastlead_core::time::Timestamp;
+use fastlead_core::time::{Timestamp, from_millis};
 use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 use super::SqliteStore;
 use super::aside::{leave_unread, leave_unread_inbound, left_alone};
 use super::fault::failed;
 use super::group::{Changes, WRITE};
+use super::parts;
 use super::reading::{self, Origin};
 use super::rows::{self, DELIVERY, blob, count, integer, moment, text, to_json, unread, uuid};
 
@@ -67,23 +71,20 @@ pub(super) fn claim_deliveries() -> String {
     )
 }
 
-/// The earliest moment over the channels, all timers and all inbound events.
+/// The next moments of each channel, `NULL` where it has no open work of a kind, and those of all timers and all inbound
+/// events. Whoever reads them leaves out what is left alone and what has no moment that can be read.
 pub(super) fn next_due() -> String {
     format!(
-        // Neither what is left alone nor what has no moment that can be read.
-        "SELECT min(due) FILTER (WHERE typeof(due) = 'integer' AND due < {}) FROM (
-           SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+        "SELECT unhex(c.value), (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 1
                AND {NOT_HELD_BACK}
-             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) AS due FROM json_each(?1) c
-           UNION ALL SELECT (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
+             ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
+         UNION ALL SELECT unhex(c.value), (SELECT coalesce(x.lease_until, x.due_at) FROM deliveries x
              WHERE x.channel_id = unhex(c.value) AND x.state < 10 AND (x.state < 2 OR x.uncertain = 1) = 0
              ORDER BY coalesce(x.lease_until, x.due_at), x.id LIMIT 1) FROM json_each(?1) c
-           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
-           UNION ALL SELECT (SELECT coalesce(lease_until, due_at) FROM inbound WHERE done = 0
-             ORDER BY coalesce(lease_until, due_at), number LIMIT 1)
-         )",
-        left_alone!()
+         UNION ALL SELECT NULL, (SELECT coalesce(lease_until, due_at) FROM timers ORDER BY coalesce(lease_until, due_at), id LIMIT 1)
+         UNION ALL SELECT NULL, (SELECT coalesce(lease_until, due_at) FROM inbound WHERE done = 0
+             ORDER BY coalesce(lease_until, due_at), number LIMIT 1)"
     )
 }
 
@@ -213,7 +214,7 @@ async fn record_receipt(
     receipt: Receipt,
 ) -> Result<(DeliveryState, bool)> {
     let fault = |error: sqlx::Error| failed("record receipt", &error);
-    let row = sqlx::query("SELECT state, id, workspace_id FROM deliveries WHERE id = ?1")
+    let row = sqlx::query("SELECT state, id, workspace_id, parts_sent FROM deliveries WHERE id = ?1")
         .bind(blob(receipt.delivery_id.as_uuid()))
         .fetch_optional(&mut *connection)
         .await
@@ -228,6 +229,19 @@ async fn record_receipt(
         return Ok((before, false));
     }
     let mut changed = Changes::default();
+    if let (DeliveryState::Delivered, Some(part)) = (receipt.state, receipt.part) {
+        let mut parts = SentPart::of(&parts::attempts(&mut *connection, met, receipt.delivery_id).await?);
+        let known = parts.iter().any(|known| known.index == part && known.told == Some(receipt.state));
+        parts.iter_mut().filter(|known| known.index == part).for_each(|part| part.told = Some(receipt.state));
+        let underway = matches!(before, DeliveryState::Pending | DeliveryState::Sending);
+        if underway || !SentPart::all_arrived(&parts, count(&row, 3)?) {
+            if !known {
+                changed.attempt(receipt.delivery_id, &receipt.attempt)?;
+                changed.write(WRITE, connection).await.map_err(fault)?;
+            }
+            return Ok((before, false));
+        }
+    }
     changed.receipt(&receipt)?;
     changed.write(WRITE, connection).await.map_err(fault)?;
     Ok((receipt.state, true))
@@ -298,14 +312,30 @@ impl Store for SqliteStore {
         self.leave_alone(workspace, work, because).await
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         let ids: Vec<Value> = channels.iter().map(|id| id.hex().into()).collect();
-        let row = sqlx::query(AssertSqlSafe(next_due()))
+        let rows = sqlx::query(AssertSqlSafe(next_due()))
             .bind(Value::Array(ids).to_string())
-            .fetch_one(&self.readers)
-            .await;
-        let row = row.map_err(|error| failed("next due", &error))?;
-        Ok(rows::optional_moment(&row, 0)?.map(|due| due.max(now)))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(|error| failed("next due", &error))?;
+        let mut found: BTreeMap<ChannelId, Timestamp> = BTreeMap::new();
+        let mut others: Option<Timestamp> = None;
+        for row in &rows {
+            // What is left alone, and what has no moment that can be read, is nothing to wait for.
+            let Ok(Some(due)) = row.try_get::<Option<i64>, _>(1) else { continue };
+            if due >= left_alone!() {
+                continue;
+            }
+            let due = from_millis(due).max(now);
+            match rows::optional_uuid(row, 0)?.map(ChannelId::from_uuid) {
+                Some(channel) => {
+                    found.entry(channel).and_modify(|have| *have = due.min(*have)).or_insert(due);
+                }
+                None => others = Some(others.map_or(due, |other| other.min(due))),
+            }
+        }
+        Ok(NextDue { channels: found.into_iter().collect(), others })
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
@@ -373,6 +403,7 @@ impl Store for SqliteStore {
         channel: ChannelId,
         message: &MessageReference,
     ) -> Result<Option<Delivery>> {
+        let channel_id = channel;
         let channel = blob(channel.as_uuid());
         let row = match message {
             MessageReference::Delivery(id) => {
@@ -395,8 +426,15 @@ impl Store for SqliteStore {
             }
         };
         let row = row.map_err(|error| failed("find delivery", &error))?;
+        if let (None, MessageReference::Provider(id)) = (&row, message) {
+            return self.find_by_part(channel_id, id).await;
+        }
         let from = Origin::new("deliveries", 0);
         row.map(|row| reading::one(&self.unreadable, from, &row, |row| rows::delivery(row, 0))).transpose()
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.read_parts(delivery).await
     }
 
     async fn retry(

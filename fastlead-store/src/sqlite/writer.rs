@@ -83,7 +83,7 @@ impl Member {
         match self {
             Self::Commit(transition, ..) => questions.transition(transition),
             Self::Settle(settlement, ..) => questions.settlement(settlement),
-            Self::Begin(beginning, ..) => questions.delivery(beginning.delivery_id),
+            Self::Begin(beginning, ..) => questions.beginning(beginning),
             Self::Enqueue(..) => Ok(()),
         }
     }

@@ -11,7 +11,9 @@ use fastlead_core::id::{LeadId, RandomIds, WorkspaceId};
 use fastlead_core::lead::{Capture, CaptureInput, EnrichmentOutcome, Received};
 use fastlead_core::message::{Locale, Recipient, Response};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{Addresses, CaptureVerdict, Catalog, Enricher, Identities, Journal, Store};
+use fastlead_core::port::{
+    Addresses, CaptureVerdict, Catalog, ChangeLog, Enricher, Identities, Journal, Store,
+};
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_testkit::memory::MemoryChannel;
@@ -35,7 +37,7 @@ fn policy(targets: Value, route: Value) -> Policy {
     .unwrap()
 }
 
-async fn engine<S: Store + Catalog + Addresses + Identities + Clone>(
+async fn engine<S: Store + Catalog + Addresses + Identities + ChangeLog + Clone>(
     store: &S,
     clock: &Arc<ManualClock>,
     policy: &Policy,
@@ -43,7 +45,7 @@ async fn engine<S: Store + Catalog + Addresses + Identities + Clone>(
     engine_on(store, clock, policy, &MemoryChannel::new("bot")).await
 }
 
-async fn engine_on<S: Store + Catalog + Addresses + Identities + Clone>(
+async fn engine_on<S: Store + Catalog + Addresses + Identities + ChangeLog + Clone>(
     store: &S,
     clock: &Arc<ManualClock>,
     policy: &Policy,
@@ -114,7 +116,11 @@ async fn decided(changes: &mut Receiver<Change>, lead: LeadId, what: &str) {
     }
 }
 
-async fn a_cap_of_twenty_is_twenty<S: Store + Catalog + Journal + Addresses + Identities + Clone>(store: S) {
+async fn a_cap_of_twenty_is_twenty<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!([
         {"strategy": "waterfall", "targets": ["a"], "template": "t", "overflow": "next"},
@@ -134,7 +140,9 @@ async fn a_cap_of_twenty_is_twenty<S: Store + Catalog + Journal + Addresses + Id
     assert_eq!(shares(&store, workspace(&third), &[lead]).await, BTreeMap::from([("rest".to_owned(), 1)]));
 }
 
-async fn a_round_is_exact_under_concurrency<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+async fn a_round_is_exact_under_concurrency<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
     store: S,
 ) {
     let clock = Arc::new(ManualClock::new(epoch()));
@@ -148,7 +156,7 @@ async fn a_round_is_exact_under_concurrency<S: Store + Catalog + Journal + Addre
 }
 
 async fn the_oldest_gets_the_place_that_is_free<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -180,7 +188,7 @@ async fn the_oldest_gets_the_place_that_is_free<
 }
 
 async fn a_queue_is_first_in_first_out_however_many_leave_at_once<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -213,7 +221,11 @@ async fn a_queue_is_first_in_first_out_however_many_leave_at_once<
     }
 }
 
-async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + Identities + Clone>(store: S) {
+async fn nobody_overtakes_the_queue<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
     let clock = Arc::new(ManualClock::new(epoch()));
     let route = json!({"strategy": "waterfall", "targets": ["a"], "template": "t"});
     let hours = json!({"weekly": [{"days": "mon-sun", "from": "09:00", "to": "18:00"}]});
@@ -232,7 +244,9 @@ async fn nobody_overtakes_the_queue<S: Store + Catalog + Journal + Addresses + I
     assert_eq!(status(&store, workspace, second).await, "queued");
 }
 
-async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+async fn a_queue_is_worked_off_by_timers<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
     store: S,
 ) {
     let clock = Arc::new(ManualClock::new(epoch()));
@@ -255,7 +269,9 @@ async fn a_queue_is_worked_off_by_timers<S: Store + Catalog + Journal + Addresse
     within(running).await.unwrap();
 }
 
-async fn the_highest_bid_gets_the_lead<S: Store + Catalog + Journal + Addresses + Identities + Clone>(
+async fn the_highest_bid_gets_the_lead<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
     store: S,
 ) {
     let clock = Arc::new(ManualClock::new(epoch()));
@@ -315,7 +331,7 @@ impl Enricher for City {
 }
 
 async fn an_enricher_that_hangs_holds_up_nobody<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {

@@ -16,8 +16,8 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, RecipientKind, Response, ResponseToken};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AddressKey, Addresses, Catalog, Identities, Journal, LeadFilter, PageRequest, Store, Suppression,
-    SuppressionScope,
+    AddressKey, Addresses, Catalog, ChangeLog, Identities, Journal, LeadFilter, PageRequest, Store,
+    Suppression, SuppressionScope,
 };
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_testkit::memory::MemoryChannel;
@@ -64,7 +64,7 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let only = |name: &str, kind| {
@@ -161,7 +161,7 @@ impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
 }
 
 async fn a_capture_is_not_there_or_told_at_once<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -179,7 +179,7 @@ async fn a_capture_is_not_there_or_told_at_once<
 }
 
 async fn a_stop_word_is_not_there_or_acted_upon_at_once<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -227,7 +227,7 @@ async fn a_stop_word_is_not_there_or_acted_upon_at_once<
 }
 
 async fn a_press_is_not_there_or_decided_upon_at_once<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -267,7 +267,7 @@ async fn a_press_is_not_there_or_decided_upon_at_once<
 
 /// Everything that somebody can say of a lead over the API.
 async fn an_answer_over_the_api_is_not_there_or_whole<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {

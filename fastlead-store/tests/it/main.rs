@@ -35,11 +35,15 @@ mod hang_ups;
 mod lease;
 mod memory;
 mod people;
+mod polling;
 #[cfg(target_os = "linux")]
 mod power;
 mod simulation;
 mod spill;
 mod sqlite;
 mod story;
+mod strangers;
+mod tenants;
+mod two_engines;
 mod unknown;
 mod unreadable;

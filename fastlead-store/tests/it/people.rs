@@ -12,8 +12,8 @@ use fastlead_core::lead::{CaptureInput, ConsentDocument, ConsentPurpose, Receive
 use fastlead_core::message::{Locale, MessageClass, Recipient, RecipientKind, Response};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AddressKey, Addresses, Catalog, DeliveryFilter, Identities, IdentityFilter, Journal, PageRequest, Store,
-    SuppressionScope, Undone,
+    AddressKey, Addresses, Catalog, ChangeLog, DeliveryFilter, Identities, IdentityFilter, Journal,
+    PageRequest, Store, SuppressionScope, Undone,
 };
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_testkit::memory::MemoryChannel;
@@ -67,7 +67,7 @@ fn advertising() -> Vec<ConsentDocument> {
     }]
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> World<S> {
     async fn start(store: S) -> Self {
         Self::with(store, policy(), StopWords::default()).await
     }
@@ -194,7 +194,7 @@ fn by_account(id: &str) -> Value {
 /// Advertising that waits is not sent after STOP, and service messages are.
 async fn who_writes_stop_gets_no_advertising<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store).await;
     let (workspace, sms) = (world.workspace(), world.sms.clone());
@@ -232,7 +232,7 @@ where
 /// gives no consent.
 async fn only_an_operator_lifts_an_unsubscription<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store).await;
     let (bot, chat) = (world.bot.clone(), Recipient::Chat("7".into()));
@@ -255,7 +255,7 @@ where
 /// number is shared afterwards.
 async fn stop_holds_for_every_linked_address<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store).await;
     let (bot, sms) = (world.bot.clone(), world.sms.clone());
@@ -283,7 +283,7 @@ where
 
 async fn an_engine_can_have_words_of_its_own<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::with(store, policy(), StopWords::new(["baja"])).await;
     let bot = world.bot.clone();
@@ -300,7 +300,7 @@ where
 /// is undone.
 async fn a_shared_phone_number_makes_one_person<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store).await;
     let first = world.capture(by_account("7")).await;
@@ -343,7 +343,7 @@ where
 /// Undoing changes captures from then on; what was decided before goes on as it was.
 async fn an_undone_link_merges_nobody_any_more<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store).await;
     let first = world.capture(by_account("7")).await;
@@ -384,7 +384,7 @@ where
 /// A link survives a new start of the engine.
 async fn an_engine_knows_links_when_it_starts<S>(store: S)
 where
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 {
     let mut world = World::start(store.clone()).await;
     let first = world.capture(by_account("7")).await;

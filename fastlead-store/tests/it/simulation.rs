@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fastlead_core::decide::{Reason, TraceStep, Verdict};
+use fastlead_core::decide::{Event, HoldKind, Offer, Reason, TraceStep, Verdict};
 use fastlead_core::policy::{Policy, Strategy};
 use fastlead_core::port::Transition;
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -260,4 +260,21 @@ fn a_lower_bid_wins(transition: &mut Transition) {
 fn a_lower_bid_that_wins_is_caught() {
     let failure = bent("a lower bid", a_lower_bid_wins);
     assert!(failure.what.contains("has bid"), "{failure}");
+}
+
+/// A decider that ends the offer to another target when somebody accepts, and forgets to give its place back.
+fn an_ended_offer_keeps_its_place(transition: &mut Transition) {
+    if !matches!(transition.event, Event::Responded { .. } | Event::Returned { .. }) {
+        return;
+    }
+    let place = |offer: &&mut Offer| offer.holds.iter().any(|hold| hold.kind == HoldKind::Place);
+    if let Some(offer) = transition.state.offers.iter_mut().filter(|offer| offer.waits()).find(place) {
+        offer.lapsed = true;
+    }
+}
+
+#[test]
+fn a_place_that_nobody_can_give_back_is_caught() {
+    let failure = bent("a place that leaks", an_ended_offer_keeps_its_place);
+    assert!(failure.what.contains("nobody can give"), "{failure}");
 }

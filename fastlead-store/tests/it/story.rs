@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fastlead_core::channel::{
-    Channel, ChannelInfo, InboundEvent, InboundKind, Peer, ResponseTokenText, TextLimit, TextUnit,
+    Channel, ChannelInfo, FailureReason, InboundEvent, InboundKind, MessageReference, Peer, ReceiptFailure,
+    ReceiptStatus, ResponseTokenText, TextLimit, TextUnit,
 };
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::DeliveryState;
@@ -14,9 +15,10 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, PressedMessage, Recipient, Response, ResponseToken};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    Addresses, CaptureVerdict, Catalog, DeliveryFilter, Identities, Journal, LeadFilter, PageRequest, Store,
-    Suppression, SuppressionScope,
+    Addresses, CaptureVerdict, Catalog, ChangeLog, DeliveryFilter, Identities, Journal, LeadFilter,
+    PageRequest, Store, Suppression, SuppressionScope,
 };
+use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, ManualClock, epoch};
 use fastlead_store::MemoryStore;
 use fastlead_testkit::memory::MemoryChannel;
@@ -53,7 +55,7 @@ fn policy() -> Policy {
     .unwrap()
 }
 
-impl<S: Store + Catalog + Journal + Addresses + Identities + Clone> World<S> {
+impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> World<S> {
     async fn start(store: S) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let bot = MemoryChannel::new("bot");
@@ -123,7 +125,7 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn a_lead_is_captured_told_answered_and_explained<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -216,7 +218,7 @@ async fn a_lead_is_captured_told_answered_and_explained<
 }
 
 async fn an_offer_that_was_declined_keeps_saying_so<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -245,7 +247,7 @@ async fn an_offer_that_was_declined_keeps_saying_so<
 }
 
 async fn one_key_one_answer_and_one_lead_for_many<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -260,7 +262,7 @@ async fn one_key_one_answer_and_one_lead_for_many<
 }
 
 async fn trouble_is_retried_paused_told_and_escalated<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -290,7 +292,7 @@ async fn trouble_is_retried_paused_told_and_escalated<
 }
 
 async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -355,7 +357,7 @@ async fn who_has_blocked_is_left_alone_and_who_has_moved_is_followed<
 }
 
 async fn a_lookup_of_one_part_does_not_end_the_others<
-    S: Store + Catalog + Journal + Addresses + Identities + Clone,
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
     store: S,
 ) {
@@ -405,6 +407,85 @@ async fn a_lookup_of_one_part_does_not_end_the_others<
     within(running).await.unwrap();
 }
 
+/// What became of the messages is told part by part, and each part has an id of its own.
+async fn a_split_text_has_arrived_when_all_its_parts_have<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let mut capabilities = MemoryChannel::new("sms").capabilities();
+    capabilities.text_max = Some(TextLimit { max: 24, unit: TextUnit::Chars });
+    (capabilities.lookup, capabilities.receipts) = (false, true);
+    let sms = MemoryChannel::new("sms").with_capabilities(capabilities);
+    let mut policy = Policy::starter("sms", Recipient::Phone("+79000000009".parse().unwrap()));
+    let long = "Заявка {{ lead.phone }}: позвоните, пожалуйста, как можно скорее";
+    policy.templates =
+        serde_json::from_value(serde_json::json!({"new_lead": {"ru": {"plain": long}}})).unwrap();
+    let engine = Engine::builder(Arc::new(store.clone()))
+        .clock(Arc::clone(&clock) as Arc<dyn Clock>)
+        .channel(Arc::new(sms.clone()))
+        .project("clinic", policy)
+        .source("site")
+        .build()
+        .await
+        .unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let channel = engine.directory().channel(sms.info().id).cloned().unwrap();
+    let source = engine.directory().source("site").cloned().unwrap();
+    let workspace = source.workspace_id;
+    let mut seen = 0;
+    for (number, fails, end) in [(1, None, DeliveryState::Delivered), (2, Some(0), DeliveryState::Failed)] {
+        let mut changes = engine.changes();
+        let phone = Some(Pii::new(format!("+7 900 000-00-0{number}")));
+        let input = CaptureInput { phone, ..CaptureInput::default() };
+        let capture = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
+        let request = CaptureRequest { source: Arc::clone(&source), capture, idempotency: None };
+        let lead = engine.capture(request).await.unwrap().answer.lead_id;
+        let accepted = async {
+            loop {
+                if let Ok(Change::Delivery { verdict: "accepted", .. }) = changes.recv().await {
+                    return;
+                }
+            }
+        };
+        within(accepted).await;
+        let parts = sms.inbox().all().split_off(seen);
+        seen += parts.len();
+        assert!(parts.len() > 2, "{parts:?}");
+        let read = || async {
+            let filter = DeliveryFilter { lead_id: Some(lead), ..DeliveryFilter::default() };
+            let mut all = store.deliveries(workspace, filter, PageRequest::default()).await.unwrap().items;
+            all.pop().unwrap()
+        };
+        assert_eq!(usize::try_from(read().await.parts_sent).unwrap(), parts.len());
+        for (index, part) in parts.iter().enumerate() {
+            assert_ne!(read().await.state, DeliveryState::Delivered, "part {index} is not told of yet");
+            let failure = ReceiptFailure { reason: FailureReason::Recipient, provider_code: None };
+            let status = match fails == Some(index) {
+                true => ReceiptStatus::Failed(failure),
+                false => ReceiptStatus::Delivered,
+            };
+            let told = InboundEvent {
+                provider_event_id: format!("receipt-{number}-{index}"),
+                occurred_at: clock.now(),
+                kind: InboundKind::Receipt {
+                    message: MessageReference::Provider(part.provider_message_id.clone()),
+                    status,
+                },
+            };
+            engine.ingest(&channel, vec![told], None).await.unwrap();
+        }
+        assert_eq!(read().await.state, end);
+    }
+    stop.cancel();
+    within(running).await.unwrap();
+}
+
 on_every_store! {
     a_lead_is_captured_told_answered_and_explained
     an_offer_that_was_declined_keeps_saying_so
@@ -412,6 +493,7 @@ on_every_store! {
     trouble_is_retried_paused_told_and_escalated
     who_has_blocked_is_left_alone_and_who_has_moved_is_followed
     a_lookup_of_one_part_does_not_end_the_others
+    a_split_text_has_arrived_when_all_its_parts_have
 }
 
 /// The calendar of a year is known late in the year before, and programs are started again at any time.

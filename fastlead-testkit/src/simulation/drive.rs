@@ -158,6 +158,9 @@ impl Life<'_> {
             .clock(clock)
             .ids(Arc::clone(&self.world.ids) as Arc<dyn fastlead_core::id::IdSource>)
             .lease(Duration::from_secs(LEASE_SECS))
+            // It is the only one, and a look at the store every second would leave nothing ever at rest.
+            .follow_every(None)
+            .poll_wait(Duration::MAX)
             .enricher(Arc::new(people::Cities(Arc::clone(self.world))))
             .project(PROJECT, policy);
         for account in self.accounts.iter() {

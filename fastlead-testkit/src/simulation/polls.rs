@@ -69,11 +69,15 @@ impl Account {
     }
 }
 
-/// An hour of nothing but asking for news would be thousands of steps, so a poll that brings nothing goes on
-/// until it does.
+/// An hour of nothing but asking for news would be thousands of steps, so the engine of a simulation asks without an
+/// end: a poll that brings nothing goes on until it does.
 #[async_trait]
 impl Poller for Account {
-    async fn poll(&self, cursor: Option<&str>, _: Duration, _: Timestamp) -> Result<PollBatch> {
+    fn account(&self) -> String {
+        self.line().name.clone()
+    }
+
+    async fn poll(&self, cursor: Option<&str>, wait: Duration, now: Timestamp) -> Result<PollBatch> {
         let invalid = || Error::new(ErrorKind::Invalid, "the cursor is not one of this provider");
         let cursor: u64 = match cursor {
             Some(cursor) => cursor.parse().map_err(|_| invalid())?,
@@ -91,7 +95,11 @@ impl Poller for Account {
                     break (batch, wait, updates.chance.percent(self.line().trouble / 2));
                 }
             }
-            news.notified().await;
+            tokio::select! {
+                biased;
+                () = news.notified() => {}
+                () = self.world().clock.sleep_until(plus(now, wait)) => return Ok(PollBatch::default()),
+            }
         };
         let clock = &self.world().clock;
         clock.sleep_until(plus(clock.now(), wait)).await;

@@ -8,10 +8,11 @@ use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Scope};
 use fastlead_core::erasure::PersonAddresses;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
-    InboundBatch, InboundRecord, InboundRef, LeadRecord, Receipt, Recovery, Refusal, Revival, SetAside,
-    SettleOutcome, Settlement, Store, Transition,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, NextDue, Receipt, Recovery, Refusal, Revival,
+    SetAside, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -206,7 +207,7 @@ impl Store for Watch {
         self.at_once(self.store.set_aside(workspace, work, because))
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
         self.at_once(self.store.next_due(now, channels))
     }
 
@@ -351,6 +352,10 @@ impl Store for Watch {
 
     async fn erase(&self, erasure: Erasure) -> Result<Erased> {
         self.at_once(self.store.erase(erasure))
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.at_once(self.store.parts_of(delivery))
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

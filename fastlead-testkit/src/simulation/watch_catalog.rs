@@ -1,12 +1,12 @@
-//! The other three ports of a watched store.
+//! The other four ports of a watched store.
 
 use fastlead_core::id::{ChannelId, IdentityId, PolicyId, ProjectId, SuppressionId, WorkspaceId};
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
-    AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus,
-    Identities, IdentityFilter, IdentityLink, Page, PageRequest, PolicyDraft, PolicyRecord, Project,
-    SealedConfig, Source, Suppression, Undone, Workspace,
+    AddressBook, AddressKey, AddressMove, Addresses, Catalog, CatalogSnapshot, ChangeLog, Changes,
+    ChannelRecord, ChannelStatus, Identities, IdentityFilter, IdentityLink, Page, PageRequest, PolicyDraft,
+    PolicyRecord, Project, Resealed, Revision, SealedConfig, Source, Suppression, Undone, Workspace,
 };
 use fastlead_core::time::Timestamp;
 use fastlead_core::{Result, async_trait};
@@ -18,6 +18,10 @@ use super::watch::Watch;
 impl Catalog for Watch {
     async fn load(&self) -> Result<CatalogSnapshot> {
         self.at_once(self.store.load())
+    }
+
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        self.at_once(self.store.load_workspace(workspace))
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
@@ -54,7 +58,7 @@ impl Catalog for Watch {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         self.at_once(self.store.reseal_channel(workspace, channel, before, after))
     }
@@ -109,6 +113,17 @@ impl Catalog for Watch {
 
     async fn discard_draft(&self, workspace: WorkspaceId, project: ProjectId) -> Result<bool> {
         self.at_once(self.store.discard_draft(workspace, project))
+    }
+}
+
+#[async_trait]
+impl ChangeLog for Watch {
+    async fn revision(&self) -> Result<Revision> {
+        self.at_once(self.store.revision())
+    }
+
+    async fn changes_since(&self, revision: Revision, limit: u32) -> Result<Changes> {
+        self.at_once(self.store.changes_since(revision, limit))
     }
 }
 

@@ -7,6 +7,7 @@ mod hours;
 mod ladder;
 mod lives;
 mod people;
+mod places;
 mod returns;
 mod rotation;
 mod screen;

@@ -24,6 +24,15 @@ pub(super) struct World {
     channels: Arc<BTreeMap<String, ChannelFacts>>,
 }
 
+/// What one decision does to one counter.
+#[derive(Debug, Default)]
+struct Change {
+    amount: i64,
+    limit: Option<i64>,
+    note: Option<String>,
+    until: Option<Timestamp>,
+}
+
 /// A policy with these targets and this route, each reached over the channel `bot`.
 pub(super) fn policy(targets: Value, route: Value, more: Value) -> Policy {
     let mut targets = targets;
@@ -98,8 +107,7 @@ impl World {
         };
         let reference = PolicyRef { id: PolicyId::from_uuid(Uuid::from_u128(5)), version: 1 };
         let wanted = needs(&self.policy, subject, state, &event, self.now);
-        let levels: Vec<Counter> =
-            wanted.keys().iter().map(|key| self.counters.get(key).cloned().unwrap_or_default()).collect();
+        let levels: Vec<Counter> = wanted.keys().iter().map(|key| self.level(key)).collect();
         let facts = Arc::new(wanted.answer(levels));
         let snapshot = Snapshot { channels: Arc::clone(&self.channels), facts, duplicate_of: None };
         let decision = decide(&self.policy, reference, subject, state, &snapshot, &event, self.now);
@@ -120,26 +128,37 @@ impl World {
         self.check();
     }
 
+    /// What a counter says now: nothing, where its window is over.
+    pub(super) fn level(&self, key: &CounterKey) -> Counter {
+        self.counters.get(key).cloned().unwrap_or_default().at(self.now)
+    }
+
+    /// Changes the counters as stores do: all effects of a decision on one of them at once.
     fn apply(&mut self, decision: &Decision) {
+        let mut changes: BTreeMap<CounterKey, Change> = BTreeMap::new();
         for effect in &decision.effects {
-            match effect {
-                Effect::Reserve { key, amount, limit, .. } => {
-                    let counter = self.counters.entry(key.clone()).or_default();
-                    counter.value += amount;
-                    counter.last_at = Some(self.now);
-                    let within = limit.is_none_or(|limit| counter.value <= limit);
-                    assert!(within, "{key} is {} and may be {limit:?}", counter.value);
-                }
-                Effect::Release { key, amount } => {
-                    let counter = self.counters.get_mut(key).unwrap();
-                    counter.value -= amount;
-                    assert!(counter.value >= 0, "{key} is {}", counter.value);
-                }
-                Effect::Note { key, name, .. } => {
-                    let counter = self.counters.entry(key.clone()).or_default();
-                    *counter = counter.clone().changed(1, Some(name), None, self.now);
-                }
-                _ => {}
+            let (key, amount, limit, note, until) = match effect {
+                Effect::Reserve { key, amount, limit, until } => (key, *amount, *limit, None, *until),
+                Effect::Release { key, amount } => (key, -amount, None, None, None),
+                Effect::Note { key, name, .. } => (key, 1, None, Some(name.clone()), None),
+                _ => continue,
+            };
+            let change = changes.entry(key.clone()).or_default();
+            change.amount += amount;
+            change.limit = change.limit.into_iter().chain(limit).min();
+            change.note = note.or(change.note.take());
+            change.until = until.or(change.until);
+        }
+        for (key, Change { amount, limit, note, until }) in changes {
+            let before = self.level(&key).value;
+            let within = amount <= 0 || limit.is_none_or(|limit| before + amount <= limit);
+            assert!(within, "{key} is {before}, goes up by {amount} and may be {limit:?}");
+            let forgotten =
+                self.counters.get(&key).is_some_and(|counter| counter.clone().at(self.now).is_nothing());
+            assert!(forgotten || before + amount >= 0, "{key} is {before} and {amount} is given back");
+            if amount != 0 || note.is_some() {
+                let counter = self.counters.remove(&key).unwrap_or_default();
+                self.counters.insert(key, counter.changed(amount, note.as_deref(), until, self.now));
             }
         }
     }
@@ -148,11 +167,13 @@ impl World {
     fn check(&self) {
         let mut held: BTreeMap<&str, i64> = BTreeMap::new();
         for (_, state) in &self.leads {
-            for hold in state.all_holds() {
+            for hold in state.all_holds().filter(|hold| hold.lives(self.now)) {
                 *held.entry(hold.key.as_str()).or_default() += hold.amount;
             }
         }
-        for (key, counter) in &self.counters {
+        let live =
+            self.counters.iter().filter(|(_, counter)| counter.until.is_none_or(|until| until > self.now));
+        for (key, counter) in live {
             let key = key.as_str();
             if ["cap:", "money:", "open:", "sold:", "queue:"].iter().any(|kind| key.starts_with(kind)) {
                 assert_eq!(counter.value, held.get(key).copied().unwrap_or(0), "{key}");

@@ -38,7 +38,7 @@ pub(crate) struct DryRunInput {
     #[serde(default)]
     policy: Option<serde_json::Map<String, serde_json::Value>>,
     /// The moment to ask about. Caps, turns and dedupe stay those of now. Default: now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     at: Option<Timestamp>,
     /// The language of the sentences. Default `en`.
     #[serde(default)]
@@ -125,7 +125,8 @@ async fn source(
             && source.project_id == project
             && key.is_none_or(|key| source.key == key)
     };
-    let mut found: Vec<Source> = app.store.load().await?.sources.into_iter().filter(mine).collect();
+    let mut found: Vec<Source> =
+        app.store.load_workspace(operator.workspace_id).await?.sources.into_iter().filter(mine).collect();
     match found.len() {
         1 => Ok(found.swap_remove(0)),
         0 => Err(Problem::not_found("this source of the project")),

@@ -8,11 +8,13 @@ use fastlead_core::channel::{InboundEvent, MessageReference};
 use fastlead_core::decide::{Counter, CounterId, LeadState, LeadStatus, UniqueKey};
 use fastlead_core::delivery::{Delivery, DeliveryState, LeasedDelivery, NewDelivery, Scope};
 use fastlead_core::erasure::PersonAddresses;
-use fastlead_core::error::Result;
+use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
+use fastlead_core::message::MessageClass;
+use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
-    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
+    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound, NextDue,
     PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled, Settlement, Store,
     Transition, UnreadableRow,
 };
@@ -55,8 +57,21 @@ flaws! {
     RevivesTheUnwanted
     TellsNobodyOfAPause
     BeginsWhilePaused
+    LumpsMoments
+    LoadsEverybody
+    SendsToTheSuppressed
+    TakesEverythingForAdvertising
+    ForgetsTheLifted
+    ForgetsRemovals
+    KeepsStatusToItself
+    PausesInSilence
+    TurnsChangesRound
+    SkipsChanges
     ForgetsUnknownOutcomes
     BelievesLateFailures
+    ReadsTwoMoments
+    BelievesOnePart
+    ForgetsPartIds
     BeginsNothing
     BeginsForAnybody
     DropsReceipts
@@ -87,6 +102,11 @@ flaws! {
     SealsOver
     ReplacesSettings
     KeepsRevokedKeys
+    KeepsEndedSessions
+    EndsTheKeptSession
+    NotesNoUse
+    ForgetsDisabledUsers
+    ReplacesWhatHasChanged
     ForgetsEverythingOnRestart
     ForgetsTimers
     TracesByChance
@@ -116,15 +136,28 @@ pub(super) struct Seen {
     last_claimed: Option<LeasedDelivery>,
     last_event: Option<LeasedInbound>,
     commits: u64,
+    pub(super) claims: Vec<Vec<ChannelId>>,
     pub(super) channels: Vec<ChannelId>,
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
     damaged: HashSet<DeliveryId>,
+    /// Leads that are gone, though their timers are not.
+    gone: HashSet<LeadId>,
+    /// Where it is closed, nobody learns which delivery a message belongs to.
+    gate: Option<Arc<tokio::sync::Semaphore>>,
 }
+
+/// What a provider calls a message that this store cannot look for.
+pub(crate) const LOST_PAGE: &str = "lost-page";
 
 impl BrokenStore {
     pub(crate) fn new(flaw: Flaw) -> Self {
         Self { inner: MemoryStore::new(), flaw, seen: Arc::default() }
+    }
+
+    /// The channels that each claim has named.
+    pub(crate) fn claims(&self) -> Vec<Vec<ChannelId>> {
+        self.seen.lock().unwrap().claims.clone()
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
@@ -134,6 +167,18 @@ impl BrokenStore {
     /// Memory has no rows that could be damaged: these are taken for such.
     pub(super) fn damage(&self, delivery: DeliveryId) {
         self.seen.lock().unwrap().damaged.insert(delivery);
+    }
+
+    /// Takes a lead away and leaves its timers.
+    pub(crate) fn lose(&self, lead: LeadId) {
+        self.seen.lock().unwrap().gone.insert(lead);
+    }
+
+    /// Lets everybody wait who asks which delivery a message belongs to, until the gate gets permits.
+    pub(crate) fn close_the_gate(&self) -> Arc<tokio::sync::Semaphore> {
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        self.seen.lock().unwrap().gate = Some(Arc::clone(&gate));
+        gate
     }
 
     /// The row of a delivery that counts as damaged.
@@ -326,6 +371,12 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
+        if self.has(Flaw::SendsToTheSuppressed) {
+            beginning.address = None;
+        }
+        if self.has(Flaw::TakesEverythingForAdvertising) {
+            beginning.class = MessageClass::Advertising;
+        }
         let outcome = self.inner.begin(beginning).await?;
         let allowed = self.has(Flaw::BeginsWhilePaused) && outcome == BeginOutcome::Paused;
         Ok(if allowed { BeginOutcome::Begun } else { outcome })
@@ -337,6 +388,8 @@ impl Store for BrokenStore {
     }
 
     async fn claim(&self, mut request: ClaimRequest) -> Result<Claimed> {
+        let named = request.channels.iter().map(|room| room.channel_id).collect();
+        self.seen.lock().unwrap().claims.push(named);
         if self.has(Flaw::SharesTheLimit)
             && let Some(first) = request.channels.first().copied()
         {
@@ -388,8 +441,14 @@ impl Store for BrokenStore {
         self.inner.set_aside(workspace, work, because).await
     }
 
-    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<Option<Timestamp>> {
-        self.inner.next_due(now, channels).await
+    async fn next_due(&self, now: Timestamp, channels: &[ChannelId]) -> Result<NextDue> {
+        let mut next = self.inner.next_due(now, channels).await?;
+        if self.has(Flaw::LumpsMoments)
+            && let Some(earliest) = next.earliest()
+        {
+            next.channels = channels.iter().map(|channel| (*channel, earliest)).collect();
+        }
+        Ok(next)
     }
 
     async fn counters(&self, ids: Vec<CounterId>, now: Timestamp) -> Result<Vec<Counter>> {
@@ -412,6 +471,9 @@ impl Store for BrokenStore {
             && let Some(owner) = self.seen.lock().unwrap().owners.get(&lead)
         {
             workspace = *owner;
+        }
+        if self.seen.lock().unwrap().gone.contains(&lead) {
+            return Ok(None);
         }
         let mut record = self.inner.lead(workspace, lead).await?;
         if let Some(record) = &mut record {
@@ -437,7 +499,17 @@ impl Store for BrokenStore {
         channel: ChannelId,
         message: &MessageReference,
     ) -> Result<Option<Delivery>> {
-        let found = self.inner.find_delivery(channel, message).await?;
+        let gate = self.seen.lock().unwrap().gate.clone();
+        if let Some(gate) = gate {
+            drop(gate.acquire().await);
+        }
+        if matches!(message, MessageReference::Provider(id) if id == LOST_PAGE) {
+            return Err(Error::new(ErrorKind::Storage, "a page of the index cannot be read"));
+        }
+        let mut found = self.inner.find_delivery(channel, message).await?;
+        if let (true, MessageReference::Provider(id)) = (self.has(Flaw::ForgetsPartIds), message) {
+            found = found.filter(|found| found.provider_message_id.as_ref() == Some(id));
+        }
         if found.is_some() || !self.has(Flaw::FindsOnEveryChannel) {
             return Ok(found);
         }
@@ -472,7 +544,10 @@ impl Store for BrokenStore {
         self.inner.lost(workspace, recovery, after, limit).await
     }
 
-    async fn record_receipt(&self, receipt: Receipt) -> Result<(DeliveryState, bool)> {
+    async fn record_receipt(&self, mut receipt: Receipt) -> Result<(DeliveryState, bool)> {
+        if self.has(Flaw::BelievesOnePart) {
+            receipt.part = None;
+        }
         let state = receipt.state;
         let answer = self.inner.record_receipt(receipt).await?;
         let late = self.has(Flaw::BelievesLateFailures) && answer == (DeliveryState::Delivered, false);
@@ -529,6 +604,10 @@ impl Store for BrokenStore {
                 .collect();
         }
         self.inner.erase(erasure).await
+    }
+
+    async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
+        self.inner.parts_of(delivery).await
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

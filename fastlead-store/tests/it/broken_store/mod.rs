@@ -9,7 +9,7 @@ use fastlead_core::async_trait;
 use fastlead_testkit::conformance::bounded;
 use fastlead_testkit::conformance::store::{FullStore, StoreHarness, StoredRow, checks, run_every_check};
 
-pub(crate) use flaw::{BrokenStore, Flaw};
+pub(crate) use flaw::{BrokenStore, Flaw, LOST_PAGE};
 
 struct Broken<const FLAW: u8>(BrokenStore);
 
@@ -91,6 +91,16 @@ caught! {
     a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
     a_retry_without_its_delay: RetriesAtOnce by
         a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;
+    moments_of_all_channels_in_one: LumpsMoments by next_due_tells_channels_apart;
+    a_workspace_loaded_with_others: LoadsEverybody by a_workspace_is_loaded_alone;
+    sending_to_who_was_suppressed: SendsToTheSuppressed by nothing_begins_to_a_suppressed_address;
+    suppressing_more_than_was_said: TakesEverythingForAdvertising by nothing_begins_to_a_suppressed_address;
+    refusing_who_was_let_in_again: ForgetsTheLifted by nothing_begins_to_a_suppressed_address;
+    a_removal_that_nobody_hears_of: ForgetsRemovals by what_was_removed_is_named_as_removed;
+    a_pause_that_no_other_engine_hears_of: KeepsStatusToItself by every_change_is_found_from_any_revision;
+    an_account_at_fault_that_no_other_engine_hears_of: PausesInSilence by every_change_is_found_from_any_revision;
+    changes_out_of_their_order: TurnsChangesRound by a_thing_is_named_once_at_its_last_change;
+    a_change_between_two_batches: SkipsChanges by changes_come_in_batches_without_gaps;
     a_retry_that_forgets: ForgetsUnknownOutcomes by
         a_retry_keeps_that_an_outcome_is_unknown cancelled_offers_are_not_sent;
     an_attempt_that_leaves_no_mark: BeginsNothing by
@@ -112,6 +122,8 @@ caught! {
         an_account_has_one_phone_number of_concurrent_links_of_an_account_one_holds;
     a_link_that_is_never_undone: KeepsLinks by a_link_is_undone_once;
     a_failure_after_arrival: BelievesLateFailures by receipts_come_in_any_order random_histories_fit_the_model;
+    a_part_taken_for_the_whole: BelievesOnePart by every_part_has_its_receipt;
+    an_id_of_the_last_part_only: ForgetsPartIds by every_part_has_its_receipt;
     a_repeated_event: RepeatsEvents by an_event_is_recorded_once a_concurrent_event_is_recorded_once;
     an_event_acted_upon_twice: ActsTwice by an_event_is_acted_upon_once;
     an_event_leased_to_nobody: LeasesNoEvents by
@@ -123,6 +135,7 @@ caught! {
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
         leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
         what_people_say_is_listed_newest_first;
+    a_delivery_of_two_moments: ReadsTwoMoments by a_delivery_and_its_attempts_are_of_one_moment;
     a_person_erased_by_half: ErasesLeadsOnly by erasing_takes_out_one_person;
     a_person_kept: KeepsWhatIsErased by erasing_takes_out_one_person;
     everybody_erased: ErasesEverybody by erasing_takes_out_one_person;
@@ -137,6 +150,11 @@ caught! {
     a_draft_that_stays: KeepsDrafts by a_draft_is_kept_until_it_is_discarded;
     a_setting_set_twice: ReplacesSettings by a_setting_is_set_once settings_survive_a_restart;
     a_revoked_key: KeepsRevokedKeys by keys_are_found_until_revoked;
+    an_ended_session: KeepsEndedSessions by sessions_end;
+    a_session_ended_with_the_others: EndsTheKeptSession by sessions_end;
+    a_use_that_nobody_notes: NotesNoUse by sessions_end keys_are_found_until_revoked;
+    a_disabled_user_that_is_gone: ForgetsDisabledUsers by users_read_back_and_logins_are_unique;
+    a_setting_replaced_too_late: ReplacesWhatHasChanged by a_setting_is_set_once;
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
         answers_survive_a_restart;

@@ -4,17 +4,18 @@ use fastlead_core::Actor;
 use fastlead_core::async_trait;
 use fastlead_core::error::Result;
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SuppressionId, UserId,
-    WorkspaceId,
+    ApiKeyId, ChannelId, DeliveryId, IdentityId, LeadId, PolicyId, ProjectId, SessionId, SuppressionId,
+    UserId, WorkspaceId,
 };
 use fastlead_core::lead::ConsentDocument;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts, AddressBook, AddressKey, AddressMove, Addresses, ApiKeyRecord, AttemptRecord, CaptureFilter,
-    Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, DeliveryFilter, DeliverySummary, EventBatch,
-    Identities, IdentityFilter, IdentityLink, InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary,
-    LinkedBy, Page, PageRequest, PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, RiskFilter,
-    SealedConfig, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord,
+    Catalog, CatalogSnapshot, ChangeLog, Changes, ChannelRecord, ChannelStatus, DeliveryFilter,
+    DeliveryRecord, DeliverySummary, EventBatch, Identities, IdentityFilter, IdentityLink, InboundRecord,
+    InstallationChange, Journal, LeadAtRisk, LeadFilter, LeadSummary, LinkedBy, Page, PageRequest,
+    PolicyDraft, PolicyRecord, Project, Purged, QueueDepth, Resealed, Revision, RiskFilter, SealedConfig,
+    SessionRecord, Source, StoredCapture, StoredEvent, Suppression, Undone, UnreadableRow, UserRecord,
     Workspace,
 };
 use fastlead_core::time::Timestamp;
@@ -25,6 +26,13 @@ use super::flaw::{BrokenStore, Flaw};
 impl Catalog for BrokenStore {
     async fn load(&self) -> Result<CatalogSnapshot> {
         self.inner.load().await
+    }
+
+    async fn load_workspace(&self, workspace: WorkspaceId) -> Result<CatalogSnapshot> {
+        if self.has(Flaw::LoadsEverybody) {
+            return self.inner.load().await;
+        }
+        self.inner.load_workspace(workspace).await
     }
 
     async fn put_workspace(&self, workspace: Workspace) -> Result<()> {
@@ -68,7 +76,7 @@ impl Catalog for BrokenStore {
         workspace: WorkspaceId,
         channel: ChannelId,
         before: &SealedConfig,
-        after: SealedConfig,
+        after: Resealed,
     ) -> Result<bool> {
         if self.has(Flaw::SealsOver) {
             let loaded = self.inner.load().await?.channels;
@@ -200,6 +208,28 @@ impl Journal for BrokenStore {
         Ok(found)
     }
 
+    async fn delivery_record(
+        &self,
+        workspace: WorkspaceId,
+        delivery: DeliveryId,
+    ) -> Result<Option<DeliveryRecord>> {
+        if !self.has(Flaw::ReadsTwoMoments) {
+            return self.inner.delivery_record(workspace, delivery).await;
+        }
+        let Some(found) = fastlead_core::port::Store::delivery(&self.inner, workspace, delivery).await?
+        else {
+            return Ok(None);
+        };
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        let attempts = self.inner.attempts(workspace, delivery).await?;
+        Ok(Some(DeliveryRecord {
+            delivery: found,
+            attempts: attempts.into_iter().map(|record| record.attempt).collect(),
+        }))
+    }
+
     async fn attempts(&self, workspace: WorkspaceId, delivery: DeliveryId) -> Result<Vec<AttemptRecord>> {
         self.inner.attempts(workspace, delivery).await
     }
@@ -251,6 +281,41 @@ impl Journal for BrokenStore {
 }
 
 #[async_trait]
+impl ChangeLog for BrokenStore {
+    async fn revision(&self) -> Result<Revision> {
+        self.inner.revision().await
+    }
+
+    async fn changes_since(&self, revision: Revision, limit: u32) -> Result<Changes> {
+        let mut found = self.inner.changes_since(revision, limit).await?;
+        let removed = |change: &InstallationChange| {
+            matches!(change, InstallationChange::Lifted(_) | InstallationChange::Unlinked(_))
+        };
+        if self.has(Flaw::ForgetsRemovals) {
+            found.changes.retain(|change| !removed(change));
+        }
+        if self.has(Flaw::KeepsStatusToItself) {
+            found.changes.retain(
+                |change| !matches!(change, InstallationChange::Channel(record) if record.status.is_paused()),
+            );
+        }
+        if self.has(Flaw::PausesInSilence) {
+            let at_fault = |status: &ChannelStatus| matches!(status, ChannelStatus::Paused { reason, .. } if reason == "auth");
+            found.changes.retain(
+                |change| !matches!(change, InstallationChange::Channel(record) if at_fault(&record.status)),
+            );
+        }
+        if self.has(Flaw::TurnsChangesRound) {
+            found.changes.reverse();
+        }
+        if self.has(Flaw::SkipsChanges) && found.more {
+            found.revision.0 += 1;
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
 impl Addresses for BrokenStore {
     async fn address_book(&self) -> Result<AddressBook> {
         if self.has(Flaw::ForgetsSuppressions) {
@@ -264,6 +329,9 @@ impl Addresses for BrokenStore {
     }
 
     async fn lift(&self, workspace: WorkspaceId, address: AddressKey) -> Result<bool> {
+        if self.has(Flaw::ForgetsTheLifted) {
+            return Ok(true);
+        }
         self.inner.lift(workspace, address).await
     }
 
@@ -302,6 +370,14 @@ impl Accounts for BrokenStore {
         self.inner.user(id).await
     }
 
+    async fn users(&self, workspace: WorkspaceId) -> Result<Vec<UserRecord>> {
+        let users = self.inner.users(workspace).await?;
+        if self.has(Flaw::ForgetsDisabledUsers) {
+            return Ok(users.into_iter().filter(|user| user.disabled_at.is_none()).collect());
+        }
+        Ok(users)
+    }
+
     async fn count_users(&self) -> Result<u64> {
         self.inner.count_users().await
     }
@@ -326,6 +402,45 @@ impl Accounts for BrokenStore {
         self.inner.revoke_api_key(workspace, key, at).await
     }
 
+    async fn touch_api_key(&self, key: ApiKeyId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
+        self.inner.touch_api_key(key, at).await
+    }
+
+    async fn open_session(&self, session: SessionRecord) -> Result<()> {
+        self.inner.open_session(session).await
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionRecord>> {
+        let session = self.inner.session(id).await?;
+        if self.has(Flaw::KeepsEndedSessions) {
+            return Ok(session.map(|session| SessionRecord { ended_at: None, ..session }));
+        }
+        Ok(session)
+    }
+
+    async fn sessions(&self, user: UserId) -> Result<Vec<SessionRecord>> {
+        self.inner.sessions(user).await
+    }
+
+    async fn touch_session(&self, id: SessionId, at: Timestamp) -> Result<()> {
+        if self.has(Flaw::NotesNoUse) {
+            return Ok(());
+        }
+        self.inner.touch_session(id, at).await
+    }
+
+    async fn end_session(&self, workspace: WorkspaceId, id: SessionId, at: Timestamp) -> Result<bool> {
+        self.inner.end_session(workspace, id, at).await
+    }
+
+    async fn end_sessions(&self, user: UserId, keep: Option<SessionId>, at: Timestamp) -> Result<u64> {
+        let keep = keep.filter(|_| !self.has(Flaw::EndsTheKeptSession));
+        self.inner.end_sessions(user, keep, at).await
+    }
+
     async fn setting(&self, name: &str) -> Result<Option<Vec<u8>>> {
         if self.has(Flaw::ReplacesSettings) {
             return Ok(self.seen.lock().unwrap().settings.get(name).cloned());
@@ -339,6 +454,15 @@ impl Accounts for BrokenStore {
             return Ok(value);
         }
         self.inner.init_setting(name, value).await
+    }
+
+    async fn replace_setting(&self, name: &str, before: &[u8], after: Vec<u8>) -> Result<bool> {
+        if self.has(Flaw::ReplacesWhatHasChanged)
+            && let Some(now) = self.inner.setting(name).await?
+        {
+            return self.inner.replace_setting(name, &now, after).await;
+        }
+        self.inner.replace_setting(name, before, after).await
     }
 }
 

@@ -221,7 +221,7 @@ async fn hour(
     let now = plus_seconds(start(), 1);
     for leased in claim_all(store, site.channel_id, now, 0).await.deliveries {
         let (id, token) = (leased.delivery.id, leased.lease.token);
-        let beginning = Beginning { delivery_id: id, token, at: now };
+        let beginning = Beginning::new(id, token, now);
         let begun = marks.acknowledged(Fact::Begun { delivery: id }, store.begin(beginning)).await.unwrap();
         assert_eq!(begun, BeginOutcome::Begun);
         let done = marks.acknowledged(Fact::Sent { delivery: id }, store.settle(sent(id, token))).await;

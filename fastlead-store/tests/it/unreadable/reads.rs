@@ -80,7 +80,11 @@ impl Reader<'_> {
         let channels: Vec<_> = tenants.iter().flat_map(|tenant| [tenant.bot, tenant.sms]).collect();
         let later = plus_seconds(now, 1);
         let due = self.answered("next due", self.store.next_due(later, &channels).await);
-        assert!(due.is_none_or(|due| due > later), "{}: work stays due after it was claimed", self.case);
+        assert!(
+            due.earliest().is_none_or(|due| due > later),
+            "{}: work stays due after it was claimed",
+            self.case
+        );
     }
 
     /// Asks everything about a tenant.
@@ -118,6 +122,7 @@ impl Reader<'_> {
         }
         for delivery in deliveries {
             self.named("delivery", store.delivery(workspace, *delivery).await);
+            self.named("delivery with attempts", store.delivery_record(workspace, *delivery).await);
             self.answered("attempts", store.attempts(workspace, *delivery).await);
             let reference = MessageReference::Delivery(*delivery);
             self.named("find delivery", store.find_delivery(tenant.bot, &reference).await);
@@ -166,6 +171,9 @@ impl Reader<'_> {
         self.named("user", store.user_by_login(tenant.user.login.expose()).await);
         self.named("user", store.user(tenant.user.id).await);
         self.answered("users", store.count_users().await);
+        self.answered("users", store.users(workspace).await);
+        self.named("session", store.session(tenant.session.id).await);
+        self.answered("sessions", store.sessions(tenant.user.id).await);
         self.named("key", store.api_key_by_hash(tenant.api_key.hash).await);
         self.answered("keys", store.api_keys(workspace).await);
         self.named("setting", store.setting("installation").await);

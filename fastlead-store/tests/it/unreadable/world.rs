@@ -10,7 +10,7 @@ use fastlead_core::contact::{Handle, Phone};
 use fastlead_core::delivery::Lease;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, ChannelOpener, Engine, IdempotencyKey};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId,
+    ApiKeyId, ChannelId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SessionId, SourceId,
     SuppressionId, UserId, WorkspaceId,
 };
 use fastlead_core::lead::{CaptureInput, ConsentDocument, ConsentPurpose, FieldMapping, Received};
@@ -19,10 +19,10 @@ use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts as _, AddressMove, Addresses as _, ApiKeyRecord, Catalog as _, ChannelRecord, ChannelStatus,
     FormSettings, Identities as _, IdentityLink, InboundBatch, InboundRef, LinkedBy, PolicyDraft, Project,
-    Role, SealedConfig, SetAside, Source, SourceLimits, Store as _, Suppression, SuppressionScope,
-    UserRecord, Workspace,
+    Role, SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression,
+    SuppressionScope, UserRecord, Workspace,
 };
-use fastlead_core::time::{Clock, ManualClock, Timestamp, from_millis};
+use fastlead_core::time::{Clock, ManualClock, Timestamp, from_millis, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result};
 use fastlead_store::{SqliteOptions, SqliteStore};
 use fastlead_testkit::memory::MemoryChannel;
@@ -48,6 +48,7 @@ pub(super) struct Tenant {
     pub sms: ChannelId,
     pub policy: PolicyRef,
     pub user: UserRecord,
+    pub session: SessionRecord,
     pub api_key: ApiKeyRecord,
     pub suppression: Suppression,
     pub link: IdentityLink,
@@ -89,6 +90,7 @@ impl Tenant {
     fn new(letter: char) -> Self {
         let now = start();
         let (workspace, bot) = (WorkspaceId::generate(&RandomIds, now), ChannelId::generate(&RandomIds, now));
+        let user = UserId::generate(&RandomIds, now);
         let handle = Handle { messenger: "memory".to_owned(), id: "77".into() };
         Self {
             workspace,
@@ -99,13 +101,25 @@ impl Tenant {
             sms: ChannelId::generate(&RandomIds, now),
             policy: PolicyRef { id: PolicyId::generate(&RandomIds, now), version: 1 },
             user: UserRecord {
-                id: UserId::generate(&RandomIds, now),
+                id: user,
                 workspace_id: workspace,
                 login: format!("{letter}@example.com").as_str().into(),
                 password_hash: "$argon2id$v=19$invented".into(),
                 role: Role::Operator,
                 created_at: now,
                 tokens_valid_from: now,
+                disabled_at: None,
+            },
+            session: SessionRecord {
+                id: SessionId::generate(&RandomIds, now),
+                user_id: user,
+                workspace_id: workspace,
+                created_at: now,
+                expires_at: plus_seconds(now, 86_400),
+                last_used_at: now,
+                address: Some("192.0.2.1".into()),
+                client: None,
+                ended_at: None,
             },
             api_key: ApiKeyRecord {
                 id: ApiKeyId::generate(&RandomIds, now),
@@ -114,7 +128,10 @@ impl Tenant {
                 hash: [letter as u8; 32],
                 hint: "fl_1234".to_owned(),
                 role: Role::Admin,
+                scopes: vec!["leads:read".to_owned()],
                 created_at: now,
+                expires_at: None,
+                last_used_at: None,
                 revoked_at: None,
             },
             suppression: Suppression {
@@ -200,6 +217,7 @@ impl Tenant {
                 .await?;
         }
         store.put_user(self.user.clone()).await?;
+        store.open_session(self.session.clone()).await?;
         store.put_api_key(self.api_key.clone()).await?;
         store.suppress(self.suppression.clone()).await?;
         store

@@ -1,15 +1,18 @@
 //! Addresses to which nothing is sent, and addresses that have moved.
 
 use fastlead_core::contact::Phone;
+use fastlead_core::delivery::DeliveryState;
 use fastlead_core::id::SuppressionId;
 use fastlead_core::message::{MessageClass, Recipient};
-use fastlead_core::port::{AddressBook, AddressKey, AddressMove, PageRequest, Suppression, SuppressionScope};
+use fastlead_core::port::{
+    AddressBook, AddressKey, AddressMove, BeginOutcome, Beginning, PageRequest, Suppression, SuppressionScope,
+};
 
 use super::StoreHarness;
 use super::sample::{Tenant, at, begin, start};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
-fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -> Suppression {
+pub(super) fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -> Suppression {
     Suppression {
         id: SuppressionId::generate(&*tenant.ids, start()),
         workspace_id: tenant.scope.workspace_id,
@@ -23,7 +26,7 @@ fn suppression(tenant: &Tenant, recipient: Recipient, scope: SuppressionScope) -
     }
 }
 
-fn chat(number: u32) -> Recipient {
+pub(super) fn chat(number: u32) -> Recipient {
     Recipient::Chat(format!("790000{number}").as_str().into())
 }
 
@@ -175,5 +178,46 @@ pub async fn moved_addresses_are_kept<H: StoreHarness>() -> Outcome {
     ensure!(found == Some(&chat(3)), "a moved chat is found at {found:?}");
     let elsewhere = book.destination(key(tenant.other_channel));
     ensure!(elsewhere.is_none(), "a chat has moved on another channel too: {elsewhere:?}");
+    Ok(Verdict::Held)
+}
+
+/// What the law asks is asked in the transaction that begins an attempt: what was said until then holds, of this address
+/// and of this kind of message, and not one moment longer.
+pub async fn nothing_begins_to_a_suppressed_address<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let workspace = tenant.scope.workspace_id;
+    let key = |number| suppression(&tenant, chat(number), SuppressionScope::All).key();
+    let attempts = async |now| {
+        let delivery = tenant.delivery(None, at(now));
+        let id = delivery.id;
+        store.enqueue(vec![delivery]).await?;
+        let request = tenant.claim(at(now), 10);
+        let token = request.lease.token;
+        store.claim(request).await?;
+        Ok::<_, Violation>(Beginning::new(id, token, at(now)))
+    };
+    let (service, advertising) = (MessageClass::Service, MessageClass::Advertising);
+
+    store.suppress(suppression(&tenant, chat(1), SuppressionScope::Advertising)).await?;
+    let beginning = attempts(1).await?;
+    let id = beginning.delivery_id;
+    let refused = store.begin(beginning.to(key(1), advertising)).await?;
+    let expected = BeginOutcome::Suppressed("operator".to_owned());
+    ensure!(refused == expected, "advertising to who wants none: expected {expected:?}, got {refused:?}");
+    let after = store.delivery(workspace, id).await?;
+    let after = after.map(|delivery| (delivery.state, delivery.attempts));
+    ensure!(after == Some((DeliveryState::Pending, 0)), "a refused attempt has changed it to {after:?}");
+    let begun = store.begin(beginning.to(key(1), service)).await?;
+    ensure!(begun == BeginOutcome::Begun, "who wants no advertising gets no other message: {begun:?}");
+    let begun = store.begin(attempts(2).await?.to(key(2), advertising)).await?;
+    ensure!(begun == BeginOutcome::Begun, "another address is suppressed too: {begun:?}");
+
+    store.suppress(suppression(&tenant, chat(1), SuppressionScope::All)).await?;
+    let beginning = attempts(3).await?.to(key(1), service);
+    let refused = store.begin(beginning).await?;
+    ensure!(refused == expected, "suppressed is everything: expected {expected:?}, got {refused:?}");
+    store.lift(workspace, key(1)).await?;
+    let begun = store.begin(beginning).await?;
+    ensure!(begun == BeginOutcome::Begun, "a suppression that was lifted still holds: {begun:?}");
     Ok(Verdict::Held)
 }

@@ -8,7 +8,7 @@ use fastlead_core::lead::{ConsentDocument, ConsentPurpose};
 use fastlead_core::message::Locale;
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
-    CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, SealedConfig, Source,
+    CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyRecord, Resealed, SealedConfig, Source,
 };
 
 use super::StoreHarness;
@@ -154,24 +154,22 @@ pub async fn resealing_overwrites_no_other_configuration<H: StoreHarness>() -> O
     let (_harness, store, tenant) = begin::<H>().await?;
     let (workspace, id) = (tenant.scope.workspace_id, tenant.channel);
     let sealed = |byte: u8| SealedConfig(vec![byte; 40]);
+    let anew = |byte: u8| Resealed { config: sealed(byte), webhook_token: format!("token {byte}") };
     let mut record = tenant.channel_record(id, "first");
     record.config = sealed(1);
     store.put_channel(record.clone()).await?;
-    ensure!(
-        store.reseal_channel(workspace, id, &sealed(1), sealed(2)).await?,
-        "it is as it was, and stays so"
-    );
+    ensure!(store.reseal_channel(workspace, id, &sealed(1), anew(2)).await?, "it is as it was, and stays so");
     // Somebody saves another one; whoever has read the first comes too late.
-    let outdated = store.reseal_channel(workspace, id, &sealed(1), sealed(3)).await?;
+    let outdated = store.reseal_channel(workspace, id, &sealed(1), anew(3)).await?;
     ensure!(!outdated, "a configuration that was changed meanwhile is overwritten");
     let other = Tenant::new(&*store, Arc::clone(&tenant.ids)).await?;
-    let foreign = store.reseal_channel(other.scope.workspace_id, id, &sealed(2), sealed(4)).await?;
+    let foreign = store.reseal_channel(other.scope.workspace_id, id, &sealed(2), anew(4)).await?;
     ensure!(!foreign, "another workspace seals a channel anew");
     let missing = ChannelId::generate(&*tenant.ids, start());
-    let made = store.reseal_channel(workspace, missing, &sealed(2), sealed(5)).await?;
+    let made = store.reseal_channel(workspace, missing, &sealed(2), anew(5)).await?;
     ensure!(!made, "a channel that does not exist is sealed anew");
     let loaded = store.load().await?;
-    let wanted = ChannelRecord { config: sealed(2), ..record };
+    let wanted = ChannelRecord { config: sealed(2), webhook_token: "token 2".to_owned(), ..record };
     ensure!(*channel(&loaded, id)? == wanted, "it reads back as {:?}", channel(&loaded, id));
     Ok(Verdict::Held)
 }
@@ -274,5 +272,35 @@ pub async fn concurrent_policies_get_versions_of_their_own<H: StoreHarness>() ->
         "16 policies published at once got the versions {versions:?}"
     );
     ensure!(ids.iter().all(|id| *id == ids[0]), "the versions of one project's policy have several ids");
+    Ok(Verdict::Held)
+}
+
+/// A workspace is loaded without what belongs to others.
+pub async fn a_workspace_is_loaded_alone<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let other = Tenant::new(&*store, Arc::new(fastlead_core::id::SeededIds::new(77))).await?;
+    for tenant in [&tenant, &other] {
+        let (workspace, project) = (tenant.scope.workspace_id, tenant.scope.project_id);
+        let id = PolicyId::from_uuid(project.as_uuid());
+        store.publish_policy(workspace, project, id, policy(60), start()).await?;
+    }
+    let everything = store.load().await?;
+    for tenant in [&tenant, &other] {
+        let mine = tenant.scope.workspace_id;
+        let loaded = store.load_workspace(mine).await?;
+        let projects = everything.projects.iter().filter(|held| held.workspace_id == mine);
+        let sources = everything.sources.iter().filter(|held| held.workspace_id == mine);
+        let channels = everything.channels.iter().filter(|held| held.workspace_id == mine);
+        ensure!(
+            loaded.workspaces.iter().map(|held| held.id).eq([mine]),
+            "another workspace: {:?}",
+            loaded.workspaces
+        );
+        ensure!(loaded.projects.iter().eq(projects), "the projects are {:?}", loaded.projects);
+        ensure!(loaded.sources.iter().eq(sources), "the sources are {:?}", loaded.sources);
+        ensure!(loaded.channels.iter().eq(channels), "the channels are {:?}", loaded.channels);
+        let policies: Vec<_> = loaded.policies.iter().map(|held| held.project_id).collect();
+        ensure!(policies == [tenant.scope.project_id], "the policies are those of {policies:?}");
+    }
     Ok(Verdict::Held)
 }

@@ -3,8 +3,9 @@
 use fastlead_core::channel::{InboundEvent, InboundKind, Peer};
 use fastlead_core::contact::{Contact, Handle, Phone};
 use fastlead_core::decide::{Event, UniqueKey};
-use fastlead_core::delivery::{DeliveryState, NewDelivery, Purpose};
+use fastlead_core::delivery::{Attempt, AttemptError, DeliveryState, NewDelivery, Purpose};
 use fastlead_core::erasure::PersonAddresses;
+use fastlead_core::error::{ErrorKind, RetryHint};
 use fastlead_core::id::{IdentityId, LeadId, SuppressionId};
 use fastlead_core::lead::Capture;
 use fastlead_core::message::{MessageClass, Recipient};
@@ -13,7 +14,7 @@ use fastlead_core::port::{
     LeadFilter, LinkedBy, PageRequest, Reservation, Suppression, SuppressionScope, Transition,
 };
 
-use super::sample::{Tenant, applied, at, begin, capture, start};
+use super::sample::{Tenant, applied, at, attempt, begin, begun, capture, retry, settled, settlement, start};
 use super::{FullStore, StoreHarness};
 use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
@@ -69,7 +70,7 @@ impl Someone {
         let phone = Phone::parse(&format!("+7 900 000-00-0{number}"));
         let phone = phone.map_err(|error| Violation::new(error.to_string()))?;
         let mut someone = Self { number, phone, lead: tenant.lead_id(), values: Vec::new() };
-        let kinds = ["name", "comment", "field", "agent", "text", "display", "body"];
+        let kinds = ["name", "comment", "field", "agent", "text", "display", "body", "quote"];
         someone.values = kinds.iter().map(|of| someone.value(of)).collect();
         someone.values.extend([someone.phone.expose().to_owned(), someone.account()]);
         someone.store_all(store, tenant).await?;
@@ -103,7 +104,23 @@ impl Someone {
             ..tenant.decide(self.lead, 1, at(5))
         };
         applied(store, again).await?;
-        store.enqueue(vec![answer(None, Purpose::Manual, self.recipient())]).await?;
+        let mut quoted = answer(None, Purpose::Manual, self.recipient());
+        let lease = tenant.lease(start());
+        quoted.lease = Some(lease);
+        let id = quoted.id;
+        store.enqueue(vec![quoted]).await?;
+        begun(store, id, lease.token, start()).await?;
+        let mut refusal = settlement(id, lease.token, at(1), retry(at(50), true));
+        refusal.attempt = Some(Attempt {
+            error: Some(AttemptError {
+                kind: ErrorKind::RateLimited,
+                retry: RetryHint::Safe { after: None },
+                provider_code: None,
+                message: self.value("quote"),
+            }),
+            ..attempt(1, at(1), "retry")
+        });
+        settled(store, refusal).await?;
         let from = Peer {
             chat: self.account().as_str().into(),
             user: self.account().as_str().into(),
@@ -178,6 +195,9 @@ impl Someone {
         }
         for delivery in store.deliveries(workspace, DeliveryFilter::default(), page()).await?.items {
             text.push_str(&json(serde_json::to_string(&delivery.spec))?);
+            for record in store.attempts(workspace, delivery.id).await? {
+                text.push_str(&json(serde_json::to_string(&record.attempt))?);
+            }
         }
         for record in store.spoken(workspace, tenant.channel, page()).await?.items {
             text.push_str(&json(serde_json::to_string(&record.event))?);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use fastlead_core::async_trait;
 use fastlead_core::id::DeliveryId;
-use fastlead_core::port::{Accounts, Addresses, Catalog, Identities, Journal, Store};
+use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Store};
 
-/// All six ports of a store in one. Every type that implements them has it.
-pub trait FullStore: Store + Catalog + Journal + Accounts + Addresses + Identities {}
+/// All seven ports of a store in one. Every type that implements them has it.
+pub trait FullStore: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog {}
 
-impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities> FullStore for S {}
+impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog> FullStore for S {}
 
 /// One empty store. Every check starts its own.
 #[async_trait]

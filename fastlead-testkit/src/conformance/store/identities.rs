@@ -21,7 +21,12 @@ fn phone(last: u32) -> Result<Phone, Violation> {
 }
 
 /// What the event `event` of the tenant's channel says.
-fn link(tenant: &Tenant, account: &str, last: u32, event: &str) -> Result<IdentityLink, Violation> {
+pub(super) fn link(
+    tenant: &Tenant,
+    account: &str,
+    last: u32,
+    event: &str,
+) -> Result<IdentityLink, Violation> {
     Ok(IdentityLink {
         id: IdentityId::generate(&*tenant.ids, start()),
         workspace_id: tenant.scope.workspace_id,
@@ -37,7 +42,7 @@ fn link(tenant: &Tenant, account: &str, last: u32, event: &str) -> Result<Identi
     })
 }
 
-fn undone(seconds: u64) -> Undone {
+pub(super) fn undone(seconds: u64) -> Undone {
     Undone { at: at(seconds), reason: "operator".to_owned(), by: Some("usr_1".to_owned()) }
 }
 

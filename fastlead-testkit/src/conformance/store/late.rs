@@ -120,7 +120,7 @@ pub async fn what_is_unwanted_is_not_made_due_again<H: StoreHarness>() -> Outcom
     let (lead, id, _) = tenant.leased(&*store, start()).await?;
     applied(&*store, Transition { cancel_offers: true, ..tenant.decide(lead, 1, at(1)) }).await?;
     let token = take_over(&*store, &tenant, id).await?;
-    let again = store.begin(Beginning { delivery_id: id, token, at: at(61) }).await?;
+    let again = store.begin(Beginning::new(id, token, at(61))).await?;
     ensure!(again == BeginOutcome::Unwanted, "an unwanted offer is sent again after a crash: {again:?}");
 
     // A question that finds out that it never arrived makes it no more wanted.
@@ -191,7 +191,7 @@ pub async fn a_pause_is_one_commit<H: StoreHarness>() -> Outcome {
     let request = tenant.claim(at(3), 1);
     let (token, got) = (request.lease.token, claimed(&*store, request).await?);
     let Some(id) = got.first().copied() else { return Err(Violation::new("nothing was claimed")) };
-    let by = |at| Beginning { delivery_id: id, token, at };
+    let by = |at| Beginning::new(id, token, at);
     let outcome = store.begin(by(at(3))).await?;
     ensure!(outcome == BeginOutcome::Paused, "an attempt on a paused channel: {outcome:?}");
     let found = delivery(&*store, &tenant, id).await?;

@@ -147,7 +147,7 @@ pub async fn an_attempt_begins_under_its_lease<H: StoreHarness>() -> Outcome {
     let token = request.lease.token;
     let got = claimed(&*store, request).await?;
     ensure!(got.len() == 2, "expected both offers, got {got:?}");
-    let by = |delivery_id, token, at| Beginning { delivery_id, token, at };
+    let by = Beginning::new;
     let stranger = LeaseToken::generate(&*tenant.ids, now);
     let outcome = store.begin(by(mine, stranger, at(1))).await?;
     ensure!(outcome == BeginOutcome::LeaseLost, "a stranger began an attempt");
@@ -232,7 +232,7 @@ pub async fn next_due_names_the_next_moment<H: StoreHarness>() -> Outcome {
     use fastlead_core::decide::TimerName;
     let (_harness, store, tenant) = begin::<H>().await?;
     let channels = [tenant.channel];
-    let none = store.next_due(start(), &channels).await?;
+    let none = store.next_due(start(), &channels).await?.earliest();
     ensure!(none.is_none(), "an empty store names {none:?}");
     let far = NewDelivery { due_at: at(500), ..tenant.delivery(None, start()) };
     let elsewhere =
@@ -241,7 +241,7 @@ pub async fn next_due_names_the_next_moment<H: StoreHarness>() -> Outcome {
     let next = |now, wanted: u64, what: &'static str| {
         let store = Arc::clone(&store);
         async move {
-            let next = store.next_due(now, &channels).await?;
+            let next = store.next_due(now, &channels).await?.earliest();
             ensure!(next == Some(at(wanted)), "{what}: expected {}, got {next:?}", at(wanted));
             Ok(Verdict::Held)
         }
@@ -256,5 +256,30 @@ pub async fn next_due_names_the_next_moment<H: StoreHarness>() -> Outcome {
     settled(&*store, settlement(id, lease.token, at(1), retry(at(40), true))).await?;
     next(at(2), 40, "a retry").await?;
     next(at(45), 45, "something that is due already").await?;
+    Ok(Verdict::Held)
+}
+
+/// Each channel's next moment is its own, whatever is due elsewhere; a channel without open work has none.
+pub async fn next_due_tells_channels_apart<H: StoreHarness>() -> Outcome {
+    use fastlead_core::decide::TimerName;
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let due = |channel, after| NewDelivery {
+        channel_id: channel,
+        due_at: at(after),
+        ..tenant.delivery(None, start())
+    };
+    let deliveries = [due(tenant.channel, 50), due(tenant.channel, 20), due(tenant.other_channel, 5)];
+    store.enqueue(deliveries.to_vec()).await?;
+    let timer = tenant.timer(TimerName::Unanswered, at(10));
+    applied(&*store, Transition { timers: vec![timer], ..tenant.capture(tenant.lead_id(), start()) }).await?;
+    let idle = fastlead_core::id::ChannelId::from_uuid(uuid::Uuid::from_u128(0xD1E));
+    let mut next = store.next_due(at(7), &[tenant.channel, idle, tenant.other_channel]).await?;
+    next.channels.sort_unstable();
+    let mut expected = vec![(tenant.channel, at(20)), (tenant.other_channel, at(7))];
+    expected.sort_unstable();
+    ensure!(next.channels == expected, "expected {expected:?}, got {:?}", next.channels);
+    ensure!(next.others == Some(at(10)), "the timers' next moment is {:?}", next.others);
+    let others = store.next_due(at(7), &[idle]).await?;
+    ensure!(others.channels.is_empty(), "a channel that was not asked for is named: {:?}", others.channels);
     Ok(Verdict::Held)
 }

@@ -1,7 +1,7 @@
 //! What every store promises: [`Store`](fastlead_core::port::Store),
 //! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
-//! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses) and
-//! [`Identities`](fastlead_core::port::Identities).
+//! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses),
+//! [`Identities`](fastlead_core::port::Identities) and [`ChangeLog`](fastlead_core::port::ChangeLog).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -32,6 +32,7 @@
 mod accounts;
 mod addresses;
 mod catalog;
+mod changes;
 mod counters;
 mod decisions;
 mod drafts;
@@ -65,16 +66,23 @@ pub use harness::{FullStore, StoreHarness, StoredRow};
 /// The checks one by one, to run a single one or to prove that it catches a broken store.
 pub mod checks {
     pub use super::accounts::{
-        a_setting_is_set_once, keys_are_found_until_revoked, users_read_back_and_logins_are_unique,
+        a_setting_is_set_once, keys_are_found_until_revoked, sessions_end,
+        users_read_back_and_logins_are_unique,
     };
     pub use super::addresses::{
         a_suppression_is_kept_until_it_is_lifted, moved_addresses_are_kept, no_advertising_outlives_a_block,
-        suppressions_are_listed_by_workspace,
+        nothing_begins_to_a_suppressed_address, suppressions_are_listed_by_workspace,
     };
     pub use super::catalog::{
-        concurrent_policies_get_versions_of_their_own, consent_documents_are_kept, names_and_keys_are_unique,
-        policies_have_versions, putting_a_channel_keeps_its_status,
-        resealing_overwrites_no_other_configuration, the_catalog_reads_back,
+        a_workspace_is_loaded_alone, concurrent_policies_get_versions_of_their_own,
+        consent_documents_are_kept, names_and_keys_are_unique, policies_have_versions,
+        putting_a_channel_keeps_its_status, resealing_overwrites_no_other_configuration,
+        the_catalog_reads_back,
+    };
+    pub use super::changes::{
+        a_thing_is_named_once_at_its_last_change, changes_come_in_batches_without_gaps,
+        changes_survive_a_restart, every_change_is_found_from_any_revision,
+        what_was_removed_is_named_as_removed,
     };
     pub use super::counters::{
         a_counter_counts_and_never_goes_below_nothing, a_counter_is_forgotten_at_its_moment,
@@ -113,7 +121,8 @@ pub mod checks {
     pub use super::leases::{
         a_claim_takes_the_longest_due_within_its_limits, a_lease_that_ran_out_is_taken_over,
         an_attempt_begins_under_its_lease, concurrent_claimers_share_the_work,
-        expired_deliveries_are_claimed, next_due_names_the_next_moment, only_the_holder_settles,
+        expired_deliveries_are_claimed, next_due_names_the_next_moment, next_due_tells_channels_apart,
+        only_the_holder_settles,
     };
     pub use super::lists::{
         a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
@@ -126,8 +135,9 @@ pub mod checks {
         owed_receipts_keep_their_room, what_is_to_be_sent_comes_before_owed_receipts,
     };
     pub use super::outcomes::{
-        a_retry_keeps_that_an_outcome_is_unknown, a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for,
-        an_uncounted_retry_gives_its_number_back, an_unknown_outcome_is_kept, what_has_ended_stays_ended,
+        a_delivery_and_its_attempts_are_of_one_moment, a_retry_keeps_that_an_outcome_is_unknown,
+        a_retry_waits_for_its_moment, an_owed_receipt_is_asked_for, an_uncounted_retry_gives_its_number_back,
+        an_unknown_outcome_is_kept, what_has_ended_stays_ended,
     };
     pub use super::positions::{
         an_event_keeps_its_actor, events_are_followed_in_the_order_of_their_commits,
@@ -135,7 +145,7 @@ pub mod checks {
     };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
-        a_receipt_stands_and_falls_with_its_decision, receipts_come_in_any_order,
+        a_receipt_stands_and_falls_with_its_decision, every_part_has_its_receipt, receipts_come_in_any_order,
     };
     pub use super::repair::{
         a_revival_stands_and_falls_with_its_decision, retry_makes_a_failed_delivery_due,
@@ -190,7 +200,9 @@ macro_rules! __for_each_store_check {
             only_the_holder_settles
             expired_deliveries_are_claimed
             next_due_names_the_next_moment
+            next_due_tells_channels_apart
             a_retry_waits_for_its_moment
+            a_delivery_and_its_attempts_are_of_one_moment
             an_uncounted_retry_gives_its_number_back
             an_owed_receipt_is_asked_for
             an_unknown_outcome_is_kept
@@ -219,6 +231,7 @@ macro_rules! __for_each_store_check {
             pending_events_survive_a_restart
             receipts_come_in_any_order
             a_receipt_brings_its_reason
+            every_part_has_its_receipt
             a_receipt_stands_and_falls_with_its_decision
             a_delivery_is_found_on_its_own_channel
             retry_makes_a_failed_delivery_due
@@ -238,6 +251,12 @@ macro_rules! __for_each_store_check {
             another_workspace_sees_nothing
             another_workspace_changes_nothing
             the_catalog_reads_back
+            a_workspace_is_loaded_alone
+            every_change_is_found_from_any_revision
+            a_thing_is_named_once_at_its_last_change
+            what_was_removed_is_named_as_removed
+            changes_come_in_batches_without_gaps
+            changes_survive_a_restart
             names_and_keys_are_unique
             consent_documents_are_kept
             putting_a_channel_keeps_its_status
@@ -248,10 +267,12 @@ macro_rules! __for_each_store_check {
             captures_are_listed_oldest_first
             users_read_back_and_logins_are_unique
             keys_are_found_until_revoked
+            sessions_end
             a_setting_is_set_once
             a_suppression_is_kept_until_it_is_lifted
             suppressions_are_listed_by_workspace
             no_advertising_outlives_a_block
+            nothing_begins_to_a_suppressed_address
             moved_addresses_are_kept
             an_account_has_one_phone_number
             of_concurrent_links_of_an_account_one_holds

@@ -273,7 +273,7 @@ impl<'a> Case<'a> {
     async fn begin(&mut self, pick: usize) -> Result<(), Violation> {
         let Some(index) = pick.checked_rem(self.leases.len()) else { return Ok(()) };
         let (delivery_id, token) = self.leases[index];
-        let answer = self.store.begin(Beginning { delivery_id, token, at: self.now() }).await?;
+        let answer = self.store.begin(Beginning::new(delivery_id, token, self.now())).await?;
         let Some(known) = self.deliveries.get_mut(&delivery_id) else { return Ok(()) };
         let held = known.lease.is_some_and(|lease| lease.token == token);
         let expected = match held {
@@ -350,7 +350,7 @@ impl<'a> Case<'a> {
         let told = if arrived { Delivered } else { Failed };
         let wanted = if known.state == Delivered { Delivered } else { told };
         let attempt = attempt(1, now, "receipt");
-        let receipt = Receipt { delivery_id: **id, state: told, reason: None, attempt };
+        let receipt = Receipt { delivery_id: **id, state: told, reason: None, part: None, attempt };
         let answer = self.store.record_receipt(receipt).await?;
         let expected = (wanted, wanted != known.state);
         ensure!(answer == expected, "a receipt for {id}: expected {expected:?}, got {answer:?}");

@@ -1,7 +1,7 @@
 //! What becomes of a delivery after work on it: tried again, awaited, ended.
 
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
-use fastlead_core::port::{SettleOutcome, Settled};
+use fastlead_core::port::{SettleOutcome, Settled, Settlement};
 
 use super::StoreHarness;
 use super::sample::{
@@ -46,6 +46,60 @@ pub async fn a_retry_waits_for_its_moment<H: StoreHarness>() -> Outcome {
         (found.attempts, found.last_attempt_at) == (2, Some(at(31))),
         "the second attempt that has begun is {found:?}"
     );
+    Ok(Verdict::Held)
+}
+
+/// What is read of a delivery and of its attempts is of one moment, whatever is stored meanwhile.
+pub async fn a_delivery_and_its_attempts_are_of_one_moment<H: StoreHarness>() -> Outcome {
+    const ROUNDS: u32 = 60;
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let workspace = tenant.scope.workspace_id;
+    let (_, id, mut lease) = tenant.leased(&*store, start()).await?;
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let works = async {
+        let mut worked = Ok(());
+        for round in 1..=ROUNDS {
+            let now = at(u64::from(round) * 10);
+            let failed = Settlement {
+                attempt: Some(attempt(round, now, "retry")),
+                ..settlement(id, lease.token, now, retry(now, true))
+            };
+            worked = async {
+                settled(&*store, failed).await?;
+                let request = tenant.claim(now, 1);
+                lease = request.lease;
+                claimed(&*store, request).await?;
+                begun(&*store, id, lease.token, now).await
+            }
+            .await;
+            if worked.is_err() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        worked
+    };
+    let reads = async {
+        while !done.load(std::sync::atomic::Ordering::Relaxed) {
+            let Some(record) = store.delivery_record(workspace, id).await? else {
+                return Err(Violation::new("the delivery is not found"));
+            };
+            // One attempt may be under way: it has its number, and is recorded when it ends.
+            let (counted, recorded) = (record.delivery.attempts, record.attempts.len());
+            let under_way = u32::from(record.delivery.state == DeliveryState::Sending);
+            ensure!(
+                usize::try_from(counted - under_way) == Ok(recorded),
+                "a delivery that is {:?} after {counted} attempts was read with {recorded} of them",
+                record.delivery.state
+            );
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    };
+    let (worked, read) = tokio::join!(works, reads);
+    worked?;
+    read?;
     Ok(Verdict::Held)
 }
 

@@ -3,7 +3,7 @@
 use fastlead_core::channel::MessageReference;
 use fastlead_core::delivery::{Attempt, AttemptOperation, DeliveryState, NewDelivery};
 use fastlead_core::id::DeliveryId;
-use fastlead_core::port::{Receipt, Refusal, Settled, Transition};
+use fastlead_core::port::{Receipt, Refusal, Settled, Settlement, Transition};
 
 use super::sample::{
     Tenant, applied, at, attempt, awaiting, begin, begun, claimed, delivery, refused, settled, settlement,
@@ -18,7 +18,7 @@ fn attempted(seconds: u64) -> Attempt {
 
 fn receipt(delivery_id: DeliveryId, state: DeliveryState, seconds: u64) -> Receipt {
     let reason = (state == DeliveryState::Failed).then(|| "recipient".to_owned());
-    Receipt { delivery_id, state, reason, attempt: attempted(seconds) }
+    Receipt { delivery_id, state, reason, part: None, attempt: attempted(seconds) }
 }
 
 /// A delivery in the state, reached by way of an accepted message where there is one.
@@ -175,5 +175,100 @@ pub async fn a_delivery_is_found_on_its_own_channel<H: StoreHarness>() -> Outcom
             ensure!(found == read, "found {found:?}, read {read:?}");
         }
     }
+    Ok(Verdict::Held)
+}
+
+/// A text that was sent in three parts, and has been accepted; each part has an id of its own.
+async fn in_three_parts(store: &dyn FullStore, tenant: &Tenant) -> Result<DeliveryId, Violation> {
+    let lease = tenant.lease(start());
+    let new = NewDelivery { lease: Some(lease), ..tenant.delivery(None, start()) };
+    let id = new.id;
+    store.enqueue(vec![new]).await?;
+    let mut token = lease.token;
+    for part in 0..3 {
+        begun(store, id, token, start()).await?;
+        let (outcome, verdict) = if part < 2 {
+            let next = Settled::Retry {
+                due_at: start(),
+                reason: "next_part".to_owned(),
+                counted: false,
+                parts_sent: part + 1,
+                uncertain: false,
+            };
+            (next, "next_part")
+        } else {
+            let awaits = Settled::Await {
+                check_at: at(1_000),
+                provider_message_id: Some(format!("{id}-2")),
+                uncertain: false,
+                parts_sent: 3,
+                frees_order: false,
+            };
+            (awaits, "accepted")
+        };
+        let sent = attempt(1, start(), verdict);
+        let sent = Attempt { part, provider_message_id: Some(format!("{id}-{part}")), ..sent };
+        let settlement = Settlement { attempt: Some(sent), ..settlement(id, token, start(), outcome) };
+        settled(store, settlement).await?;
+        if part < 2 {
+            let request = tenant.claim(start(), 10);
+            token = request.lease.token;
+            store.claim(request).await?;
+        }
+    }
+    Ok(id)
+}
+
+/// Every part of a split text is found by its own id and has a receipt of its own: the message has arrived when all have,
+/// in whatever order that is told, and has failed when one has.
+pub async fn every_part_has_its_receipt<H: StoreHarness>() -> Outcome {
+    use DeliveryState::{AwaitingReceipt, Delivered, Failed};
+
+    let (_harness, store, tenant) = begin::<H>().await?;
+    for (told, states) in [
+        (
+            &[(0, Delivered), (1, Delivered), (2, Delivered)][..],
+            &[AwaitingReceipt, AwaitingReceipt, Delivered][..],
+        ),
+        (
+            &[(2, Delivered), (2, Delivered), (0, Delivered), (1, Delivered)],
+            &[AwaitingReceipt, AwaitingReceipt, AwaitingReceipt, Delivered],
+        ),
+        (&[(0, Failed), (2, Delivered), (1, Delivered)], &[Failed, Failed, Failed]),
+        (&[(2, Delivered), (1, Delivered), (0, Failed)], &[AwaitingReceipt, AwaitingReceipt, Failed]),
+        (
+            &[(0, Failed), (1, Delivered), (2, Delivered), (0, Delivered)],
+            &[Failed, Failed, Failed, Delivered],
+        ),
+    ] {
+        let id = in_three_parts(&*store, &tenant).await?;
+        let mut before = AwaitingReceipt;
+        for (number, ((part, state), wanted)) in told.iter().zip(states).enumerate() {
+            let name = MessageReference::Provider(format!("{id}-{part}"));
+            let found = store.find_delivery(tenant.channel, &name).await?.map(|found| found.id);
+            ensure!(found == Some(id), "the id of part {part} finds {found:?}");
+            let elsewhere = store.find_delivery(tenant.other_channel, &name).await?.map(|found| found.id);
+            ensure!(elsewhere.is_none(), "the id of part {part} finds {elsewhere:?} on another channel");
+            let told_now = receipt(id, *state, 10);
+            let attempt = Attempt { part: *part, verdict: state.as_str().to_owned(), ..told_now.attempt };
+            let answer = store.record_receipt(Receipt { part: Some(*part), attempt, ..told_now }).await?;
+            ensure!(
+                answer == (*wanted, *wanted != before),
+                "{told:?}: number {number} was answered {answer:?}, expected {wanted:?}"
+            );
+            before = *wanted;
+        }
+        let parts = store.parts_of(id).await?;
+        let ids: Vec<_> = parts.iter().flat_map(|part| &part.ids).cloned().collect();
+        let wanted: Vec<_> = (0..3).map(|part| format!("{id}-{part}")).collect();
+        ensure!(ids == wanted, "the ids of the parts are {ids:?}");
+        let found = delivery(&*store, &tenant, id).await?;
+        ensure!(found.parts_sent == 3, "{} parts of three were sent", found.parts_sent);
+    }
+    // Where no receipt is owed, the last part counts as well.
+    let whole = tenant.ended(&*store, DeliveryState::Sent, start()).await?;
+    let found = delivery(&*store, &tenant, whole).await?;
+    ensure!(found.parts_sent == 1, "{} parts of a message were sent that was sent", found.parts_sent);
+    ensure!(store.parts_of(whole).await?.is_empty(), "a message that was not split has parts");
     Ok(Verdict::Held)
 }

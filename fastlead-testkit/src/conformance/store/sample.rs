@@ -284,7 +284,7 @@ pub(super) async fn begun(
     token: LeaseToken,
     now: Timestamp,
 ) -> Result<(), Violation> {
-    let outcome = store.begin(Beginning { delivery_id, token, at: now }).await?;
+    let outcome = store.begin(Beginning::new(delivery_id, token, now)).await?;
     ensure!(outcome == BeginOutcome::Begun, "an attempt under its lease was refused: {outcome:?}");
     Ok(())
 }

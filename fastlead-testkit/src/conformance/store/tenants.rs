@@ -28,6 +28,7 @@ pub async fn another_workspace_sees_nothing<H: StoreHarness>() -> Outcome {
         "another workspace reads the deliveries of a lead"
     );
     ensure!(store.events(other, lead, page()).await?.items.is_empty(), "another workspace reads a history");
+    ensure!(store.delivery_record(other, failed).await?.is_none(), "another workspace reads a delivery");
     ensure!(store.attempts(other, failed).await?.is_empty(), "another workspace reads attempts");
     let leads = store.leads(other, LeadFilter::default(), page()).await?;
     ensure!(leads.items.is_empty(), "another workspace lists leads");

@@ -42,6 +42,10 @@ impl Model {
     fn applied(&mut self, transition: &Transition) -> Checked {
         self.guarded(transition)?;
         self.auction_fits(transition)?;
+        if let Some(hold) = kept_by_nobody(&transition.state) {
+            let (id, status) = (transition.lead_id, transition.state.status.as_str());
+            return Err(format!("{id} is {status}, and nobody can give {} back", hold.key));
+        }
         let (before, decision) = self.made_again(transition)?;
         self.follows(transition, &decision)?;
         if let Some(all) = &mut self.decided {
@@ -274,6 +278,15 @@ impl Model {
         sold
     }
 
+    /// A lead that waits in a queue has a timer that ends its wait.
+    fn queue_has_an_end(&self, id: LeadId, lead: &Lead) -> Checked {
+        let queued = lead.state.holds.iter().any(|hold| hold.kind == HoldKind::Queue);
+        if queued && self.timers_of(id).next().is_none() {
+            return Err(format!("{id} has a place in a queue and no timer that ends it: {:?}", lead.state));
+        }
+        Ok(())
+    }
+
     /// A lead has ended, or somebody can answer it, or something will happen to it by itself.
     pub(super) fn is_alive(&self, id: LeadId) -> Checked {
         let Some(lead) = self.leads.get(&id) else { return Err(format!("{id} does not exist")) };
@@ -301,12 +314,22 @@ impl Model {
             let status = lead.state.status.as_str();
             return Err(format!("{id} is {status} and holds {} for ever", hold.key));
         }
+        self.queue_has_an_end(id, lead)?;
         if well {
             return Ok(());
         }
         let status = lead.state.status.as_str();
         Err(format!("{id} is {status}, and nothing will ever happen to it: {:?}", lead.state))
     }
+}
+
+/// A place that is held and that no timer and no person can end. A place is given back by the answer to an offer that
+/// still waits, by its timer, and by closing or returning a lead that was sold; not by an offer or a sale that has ended.
+fn kept_by_nobody(state: &LeadState) -> Option<&Hold> {
+    let kept = |hold: &&Hold| hold.kind == HoldKind::Place;
+    let offers = state.offers.iter().filter(|offer| !offer.waits()).flat_map(|offer| &offer.holds);
+    let sales = state.sales.iter().filter(|sale| sale.returned.is_some()).flat_map(|sale| &sale.holds);
+    offers.chain(sales).find(kept)
 }
 
 /// No more targets have a lead than may have it.

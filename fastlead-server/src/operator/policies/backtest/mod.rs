@@ -60,10 +60,10 @@ pub(crate) struct BacktestInput {
     #[serde(default)]
     against: Option<String>,
     /// From when on captures are replayed. Default: 30 days ago.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     since: Option<Timestamp>,
     /// Before when. Default: now.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::operator::input::optional_moment")]
     until: Option<Timestamp>,
     /// After how many seconds a target accepts an offer that it did not have then. Default 60.
     #[serde(default)]
@@ -216,7 +216,7 @@ pub(crate) async fn backtest_policy(
         Side::new(Arc::new(policy), Box::new(Held { people, _turn: Arc::clone(&turn) }))
     };
     let test = Backtest { workspace_id: operator.workspace_id, project_id: project, since, until, assumed };
-    let sources = app.store.load().await?.sources;
+    let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let limits = Limits { captures: most, time: LONGEST };
     run(&*app.store, &sources, &test, (side(old), side(new)), &limits, against).await.map(Json)
 }

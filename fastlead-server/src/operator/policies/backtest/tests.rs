@@ -6,9 +6,9 @@ use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
-    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliverySummary, EventBatch, InboundRecord,
-    LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter, StoredCapture,
-    StoredEvent, UnreadableRow,
+    AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
+    InboundRecord, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter,
+    StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -89,6 +89,10 @@ impl Journal for Endless {
         _: DeliveryFilter,
         _: PageRequest,
     ) -> Result<Page<DeliverySummary>> {
+        unreachable!()
+    }
+
+    async fn delivery_record(&self, _: WorkspaceId, _: DeliveryId) -> Result<Option<DeliveryRecord>> {
         unreachable!()
     }
 
