@@ -90,6 +90,7 @@ async fn validate(file: &Path, place: &Place, settings: Settings) -> Result<Exit
         say(&format!("{}: ok", file.display()));
     } else {
         read.check_alone()?;
+        read.warn();
         say(&format!("{}: ok; whether its channels exist was not looked at", file.display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -97,7 +98,11 @@ async fn validate(file: &Path, place: &Place, settings: Settings) -> Result<Exit
 
 async fn check(desk: &Desk, project: &Chosen, file: &PolicyFile) -> Result<(), Fault> {
     let faults = desk.faults(project, &file.policy).await?;
-    if faults.is_empty() { Ok(()) } else { Err(file.faulty(faults)) }
+    if !faults.is_empty() {
+        return Err(file.faulty(faults));
+    }
+    file.warn();
+    Ok(())
 }
 
 /// What publishing a file would change; nothing where it is the first.

@@ -22,9 +22,9 @@ use serde_json::{Map, Value};
 
 use super::case::{Case, CaseFile, Step};
 use super::document::Document;
-use super::duration::parse_duration;
 use super::expect::{Outcome, differences};
 use crate::memory::MemoryChannel;
+use fastlead_core::duration::parse_duration;
 
 /// How a file of cases ends.
 const ENDING: &str = ".cases.yaml";
