@@ -131,6 +131,11 @@ impl Engine {
             let directory = self.directory();
             let Some(channel) = directory.channel(id).map(Arc::clone) else { return };
             let Some(poller) = channel.channel.poller() else { return };
+            if let BreakerState::Open { until } = channel.channel.breaker_state() {
+                // The account is in trouble, and is not asked meanwhile.
+                self.inner.clock.sleep_until(until).await;
+                continue;
+            }
             let rest = match self.poll_once(&channel, poller, anew).await {
                 Ok(brought_nothing) => {
                     anew = false;
@@ -154,14 +159,11 @@ impl Engine {
         let account = poller.account();
         let stored = self.inner.store.poll_cursor(channel.id).await?;
         let cursor = own_cursor(stored.as_deref(), &account).filter(|_| !anew);
-        // While the account is in trouble a question does not keep the one place that tries it out.
-        let is_well = channel.channel.breaker_state() == BreakerState::Closed;
-        let wait = if is_well { self.inner.poll_wait } else { Duration::ZERO };
         let batch = tokio::select! {
             biased;
             // Its account may be another one now, whose news wait.
             () = self.until_replaced(channel) => return Ok(false),
-            batch = poller.poll(cursor.as_deref(), wait, self.now()) => batch?,
+            batch = poller.poll(cursor.as_deref(), self.inner.poll_wait, self.now()) => batch?,
         };
         let moved = batch.cursor.is_some() && batch.cursor != cursor;
         let next = match batch.cursor.filter(|_| moved) {
@@ -173,7 +175,7 @@ impl Engine {
         };
         let came = !batch.events.is_empty();
         if !came && next.is_none() {
-            return Ok(!is_well);
+            return Ok(false);
         }
         let ingested = self.ingest(channel, batch.events, next).await?;
         Ok(came && !moved && ingested.new == 0)
@@ -190,10 +192,6 @@ impl Engine {
     }
 
     async fn polling_failed(&self, channel: &Arc<ActiveChannel>, error: &Error) {
-        if error.kind() == ErrorKind::Paused {
-            // Its own requests have shown that the account is in trouble; this one was not made.
-            return;
-        }
         let tell = channel.polling.failed(error, self.now());
         tracing::warn!(channel = %channel.id, %error, "polling failed; trying again");
         if tell && let Err(error) = self.tell_of_polling(channel, error.kind()).await {
