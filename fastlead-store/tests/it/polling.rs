@@ -168,13 +168,23 @@ impl World {
                     }
                     tokio::task::yield_now().await;
                 }
-                // The store of this test works on threads of its own.
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                // The store of this test works on threads of its own: an answer from it gives them time.
+                self.engine.catch_up().await.unwrap();
                 self.clock.advance(Duration::from_secs(1));
                 seconds += 1;
             }
         };
         tokio::time::timeout(Duration::from_secs(60), passing).await.unwrap_or_else(|_| panic!("{what}"))
+    }
+
+    /// Waits until `done`, at this moment: no time passes.
+    async fn until(&self, what: &str, done: impl Fn() -> bool + Sync) {
+        let waiting = async {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("{what}"));
     }
 
     async fn finish(self) {
@@ -188,19 +198,18 @@ impl World {
 async fn another_account_does_not_go_on_from_the_cursor_of_the_first(store: impl FullStore) {
     let first = Polled::new("111", [news(99, Some("100"))]);
     let world = World::start(store, &first).await;
-    world.passes_until("the first bot goes on", || first.asked().len() == 2).await;
+    world.until("the first bot goes on", || first.asked().len() == 2).await;
     assert_eq!(first.asked(), [None, Some("100".to_owned())]);
 
     let second = Polled::new("222", [news(5, Some("6"))]);
     world.engine.attach(world.workspace(), Arc::new(second.clone()), false).unwrap();
-    let took = world.passes_until("the second bot is asked", || second.asked().len() == 2).await;
+    world.until("the second bot is asked", || second.asked().len() == 2).await;
     assert_eq!(second.asked(), [None, Some("6".to_owned())]);
-    assert!(took < 10, "the new bot was asked only after {took} s");
 
     // Another token of the same account is the same account.
     let renewed = Polled::new("222", []);
     world.engine.attach(world.workspace(), Arc::new(renewed.clone()), false).unwrap();
-    world.passes_until("the bot with a new token is asked", || renewed.asked().len() == 1).await;
+    world.until("the bot with a new token is asked", || renewed.asked().len() == 1).await;
     assert_eq!(renewed.asked(), [Some("6".to_owned())]);
     world.finish().await;
 }
