@@ -1,5 +1,6 @@
 //! A provider that says nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -25,7 +26,7 @@ pub async fn silence_is_unknown<H: ChannelHarness>() -> Outcome {
     };
     let impatient = probe.harness.impatient();
     applies_if!(impatient.is_some(), "the harness gives no channel with a short time-out");
-    let channel = impatient.unwrap_or_else(|| probe.channel.clone());
+    let channel = impatient.unwrap_or_else(|| Arc::clone(&probe.channel));
     let message = probe.message(MARKED_TEXT);
     faults.push(fault);
     let begun = Instant::now();

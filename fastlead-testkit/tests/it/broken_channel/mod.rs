@@ -221,7 +221,7 @@ each_flaw_is_caught! {
     safe_on_timeout: SaysSafeOnTimeout => [silence_is_unknown];
     safe_on_gateway_errors: SaysSafeOnGatewayErrors => [gateway_errors_are_unknown];
     safe_on_unreadable: SaysSafeOnUnreadable => [unreadable_answer_is_unknown];
-    sent_on_unreadable: SaysSentOnUnreadable => [unreadable_answer_is_unknown];
+    sent_on_unreadable: SaysSentOnUnreadable => [answers_come_back_as_declared, unreadable_answer_is_unknown];
     secret_for_one_status: LeaksSecretForOneStatus => [no_status_makes_an_error_leak];
     logged_secret: LogsSecret => [no_log_line_leaks];
     secret_in_title: PutsSecretInTitle => [subject_is_shown, no_message_carries_a_secret];
