@@ -95,7 +95,7 @@ impl Engine {
     ) -> Result<(bool, Vec<ChannelId>)> {
         if survey_at.is_some_and(|at| at <= now) {
             self.survey(now).await?;
-            *survey_at = self.inner.follow_every.map(|_| plus(now, SURVEY_EVERY));
+            *survey_at = self.inner.follow_every.map(|follow| plus(now, follow.max(SURVEY_EVERY)));
         }
         self.claim_once(now, self.inner.agenda.take(now)).await
     }

@@ -10,9 +10,12 @@ use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use super::chance::Chance;
 use super::people::{self, PROJECT, Stage};
 use super::provider::Account;
-use super::watch::Watch;
+use super::rest;
+use super::setting::Stop;
+use super::watch::{Gate, Watch};
 use super::world::{Action, World};
 use crate::conformance::store::FullStore;
 
@@ -20,6 +23,8 @@ use crate::conformance::store::FullStore;
 const LEASE_SECS: u64 = 35;
 /// Everything comes to rest within so many seconds after the last visit: 60 days.
 const REST_SECS: u64 = 60 * 86_400;
+/// How often each of several engines looks at what others have done: more often would be thousands of steps.
+const FOLLOW_EVERY: Duration = Duration::from_secs(300);
 /// More steps than any seed takes.
 const MOST_STEPS: u64 = 20_000;
 
@@ -74,7 +79,8 @@ pub(super) fn play(
                 let Watch { store, chance, .. } = watch;
                 // Whoever opens a file twice would find it in use.
                 drop(store);
-                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance };
+                let gate = Gate::new();
+                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance, gate };
             }
             End::Rest | End::Stop => return Some(watch.store),
         }
@@ -105,6 +111,16 @@ fn plan(world: &World) {
     for (number, after) in world.setting.published.iter().enumerate() {
         agenda.plan(plus_seconds(start, *after), Action::Publish { policy: number + 1 });
     }
+    for Stop { after_secs, engine, secs, dies } in world.setting.stops.iter().copied() {
+        agenda.plan(plus_seconds(start, after_secs), Action::Stop { engine, secs, dies });
+    }
+}
+
+/// One of the engines that work on the store.
+struct Place {
+    stage: Stage,
+    /// Whether nobody is there until another engine takes the place.
+    dead: bool,
 }
 
 struct Life<'a> {
@@ -118,18 +134,17 @@ struct Life<'a> {
 impl Life<'_> {
     async fn live(&self, policy: &mut usize) -> End {
         let world = self.world;
-        let engine = match self.engine(*policy).await {
-            Ok(engine) => engine,
-            Err(error) => {
-                world.broken(format!("the engine cannot be built: {error}"));
-                return End::Stop;
+        let mut places = Vec::with_capacity(world.setting.engines);
+        for number in 0..world.setting.engines {
+            match self.place(number, *policy).await {
+                Ok(place) => places.push(place),
+                Err(error) => {
+                    world.broken(format!("engine {number} cannot be built: {error}"));
+                    return End::Stop;
+                }
             }
-        };
+        }
         world.model().up_since = Some(world.now());
-        let stage =
-            Stage { engine: engine.clone(), watch: self.watch.clone(), accounts: Arc::clone(self.accounts) };
-        let running = engine.clone();
-        tokio::spawn(async move { running.run(CancellationToken::new()).await });
         loop {
             self.idle.notified().await;
             let checked = world.model().nothing_is_forgotten(world.now());
@@ -142,24 +157,37 @@ impl Life<'_> {
                 world.broken(format!("still not at rest after {step} steps"));
                 return End::Stop;
             }
-            let Some(next) = self.next() else { return End::Rest };
+            let Some(next) = self.next() else {
+                self.all_know_what_is_stored(&places).await;
+                return End::Rest;
+            };
             world.step(next);
-            if let Some(end) = self.act(&stage, policy).await {
+            if let Some(end) = self.act(&mut places, policy).await {
                 return end;
             }
         }
     }
 
-    async fn engine(&self, policy: usize) -> Result<Engine> {
-        let watch = Arc::new(self.watch.clone());
+    /// An engine that works.
+    async fn place(&self, number: usize, policy: usize) -> Result<Place> {
+        let watch = if number == 0 { self.watch.clone() } else { self.watch.of_another() };
+        let watch = Watch { gate: Gate::new(), ..watch };
+        let engine = self.engine(&watch, policy).await?;
+        let running = engine.clone();
+        tokio::spawn(async move { running.run(CancellationToken::new()).await });
+        Ok(Place { stage: Stage { engine, watch, accounts: Arc::clone(self.accounts) }, dead: false })
+    }
+
+    async fn engine(&self, watch: &Watch, policy: usize) -> Result<Engine> {
         let clock = Arc::clone(&self.world.clock) as Arc<dyn Clock>;
         let policy = self.world.setting.policies[policy].clone();
-        let mut builder = Engine::builder(watch)
+        // An only one need not look at what others do, and looking would leave nothing ever at rest.
+        let follow_every = (self.world.setting.engines > 1).then_some(FOLLOW_EVERY);
+        let mut builder = Engine::builder(Arc::new(watch.clone()))
             .clock(clock)
             .ids(Arc::clone(&self.world.ids) as Arc<dyn fastlead_core::id::IdSource>)
             .lease(Duration::from_secs(LEASE_SECS))
-            // It is the only one, and a look at the store every second would leave nothing ever at rest.
-            .follow_every(None)
+            .follow_every(follow_every)
             .poll_wait(Duration::MAX)
             .enricher(Arc::new(people::Cities(Arc::clone(self.world))))
             .project(PROJECT, policy);
@@ -172,10 +200,14 @@ impl Life<'_> {
         builder.build().await
     }
 
-    /// The next moment at which something happens.
+    /// The next moment at which something happens. Several engines look at the store for ever, so that there is none as
+    /// soon as nothing is open.
     fn next(&self) -> Option<Timestamp> {
         let world = self.world;
         let planned = world.agenda().next();
+        if planned.is_none() && world.setting.engines > 1 && rest::is_at_rest(world).is_ok() {
+            return None;
+        }
         let next = planned.into_iter().chain(world.clock.next()).min()?;
         let last = world.setting.visits.last().map_or(0, |visit| visit.after_millis / 1_000);
         if next > plus_seconds(world.setting.start, last + REST_SECS) {
@@ -186,7 +218,7 @@ impl Life<'_> {
     }
 
     /// Begins everything that is due now, at the same time.
-    async fn act(&self, stage: &Stage, policy: &mut usize) -> Option<End> {
+    async fn act(&self, places: &mut [Place], policy: &mut usize) -> Option<End> {
         let world = self.world;
         loop {
             let begun = world.agenda().begin(world.now());
@@ -201,14 +233,89 @@ impl Life<'_> {
                     world.note(format_args!("the process dies"));
                     return Some(End::Crash { down_secs });
                 }
+                Action::Stop { engine, secs, dies } => {
+                    world.agenda().end(number);
+                    self.stop(&mut places[engine], engine, secs, dies);
+                }
+                Action::GoOn { engine } => {
+                    world.agenda().end(number);
+                    if !places[engine].dead {
+                        places[engine].stage.watch.gate.open();
+                        continue;
+                    }
+                    match self.place(engine, *policy).await {
+                        Ok(place) => places[engine] = place,
+                        Err(error) => world.broken(format!("engine {engine} cannot be built: {error}")),
+                    }
+                }
                 action => {
                     if let Action::Publish { policy: published } = &action {
                         *policy = *published;
                     }
-                    let stage = stage.clone();
+                    let Some(engine) = someone(world, places, number) else {
+                        world.agenda().end(number);
+                        people::again(world, action);
+                        continue;
+                    };
+                    world.agenda().asked_of(number, engine);
+                    let stage = places[engine].stage.clone();
                     tokio::spawn(async move { stage.perform(number, action).await });
                 }
             }
         }
     }
+
+    /// One that stands still or is dead already is left as it is.
+    fn stop(&self, place: &mut Place, engine: usize, secs: u64, dies: bool) {
+        let world = self.world;
+        if !place.stage.watch.gate.is_open() {
+            return;
+        }
+        place.stage.watch.gate.close();
+        place.dead = dies;
+        if dies {
+            let unanswered = world.agenda().unanswered_by(engine);
+            unanswered.into_iter().for_each(|action| people::again(world, action));
+        }
+        world.plan_in(secs * 1_000, Action::GoOn { engine });
+    }
+
+    /// After quiet, what each engine keeps in memory is what is stored.
+    async fn all_know_what_is_stored(&self, places: &[Place]) {
+        if places.len() < 2 {
+            return;
+        }
+        for (number, place) in places.iter().enumerate().filter(|(_, place)| place.stage.watch.gate.is_open())
+        {
+            let mut tries = 0;
+            while let Err(error) = place.stage.engine.catch_up().await {
+                tries += 1;
+                if tries > 20 {
+                    self.world.broken(format!("engine {number} cannot follow: {error}"));
+                    return;
+                }
+            }
+            let directory = place.stage.engine.directory();
+            let newest = self.world.model().policies.keys().copied().max_by_key(|policy| policy.version);
+            let known = directory.current_policy(people::project()).map(|policy| policy.reference);
+            if known != newest {
+                self.world
+                    .broken(format!("engine {number} decides by {known:?}, and {newest:?} is published"));
+            }
+            for channel in directory.channels() {
+                let paused = self.world.model().is_paused(channel.id);
+                if channel.is_paused() != paused {
+                    self.world.broken(format!("engine {number} has {} paused: {}", channel.name, !paused));
+                }
+            }
+        }
+    }
+}
+
+/// One of the engines, by chance, that is not dead.
+fn someone(world: &World, places: &[Place], number: u64) -> Option<usize> {
+    let alive: Vec<usize> = (0..places.len()).filter(|place| !places[*place].dead).collect();
+    let mut chance = Chance::new(world.setting.seed, &format!("who is asked {number}"));
+    let place = usize::try_from(chance.below(alive.len() as u64)).unwrap_or(0);
+    alive.get(place).copied()
 }

@@ -72,6 +72,7 @@ pub struct Simulation {
     written: Arc<[Policy]>,
     shown: usize,
     bend: Option<Bend>,
+    engines: Option<usize>,
 }
 
 /// What a simulation that went well has done.
@@ -91,6 +92,10 @@ pub struct Report {
     pub auctions: u64,
     /// How many times the process died.
     pub crashes: u64,
+    /// How many engines worked on the store.
+    pub engines: u64,
+    /// How many times one of several engines stood still or died.
+    pub stops: u64,
     /// How many decisions were compared with those of a replay.
     pub compared: u64,
     /// Two runs went the same way if and only if this is equal.
@@ -130,13 +135,29 @@ impl Simulation {
     /// What this seed makes.
     pub fn new(seed: u64) -> Self {
         let written = Arc::default();
-        Self { seed, visits: None, last_step: None, policy: None, written, shown: SHOWN, bend: None }
+        Self {
+            seed,
+            visits: None,
+            last_step: None,
+            policy: None,
+            written,
+            shown: SHOWN,
+            bend: None,
+            engines: None,
+        }
     }
 
     /// With so many visits instead of those that the seed makes: the first of them stay as they are.
     #[must_use]
     pub const fn visits(mut self, visits: usize) -> Self {
         self.visits = Some(visits);
+        self
+    }
+
+    /// With so many engines on the store, 1 to 4, instead of as many as the seed makes.
+    #[must_use]
+    pub const fn engines(mut self, engines: usize) -> Self {
+        self.engines = Some(engines);
         self
     }
 
@@ -225,6 +246,10 @@ impl Simulation {
         let setting = match self.setting() {
             Ok(mut setting) => {
                 setting.bend = self.bend;
+                if let Some(engines) = self.engines {
+                    setting.engines = engines.clamp(1, 4);
+                    setting.stops.retain(|stop| stop.engine < setting.engines && setting.engines > 1);
+                }
                 if weather == Weather::Good {
                     setting.quieten();
                 }
@@ -265,6 +290,8 @@ impl Simulation {
             deliveries: model.deliveries.len() as u64,
             auctions: model.auctions_held(),
             crashes,
+            engines: world.setting.engines as u64,
+            stops: world.setting.stops.len() as u64,
             compared,
             hash: journal.hash(),
         })

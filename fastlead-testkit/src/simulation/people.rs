@@ -202,7 +202,7 @@ impl Stage {
                     self.watch.publish_policy(workspace(), project(), id, policy, self.watch.now()).await?;
                 engine.activate_policy(&record)
             }
-            Action::Crash { .. } => Ok(()),
+            Action::Stop { .. } | Action::GoOn { .. } | Action::Crash { .. } => Ok(()),
         }
     }
 

@@ -53,7 +53,8 @@ impl Account {
         let number = updates.next;
         updates.next += 1;
         updates.kept.insert(number, event);
-        news.notify_one();
+        // Several engines may ask.
+        news.notify_waiters();
     }
 
     /// Everything before `cursor` has arrived, says whoever asks for it.
@@ -85,6 +86,7 @@ impl Poller for Account {
         };
         let (updates, news) = self.updates();
         let (batch, wait, fails) = loop {
+            let notified = news.notified();
             {
                 let mut updates = updates.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 self.acknowledge(&mut updates, cursor);
@@ -97,7 +99,7 @@ impl Poller for Account {
             }
             tokio::select! {
                 biased;
-                () = news.notified() => {}
+                () = notified => {}
                 () = self.world().clock.sleep_until(plus(now, wait)) => return Ok(PollBatch::default()),
             }
         };

@@ -14,17 +14,21 @@ use crate::conformance::store::FullStore;
 
 /// Checks what must hold at rest, and that the store says so too.
 pub(super) fn check(world: &World, store: &dyn FullStore) {
-    let lines = world.setting.lines.iter();
-    let capabilities = lines
-        .map(|line| (ChannelInfo::embedded("simulated", &line.name).id, line.capabilities.clone()))
-        .collect();
-    let at_rest = world.model().is_at_rest(&capabilities);
-    world.check(at_rest);
+    world.check(is_at_rest(world));
     match world.patience.wait(compare(world, store)) {
         Some(Ok(())) => {}
         Some(Err(error)) => world.broken(format!("the store cannot be read: {error}")),
         None => world.broken("the store does not answer at once, and nobody waits for it"),
     }
+}
+
+/// Whether nothing is open any more.
+pub(super) fn is_at_rest(world: &World) -> Result<(), String> {
+    let lines = world.setting.lines.iter();
+    let capabilities = lines
+        .map(|line| (ChannelInfo::embedded("simulated", &line.name).id, line.capabilities.clone()))
+        .collect();
+    world.model().is_at_rest(&capabilities)
 }
 
 async fn compare(world: &World, store: &dyn FullStore) -> Result<()> {

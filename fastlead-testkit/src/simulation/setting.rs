@@ -30,6 +30,10 @@ pub(super) struct Setting {
     pub crashes: Vec<u64>,
     /// After how many seconds the next policy is published.
     pub published: Vec<u64>,
+    /// How many engines work on the store.
+    pub engines: usize,
+    /// What happens to single ones of several engines.
+    pub stops: Vec<Stop>,
     pub people: Habits,
     /// Nothing goes wrong, and nobody waits for others.
     pub quiet: bool,
@@ -49,6 +53,18 @@ pub(super) struct Habits {
     /// Of those who have a lead: give it back.
     pub give_back: u64,
     pub close: u64,
+}
+
+/// One of several engines stops, wherever it is, and the others go on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stop {
+    /// After how many seconds.
+    pub after_secs: u64,
+    pub engine: usize,
+    /// Until it goes on, or another one takes its place.
+    pub secs: u64,
+    /// Whether it never goes on from there.
+    pub dies: bool,
 }
 
 /// A channel and what it is known for.
@@ -122,6 +138,7 @@ impl Setting {
             crashes.extend(crashes_of_auctions(seed, &visits));
         }
         let published = (1..policies.len()).map(|_| chance.below(span)).collect();
+        let (engines, stops) = engines(seed, span, calm);
         let accept = chance.pick([10, 40, 80]);
         let people = Habits {
             accept,
@@ -141,6 +158,8 @@ impl Setting {
             store_trouble,
             crashes,
             published,
+            engines,
+            stops,
             people,
             quiet: false,
             bend: None,
@@ -153,6 +172,8 @@ impl Setting {
         self.policies.truncate(1);
         self.crashes.clear();
         self.published.clear();
+        self.engines = 1;
+        self.stops.clear();
         self.store_trouble = 0;
         // What happens at one moment has no order in an engine.
         let mut earliest = 0;
@@ -166,6 +187,23 @@ impl Setting {
             line.capabilities.account_rate = None;
         }
     }
+}
+
+/// How many engines there are, and what happens to them one by one.
+fn engines(seed: u64, span: u64, calm: bool) -> (usize, Vec<Stop>) {
+    let mut chance = Chance::new(seed, "engines");
+    let engines = chance.pick([1, 1, 1, 2, 2, 3, 4]);
+    if engines == 1 || calm {
+        return (engines, Vec::new());
+    }
+    let stops = (0..chance.pick([0, 1, 3, 8])).map(|_| Stop {
+        after_secs: chance.below(span),
+        engine: usize::try_from(chance.below(engines as u64)).unwrap_or(0),
+        // Shorter and longer than a lease.
+        secs: chance.pick([1, 20, 40, 90, 600]),
+        dies: chance.percent(40),
+    });
+    (engines, stops.collect())
 }
 
 /// One of the written policies, in one of seven seeds.

@@ -1,6 +1,7 @@
 //! Stands between the engine and the store: lets it wait, fail and be cut off at every call, and checks
 //! what both say against the second account.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fastlead_core::channel::MessageReference;
@@ -17,23 +18,58 @@ use fastlead_core::port::{
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
 
+use tokio::sync::Notify;
+
 use super::chance::Chance;
 use super::people;
 use super::world::World;
 use crate::conformance::store::FullStore;
 
-/// A store that is watched.
+/// A store that is watched, as one engine sees it.
 #[derive(Debug, Clone)]
 pub(super) struct Watch {
     pub store: Arc<dyn FullStore>,
     pub world: Arc<World>,
     pub chance: Arc<Mutex<Chance>>,
+    pub gate: Arc<Gate>,
+}
+
+/// Whether an engine goes on. One that stands still does so at its next call of the store.
+#[derive(Debug)]
+pub(super) struct Gate {
+    open: AtomicBool,
+    opened: Notify,
+}
+
+impl Gate {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self { open: AtomicBool::new(true), opened: Notify::new() })
+    }
+
+    pub(super) fn close(&self) {
+        self.open.store(false, Ordering::Relaxed);
+    }
+
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Relaxed);
+        self.opened.notify_waiters();
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    async fn pass(&self) {
+        while !self.is_open() {
+            self.opened.notified().await;
+        }
+    }
 }
 
 impl Watch {
     pub(super) fn new(store: Arc<dyn FullStore>, world: &Arc<World>) -> Self {
         let chance = Arc::new(Mutex::new(Chance::new(world.setting.seed, "store")));
-        Self { store, world: Arc::clone(world), chance }
+        Self { store, world: Arc::clone(world), chance, gate: Gate::new() }
     }
 
     fn draw(&self, below: u64) -> u64 {
@@ -41,7 +77,7 @@ impl Watch {
     }
 
     /// Lets others go on for a while: here the process may die. Where something is broken, nobody goes on.
-    async fn turn(&self) {
+    pub(super) async fn turn(&self) {
         if self.world.is_stopped() {
             std::future::pending::<()>().await;
         }
@@ -51,6 +87,12 @@ impl Watch {
         for _ in 0..self.draw(3) {
             tokio::task::yield_now().await;
         }
+        self.gate.pass().await;
+    }
+
+    /// The same store for another engine.
+    pub(super) fn of_another(&self) -> Self {
+        Self { gate: Gate::new(), ..self.clone() }
     }
 
     /// Fails now and then, before or after the work was done.

@@ -123,6 +123,7 @@ impl ChangeLog for Watch {
     }
 
     async fn changes_since(&self, revision: Revision, limit: u32) -> Result<Changes> {
+        self.turn().await;
         self.at_once(self.store.changes_since(revision, limit))
     }
 }

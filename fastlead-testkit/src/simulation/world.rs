@@ -56,6 +56,10 @@ pub(super) enum Action {
     Resume { line: usize },
     /// Another policy is published: the one with this index.
     Publish { policy: usize },
+    /// One of several engines stops where it is, for so many seconds or for ever.
+    Stop { engine: usize, secs: u64, dies: bool },
+    /// It goes on, or another one takes its place.
+    GoOn { engine: usize },
     /// The process dies after so many turns of its tasks, and comes back after so many seconds.
     Crash { turns: u64, down_secs: u64 },
 }
@@ -81,6 +85,11 @@ impl fmt::Display for Action {
             Self::Review { lead, approved } => write!(f, "review {lead}: {approved}"),
             Self::Resume { line } => write!(f, "resume channel {line}"),
             Self::Publish { policy } => write!(f, "publish policy {policy}"),
+            Self::Stop { engine, secs, dies: false } => {
+                write!(f, "engine {engine} stands still for {secs} s")
+            }
+            Self::Stop { engine, secs, dies: true } => write!(f, "engine {engine} dies for {secs} s"),
+            Self::GoOn { engine } => write!(f, "engine {engine} goes on"),
             Self::Crash { turns, down_secs } => write!(f, "crash in {turns} turns for {down_secs} s"),
         }
     }
@@ -91,7 +100,8 @@ impl fmt::Display for Action {
 pub(super) struct Agenda {
     next: u64,
     planned: BTreeMap<(Timestamp, u64), Action>,
-    under_way: BTreeMap<u64, Action>,
+    /// With the engine that was asked, where it was one.
+    under_way: BTreeMap<u64, (Option<usize>, Action)>,
     failures: BTreeMap<String, u32>,
 }
 
@@ -109,7 +119,7 @@ impl Agenda {
     pub(super) fn begin(&mut self, now: Timestamp) -> Option<(u64, Action)> {
         let first = self.planned.first_entry().filter(|first| first.key().0 <= now)?;
         let ((_, number), action) = first.remove_entry();
-        self.under_way.insert(number, action.clone());
+        self.under_way.insert(number, (None, action.clone()));
         Some((number, action))
     }
 
@@ -125,9 +135,22 @@ impl Agenda {
         *times
     }
 
+    /// An engine is asked for an action.
+    pub(super) fn asked_of(&mut self, number: u64, engine: usize) {
+        if let Some((asked, _)) = self.under_way.get_mut(&number) {
+            *asked = Some(engine);
+        }
+    }
+
     /// What was under way when the process died.
     pub(super) fn unanswered(&mut self) -> Vec<Action> {
-        std::mem::take(&mut self.under_way).into_values().collect()
+        std::mem::take(&mut self.under_way).into_values().map(|(_, action)| action).collect()
+    }
+
+    /// What one engine had been asked for when it died.
+    pub(super) fn unanswered_by(&mut self, engine: usize) -> Vec<Action> {
+        let mine = self.under_way.extract_if(.., |_, (asked, _)| *asked == Some(engine));
+        mine.map(|(_, (_, action))| action).collect()
     }
 }
 

@@ -101,6 +101,10 @@ impl Model {
         }
     }
 
+    pub(super) fn is_paused(&self, channel: ChannelId) -> bool {
+        self.paused.contains(&channel)
+    }
+
     /// Nothing that is due is left lying.
     pub(super) fn nothing_is_forgotten(&self, now: Timestamp) -> Checked {
         let Some(up_since) = self.up_since else { return Ok(()) };
