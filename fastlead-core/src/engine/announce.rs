@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use super::Engine;
 use super::directory::ActiveChannel;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Lease};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
-use crate::id::LeaseToken;
 use crate::layer::BeforeAttempt;
 use crate::message::Recipient;
 use crate::port::{AddressKey, BeginOutcome, Beginning};
+use crate::time::plus;
 
 /// How far an attempt has got.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(super) enum Stage {
     Paused,
     /// The lead has no use for it any more; nothing was sent.
     Unwanted,
+    /// So much time has passed that its lease could run out while it is sent; nothing was sent.
+    TooLate,
     /// The delivery is not ours any more, and nothing was sent.
     LeaseLost,
     /// The store has failed; nothing was sent, and the lease will run out.
@@ -38,7 +40,7 @@ pub(super) struct Announcement {
     engine: Engine,
     channel: Arc<ActiveChannel>,
     delivery: Arc<Delivery>,
-    token: LeaseToken,
+    lease: Lease,
     stage: Mutex<Stage>,
 }
 
@@ -47,9 +49,9 @@ impl Announcement {
         engine: Engine,
         channel: Arc<ActiveChannel>,
         delivery: Arc<Delivery>,
-        token: LeaseToken,
+        lease: Lease,
     ) -> Self {
-        Self { engine, channel, delivery, token, stage: Mutex::new(Stage::Waiting) }
+        Self { engine, channel, delivery, lease, stage: Mutex::new(Stage::Waiting) }
     }
 
     pub(super) fn stage(&self) -> Stage {
@@ -89,11 +91,19 @@ impl BeforeAttempt for Announcement {
         };
         let Delivery { id: delivery_id, channel_id, .. } = *self.delivery;
         let key = AddressKey::of(self.delivery.scope.workspace_id, channel_id, &recipient);
-        let mut beginning = Beginning::new(delivery_id, self.token, self.engine.now());
+        let mut beginning = Beginning::new(delivery_id, self.lease.token, self.engine.now());
         if recipient != Recipient::Endpoint {
             beginning = beginning.to(key, self.delivery.spec.class);
         }
         match self.engine.inner.store.begin(beginning).await {
+            // The store was slow, or the process stood still: another worker may have it before this one is done.
+            Ok(BeginOutcome::Begun)
+                if plus(self.engine.now(), self.channel.channel.total_deadline()) > self.lease.until =>
+            {
+                self.reach(Stage::TooLate);
+                let message = "the lease could run out while the message is sent; nothing was sent";
+                Err(Error::new(ErrorKind::Internal, message).with_retry(RetryHint::Never))
+            }
             Ok(BeginOutcome::Begun) => {
                 self.reach(Stage::Begun);
                 Ok(())
