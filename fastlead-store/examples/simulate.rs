@@ -2,7 +2,7 @@
 //! runs it.
 //!
 //! `--seeds N` seeds (1000), from `--seed S` on (a fresh one); `--visits N` and `--until N` make one seed
-//! shorter, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes. `--store memory`
+//! shorter, `--engines N` puts so many engines on the store, `--show N` shows more of what led to a failure, `--policy` prints what the seed makes. `--store memory`
 //! or `--store sqlite` plays all of them on one kind of store; otherwise one seed in fifty is played on SQLite, where
 //! this was built with it.
 //! `--replay` plays them in good weather, and compares every decision with that of a replay.
@@ -29,6 +29,7 @@ struct Options {
     seeds: u64,
     visits: Option<usize>,
     until: Option<u64>,
+    engines: Option<usize>,
     show: usize,
     policies: bool,
     store: Option<Kind>,
@@ -77,7 +78,7 @@ fn main() -> ExitCode {
 
 fn options() -> Result<Options, String> {
     let mut seeds = None;
-    let (mut first, mut visits, mut until, mut show) = (None, None, None, 40);
+    let (mut first, mut visits, mut until, mut engines, mut show) = (None, None, None, None, 40);
     let mut policies = false;
     let mut store = None;
     let mut replay = false;
@@ -103,11 +104,13 @@ fn options() -> Result<Options, String> {
             "--seeds" => seeds = Some(number),
             "--seed" => first = Some(number),
             "--visits" => visits = Some(small()?),
+            "--engines" if (1..=4).contains(&number) => engines = Some(small()?),
+            "--engines" => return Err(format!("`--engines {number}`: expected 1 to 4")),
             "--until" | "--steps" => until = Some(number),
             "--show" => show = small()?,
             _ => {
                 return Err(format!(
-                    "unknown option `{word}`: --seeds, --seed, --visits, --steps, --show, --store, --replay, --policy"
+                    "unknown option `{word}`: --seeds, --seed, --visits, --engines, --steps, --show, --store, --replay, --policy"
                 ));
             }
         }
@@ -118,7 +121,7 @@ fn options() -> Result<Options, String> {
         Some(first) => first,
         None => fresh()?,
     };
-    Ok(Options { first, seeds, visits, until, show, policies, store, replay })
+    Ok(Options { first, seeds, visits, until, engines, show, policies, store, replay })
 }
 
 /// A seed that nobody has tried before.
@@ -204,8 +207,7 @@ mod sqlite {
 /// Plays the seeds on every core; answers the first failure.
 fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
     let begun = Instant::now();
-    let (next, done, leads, steps, crashes) =
-        (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let [next, done, leads, steps, crashes, engines, stops] = [const { AtomicU64::new(0) }; 7];
     let failed: Mutex<Option<Failure>> = Mutex::new(None);
     let failed_yet = || failed.lock().unwrap_or_else(PoisonError::into_inner).is_some();
     let said = Mutex::new(Instant::now());
@@ -213,11 +215,13 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
         let seconds = begun.elapsed().as_secs_f64();
         let lives = leads.load(Ordering::Relaxed);
         print!(
-            "\rfrom seed {}: {} of {} seeds, {lives} leads, {} steps, {} crashes, {:.1} s, {:.0} leads/s{end}",
+            "\rfrom seed {}: {} of {} seeds, {lives} leads, {} steps, {} engines, {} stops, {} crashes, {:.1} s, {:.0} leads/s{end}",
             options.first,
             done.load(Ordering::Relaxed),
             options.seeds,
             steps.load(Ordering::Relaxed),
+            engines.load(Ordering::Relaxed),
+            stops.load(Ordering::Relaxed),
             crashes.load(Ordering::Relaxed),
             seconds,
             lives as f64 / seconds.max(0.001),
@@ -237,6 +241,9 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
             if let Some(visits) = options.visits {
                 simulation = simulation.visits(visits);
             }
+            if let Some(engines) = options.engines {
+                simulation = simulation.engines(engines);
+            }
             if let Some(step) = options.until {
                 simulation = simulation.until_step(step);
             }
@@ -251,6 +258,8 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
                     leads.fetch_add(report.leads, Ordering::Relaxed);
                     steps.fetch_add(report.steps, Ordering::Relaxed);
                     crashes.fetch_add(report.crashes, Ordering::Relaxed);
+                    engines.fetch_add(report.engines, Ordering::Relaxed);
+                    stops.fetch_add(report.stops, Ordering::Relaxed);
                 }
                 Err(failure) => {
                     let failure = if options.visits.is_some() || options.until.is_some() {
@@ -258,6 +267,9 @@ fn run(options: &Options, written: &Arc<[Policy]>) -> Option<Failure> {
                     } else {
                         simulation.shrink(failure, run)
                     };
+                    if let Some(engines) = options.engines {
+                        println!("\nthe following was played with `--engines {engines}`");
+                    }
                     if options.replay {
                         println!("\nthe following was played with `--replay`");
                     } else if kind != Kind::Memory {

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
 
 /// How soon an unknown outcome is asked about.
 const UNCERTAIN_CHECK_SECS: u64 = 5;
+/// How soon a delivery that met a pause is looked at again, at the earliest.
+const PAUSED_SECS: u64 = 1;
 /// How soon a send that is under way is looked at again.
 const SENDING_SECS: u64 = 2;
 
@@ -210,9 +212,10 @@ pub(super) fn deferred(delivery: &Delivery, now: Timestamp) -> Outcome {
     put_off(delivery, now, "deferred")
 }
 
-/// Nothing was begun, because the channel is paused; it goes on when the channel does.
+/// Nothing was begun, because the channel is paused; it goes on when the channel does. Where this engine cannot learn that it
+/// is paused, it does not ask the store again and again.
 pub(super) fn paused(delivery: &Delivery, now: Timestamp) -> Outcome {
-    put_off(delivery, now, "channel_paused")
+    put_off(delivery, plus_seconds(now, PAUSED_SECS), "channel_paused")
 }
 
 /// What is to be changed is just being sent.

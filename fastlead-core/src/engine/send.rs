@@ -173,8 +173,7 @@ impl Engine {
         };
         let started_at = self.now();
         let shared = Arc::new(delivery.clone());
-        let announcement =
-            Arc::new(Announcement::new(self.clone(), Arc::clone(channel), shared, lease));
+        let announcement = Arc::new(Announcement::new(self.clone(), Arc::clone(channel), shared, lease));
         let before = delivery;
         let delivery = &Delivery { attempts: delivery.attempts + 1, ..delivery.clone() };
         let (content, part) = match prepared {
@@ -213,7 +212,9 @@ impl Engine {
             Stage::Begun => true,
             Stage::Waiting => false,
             // The store ends it.
-            Stage::Unwanted | Stage::TooLate => return Ok(Some((outcome::deferred(before, self.now()), None))),
+            Stage::Unwanted | Stage::TooLate => {
+                return Ok(Some((outcome::deferred(before, self.now()), None)));
+            }
             Stage::Paused => {
                 // It goes on where that is not known here, else it would be claimed again at once, and again.
                 self.catch_up_later().await;

@@ -25,16 +25,18 @@ fn play(seed: u64) -> Result<Report, Failure> {
 
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
 fn hold(seeds: std::ops::Range<u64>) {
-    let (mut leads, mut crashes, mut auctions) = (0, 0, 0);
+    let (mut leads, mut crashes, mut auctions, mut several, mut stops) = (0, 0, 0, 0, 0);
     for seed in seeds {
         let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
         leads += report.leads;
         crashes += report.crashes;
         auctions += report.auctions;
+        several += u64::from(report.engines > 1);
+        stops += report.stops;
     }
     assert!(
-        leads > 1_000 && crashes > 50 && auctions > 100,
-        "{leads} leads, {auctions} auctions, {crashes} crashes"
+        leads > 1_000 && crashes > 50 && auctions > 100 && several > 50 && stops > 100,
+        "{leads} leads, {auctions} auctions, {crashes} crashes, {several} with several engines, {stops} stops"
     );
 }
 
@@ -204,6 +206,22 @@ flaws! {
     an_auction_that_goes_on_is_caught: ReopensAuctions as "";
     lost_news_is_caught: LosesNews as "never";
     a_forgotten_cursor_is_caught: ForgetsCursors as "rest";
+}
+
+/// An engine that does not hear of what others publish goes on deciding by the old policy.
+#[test]
+fn a_publication_that_others_do_not_hear_of_is_caught() {
+    let store = || Arc::new(BrokenStore::new(Flaw::PublishesInSilence)) as Arc<dyn FullStore>;
+    let failure = caught("silence", |seed| Simulation::new(seed).engines(3).run(store()));
+    assert!(failure.what.contains("engine") && failure.what.contains("is published"), "{failure}");
+}
+
+/// One that does not hear of a pause asks the store for what it may not send, again and again.
+#[test]
+fn a_pause_that_others_do_not_hear_of_is_caught() {
+    let store = || Arc::new(BrokenStore::new(Flaw::KeepsStatusToItself)) as Arc<dyn FullStore>;
+    let failure = caught("silence", |seed| Simulation::new(seed).visits(1).engines(3).run(store()));
+    assert!(failure.what.contains("paused") || failure.what.contains("not at rest"), "{failure}");
 }
 
 /// Plays seeds with a decider that has one flaw until it is caught.

@@ -65,6 +65,7 @@ flaws! {
     ForgetsRemovals
     KeepsStatusToItself
     PausesInSilence
+    PublishesInSilence
     TurnsChangesRound
     SkipsChanges
     ForgetsUnknownOutcomes

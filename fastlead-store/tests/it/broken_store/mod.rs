@@ -99,6 +99,7 @@ caught! {
     a_removal_that_nobody_hears_of: ForgetsRemovals by what_was_removed_is_named_as_removed;
     a_pause_that_no_other_engine_hears_of: KeepsStatusToItself by every_change_is_found_from_any_revision;
     an_account_at_fault_that_no_other_engine_hears_of: PausesInSilence by every_change_is_found_from_any_revision;
+    a_publication_that_no_other_engine_hears_of: PublishesInSilence by every_change_is_found_from_any_revision;
     changes_out_of_their_order: TurnsChangesRound by a_thing_is_named_once_at_its_last_change;
     a_change_between_two_batches: SkipsChanges by changes_come_in_batches_without_gaps;
     a_retry_that_forgets: ForgetsUnknownOutcomes by

@@ -305,6 +305,9 @@ impl ChangeLog for BrokenStore {
                 |change| !matches!(change, InstallationChange::Channel(record) if at_fault(&record.status)),
             );
         }
+        if self.has(Flaw::PublishesInSilence) {
+            found.changes.retain(|change| !matches!(change, InstallationChange::Policy(_)));
+        }
         if self.has(Flaw::TurnsChangesRound) {
             found.changes.reverse();
         }
