@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use super::content::LeadFacts;
+use super::Engine;
+use super::deciding::{Decided, Deciding, Learned};
 use super::transition::{Extras, Owner};
-use super::{Change, Engine};
 use crate::decide::{Decision, Effect, Event, LeadState, Subject, Trace};
 use crate::delivery::Scope;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{EventId, LeadId};
 use crate::lead::Capture;
 use crate::policy::SourceFacts;
-use crate::port::{CaptureAnswer, CaptureVerdict, CommitOutcome, Guard, IdempotencyRecord, Refusal, Source};
+use crate::port::{CaptureAnswer, CaptureVerdict, Guard, IdempotencyRecord, Refusal, Source};
 use crate::time::{Timestamp, plus_seconds};
 
 /// For how long an idempotency key is remembered: a day.
@@ -90,12 +90,13 @@ impl Engine {
         capture.received.source_id = Some(source.id);
         capture.person = self.person(source.workspace_id, source.project_id, &capture.contact);
         let scope = Scope { workspace_id: source.workspace_id, project_id: source.project_id };
-        let mut snapshot = directory.snapshot(scope.workspace_id);
         let now = self.now();
         let new_lead = LeadId::generate(&*self.inner.ids, now);
         let capture = Arc::new(capture);
         let event = Event::Captured(Box::new(Capture::clone(&capture)));
+        let mut learned = Learned::default();
         for _ in 0..MAX_DECISIONS {
+            let snapshot = learned.add_to(directory.snapshot(scope.workspace_id));
             let subject = Subject {
                 lead_id: new_lead,
                 workspace_id: scope.workspace_id,
@@ -104,68 +105,47 @@ impl Engine {
                 source: source_facts,
                 capture: &capture,
             };
-            let fresh = LeadState::default();
-            let (decision, mut provisional) =
-                self.decide_on(policy, subject, &fresh, &snapshot, &event, now).await?;
-            let (owner, verdict) = owner(scope, &source, new_lead, &decision, self, now);
-            let answer = CaptureAnswer { lead_id: owner.lead_id, verdict };
-            let state = fresh.apply(&decision.effects);
-            let trace = decision.trace.clone();
-            let extras = Extras {
-                actor: self.actor_of(&event, &Extras::default()),
-                counters: provisional.reservations(),
-                idempotency: idempotency.map(|key| IdempotencyRecord {
+            let deciding = Deciding {
+                policy,
+                directory: &directory,
+                subject,
+                capture: &capture,
+                created_at: now,
+                state: LeadState::default(),
+                snapshot: &snapshot,
+                event: &event,
+                shown: &[],
+                now,
+            };
+            let mut told = None;
+            let commits = |decision: &Decision| {
+                let (owner, verdict) = owner(scope, &source, new_lead, decision, self, now);
+                let answer = CaptureAnswer { lead_id: owner.lead_id, verdict };
+                told = Some((answer.clone(), decision.trace.clone()));
+                let idempotency = idempotency.map(|key| IdempotencyRecord {
                     key: key.key,
                     request: key.request,
-                    answer: answer.clone(),
+                    answer,
                     until: plus_seconds(now, IDEMPOTENCY_SECS),
-                }),
-                ..Extras::default()
+                });
+                (owner, Extras { idempotency, ..Extras::default() })
             };
-            let prepared = self.prepare(owner, event.clone(), (state, decision), extras, &directory, now);
-            let outcome = self.commit(prepared.transition).await?;
-            if let CommitOutcome::Refused(refusal) = &outcome {
-                provisional.undo(refusal);
-            }
-            match outcome {
-                CommitOutcome::Applied => {
-                    provisional.keep();
-                    if provisional.frees {
-                        self.look_after_queue(scope);
-                    }
-                    let facts = LeadFacts {
-                        id: owner.lead_id,
-                        project_id: scope.project_id,
-                        source_id: source.id,
-                        created_at: now,
-                        capture: Arc::clone(&capture),
-                    };
-                    self.start(prepared.immediate, Some(&facts));
-                    self.see_to(scope.workspace_id, prepared.later);
-                    self.announce(Change::Lead {
-                        workspace_id: scope.workspace_id,
-                        lead_id: owner.lead_id,
-                        event_id: owner.event_id,
-                        kind: "captured",
-                    });
+            match self.decide_and_commit(deciding, |_, _| true, commits).await? {
+                Decided::Committed(_) | Decided::Unwanted => {
+                    let Some((answer, trace)) = told else { continue };
                     return Ok(CaptureOutcome { answer, replayed: false, trace: Some(trace) });
                 }
-                CommitOutcome::Refused(Refusal::Replayed(answer)) => {
+                Decided::Refused(Refusal::Replayed(answer)) => {
                     return Ok(CaptureOutcome { answer, replayed: true, trace: None });
                 }
-                CommitOutcome::Refused(Refusal::KeyReused) => {
+                Decided::Refused(Refusal::KeyReused) => {
                     let message =
                         "this idempotency key was used for another request; use a new key for a new request";
                     return Err(Error::new(ErrorKind::Conflict, message)
                         .with_operation("capture")
                         .with_context("code", "idempotency_key_reused"));
                 }
-                CommitOutcome::Refused(Refusal::Duplicate(of)) => {
-                    Arc::make_mut(&mut snapshot).duplicate_of = Some(of)
-                }
-                // A duplicate of a lead that is gone meanwhile is decided anew.
-                CommitOutcome::Refused(Refusal::Stale) => Arc::make_mut(&mut snapshot).duplicate_of = None,
-                CommitOutcome::Refused(_) => {}
+                Decided::Refused(refusal) => learned.from(&refusal),
             }
         }
         Err(Error::new(ErrorKind::Overloaded, "the facts kept moving; nothing was stored")

@@ -11,6 +11,7 @@ mod builder;
 mod capture;
 mod content;
 mod counters;
+mod deciding;
 mod detached;
 mod directory;
 mod dry_run;

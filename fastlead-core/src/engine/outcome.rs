@@ -1,5 +1,7 @@
 //! What becomes of a delivery after an attempt or a question. Pure: the promise in one place.
 
+use std::time::Duration;
+
 use crate::channel::{Capabilities, Lookup, SendReceipt};
 use crate::delivery::{Delivery, DeliveryState, receipt_check_at};
 use crate::error::{Error, ErrorKind, Result, RetryHint};
@@ -22,6 +24,10 @@ pub(super) struct Outcome {
 const UNCERTAIN_CHECK_SECS: u64 = 5;
 /// How soon a delivery that met a pause is looked at again, at the earliest.
 const PAUSED_SECS: u64 = 1;
+/// How soon what could not even be asked is asked, after the last moment at which it should have been.
+const HELD_CHECK: Duration = Duration::from_secs(600);
+/// How often an outcome is asked about at the most, held questions included.
+const MOST_CHECKS: u32 = 24;
 /// How soon a send that is under way is looked at again.
 const SENDING_SECS: u64 = 2;
 
@@ -338,6 +344,13 @@ pub(super) fn after_lookup(
     }
 }
 
+/// How long to wait where the question was held back: by an open breaker, or by a rate.
+fn was_not_asked(result: &Result<Lookup>) -> Option<Duration> {
+    let error = result.as_ref().err()?;
+    let held = matches!(error.kind(), ErrorKind::Paused | ErrorKind::RateLimited);
+    held.then(|| error.retry().after().unwrap_or_default().max(HELD_CHECK))
+}
+
 fn ask_later(
     delivery: &Delivery,
     uncertain: bool,
@@ -350,8 +363,11 @@ fn ask_later(
         _ => None,
     };
     let since = delivery.last_attempt_at.unwrap_or(now);
-    let next =
-        receipt_check_at(since, delivery.checks).map(|at| at.max(plus_seconds(now, UNCERTAIN_CHECK_SECS)));
+    let next = receipt_check_at(since, delivery.checks)
+        .map(|at| at.max(plus_seconds(now, UNCERTAIN_CHECK_SECS)))
+        .or_else(|| {
+            was_not_asked(result).filter(|_| delivery.checks < MOST_CHECKS).map(|after| plus(now, after))
+        });
     match next {
         Some(check_at) => Outcome {
             settled: Settled::Await {

@@ -34,7 +34,9 @@ impl Engine {
             let extras = || Extras { inbound: Some(record.reference()), ..Extras::default() };
             match self.apply(scope.workspace_id, lead, event, extras).await? {
                 Applied::Done(_) | Applied::Before => return Ok(true),
-                Applied::NoLead | Applied::LeaseLost => {}
+                // Another worker has the event: the press is answered there.
+                Applied::LeaseLost => return Ok(false),
+                Applied::NoLead => {}
             }
         }
         self.answer_stray_press(record, token, from, via).await?;

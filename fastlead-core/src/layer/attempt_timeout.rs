@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::{Clock, plus};
 
 /// Ends one attempt that takes too long with [`ErrorKind::Timeout`] and [`RetryHint::IfIdempotent`],
-/// because the request may have been written.
+/// because the request may have been written; with [`RetryHint::Safe`] where it is a question.
 #[derive(Debug, Clone)]
 pub struct AttemptTimeoutLayer {
     timeout: Duration,
@@ -33,7 +33,8 @@ impl Around for AttemptTimeoutLayer {
         S: Wrapped<Op>,
     {
         let kind = operation.account().kind;
-        let late = || timed_out(self.timeout, kind, Op::NAME, RetryHint::UNKNOWN);
+        let retry = if operation.is_question() { RetryHint::SAFE } else { RetryHint::UNKNOWN };
+        let late = || timed_out(self.timeout, kind, Op::NAME, retry);
         within(&*self.clock, self.timeout, call(inner, operation), late).await
     }
 }

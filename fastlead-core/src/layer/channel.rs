@@ -6,10 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tower_service::Service;
 
-use super::attempt_timeout::{timed_out, within};
 use super::breaker::BreakerState;
 use super::operation::{Account, BeforeAttempt, ChannelService, Operation as _, SendMessage};
 use super::policy::{Limits, ResiliencePolicy, Resilient};
+use super::question::{Ask, Check, LayeredRegistration};
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
 use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
@@ -26,9 +26,11 @@ pub struct SharedSend {
     pub may_have_arrived: bool,
 }
 
-/// A channel whose `send` goes through all the layers. Clones are cheap and share the state of the
-/// layers. Info, capabilities, webhook and poller are those of the channel inside; `check` and
-/// `lookup` go to it directly, with the timeout of one attempt.
+/// A channel whose `send`, `lookup`, `check` and registration go through all the layers. Clones are cheap and share the
+/// state of the layers. Info, capabilities, webhook and poller are those of the channel inside.
+///
+/// Questions are not asked again within seconds. `check` and the registration's `status` are answered also while the
+/// circuit breaker is open: a person wants to know whether the account works again.
 #[derive(Debug, Clone)]
 pub struct LayeredChannel {
     inner: Arc<dyn Channel>,
@@ -36,9 +38,8 @@ pub struct LayeredChannel {
     account: Arc<Account>,
     idempotent: bool,
     rate_limited: bool,
-    timeout: Duration,
     total: Duration,
-    clock: Arc<dyn Clock>,
+    registration: Option<LayeredRegistration>,
 }
 
 impl LayeredChannel {
@@ -50,15 +51,18 @@ impl LayeredChannel {
         let limits = Limits::from(&capabilities);
         let rates =
             [policy.rate.account.or(limits.account_rate), policy.rate.recipient.or(limits.recipient_rate)];
+        let service = policy.stack(service, &limits, &clock);
+        let registration = inner
+            .registration()
+            .map(|_| LayeredRegistration { service: service.clone(), account: Arc::clone(&account) });
         Self {
             rate_limited: rates.iter().any(Option::is_some),
-            service: policy.stack(service, &limits, &clock),
+            service,
             account,
             idempotent: capabilities.idempotent_send,
-            timeout: policy.attempt_timeout_for(&limits),
             total: policy.total_deadline_for(&limits),
+            registration,
             inner,
-            clock,
         }
     }
 
@@ -99,12 +103,6 @@ impl LayeredChannel {
     pub const fn total_deadline(&self) -> Duration {
         self.total
     }
-
-    /// `work` only asks, so that it may be made again after a timeout.
-    async fn ask<T>(&self, name: &'static str, work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let late = || timed_out(self.timeout, self.account.kind, name, RetryHint::SAFE);
-        within(&*self.clock, self.timeout, work, late).await
-    }
 }
 
 #[async_trait]
@@ -122,11 +120,11 @@ impl Channel for LayeredChannel {
     }
 
     async fn check(&self) -> Result<()> {
-        self.ask("check", self.inner.check()).await
+        self.service.clone().call(Ask::new(Check, &self.account)).await
     }
 
     async fn lookup(&self, sent: &SentReference) -> Result<Lookup> {
-        self.ask("lookup", self.inner.lookup(sent)).await
+        self.service.clone().call(Ask::new(sent.clone(), &self.account)).await
     }
 
     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
@@ -134,7 +132,7 @@ impl Channel for LayeredChannel {
     }
 
     fn registration(&self) -> Option<&dyn WebhookRegistration> {
-        self.inner.registration()
+        self.registration.as_ref().map(|registration| registration as &dyn WebhookRegistration)
     }
 
     fn poller(&self) -> Option<&dyn Poller> {
@@ -372,17 +370,83 @@ mod tests {
         assert!(matches!(clone.breaker_state(), BreakerState::Open { .. }));
     }
 
+    fn sent() -> SentReference {
+        let message = message_to("1");
+        SentReference {
+            delivery_id: message.delivery_id,
+            part: message.part,
+            provider_message_id: None,
+            recipient: message.recipient,
+            attempted_at: message.attempted_at,
+            now: message.attempted_at,
+        }
+    }
+
     #[test]
-    fn questions_pass_an_open_breaker_and_end_in_time() {
+    fn a_persons_questions_pass_an_open_breaker_and_say_nothing_for_others() {
         let strict = policy(r#"{"retry": {"max_attempts": 1}, "breaker": {"min_requests": 1}}"#);
-        let script = [Script::Fail(unavailable()), Script::Succeed, Script::Hang];
-        let (channel, _sends, clock) = wrapped(strict, script, unchanged);
+        let script = [Script::Fail(unavailable()), Script::Succeed];
+        let (channel, sends, _clock) = wrapped(strict, script, unchanged);
         assert!(ready(channel.send(&message_to("1"))).is_err());
         assert!(ready(channel.check()).is_ok());
+        let registration = channel.registration().expect("it has one");
+        assert!(ready(registration.status()).is_ok());
+        assert_eq!(sends.calls(), 3);
+        assert!(matches!(channel.breaker_state(), BreakerState::Open { .. }));
+
+        // Nobody waits for the answers to these.
+        let error = ready(channel.lookup(&sent())).unwrap_err();
+        assert_eq!((error.kind(), error.operation()), (ErrorKind::Paused, "lookup"));
+        assert!(error.retry().after().is_some());
+        assert_eq!(
+            ready(registration.register("https://example.com/h")).unwrap_err().kind(),
+            ErrorKind::Paused
+        );
+        assert_eq!(ready(registration.unregister()).unwrap_err().kind(), ErrorKind::Paused);
+        assert_eq!(sends.calls(), 3);
+    }
+
+    #[test]
+    fn a_question_that_gets_no_answer_may_be_asked_again_and_is_not_asked_twice_here() {
+        let (channel, sends, clock) = wrapped(ResiliencePolicy::default(), [Script::Hang], unchanged);
         let error: Error = run(channel.check(), &clock).unwrap_err();
         assert_eq!(
             (error.kind(), error.retry(), error.operation()),
             (ErrorKind::Timeout, RetryHint::SAFE, "check")
         );
+        assert_eq!(sends.calls(), 1);
+    }
+
+    /// An account in trouble gets no burst of questions.
+    #[test]
+    fn questions_take_permits_and_places_and_count_against_the_provider() {
+        let (channel, sends, _clock) = wrapped(ResiliencePolicy::default(), [Script::Succeed], |c| {
+            c.account_rate = Some(Rate::per_minute(2))
+        });
+        assert!(ready(channel.send(&message_to("1"))).is_ok());
+        assert!(ready(channel.lookup(&sent())).is_ok());
+        let refused = [
+            ready(channel.lookup(&sent())).unwrap_err(),
+            ready(channel.check()).unwrap_err(),
+            ready(channel.registration().expect("it has one").status()).unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!(error.kind(), ErrorKind::RateLimited, "{error}");
+        }
+        assert_eq!(sends.calls(), 2);
+
+        let narrow = policy(r#"{"max_in_flight": 1}"#);
+        let (channel, sends, _clock) = wrapped(narrow, [Script::Hang, Script::Hang], unchanged);
+        let (first, second) = (sent(), sent());
+        let (mut first, mut second) = (channel.lookup(&first), channel.lookup(&second));
+        pending(&mut first);
+        pending(&mut second);
+        assert_eq!(sends.calls(), 1);
+
+        let strict = policy(r#"{"breaker": {"min_requests": 2}}"#);
+        let (channel, _sends, _clock) = wrapped(strict, [Err(unavailable()), Err(unavailable())], unchanged);
+        assert!(ready(channel.lookup(&sent())).is_err());
+        assert!(ready(channel.lookup(&sent())).is_err());
+        assert!(matches!(channel.breaker_state(), BreakerState::Open { .. }));
     }
 }

@@ -36,13 +36,14 @@ impl Around for DeadlineLayer {
         let end = plus(self.clock.now(), self.total);
         let kind = operation.account().kind;
         let progress = operation.progress().clone();
+        let asks = operation.is_question();
         let work = std::pin::pin!(call(inner, operation));
         tokio::select! {
             biased;
             result = work => result,
             // `work` is dropped only after this block, so that the notes of the inner layers still hold.
             () = self.clock.sleep_until(end) => {
-                let retry = if progress.provider_did_not_act() { RetryHint::SAFE } else { RetryHint::UNKNOWN };
+                let retry = if asks || progress.provider_did_not_act() { RetryHint::SAFE } else { RetryHint::UNKNOWN };
                 Err(Error::new(ErrorKind::Timeout, "the deadline of the whole operation has passed")
                     .with_retry(retry)
                     .with_adapter(kind)

@@ -18,6 +18,10 @@
 //! schedule, which is why nothing here waits long: what would take longer comes back as an error
 //! that says when to try again.
 //!
+//! Whatever is asked of a channel beside sending goes through the same layers: questions take permits and places, and an
+//! account whose breaker is open is asked nothing, but for what a person wants to know right now. Polling waits at the
+//! provider for minutes, so it takes neither; the engine polls no account whose breaker is open.
+//!
 //! All time comes from a [`crate::time::Clock`], and no layer spawns a task.
 
 mod attempt_timeout;
@@ -30,6 +34,7 @@ mod frame;
 mod observe;
 mod operation;
 mod policy;
+mod question;
 mod rate_limit;
 mod retry;
 #[cfg(test)]

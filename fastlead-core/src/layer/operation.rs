@@ -35,6 +35,17 @@ pub trait Operation: Clone + Debug + Send + Sync + 'static {
     /// Whether the provider does not act twice on the same request.
     fn is_idempotent(&self) -> bool;
 
+    /// Whether it only asks, or says what may be said twice: a time-out does no harm, and whether and when to ask again
+    /// is left to whoever asks.
+    fn is_question(&self) -> bool {
+        false
+    }
+
+    /// Whether it is carried out also while the circuit breaker is open.
+    fn passes_open_breaker(&self) -> bool {
+        false
+    }
+
     /// Where the layers note how far the operation has got. Clones share it.
     fn progress(&self) -> &Progress;
 
@@ -218,9 +229,13 @@ where
 pub struct ChannelService(Arc<dyn Channel>);
 
 impl ChannelService {
-    /// Serves [`SendMessage`] with `channel`.
+    /// Serves [`SendMessage`], and questions, with `channel`.
     pub fn new(channel: Arc<dyn Channel>) -> Self {
         Self(channel)
+    }
+
+    pub(super) fn channel(&self) -> Arc<dyn Channel> {
+        Arc::clone(&self.0)
     }
 }
 

@@ -106,6 +106,9 @@ impl Around for RetryLayer {
         Op: Operation,
         S: Wrapped<Op>,
     {
+        if operation.is_question() {
+            return call(inner, operation).await;
+        }
         let Self { policy, budget, clock } = self;
         let end = plus(clock.now(), budget);
         let mut earlier = None;

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, DeliveryId, SeededIds};
 use crate::message::{Content, MessageClass, OutboundMessage, Part, Recipient, Text};
 use crate::time::{Clock, ManualClock, epoch, plus};
-use crate::webhook::{WebhookReceiver, WebhookRegistration};
+use crate::webhook::{RegistrationStatus, WebhookReceiver, WebhookRegistration};
 
 /// What one call does.
 #[derive(Debug)]
@@ -137,10 +137,23 @@ impl Channel for ScriptedChannel {
         None
     }
     fn registration(&self) -> Option<&dyn WebhookRegistration> {
-        None
+        Some(self)
     }
     fn poller(&self) -> Option<&dyn Poller> {
         None
+    }
+}
+
+#[async_trait::async_trait]
+impl WebhookRegistration for ScriptedChannel {
+    async fn register(&self, _: &str) -> Result<()> {
+        self.check().await
+    }
+    async fn unregister(&self) -> Result<()> {
+        self.check().await
+    }
+    async fn status(&self) -> Result<RegistrationStatus> {
+        self.check().await.map(|()| RegistrationStatus::default())
     }
 }
 

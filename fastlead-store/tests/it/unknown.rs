@@ -2,6 +2,7 @@
 //! message may have arrived is forgotten only where somebody has said so.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -38,6 +39,8 @@ struct Told {
     inner: MemoryChannel,
     answers: Mutex<VecDeque<Answer>>,
     lookup: Option<Lookup>,
+    /// How many questions the layers hold back, before the provider is asked at all.
+    held: AtomicU32,
 }
 
 #[async_trait]
@@ -75,6 +78,10 @@ impl Channel for Told {
     }
 
     async fn lookup(&self, _: &SentReference) -> Result<Lookup> {
+        if self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            let retry = RetryHint::Safe { after: Some(Duration::from_secs(30)) };
+            return Err(Error::new(ErrorKind::Paused, "the circuit breaker is open").with_retry(retry));
+        }
         Ok(self.lookup.clone().unwrap_or(Lookup::Unknown))
     }
 
@@ -113,7 +120,8 @@ impl Play {
     async fn ordered(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64, ordered: bool) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
         let answers = Mutex::new(answers.iter().copied().collect());
-        let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup });
+        let held = AtomicU32::new(0);
+        let channel = Arc::new(Told { inner: MemoryChannel::new("bot"), answers, lookup, held });
         let mut policy = Policy::starter("bot", Recipient::Chat("1".into()));
         policy.delivery.retry = RetrySchedule { delays_secs: vec![30, 30] };
         policy.delivery.ttl_secs = ttl_secs;
@@ -163,7 +171,10 @@ async fn captured(engine: &Engine, store: &MemoryStore, phone: &str) -> Delivery
 
 /// What becomes of one offer with two repetitions, as state and reason.
 async fn end(answers: &[Answer], lookup: Option<Lookup>, ttl_secs: u64) -> (DeliveryState, Option<String>) {
-    let mut play = Play::begin(answers, lookup, ttl_secs).await;
+    end_of(Play::begin(answers, lookup, ttl_secs).await).await
+}
+
+async fn end_of(mut play: Play) -> (DeliveryState, Option<String>) {
     let ended = async {
         loop {
             let delivery = play.stored().await;
@@ -229,6 +240,19 @@ async fn a_provider_that_can_be_asked_is_asked_before_a_person() {
     ] {
         let ended = end(answers, Some(lookup.clone()), ttl_secs).await;
         assert_eq!(ended, (state, reason.map(str::to_owned)), "{answers:?}, {lookup:?}, {ttl_secs} s");
+    }
+}
+
+/// A question that the layers hold back is no question: it is put later, but not for ever.
+#[tokio::test]
+async fn a_provider_that_could_not_be_asked_is_asked_later() {
+    for (held, state, reason) in
+        [(12, DeliveryState::Sent, None), (1_000, DeliveryState::Ambiguous, Some("outcome_unknown"))]
+    {
+        let accepted = Lookup::Accepted { provider_message_id: None };
+        let play = Play::begin(&[Answer::IsLost, Answer::Refuses], Some(accepted), DAY).await;
+        play.channel.held.store(held, Ordering::SeqCst);
+        assert_eq!(end_of(play).await, (state, reason.map(str::to_owned)), "{held}");
     }
 }
 

@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::time::Clock;
 
 /// Refuses operations with [`ErrorKind::Paused`] while the breaker is open; the error is
-/// [`RetryHint::Safe`] and says when to come back.
+/// [`RetryHint::Safe`] and says when to come back. What a person wants to know right now
+/// ([`Operation::passes_open_breaker`]) goes on, and says nothing for the others.
 ///
 /// One layer has one breaker: everything it wraps shares it.
 #[derive(Debug, Clone)]
@@ -74,6 +75,9 @@ impl Around for CircuitBreakerLayer {
         S: Wrapped<Op>,
     {
         let now = self.handle.clock.now();
+        if operation.passes_open_breaker() && self.handle.state() != BreakerState::Closed {
+            return call(inner, operation).await;
+        }
         let ticket = self.handle.lock().admit(now).map_err(|left| {
             Error::new(ErrorKind::Paused, "the circuit breaker is open")
                 .with_retry(RetryHint::Safe { after: Some(left) })
