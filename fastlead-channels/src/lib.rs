@@ -1,6 +1,12 @@
 //! Channel adapters for FastLead, one folder and one cargo feature each.
 #![cfg_attr(
-    not(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook")),
+    not(any(
+        feature = "client",
+        feature = "smsc",
+        feature = "smtp",
+        feature = "telegram",
+        feature = "webhook"
+    )),
     allow(
         dead_code,
         unused_variables,
@@ -18,13 +24,21 @@ pub mod telegram;
 pub mod webhook;
 
 pub mod egress;
+#[cfg(feature = "client")]
+pub mod guarded;
 
 mod address;
-#[cfg(any(feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
 mod http;
-#[cfg(any(feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
 mod resolver;
-#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(any(
+    feature = "client",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "webhook"
+))]
 mod tls;
 
 #[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]

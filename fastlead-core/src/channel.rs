@@ -26,7 +26,8 @@ pub trait Channel: Debug + Send + Sync + 'static {
     ///
     /// # Behavior
     /// * Never changes during the life of the value, and makes no network call.
-    /// * What is not declared is not asked for: content that does not fit is refused before `send`.
+    /// * What is not declared is not asked for: content that does not fit is refused before `send`, and without `buttons`
+    ///   the links of a message are written under its text ([`crate::message::Text::with_links_written_out`]).
     fn capabilities(&self) -> Capabilities;
 
     /// Hands one message to the provider.
@@ -193,7 +194,11 @@ impl TextUnit {
     }
 }
 
-/// A sustained rate: `permits` every `per`.
+/// A sustained rate: at most `permits` in any `per_millis`. A tenth of them, and one, go out at once, the others evenly
+/// spaced.
+///
+/// A provider that allows a burst ("60 at once, then one every 5 seconds") is written as what it sustains over the time that
+/// refills the burst: `Rate { permits: 60, per_millis: 300_000 }`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Rate {
     /// How many requests. At least 1.

@@ -305,6 +305,8 @@ const PUBLISHED_SECS: [u64; 9] = [5, 30, 120, 600, 1_800, 3_600, 10_800, 21_600,
 #[serde(transparent)]
 pub struct RetrySchedule {
     /// Seconds to wait after the first, second … failed attempt. One attempt more than entries.
+    #[serde(deserialize_with = "crate::duration::list_of_seconds")]
+    #[schemars(with = "Vec<crate::duration::Seconds>")]
     pub delays_secs: Vec<u64>,
 }
 

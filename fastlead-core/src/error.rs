@@ -19,7 +19,9 @@ pub enum ErrorKind {
     /// A setting of the channel or engine is wrong. The channel is paused.
     #[error("wrong configuration")]
     Config,
-    /// The provider refused the credentials. The channel is paused.
+    /// The provider refused the credentials. The channel is paused. A 403 is this where it is about the account, so that no
+    /// message to anybody would go through (a revoked key, a blocked sender); where it is about one address (a person
+    /// who has blocked the bot, a topic that may not be written to) it is [`ErrorKind::Recipient`].
     #[error("credentials refused")]
     Auth,
     /// The account has no money left. The channel is paused.

@@ -5,6 +5,7 @@ pub mod channel;
 pub mod contact;
 pub mod decide;
 pub mod delivery;
+pub mod duration;
 pub mod engine;
 pub mod erasure;
 pub mod error;

@@ -56,7 +56,8 @@ pub enum Recipient {
     Phone(Phone),
     /// An e-mail address.
     Email(Email),
-    /// A chat or user id inside a messenger.
+    /// A chat or user id inside a messenger. A topic that people subscribe to by its name (ntfy, MQTT) is a chat, too; a
+    /// topic inside a chat (Telegram forums) is a setting of the channel.
     Chat(Pii<String>),
     /// Where the channel instance itself points, as for an outgoing webhook.
     Endpoint,
@@ -208,7 +209,8 @@ pub struct Text {
     /// The same text as HTML. Only `b strong i em u s a code pre br p` may be used; an adapter
     /// whose channel knows fewer takes `plain`.
     pub html: Option<Pii<String>>,
-    /// Buttons under the text, top to bottom.
+    /// Buttons under the text, top to bottom. Empty for channels without the capability `buttons`: the links of their
+    /// messages are in the text.
     pub buttons: Vec<Button>,
 }
 
@@ -216,6 +218,31 @@ impl Text {
     /// A text without markup, subject or buttons.
     pub fn plain(text: impl Into<String>) -> Self {
         Self { plain: Pii::new(text.into()), ..Self::default() }
+    }
+
+    /// Writes the links of buttons that open a page under the text, one a line as `Label: https://…`, and takes all
+    /// buttons away: the form for channels without the capability `buttons`. The engine hands them texts in this form.
+    #[must_use]
+    pub fn with_links_written_out(mut self) -> Self {
+        let escaped = |text: &str| {
+            text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+        };
+        let (mut plain, mut html) = (String::new(), String::new());
+        for button in std::mem::take(&mut self.buttons) {
+            // A button that responds needs a channel that brings presses back.
+            if let ButtonAction::Open(url) = &button.action {
+                let gap = if plain.is_empty() { "\n\n" } else { "\n" };
+                plain.push_str(&format!("{gap}{}: {}", button.label, url.as_str()));
+                let (address, label) = (escaped(url.as_str()), escaped(&button.label));
+                html.push_str(&format!("<p><a href=\"{address}\">{label}</a></p>"));
+            }
+        }
+        if !plain.is_empty() {
+            let written = format!("{}{plain}", self.plain.expose());
+            self.plain = Pii::new(written.trim_start_matches('\n').to_owned());
+            self.html = self.html.map(|markup| Pii::new(format!("{}{html}", markup.expose())));
+        }
+        self
     }
 }
 

@@ -12,6 +12,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::ChannelId;
 
 /// A kind of channel: its name, its configuration, and how to build an instance.
+///
+/// An adapter that connects to what its owner has filled in implements `fastlead_channels::guarded::GuardedAdapter` instead: it
+/// is given where the program lets channels connect to, and a client that keeps to it. A client that an adapter makes by
+/// itself reaches the machine's own network as well.
 pub trait ChannelAdapter: Debug + Send + Sync + 'static {
     /// The kind, lower case, such as `telegram`.
     const KIND: &'static str;

@@ -36,6 +36,8 @@ mod touch;
 pub mod cli;
 pub mod demo;
 
+pub use fastlead_channels::egress::Egress;
+pub use fastlead_channels::guarded::{GuardedAdapter, GuardedRegistry};
 pub use pages::refuse_huge_pages;
 pub use server::{Server, ServerBuilder};
 pub use settings::Settings;

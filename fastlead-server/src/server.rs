@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use fastlead_channels::egress::Egress;
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
@@ -34,11 +35,31 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct ServerBuilder {
     settings: Settings,
-    registry: RegistryBuilder,
+    adapters: Adapters,
     store: Option<Arc<dyn Backend>>,
     beside_others: bool,
     routes: Router<App>,
     only_this_machine: bool,
+}
+
+/// Functions that add adapters from outside to a registry.
+#[derive(Default)]
+pub(crate) struct Adapters(pub(crate) Vec<Register>);
+
+type Register = Box<dyn FnOnce(RegistryBuilder, &Egress) -> RegistryBuilder + Send>;
+
+impl Adapters {
+    /// Builds the registry: FastLead's adapters and those that were added, all of them within `egress`.
+    pub(crate) fn registry(self, egress: &Egress) -> Result<Registry> {
+        let shipped = Registry::builder().apply(fastlead_channels::register_with(egress.clone()));
+        self.0.into_iter().fold(shipped, |registry, register| register(registry, egress)).build()
+    }
+}
+
+impl std::fmt::Debug for Adapters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} functions", self.0.len())
+    }
 }
 
 /// A server that is ready to be served.
@@ -58,7 +79,7 @@ impl Server {
     pub fn builder(settings: Settings) -> ServerBuilder {
         ServerBuilder {
             settings,
-            registry: Registry::builder(),
+            adapters: Adapters::default(),
             store: None,
             beside_others: false,
             routes: Router::new(),
@@ -175,10 +196,23 @@ fn io_fault(operation: &'static str, error: &std::io::Error) -> Error {
 }
 
 impl ServerBuilder {
-    /// Adds adapters of one's own.
+    /// Adds adapters of one's own. `register` gets the registry and where channels of this installation may connect to
+    /// (the settings `channels.allowed_private_hosts` and `channels.allow_plaintext`):
+    /// `.adapters(|registry, egress| registry.guarded::<Acme>(egress))` with
+    /// [`GuardedRegistry`](fastlead_channels::guarded::GuardedRegistry).
     #[must_use]
-    pub fn adapters(mut self, register: impl FnOnce(RegistryBuilder) -> RegistryBuilder) -> Self {
-        self.registry = self.registry.apply(register);
+    pub fn adapters(
+        mut self,
+        register: impl FnOnce(RegistryBuilder, &Egress) -> RegistryBuilder + Send + 'static,
+    ) -> Self {
+        self.adapters.0.push(Box::new(register));
+        self
+    }
+
+    /// Adds those of a command line.
+    #[must_use]
+    pub(crate) fn with_adapters(mut self, adapters: Adapters) -> Self {
+        self.adapters.0.extend(adapters.0);
         self
     }
 
@@ -226,7 +260,7 @@ impl ServerBuilder {
         let keyring = Arc::new(keys::load(&settings, &*store).await?);
         keys::seal_tokens(&keyring, &*store).await?;
         let egress = channels::egress(&settings.channels)?;
-        let registry = Arc::new(self.registry.apply(fastlead_channels::register_with(egress)).build()?);
+        let registry = Arc::new(self.adapters.registry(&egress)?);
         let channels = Arc::new(Channels::new(Arc::clone(&registry), Arc::clone(&keyring)));
         let listener = TcpListener::bind(settings.http.listen).await.map_err(|error| {
             io_fault("http.listen", &error).with_context("address", settings.http.listen.to_string())

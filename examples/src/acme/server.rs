@@ -2,16 +2,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use bytes::Bytes;
-use fastlead_testkit::sim::{Arrival, Fault, Faults, Inbox, SimServer};
+use fastlead_testkit::sim::{Arrival, Faults, Inbox, SimServer};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -99,19 +96,8 @@ impl Shared {
             next
         });
         if is_new {
-            self.inbox.push(Arrival {
-                number: 0,
-                simulator: "acme".to_owned(),
-                at_millis: 0,
-                to: message.to,
-                from: message.from,
-                subject: None,
-                text: message.text,
-                markup: None,
-                buttons: Vec::new(),
-                provider_message_id: id.clone(),
-                details: serde_json::Value::Null,
-            });
+            let arrival = Arrival::new("acme", message.to, message.text, id.clone());
+            self.inbox.push(Arrival { from: message.from, ..arrival });
         }
         (StatusCode::ACCEPTED, Json(json!({ "id": id }))).into_response()
     }
@@ -129,43 +115,6 @@ async fn take(
     if !shared.knows(&headers) {
         return StatusCode::UNAUTHORIZED.into_response();
     }
-    match shared.faults.take() {
-        None => shared.accept(message),
-        Some(Fault::Delay { millis }) => {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
-            shared.accept(message)
-        }
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::DropBeforeAccept) => hang_up(),
-        Some(Fault::DropAfterAccept) => {
-            shared.accept(message);
-            hang_up()
-        }
-        Some(Fault::RateLimited { after_secs }) => {
-            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", after_secs.to_string())]).into_response()
-        }
-        Some(Fault::ServerError { status }) => status_of(i64::from(status)).into_response(),
-        Some(Fault::BadRecipient) => StatusCode::NOT_FOUND.into_response(),
-        Some(Fault::BadCredentials) => StatusCode::UNAUTHORIZED.into_response(),
-        Some(Fault::NoBalance) => StatusCode::PAYMENT_REQUIRED.into_response(),
-        Some(Fault::BadContent) => StatusCode::UNPROCESSABLE_ENTITY.into_response(),
-        Some(Fault::ProviderCode { code, text }) => (status_of(code), text).into_response(),
-        Some(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-fn status_of(code: i64) -> StatusCode {
-    u16::try_from(code)
-        .ok()
-        .and_then(|code| StatusCode::from_u16(code).ok())
-        .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// Closes the connection instead of answering: a body that fails before its first byte makes the
-/// server hang up without sending the head.
-fn hang_up() -> Response {
-    let broken = futures_util::stream::once(async {
-        Err::<Bytes, _>(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "scripted hang-up"))
-    });
-    Response::new(Body::from_stream(broken))
+    // Acme answers trouble by bare statuses, as `Faults::http` plays them.
+    shared.faults.http(|_| None, || shared.accept(message)).await
 }

@@ -3,12 +3,14 @@
 
 use std::sync::Arc;
 
+use fastlead_channels::egress::Egress;
+use fastlead_channels::guarded::{GuardedAdapter, GuardedRegistry};
 use fastlead_core::channel::ChannelInfo;
 use fastlead_core::engine::{CaptureRequest, Engine};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
-use fastlead_core::registry::{ChannelAdapter, Registry};
+use fastlead_core::registry::Registry;
 use fastlead_examples::acme::{AcmeServer, AcmeSms};
 use fastlead_store::MemoryStore;
 use serde_json::json;
@@ -16,7 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let registry = Registry::builder().apply(fastlead_channels::register).channel::<AcmeSms>().build()?;
+    // The program says where channels may connect to: the public internet, and here also this machine.
+    let egress = Egress::public().with_private_hosts(&["127.0.0.1".to_owned()])?;
+    let registry = Registry::builder()
+        .apply(fastlead_channels::register_with(egress.clone()))
+        .guarded::<AcmeSms>(&egress)
+        .build()?;
     for (kind, title) in registry.kinds() {
         println!("{kind}: {title}");
     }

@@ -147,10 +147,12 @@ pub(super) fn transport_error(operation: Operation, error: reqwest::Error) -> Er
 
 /// Longer descriptions are cut.
 const LONGEST_MESSAGE: usize = 120;
+/// The longest English word that Telegram uses is shorter; tokens are longer.
+const LONGEST_WORD: usize = 20;
 const CUT_OUT: &str = "[..]";
 
 /// Telegram's words without what they may repeat of the message: quoted parts (tags, URLs), names
-/// after `@`, addresses, and numbers long enough for an id or a phone.
+/// after `@`, addresses, numbers long enough for an id or a phone, and whatever is not a word of Telegram's own.
 pub(super) fn without_content(description: &str) -> String {
     let words = match description.split_once(": ") {
         Some((
@@ -162,8 +164,7 @@ pub(super) fn without_content(description: &str) -> String {
     let unquoted = cut_quoted(words);
     let mut message = String::with_capacity(unquoted.len());
     for word in unquoted.split_whitespace() {
-        let many_digits = word.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 5);
-        let shown = if many_digits || word.contains('@') || word.contains("://") { CUT_OUT } else { word };
+        let shown = if is_telegrams_own(word) { word } else { CUT_OUT };
         if message.len() + shown.len() > LONGEST_MESSAGE {
             break;
         }
@@ -173,6 +174,14 @@ pub(super) fn without_content(description: &str) -> String {
         message.push_str(shown);
     }
     if message.is_empty() { "telegram gave no reason".to_owned() } else { decapitalized(message) }
+}
+
+/// Whether Telegram itself writes such a word: plain English, or the name of an error such as `PEER_ID_INVALID`.
+fn is_telegrams_own(word: &str) -> bool {
+    let many_digits = word.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() >= 5);
+    let is_name = word.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_' || byte == b':');
+    let is_short = word.len() <= LONGEST_WORD && word.matches('-').count() < 2;
+    word.is_ascii() && !many_digits && !word.contains('@') && !word.contains("://") && (is_name || is_short)
 }
 
 /// `"…"` and `'…'`; an apostrophe inside a word, as in `can't`, opens nothing.

@@ -164,6 +164,7 @@ fn the_words_repeat_nothing_of_the_message() {
         ),
         ("Bad Request: bot \"anna_bot", "bot [..]"),
         ("Bad Request: no chat @anna with +7900000 at https://example.com", "no chat [..] with [..] at [..]"),
+        ("Bad Request: текст of webhook-secret-of-the-tests", "[..] of [..]"),
     ] {
         let error = parse_error(Operation::Send, 400, None, refusal(400, description).as_bytes());
         assert_eq!(error.message(), message);

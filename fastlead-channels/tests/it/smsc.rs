@@ -14,6 +14,7 @@ use fastlead_core::message::{Content, OutboundMessage, Part, Recipient, Text};
 use fastlead_core::registry::Registry;
 use fastlead_core::time::{Clock, SystemClock, epoch};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
+use fastlead_testkit::conformance::LeftOut;
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::smsc::{CallbackRequest, SmscSim};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -129,6 +130,30 @@ impl ChannelHarness for Harness {
     }
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         Some(Arc::new(smsc(&self.0, json!({ "endpoint": "http://127.0.0.1:1" }))))
+    }
+    fn left_out() -> Vec<LeftOut> {
+        vec![
+            LeftOut::new(
+                "an sms is a plain text that cannot be changed",
+                &[
+                    "subject_is_shown",
+                    "html_is_shown",
+                    "event_arrives",
+                    "an_edit_changes_the_message_that_it_names",
+                    "buttons_round_trip",
+                    "answers_come_back_as_declared",
+                ],
+            ),
+            LeftOut::new("SMSC promises nothing of a repeated id", &["same_key_arrives_once"]),
+        ]
+    }
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(smsc(&self.0, json!({ "timeout_secs": 1 }))))
+    }
+    fn seen_lifetime(&self, arrival: &Arrival) -> Option<Duration> {
+        let (hours, minutes) = arrival.details["valid"].as_str()?.split_once(':')?;
+        let minutes = hours.parse::<u64>().ok()? * 60 + minutes.parse::<u64>().ok()?;
+        Some(Duration::from_secs(minutes * 60))
     }
     fn secrets(&self) -> Vec<String> {
         vec![self.0.password().to_owned(), "wrong-password".to_owned(), SECRET.to_owned()]

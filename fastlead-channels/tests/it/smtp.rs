@@ -12,6 +12,7 @@ use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{epoch, plus_seconds};
 use fastlead_core::{Error, ErrorKind, RetryHint, async_trait};
+use fastlead_testkit::conformance::LeftOut;
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::smtp::{SmtpAction, SmtpFault, SmtpPhase, SmtpSim};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -105,13 +106,45 @@ impl ChannelHarness for Harness {
         Some(self.0.faults())
     }
     fn fault_applies(&self, fault: &Fault) -> bool {
-        *fault != Fault::NoBalance
+        // A relay has no balance, and its replies are neither pages nor redirects.
+        !matches!(fault, Fault::NoBalance | Fault::Answer { .. } | Fault::Redirect { .. })
     }
     fn with_bad_credentials(&self) -> Option<Arc<dyn Channel>> {
         Some(self.with(json!({ "username": USER, "password": "wrong-password" })))
     }
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         Some(self.with(json!({ "username": USER, "password": PASSWORD, "port": 1 })))
+    }
+    fn left_out() -> Vec<LeftOut> {
+        vec![
+            LeftOut::new(
+                "mail is for people and cannot be changed",
+                &["event_arrives", "an_edit_changes_the_message_that_it_names", "buttons_round_trip"],
+            ),
+            LeftOut::new(
+                "SMTP has neither idempotency keys nor lifetimes",
+                &["same_key_arrives_once", "lifetime_is_passed_on_as_declared"],
+            ),
+            LeftOut::new(
+                "nothing comes back over SMTP",
+                &[
+                    "answers_come_back_as_declared",
+                    "genuine_webhooks_verify",
+                    "forged_webhooks_do_not_verify",
+                    "repeated_webhook_is_one_event",
+                ],
+            ),
+            LeftOut::new("a relay has no balance", &["empty_balance_is_balance"]),
+            LeftOut::new(
+                "SMTP is not HTTP; unreadable replies are in transport.rs",
+                &["gateway_errors_are_unknown", "unreadable_answer_is_unknown", "redirects_are_not_followed"],
+            ),
+        ]
+    }
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        let login =
+            json!({ "username": USER, "password": PASSWORD, "timeout_secs": 1, "accept_timeout_secs": 1 });
+        Some(self.with(login))
     }
     fn secrets(&self) -> Vec<String> {
         vec![USER.to_owned(), PASSWORD.to_owned(), "wrong-password".to_owned()]

@@ -17,6 +17,7 @@ use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock, SystemClock, epoch};
 use fastlead_core::webhook::WebhookRegistration;
 use fastlead_core::{Error, ErrorKind, RetryHint, async_trait};
+use fastlead_testkit::conformance::LeftOut;
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::telegram::TelegramSim;
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -145,6 +146,21 @@ impl ChannelHarness for Bot {
 
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         Some(Arc::new(self.with(|config| config.endpoint = Some(NOBODY.to_owned()))))
+    }
+
+    fn left_out() -> Vec<LeftOut> {
+        vec![
+            LeftOut::new(
+                "a bot's message has neither subject nor lifetime, and is for people",
+                &["subject_is_shown", "lifetime_is_passed_on_as_declared", "event_arrives"],
+            ),
+            LeftOut::new("Telegram knows no idempotency keys", &["same_key_arrives_once"]),
+            LeftOut::new("people answer by buttons and messages", &["answers_come_back_as_declared"]),
+            LeftOut::new("sending costs nothing", &["empty_balance_is_balance"]),
+        ]
+    }
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(self.with(|config| config.timeout_secs = 1)))
     }
 
     fn secrets(&self) -> Vec<String> {

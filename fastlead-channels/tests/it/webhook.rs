@@ -16,6 +16,7 @@ use fastlead_core::registry::Registry;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{epoch, plus_seconds};
 use fastlead_core::{ErrorKind, Result, RetryHint, async_trait};
+use fastlead_testkit::conformance::LeftOut;
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::sim::webhook::{ReceivedRequest, WebhookAnswer, WebhookSim};
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -109,6 +110,39 @@ impl ChannelHarness for Harness {
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         let url = format!("http://{}/?key={URL_SECRET}", self.closed.local_addr().unwrap());
         Some(Arc::new(webhook(&url, json!({})).unwrap()))
+    }
+    fn left_out() -> Vec<LeftOut> {
+        vec![
+            LeftOut::new(
+                "a program gets data, not markup and buttons, and keeps it as it came",
+                &[
+                    "html_is_shown",
+                    "an_edit_changes_the_message_that_it_names",
+                    "buttons_round_trip",
+                    "lifetime_is_passed_on_as_declared",
+                ],
+            ),
+            LeftOut::new(
+                "a receiver has neither recipients nor an account, and no final refusal but 410",
+                &[
+                    "unknown_recipient_is_never_retried",
+                    "empty_balance_is_balance",
+                    "refused_content_is_content",
+                ],
+            ),
+            LeftOut::new("the answer is the receipt", &["accepted_is_not_delivered"]),
+            LeftOut::new(
+                "a receiver does not call back",
+                &[
+                    "genuine_webhooks_verify",
+                    "forged_webhooks_do_not_verify",
+                    "repeated_webhook_is_one_event",
+                ],
+            ),
+        ]
+    }
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(webhook(&self.sim.url(), json!({ "timeout_secs": 1 })).unwrap()))
     }
     fn secrets(&self) -> Vec<String> {
         let keys = [OLD_SECRET, NEW_SECRET].map(|secret| secret.trim_start_matches("whsec_").to_owned());

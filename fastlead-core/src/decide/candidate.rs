@@ -108,21 +108,7 @@ impl<'a> Decider<'a> {
 
     /// When the target works again; `None` where that cannot be foreseen.
     pub(super) fn works_at(&self, target: &Target) -> Option<Timestamp> {
-        let zone = self.zone(target);
-        let mut at = self.now;
-        // Each round leaves one stretch of absence behind.
-        for _ in 0..=target.away.len() {
-            at = match &target.hours {
-                Some(hours) => hours.next_open(at, zone)?,
-                None => at,
-            };
-            let day = zone.day(at);
-            match target.away.iter().find(|away| away.from <= day && day <= away.to) {
-                Some(away) => at = zone.day_start(away.to.succ_opt()?),
-                None => return Some(at),
-            }
-        }
-        None
+        target.works_from(self.now, self.zone(target))
     }
 
     /// Why the target has no room for this lead, if it has none.
@@ -215,26 +201,35 @@ impl<'a> Decider<'a> {
         }
     }
 
-    /// Whether a target that had the person's last lead can be chosen for that, and else why not.
+    /// When a target that had the person's last lead can be offered this one for that: now (`None`) or when it works
+    /// again.
+    ///
+    /// # Errors
+    /// Why it can not.
     pub(super) fn owner_fits(
         &self,
-        rule: &RouteRule,
+        (number, rule): (u32, &RouteRule),
         candidate: &Candidate<'a>,
         owned_at: Timestamp,
-    ) -> Result<(), Out<'a>> {
+    ) -> Result<Option<Timestamp>, Out<'a>> {
         let Some(sticky) = rule.sticky else { return Err(Reason::OthersFirst.into()) };
         if plus_seconds(owned_at, sticky.within_secs.unwrap_or(YEAR_SECS)) < self.now {
             return Err(Reason::OwnerTooLong.into());
         }
         match candidate.out {
-            None => Ok(()),
+            None => Ok(None),
             Some(Out { reason: Reason::Away | Reason::OffHours, .. }) => {
                 if let Some(full) = self.full(candidate.name, candidate.target, candidate.facts) {
                     return Err(full);
                 }
-                let Some(limit) = sticky.unless_away_secs else { return Ok(()) };
+                let since = self.state.queued_at.unwrap_or(self.now);
+                let asked = sticky.unless_away_secs.map(|limit| plus_seconds(self.now, limit));
+                let latest = asked.into_iter().chain([self.queue_end(number, since)]).min();
                 match self.works_at(candidate.target) {
-                    Some(at) if at <= plus_seconds(self.now, limit) => Ok(()),
+                    Some(at) if latest.is_some_and(|latest| at <= latest) => {
+                        // Programs do not sleep, and a bid does not keep until the morning.
+                        Ok((rule.strategy != Strategy::PingPost).then_some(at))
+                    }
                     _ => Err(Reason::OwnerTooLong.into()),
                 }
             }

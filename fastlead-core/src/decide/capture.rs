@@ -155,6 +155,10 @@ impl<'a> Decider<'a> {
                 continue;
             }
             let rule = format!("auto_reply[{index}]");
+            if reply.when.as_ref().is_some_and(|when| !when.holds(&self.input)) {
+                self.trace.note(rule, Some(&reply.channel), Verdict::Skipped, Reason::ConditionFailed);
+                continue;
+            }
             let recipient = match recipient(reply.to, capture) {
                 Ok(recipient) => recipient,
                 Err(reason) => {

@@ -7,7 +7,7 @@ use crate::policy::{EscalationStep, LadderAction, LadderClock, LeadEventType};
 use crate::time::{Timestamp, plus_seconds};
 use crate::words;
 
-impl Decider<'_> {
+impl<'a> Decider<'a> {
     pub(super) fn timer_fired(&mut self, timer: TimerName) {
         match timer {
             TimerName::Offer(number) if self.state.status == LeadStatus::Accepted => {
@@ -34,7 +34,7 @@ impl Decider<'_> {
         }
         match timer {
             TimerName::Escalate(rung) => self.climb(rung),
-            TimerName::Unanswered => self.give_up(),
+            TimerName::Unanswered => self.final_wait_over(),
             TimerName::Offer(number) => self.offer_timed_out(number),
             TimerName::Group => self.group_timed_out(),
             TimerName::Queue => self.try_queued(),
@@ -89,15 +89,20 @@ impl Decider<'_> {
 
     /// Takes the next rung at once, because nobody who was told can answer.
     pub(super) fn climb_or_give_up(&mut self) {
-        let rung = self.state.next_rung();
-        let exists = usize::try_from(rung).is_ok_and(|index| index < self.policy.escalation.len());
-        if exists {
+        let mut rung = self.state.next_rung();
+        while self.rung(rung).is_some_and(|step| !self.is_for_this(step)) {
+            // The step does not come later either: nobody is left to wait for.
+            self.effects.push(Effect::ClearTimers);
+            self.pass_over(rung);
+            rung += 1;
+        }
+        if self.rung(rung).is_some() {
             self.trace.note(format!("escalation[{rung}]"), None, Verdict::Chosen, Reason::NobodyLeft);
             self.effects.push(Effect::ClearTimers);
             self.climb(rung);
         } else if self.ladder_runs() {
             self.trace.note("escalation", None, Verdict::Skipped, Reason::LadderEnded);
-        } else {
+        } else if !self.wait_for_those_told() {
             self.give_up();
         }
     }
@@ -135,12 +140,15 @@ impl Decider<'_> {
                 return;
             }
         };
-        let due_at = self.rung_due(step);
-        self.trace.note(format!("escalation[{rung}]"), None, Verdict::Scheduled, None);
+        let (due_at, reason) = match timer {
+            TimerName::Unanswered => self.final_wait(step),
+            _ => (self.rung_due(step), None),
+        };
+        self.trace.note(format!("escalation[{rung}]"), None, Verdict::Scheduled, reason);
         self.effects.push(Effect::SetTimer { timer, due_at });
     }
 
-    fn rung_due(&self, step: &EscalationStep) -> Timestamp {
+    pub(super) fn rung_due(&self, step: &EscalationStep) -> Timestamp {
         let business = match (step.clock, &self.policy.hours) {
             (LadderClock::Business, Some(hours)) => {
                 hours.plus_open(self.now, step.after_secs, self.policy.timezone)
@@ -151,6 +159,22 @@ impl Decider<'_> {
         business.unwrap_or_else(|| plus_seconds(self.now, step.after_secs))
     }
 
+    fn rung(&self, rung: u32) -> Option<&'a EscalationStep> {
+        let policy = self.policy;
+        usize::try_from(rung).ok().and_then(|rung| policy.escalation.get(rung))
+    }
+
+    /// Whether a step is for this lead at this moment.
+    fn is_for_this(&self, step: &EscalationStep) -> bool {
+        step.when.as_ref().is_none_or(|when| when.holds(&self.input))
+    }
+
+    /// A step is over without having been taken.
+    fn pass_over(&mut self, rung: u32) {
+        self.trace.note(format!("escalation[{rung}].when"), None, Verdict::Skipped, Reason::ConditionFailed);
+        self.effects.push(Effect::Climb { rung });
+    }
+
     fn climb(&mut self, rung: u32) {
         let policy = self.policy;
         let index = usize::try_from(rung).unwrap_or(usize::MAX);
@@ -159,8 +183,14 @@ impl Decider<'_> {
             self.give_up();
             return;
         };
-        self.effects.push(Effect::Climb { rung });
+        let taken = self.is_for_this(step);
+        if taken {
+            self.effects.push(Effect::Climb { rung });
+        } else {
+            self.pass_over(rung);
+        }
         match step.action {
+            _ if !taken => {}
             LadderAction::Offer => self.offer_rung(rung, step),
             LadderAction::Remind => self.remind(rung, step),
             LadderAction::Reassign => self.reassign(rung, step),
@@ -169,12 +199,12 @@ impl Decider<'_> {
                 return;
             }
         }
-        let (timer, due_at) = match policy.escalation.get(index + 1) {
-            Some(next) => (TimerName::Escalate(rung + 1), self.rung_due(next)),
-            None => (TimerName::Unanswered, self.rung_due(step)),
+        let (timer, (due_at, reason)) = match policy.escalation.get(index + 1) {
+            Some(next) => (TimerName::Escalate(rung + 1), (self.rung_due(next), None)),
+            None => (TimerName::Unanswered, self.final_wait(step)),
         };
         self.effects.push(Effect::SetTimer { timer, due_at });
-        self.trace.note(format!("escalation[{}]", rung + 1), None, Verdict::Scheduled, None);
+        self.trace.note(format!("escalation[{}]", rung + 1), None, Verdict::Scheduled, reason);
     }
 
     fn offer_rung(&mut self, rung: u32, step: &EscalationStep) {

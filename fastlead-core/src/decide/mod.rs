@@ -12,6 +12,7 @@ mod facts;
 mod hold;
 mod ladder;
 mod needs;
+mod patience;
 mod period;
 mod respond;
 mod revive;

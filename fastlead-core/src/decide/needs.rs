@@ -60,7 +60,17 @@ pub fn needs<'a>(
         asker.history(i64::from(!matches!(event, Event::Captured(_))));
         asker.route(from);
         // A lead that no rule has anybody for climbs at once, a new one too.
-        asker.rung(state.next_rung());
+        let mut rung = state.next_rung();
+        asker.rung(rung);
+        // A step with a condition may be passed over for the one after it.
+        let passes = |rung: u32| {
+            let step = usize::try_from(rung).ok().and_then(|rung| policy.escalation.get(rung));
+            step.is_some_and(|step| step.when.is_some())
+        };
+        while passes(rung) {
+            rung += 1;
+            asker.rung(rung);
+        }
         if let Event::TimerFired { timer: TimerName::Escalate(rung) } = event {
             asker.rung(*rung);
         }

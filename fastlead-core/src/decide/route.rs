@@ -6,12 +6,9 @@ use super::strategy::{self, Marks, Window};
 use super::trace::{Out, Wait};
 use super::{Decider, Effect, Reason, TimerName, Verdict};
 use crate::money::Money;
-use crate::policy::{OffHours, RouteOverflow, RouteRule, Strategy, Target};
+use crate::policy::{CatchUp, OffHours, RouteOverflow, RouteRule, Strategy, Target};
 use crate::schedule::Per;
 use crate::time::{Timestamp, plus_seconds};
-
-/// For how long a lead may wait in the queue where the rule does not say: a day.
-const QUEUE_SECS: u64 = 86_400;
 
 /// What a route comes to.
 pub(super) enum Plan<'a> {
@@ -19,12 +16,23 @@ pub(super) enum Plan<'a> {
     Offer { rule: u32, chosen: Vec<Chosen<'a>> },
     /// These targets are asked for bids.
     Auction { rule: u32, asked: Vec<Candidate<'a>> },
-    /// The lead waits, until this moment at the latest; perhaps only because others wait before it.
-    Wait { rule: u32, until: Option<Timestamp>, behind: bool },
+    /// The lead waits, until this moment at the latest.
+    Wait { rule: u32, until: Option<Timestamp>, why: Waits },
     /// The lead is refused.
     Reject { code: &'a str },
     /// No rule has anybody for it.
     Nobody,
+}
+
+/// What a lead waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waits {
+    /// Somebody to have room.
+    Room,
+    /// Somebody to work.
+    Hours,
+    /// Others, who came before it.
+    Others,
 }
 
 /// A target that was chosen.
@@ -45,7 +53,17 @@ enum Considered<'a> {
     /// The whole project has no room, so that no other target has any either.
     ProjectFull(Option<Timestamp>),
     Closed(Option<Timestamp>),
+    /// Whoever had the person's last lead works then.
+    OwnerLater(Timestamp),
     Nobody,
+}
+
+/// Whoever had the person's last lead, among the candidates.
+enum Owner {
+    /// At this place, and can take this one now.
+    Now(usize),
+    /// Works from this moment on.
+    Later(Timestamp),
 }
 
 impl<'a> Decider<'a> {
@@ -63,7 +81,7 @@ impl<'a> Decider<'a> {
             let number = u32::try_from(index).unwrap_or(u32::MAX);
             match self.consider(index, rule) {
                 Considered::Chosen(_) | Considered::Asked(_) if self.others_wait(number, rule) => {
-                    return Plan::Wait { rule: number, until: None, behind: true };
+                    return Plan::Wait { rule: number, until: None, why: Waits::Others };
                 }
                 Considered::Chosen(chosen) => return Plan::Offer { rule: number, chosen },
                 Considered::Asked(asked) => return Plan::Auction { rule: number, asked },
@@ -71,30 +89,33 @@ impl<'a> Decider<'a> {
                     RouteOverflow::Reject(code) => return self.refuse(index, code),
                     RouteOverflow::Next => {}
                     RouteOverflow::Queue | RouteOverflow::Target(_) => {
-                        return Plan::Wait { rule: number, until, behind: false };
+                        return Plan::Wait { rule: number, until, why: Waits::Room };
                     }
                 },
                 Considered::Full(until) => match &rule.overflow {
-                    RouteOverflow::Queue => return Plan::Wait { rule: number, until, behind: false },
+                    RouteOverflow::Queue => return Plan::Wait { rule: number, until, why: Waits::Room },
                     RouteOverflow::Next => {}
                     RouteOverflow::Reject(code) => return self.refuse(index, code),
                     RouteOverflow::Target(name) => {
                         return match self.instead(index, "overflow", name) {
                             Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
-                            None => Plan::Wait { rule: number, until, behind: false },
+                            None => Plan::Wait { rule: number, until, why: Waits::Room },
                         };
                     }
                 },
                 Considered::Closed(until) => match &rule.off_hours {
-                    OffHours::Queue => return Plan::Wait { rule: number, until, behind: false },
+                    OffHours::Queue => return Plan::Wait { rule: number, until, why: Waits::Hours },
                     OffHours::Skip | OffHours::Ignore => {}
                     OffHours::Target(name) => {
                         return match self.instead(index, "off_hours", name) {
                             Some(chosen) => Plan::Offer { rule: number, chosen: vec![chosen] },
-                            None => Plan::Wait { rule: number, until, behind: false },
+                            None => Plan::Wait { rule: number, until, why: Waits::Hours },
                         };
                     }
                 },
+                Considered::OwnerLater(at) => {
+                    return Plan::Wait { rule: number, until: Some(at), why: Waits::Hours };
+                }
                 Considered::Nobody if rule.overflow == RouteOverflow::Next => {}
                 Considered::Nobody => return Plan::Nobody,
             }
@@ -137,10 +158,17 @@ impl<'a> Decider<'a> {
         // Where bids are asked for, everybody is asked: whoever had the last lead may not want this one.
         let owner = if asks { None } else { self.owner_place(index, rule, &candidates) };
         let places = match owner {
-            Some(place) => vec![place],
+            Some(Owner::Later(at)) => {
+                self.note_left_out(index, &candidates, &[]);
+                return Considered::OwnerLater(at);
+            }
+            Some(Owner::Now(place)) => vec![place],
             None if bids => highest,
             None => strategy::choose(rule.strategy, &candidates, window),
         };
+        if owner.is_none() && rule.strategy == Strategy::Weighted {
+            self.note_catch_up(index, &candidates, &places, window);
+        }
         self.note_left_out(index, &candidates, &places);
         if asks && !places.is_empty() {
             return Considered::Asked(places.into_iter().map(|place| candidates[place]).collect());
@@ -179,26 +207,61 @@ impl<'a> Decider<'a> {
     fn window(&mut self, rule: &RouteRule) -> Window {
         let zone = self.policy.timezone;
         if rule.strategy != Strategy::Weighted {
-            return Window { start: self.now, zone };
+            return Window { start: self.now, zone, catch_up: CatchUp::None };
         }
         let start = self.periods.of(rule.window.unwrap_or(Per::Month), zone).start;
-        Window { start, zone }
+        Window { start, zone, catch_up: rule.catch_up.unwrap_or_default() }
     }
 
-    /// The candidate that had the person's last lead, where the rule wants it and it can take this one.
-    fn owner_place(&mut self, index: usize, rule: &RouteRule, candidates: &[Candidate<'a>]) -> Option<usize> {
+    /// The candidate that had the person's last lead, where the rule wants it and it can take this one now or later.
+    fn owner_place(&mut self, index: usize, rule: &RouteRule, candidates: &[Candidate<'a>]) -> Option<Owner> {
         rule.sticky?;
         let owner = self.snapshot.facts.owner.as_ref()?;
         let place = candidates.iter().position(|candidate| candidate.name == owner.target)?;
         let path = format!("{}.sticky", self.rule_path(index));
-        match self.owner_fits(rule, &candidates[place], owner.at) {
-            Ok(()) => {
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        match self.owner_fits((number, rule), &candidates[place], owner.at) {
+            Ok(None) => {
                 self.trace.note(path, Some(&owner.target), Verdict::Chosen, Reason::PreviousOwner);
-                Some(place)
+                Some(Owner::Now(place))
+            }
+            Ok(Some(at)) => {
+                self.trace.note(path, Some(&owner.target), Verdict::Scheduled, Reason::OwnerLater);
+                Some(Owner::Later(at))
             }
             Err(out) => {
                 self.trace.note_out(path, Some(&owner.target), Verdict::Skipped, out);
                 None
+            }
+        }
+    }
+
+    /// Says where what somebody has missed has made a difference.
+    fn note_catch_up(
+        &mut self,
+        index: usize,
+        candidates: &[Candidate<'_>],
+        places: &[usize],
+        window: Window,
+    ) {
+        let behind = strategy::behind(candidates, window);
+        let names = |which: &dyn Fn(usize) -> bool| -> Vec<String> {
+            let found = behind.iter().filter(|place| which(**place));
+            found.map(|place| candidates[*place].name.to_owned()).collect()
+        };
+        let path = format!("{}.catch_up", self.rule_path(index));
+        match window.catch_up {
+            CatchUp::Slow if !places.is_empty() && !places.iter().any(|place| behind.contains(place)) => {
+                let waiting = names(&|_| true);
+                if !waiting.is_empty() {
+                    self.trace.note_all_out(&path, waiting, Reason::CatchesUpSlowly.into());
+                }
+            }
+            CatchUp::Slow => {}
+            _ => {
+                for name in names(&|place| places.contains(&place)) {
+                    self.trace.note(path.clone(), Some(&name), Verdict::Passed, Reason::StartsLevel);
+                }
             }
         }
     }
@@ -270,7 +333,7 @@ impl<'a> Decider<'a> {
                 self.open_auction(rule, asked);
                 true
             }
-            Plan::Wait { rule, until, behind } => self.wait(rule, until, behind),
+            Plan::Wait { rule, until, why } => self.wait(rule, until, why),
             // A lead that was taken in is not refused any more.
             Plan::Reject { .. } | Plan::Nobody => false,
         }
@@ -310,26 +373,6 @@ impl<'a> Decider<'a> {
     pub(super) fn offers_so_far(&self) -> u32 {
         let new = self.effects.iter().filter(|effect| matches!(effect, Effect::Offer { .. })).count();
         u32::try_from(self.state.offers.len() + new).unwrap_or(u32::MAX)
-    }
-
-    /// Puts the lead into the queue, or lets it stay there. Answers no where it has waited long enough.
-    fn wait(&mut self, rule: u32, until: Option<Timestamp>, behind: bool) -> bool {
-        let limit = self.policy.route.rule(rule).and_then(|rule| rule.queue_secs).unwrap_or(QUEUE_SECS);
-        let since = self.state.queued_at.unwrap_or(self.now);
-        let end = plus_seconds(since, limit);
-        let path = self.rule_path(usize::try_from(rule).unwrap_or(usize::MAX));
-        if end <= self.now {
-            self.trace.note(path, None, Verdict::Skipped, Reason::WaitedEnough);
-            return false;
-        }
-        let reason = if behind { Reason::OthersWait } else { Reason::Waits };
-        self.trace.note(path, None, Verdict::Scheduled, reason);
-        // A moment that has come already would be decided upon again at once, and for ever.
-        let due_at = until.filter(|at| *at > self.now).map_or(end, |at| at.min(end));
-        let hold = self.take_place(rule);
-        self.effects.push(Effect::Queue { at: self.now, hold, behind });
-        self.effects.push(Effect::SetTimer { timer: TimerName::Queue, due_at });
-        true
     }
 
     /// Tries the rules again for a lead that nobody has, from the rule that it was last offered by. Answers

@@ -1,7 +1,7 @@
 //! Which of the candidates a strategy chooses. Pure: candidates in, places out.
 
 use super::candidate::Candidate;
-use crate::policy::Strategy;
+use crate::policy::{CatchUp, Strategy};
 use crate::schedule::Zone;
 use crate::time::Timestamp;
 
@@ -14,11 +14,12 @@ pub(super) struct Marks {
     pub share: Option<i64>,
 }
 
-/// The window of `weighted`: when it began, and where days begin.
+/// The window of `weighted`: when it began, where days begin, and what becomes of what was missed in it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Window {
     pub start: Timestamp,
     pub zone: Zone,
+    pub catch_up: CatchUp,
 }
 
 /// The places, among `candidates`, of those that are chosen; none where none can be.
@@ -32,20 +33,25 @@ pub(super) fn choose(strategy: Strategy, candidates: &[Candidate<'_>], window: W
             .map(|(place, _)| place)
             .into_iter()
             .collect(),
-        Strategy::Weighted => {
-            let levels = levels(candidates, window);
-            let leads: i128 = levels.iter().map(|level| i128::from(*level)).sum();
-            let weights: i128 = candidates.iter().map(weight).sum();
-            // How far each would be below its part of all leads, this one included, times all weights.
-            let distance =
-                |place: usize| weight(&candidates[place]) * (leads + 1) - i128::from(levels[place]) * weights;
-            free()
-                .max_by_key(|(place, _)| (distance(*place), std::cmp::Reverse(*place)))
-                .map(|(place, _)| place)
-                .into_iter()
-                .collect()
-        }
+        Strategy::Weighted => weighted(candidates, window).into_iter().collect(),
     }
+}
+
+/// The place of the candidate that is furthest below its part.
+fn weighted(candidates: &[Candidate<'_>], window: Window) -> Option<usize> {
+    let levels = levels(candidates, window);
+    let others_turn = window.catch_up == CatchUp::Slow && is_turn_of_others(candidates, &levels);
+    // Of those who can be chosen now: what somebody else is behind changes nobody's part.
+    let able = || {
+        let free = (0..candidates.len()).filter(|place| candidates[*place].out.is_none());
+        free.filter(|place| !(others_turn && is_behind(candidates, &levels, *place)))
+    };
+    let leads: i128 = able().map(|place| i128::from(levels[place])).sum();
+    let weights: i128 = able().map(|place| weight(&candidates[place])).sum();
+    // How far each would be below its part of all leads, this one included, times all weights.
+    let distance =
+        |place: usize| weight(&candidates[place]) * (leads + 1) - i128::from(levels[place]) * weights;
+    able().max_by_key(|place| (distance(*place), std::cmp::Reverse(*place)))
 }
 
 /// What is counted when the candidate at `place` is chosen.
@@ -56,10 +62,7 @@ pub(super) fn marks(strategy: Strategy, candidates: &[Candidate<'_>], place: usi
             Marks { turn: Some(last - candidates[place].facts.turn + 1), share: None }
         }
         Strategy::Weighted => {
-            let start = match candidates[place].facts.share {
-                Some(_) => 0,
-                None => levels(candidates, window)[place],
-            };
+            let start = levels(candidates, window)[place] - candidates[place].facts.share.unwrap_or(0);
             Marks { turn: None, share: Some(start) }
         }
         Strategy::Broadcast | Strategy::Waterfall | Strategy::PingPost => Marks::default(),
@@ -70,9 +73,58 @@ fn weight(candidate: &Candidate<'_>) -> i128 {
     i128::from(candidate.target.weight.unwrap_or(1))
 }
 
+/// The places of those who have missed leads: further behind another than by taking turns.
+pub(super) fn behind(candidates: &[Candidate<'_>], window: Window) -> Vec<usize> {
+    let levels = joined_levels(candidates, window);
+    (0..candidates.len()).filter(|place| is_behind(candidates, &levels, *place)).collect()
+}
+
+/// The least level that a candidate can have where all who can be chosen now always could: a lead less than its part of
+/// what another had before its last lead.
+fn least_level(candidates: &[Candidate<'_>], levels: &[i64], place: usize) -> Option<i64> {
+    let takes = |other: &usize| candidates[*other].out.is_none() && weight(&candidates[*other]) > 0;
+    let own = Some(place).filter(takes).map(|place| weight(&candidates[place]))?;
+    let others = (0..candidates.len()).filter(|other| *other != place).filter(takes);
+    let part = |other: usize| {
+        ((i128::from(levels[other]) - 1).max(0) * own).div_euclid(weight(&candidates[other])) - 1
+    };
+    others.map(part).max().and_then(|level| i64::try_from(level).ok())
+}
+
+fn is_behind(candidates: &[Candidate<'_>], levels: &[i64], place: usize) -> bool {
+    least_level(candidates, levels, place).is_some_and(|least| levels[place] < least)
+}
+
+/// Whether the next lead is one of the half that the others keep, while somebody is behind.
+fn is_turn_of_others(candidates: &[Candidate<'_>], levels: &[i64]) -> bool {
+    let (mut all, mut others, mut leads) = (0, 0, 0);
+    for (place, candidate) in candidates.iter().enumerate().filter(|(_, one)| one.out.is_none()) {
+        all += weight(candidate);
+        leads += i128::from(levels[place]);
+        if !is_behind(candidates, levels, place) {
+            others += weight(candidate);
+        }
+    }
+    all > 0 && (leads + 1) * others / (2 * all) > leads * others / (2 * all)
+}
+
+/// How many leads each counts as having had in the window. Where what was missed is not made up for, nobody is behind
+/// the others.
+fn levels(candidates: &[Candidate<'_>], window: Window) -> Vec<i64> {
+    let levels = joined_levels(candidates, window);
+    if window.catch_up == CatchUp::Slow {
+        return levels;
+    }
+    let level = |place: usize| {
+        let least = least_level(candidates, &levels, place);
+        least.map_or(levels[place], |least| least.max(levels[place]))
+    };
+    (0..candidates.len()).map(level).collect()
+}
+
 /// How many leads each has had in the window. A newcomer without any counts as if it had had as many,
 /// by its weight, as the least served of those who were there before it.
-fn levels(candidates: &[Candidate<'_>], window: Window) -> Vec<i64> {
+fn joined_levels(candidates: &[Candidate<'_>], window: Window) -> Vec<i64> {
     let mut levels: Vec<i64> =
         candidates.iter().map(|candidate| candidate.facts.share.unwrap_or(0)).collect();
     let joined = |place: usize| {

@@ -138,6 +138,12 @@ pub enum Reason {
     PreviousOwner,
     /// Whoever had the person's last lead is away for too long, or that is too long ago.
     OwnerTooLong,
+    /// What the target has missed is not made up for: it starts at the level of the others.
+    StartsLevel,
+    /// Whoever has missed leads makes up for them slowly, and this one is the others'.
+    CatchesUpSlowly,
+    /// The target had this person's last lead and does not work now: the lead waits for it.
+    OwnerLater,
     /// The rule's strategy puts it first.
     ByStrategy,
     /// The rule has nobody for this lead, so the next rule is tried.
@@ -152,6 +158,8 @@ pub enum Reason {
     OthersWait,
     /// The lead has waited as long as it may.
     WaitedEnough,
+    /// The lead waits until somebody who can take it works.
+    WaitsForOpening,
     /// The time for the answer has run out.
     TimedOut,
     /// The offer it is about is not open any more.

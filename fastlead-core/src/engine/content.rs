@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::directory::{ActivePolicy, Directory};
-use crate::channel::Capabilities;
+use crate::channel::{Capabilities, TextLimit};
 use crate::delivery::{Body, Delivery, Purpose};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{LeadId, ProjectId, SourceId};
@@ -12,6 +12,7 @@ use crate::message::url_text::HttpUrl;
 use crate::message::{Button, ButtonAction, Content, EventPayload, Locale, Response, Text};
 use crate::port::ConfirmLinks;
 use crate::secret::Pii;
+use crate::text::{Overflow, fit};
 use crate::time::Timestamp;
 use crate::words;
 
@@ -183,8 +184,28 @@ pub(super) fn contents(
             text
         }
     };
-    let parts = crate::text::fit(&text, capabilities.text_max, delivery.spec.overflow, MAX_PARTS)?;
+    let parts = fitted(&text, capabilities, delivery.spec.overflow)?;
     parts.into_iter().map(|part: Text| supported(Content::Text(part), capabilities)).collect()
+}
+
+/// The messages that carry a text. Where the channel shows no buttons their links are in the text, and a text that is cut
+/// is cut before them.
+fn fitted(text: &Text, capabilities: &Capabilities, overflow: Overflow) -> Result<Vec<Text>> {
+    let limit = capabilities.text_max;
+    if capabilities.buttons || text.buttons.is_empty() {
+        return fit(text, limit, overflow, MAX_PARTS);
+    }
+    let written = text.clone().with_links_written_out();
+    let Some(limit) = limit.filter(|_| overflow == Overflow::Truncate) else {
+        return fit(&written, limit, overflow, MAX_PARTS);
+    };
+    let measure = |text: &Text| limit.unit.measure(text.plain.expose());
+    let links = u32::try_from(measure(&written).saturating_sub(measure(text))).unwrap_or(u32::MAX);
+    if links >= limit.max || u32::try_from(measure(&written)).is_ok_and(|whole| whole <= limit.max) {
+        return fit(&written, Some(limit), overflow, MAX_PARTS);
+    }
+    let room = TextLimit { max: limit.max - links, ..limit };
+    Ok(fit(text, Some(room), overflow, MAX_PARTS)?.into_iter().map(Text::with_links_written_out).collect())
 }
 
 /// Where the visitor confirms, in the message that asks for it.
@@ -238,4 +259,57 @@ fn buttons(locale: Locale, offer: bool, lead: LeadId, policy: &ActivePolicy) -> 
         }
     }
     buttons
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::TextUnit;
+
+    fn open(label: &str) -> Button {
+        let url = HttpUrl::try_from("https://example.com/l?a=1&b=2".to_owned()).unwrap();
+        Button { label: label.to_owned(), action: ButtonAction::Open(url) }
+    }
+
+    fn offer(plain: &str) -> Text {
+        let accept = Button { label: "Беру".to_owned(), action: ButtonAction::Respond(Response::Accept) };
+        let html = Some("<b>Заявка</b>".into());
+        Text { buttons: vec![accept, open("Открыть")], html, ..Text::plain(plain) }
+    }
+
+    fn sms(max: u32) -> Capabilities {
+        Capabilities { text_max: Some(TextLimit { max, unit: TextUnit::Chars }), ..Capabilities::default() }
+    }
+
+    #[test]
+    fn a_channel_without_buttons_gets_the_link_in_the_text() {
+        let sent = fitted(&offer("Заявка"), &Capabilities::default(), Overflow::Split).unwrap();
+        let html = "<b>Заявка</b><p><a href=\"https://example.com/l?a=1&amp;b=2\">Открыть</a></p>";
+        let expected = Text {
+            html: Some(html.into()),
+            ..Text::plain("Заявка\n\nОткрыть: https://example.com/l?a=1&b=2")
+        };
+        assert_eq!(sent, [expected]);
+
+        let with_buttons = Capabilities { buttons: true, ..Capabilities::default() };
+        assert_eq!(fitted(&offer("Заявка"), &with_buttons, Overflow::Split).unwrap(), [offer("Заявка")]);
+    }
+
+    #[test]
+    fn the_link_is_neither_cut_off_nor_split() {
+        let long = "слово ".repeat(40);
+        let link = "\n\nОткрыть: https://example.com/l?a=1&b=2";
+        let cut = fitted(&offer(&long), &sms(100), Overflow::Truncate).unwrap();
+        let [only] = cut.as_slice() else { panic!("{} messages", cut.len()) };
+        assert!(only.plain.expose().ends_with(&format!("…{link}")), "{only:?}");
+        assert!(only.plain.expose().chars().count() <= 100);
+
+        let parts = fitted(&offer(&long), &sms(100), Overflow::Split).unwrap();
+        let last = parts.last().unwrap();
+        assert!(last.plain.expose().ends_with("https://example.com/l?a=1&b=2") && last.buttons.is_empty());
+
+        assert!(fitted(&offer(&long), &sms(100), Overflow::Reject).is_err());
+        let whole = fitted(&offer("Заявка"), &sms(100), Overflow::Truncate).unwrap();
+        assert_eq!(whole[0].plain.expose(), &format!("Заявка{link}"));
+    }
 }

@@ -13,7 +13,7 @@ use crate::time::{Timestamp, is_plausible};
 const PAGE_PARAMETERS: usize = 100;
 
 /// Parameters by which advertising systems, counters and call trackers know a visit again.
-const CLICK_IDS: [&str; 25] = [
+pub(crate) const CLICK_IDS: [&str; 25] = [
     // Yandex: Direct, Metrica, search. https://yandex.ru/support/direct/ru/statistics/url-tags
     "yclid",
     "ymclid",

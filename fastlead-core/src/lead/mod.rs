@@ -14,6 +14,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use attribution::CLICK_IDS;
 pub use attribution::{Attribution, Touch};
 pub use consent::{Consent, ConsentAnswer, ConsentDocument, ConsentPurpose};
 pub use input::{BotCheck, CaptureInput, FieldError, limits};

@@ -16,7 +16,8 @@ pub struct Confirm {
     /// How the visitor is asked: by the first of these whose address the lead has.
     pub ask: Vec<ConfirmBy>,
     /// Within how many seconds the visitor must confirm. Default 24 hours.
-    #[serde(default = "day")]
+    #[serde(default = "day", deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub within_secs: u64,
     /// Whether the lead waits for the confirmation. Default `when_confirmed`.
     #[serde(default)]

@@ -2,12 +2,19 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Condition;
+
 /// One rung of the ladder: what happens when nobody has accepted. An acceptance ends the ladder.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EscalationStep {
     /// How many seconds after the step before (the first: after the first offer).
+    #[serde(deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub after_secs: u64,
+    /// The step is taken for leads for which this holds when its moment comes. Absent: for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
     /// Which seconds count. Default `wall`.
     #[serde(default, skip_serializing_if = "is_wall")]
     pub clock: LadderClock,

@@ -2,6 +2,7 @@
 
 mod condition;
 mod confirm;
+mod crew;
 mod diff;
 mod ladder;
 mod read;
@@ -20,9 +21,10 @@ pub use condition::{
     SourceFacts, Value,
 };
 pub use confirm::{Confirm, ConfirmBy, HandOut};
+pub(crate) use crew::Crew;
 pub use diff::PolicyChange;
 pub use ladder::{EscalationStep, LadderAction, LadderClock};
-pub use route::{OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
+pub use route::{CatchUp, OffHours, Overflow as RouteOverflow, Route, RouteRule, Sticky, Strategy};
 pub use screen::{EnrichStep, Review, Score, ScoreBand, ScoreRule, Screening, Spam, SpamCheck};
 pub use target::{Away, Cap, Destination, Target};
 pub(crate) use validate::nearest;
@@ -63,7 +65,12 @@ pub struct Policy {
     pub hours: Option<WorkingHours>,
     /// After how many days without a lead of theirs a person's earlier leads are forgotten by
     /// `history.leads`. Default 30.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_days"
+    )]
+    #[schemars(with = "Option<crate::duration::Days>")]
     pub history_days: Option<u32>,
     /// How many leads the project hands out in a period of its own time zone, of all sources or one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -124,6 +131,8 @@ fn is_moscow(zone: &Zone) -> bool {
 #[serde(deny_unknown_fields)]
 pub struct Returns {
     /// Within how many days after it was accepted.
+    #[serde(deserialize_with = "crate::duration::days")]
+    #[schemars(with = "crate::duration::Days")]
     pub within_days: u32,
     /// The reasons that are taken: stable codes of `a-z`, `0-9` and `_`, such as `wrong_number`.
     pub reasons: Vec<String>,
@@ -152,6 +161,8 @@ pub struct Dedupe {
     /// The fields that are compared. Fields that the lead does not have are not compared.
     pub fields: Vec<Field>,
     /// For how many seconds after the first capture.
+    #[serde(deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub window_secs: u64,
     /// Among which leads.
     #[serde(default)]
@@ -186,6 +197,9 @@ pub enum DedupeScope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutoReply {
+    /// Leads for which this holds when they are handed out are answered. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when: Option<Condition>,
     /// The name of the channel instance.
     pub channel: String,
     /// Which of the lead's addresses.
@@ -196,7 +210,8 @@ pub struct AutoReply {
     #[serde(default)]
     pub class: MessageClass,
     /// For how many seconds the answer is worth sending. Default 1 hour.
-    #[serde(default = "default_reply_ttl")]
+    #[serde(default = "default_reply_ttl", deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub ttl_secs: u64,
 }
 
@@ -273,6 +288,8 @@ impl LeadEventType {
 #[serde(default, deny_unknown_fields)]
 pub struct DeliveryRules {
     /// For how many seconds a message to a target is worth sending. Default 24 hours.
+    #[serde(deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub ttl_secs: u64,
     /// When a failed attempt is repeated.
     pub retry: RetrySchedule,
@@ -280,6 +297,8 @@ pub struct DeliveryRules {
     /// holds back the next.
     pub ordered: bool,
     /// For how many seconds after its attempt a message whose outcome is unknown holds back the next. Default 900.
+    #[serde(deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub ordered_wait_secs: u64,
     /// What happens to a text that is too long for its channel.
     pub overflow: Overflow,
@@ -311,13 +330,43 @@ impl Policy {
         let confirm = self.confirm.iter().filter_map(|confirm| confirm.when.as_ref());
         let score = self.score.iter().flat_map(|score| &score.rules).map(|rule| &rule.when);
         let enrich = self.enrich.iter().filter_map(|step| step.when.as_ref());
+        let escalation = self.escalation.iter().filter_map(|step| step.when.as_ref());
+        let replies = self.auto_reply.iter().filter_map(|reply| reply.when.as_ref());
         accept
             .chain(route)
             .chain(review)
             .chain(confirm)
             .chain(score)
             .chain(enrich)
+            .chain(escalation)
+            .chain(replies)
             .any(|condition| condition.reads(fact))
+    }
+
+    /// Every condition, with the path at which it stands.
+    pub(crate) fn conditions_with_paths(&self) -> Vec<(String, &Condition)> {
+        let mut found: Vec<(String, &Condition)> = Vec::new();
+        for (index, rule) in self.accept.iter().enumerate() {
+            found.push((format!("accept[{index}].reject_if"), &rule.reject_if));
+        }
+        let several = self.route.rules.len() != 1;
+        let route = self.route.rules.iter().enumerate().map(|(index, rule)| {
+            (if several { format!("route[{index}].when") } else { "route.when".to_owned() }, &rule.when)
+        });
+        let enrich =
+            self.enrich.iter().enumerate().map(|(index, step)| (format!("enrich[{index}].when"), &step.when));
+        let review = self.review.iter().map(|review| ("review.when".to_owned(), &review.when));
+        let confirm = self.confirm.iter().map(|confirm| ("confirm.when".to_owned(), &confirm.when));
+        let steps = self.escalation.iter().enumerate();
+        let steps = steps.map(|(index, step)| (format!("escalation[{index}].when"), &step.when));
+        let replies = self.auto_reply.iter().enumerate();
+        let replies = replies.map(|(index, reply)| (format!("auto_reply[{index}].when"), &reply.when));
+        let optional = route.chain(enrich).chain(review).chain(confirm).chain(steps).chain(replies);
+        found.extend(optional.filter_map(|(path, when)| Some((path, when.as_ref()?))));
+        for (index, rule) in self.score.iter().flat_map(|score| &score.rules).enumerate() {
+            found.push((format!("score.rules[{index}].when"), &rule.when));
+        }
+        found
     }
 
     /// The names of all channel instances that it names.

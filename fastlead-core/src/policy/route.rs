@@ -103,14 +103,29 @@ pub struct RouteRule {
     #[serde(default, skip_serializing_if = "is_default")]
     pub overflow: Overflow,
     /// For how many seconds a lead may wait in the queue; then the ladder begins. Default 24 hours.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub queue_secs: Option<u64>,
     /// How many seconds a target has for its answer before the next one is chosen. Absent: it has no
     /// limit. With `broadcast`, for all at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub offer_timeout_secs: Option<u64>,
     /// After how many seconds the rule gives up and the ladder goes on. Absent: when it has nobody left.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub group_timeout_secs: Option<u64>,
     /// `broadcast`: how many targets may have the lead. Default 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -121,6 +136,9 @@ pub struct RouteRule {
     /// `weighted`: the period in which shares are counted. Default `month`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Per>,
+    /// `weighted`: what becomes of the leads that a target has missed while it was away, closed or full. Default `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catch_up: Option<CatchUp>,
     /// `ping_post`: the least bid that is taken, in minor units. Default: any above zero.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Money>,
@@ -129,7 +147,12 @@ pub struct RouteRule {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ping_fields: Vec<Field>,
     /// `ping_post`: how many seconds bids are waited for. Default 5.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub ping_timeout_secs: Option<u64>,
 }
 
@@ -176,16 +199,39 @@ impl Strategy {
     }
 }
 
+/// What becomes of the leads that a target has missed, with the strategy `weighted`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum CatchUp {
+    /// They are the others': whoever comes back starts at their level.
+    #[default]
+    None,
+    /// They are made up for slowly: half of the leads that would be the others' are those of who is behind, until they
+    /// are level or the window ends.
+    Slow,
+}
+
 /// Whoever had the person's last lead is chosen again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Sticky {
-    /// Not where they will not work for longer than this many seconds. Default: they are chosen however
-    /// long they are away.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Not where they will not work for longer than this many seconds. Whoever works again sooner is waited for. Default:
+    /// for as long as a lead may wait for the rule.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub unless_away_secs: Option<u64>,
     /// Not where they accepted that lead longer ago than this many seconds. Default: one year.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub within_secs: Option<u64>,
 }
 

@@ -15,7 +15,8 @@ pub struct EnrichStep {
     /// The name under which this program has the enricher.
     pub name: String,
     /// For how many milliseconds its answer is waited for, 1 to 10 000. Default 1 000.
-    #[serde(default = "second")]
+    #[serde(default = "second", deserialize_with = "crate::duration::millis")]
+    #[schemars(with = "crate::duration::Millis")]
     pub budget_ms: u64,
     /// Only leads for which this holds are looked up. Absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -33,7 +34,12 @@ pub struct Score {
     /// Rules that give points. All that hold count.
     pub rules: Vec<ScoreRule>,
     /// After how many days half of the points are left, in a straight line between. Absent: they stay.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_days"
+    )]
+    #[schemars(with = "Option<crate::duration::Days>")]
     pub half_life_days: Option<u32>,
     /// What the score means, highest first: the first whose `at_least` is reached applies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -86,6 +92,8 @@ pub struct Review {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
     /// Within how many seconds somebody must have looked at a lead.
+    #[serde(deserialize_with = "crate::duration::seconds")]
+    #[schemars(with = "crate::duration::Seconds")]
     pub sla_secs: u64,
     /// What becomes of a lead that nobody has looked at: `accept`, or `{"reject": CODE}`. Default `accept`.
     #[serde(default)]

@@ -47,7 +47,12 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
     /// For how many seconds it gets no second lead of the same person. Absent: it may.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "crate::duration::optional_seconds"
+    )]
+    #[schemars(with = "Option<crate::duration::Seconds>")]
     pub dedupe_secs: Option<u64>,
 }
 

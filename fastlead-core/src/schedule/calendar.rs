@@ -30,19 +30,21 @@ pub struct Calendar {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CalendarBase {
-    /// The Russian production calendar of a five-day week, 2025 and 2026.
+    /// The Russian production calendar of a five-day week: the holidays of the Labour Code, art. 112, in every year,
+    /// and what the Government's decrees move in 2025 and 2026.
     Ru,
 }
 
 impl CalendarBase {
-    /// The years it has, in order.
+    /// The years that it has whole, in order.
     pub const fn years(self) -> &'static [i32] {
         match self {
             Self::Ru => &russia::YEARS,
         }
     }
 
-    /// What it says of a day; `None` where the day is like its weekday or its year is not known.
+    /// What it says of a day; `None` where the day is like its weekday, as far as is known. The holidays of the law are
+    /// known in every year.
     pub fn rule(self, date: NaiveDate) -> Option<DayRule> {
         match self {
             Self::Ru => russia::rule(date),
@@ -62,6 +64,8 @@ pub enum DayRule {
     /// The last shift ends earlier.
     Shorter {
         /// By how many minutes.
+        #[serde(deserialize_with = "crate::duration::minutes")]
+        #[schemars(with = "crate::duration::Minutes")]
         minutes: u16,
     },
     /// The shifts are those of another weekday: a working Saturday.
@@ -69,7 +73,8 @@ pub enum DayRule {
         /// The weekday.
         day: Weekday,
         /// By how many minutes the last shift ends earlier.
-        #[serde(default, skip_serializing_if = "is_zero")]
+        #[serde(default, skip_serializing_if = "is_zero", deserialize_with = "crate::duration::minutes")]
+        #[schemars(with = "crate::duration::Minutes")]
         shorter_minutes: u16,
     },
 }
@@ -101,8 +106,8 @@ impl Calendar {
         self.base.is_none_or(|base| base.years().contains(&year)) || self.years.contains(&year)
     }
 
-    /// The first year from `from` to `to`, both included, that the calendar does not know. In such
-    /// a year only the listed days are holidays, so whoever depends on it must be told.
+    /// The first year from `from` to `to`, both included, that the calendar does not know whole. In such a year only
+    /// the listed days and the holidays of the law are off, so whoever depends on it must be told.
     pub fn unknown_year(&self, from: NaiveDate, to: NaiveDate) -> Option<i32> {
         // Beyond the known years nothing is known, so the first few tell.
         (from.year()..=to.year()).take(50).find(|year| !self.knows(*year))

@@ -5,7 +5,8 @@
 //! before a holiday is one hour shorter (art. 95). A working Saturday has the hours of the day that
 //! its day off moved to.
 //!
-//! A year is added when its decree is published; until then the calendar does not know it.
+//! A year is added when its decree is published. Until then the calendar knows the holidays of that year, which the law
+//! names by their dates, and not which days off are moved and which days are shorter.
 
 use chrono::{Datelike, NaiveDate};
 
@@ -56,9 +57,6 @@ const MOVED: [(i32, u32, u32, DayRule); 17] = [
 ];
 
 pub(super) fn rule(date: NaiveDate) -> Option<DayRule> {
-    if !YEARS.contains(&date.year()) {
-        return None;
-    }
     if HOLIDAYS.contains(&(date.month(), date.day())) {
         return Some(DayRule::Off);
     }

@@ -41,6 +41,36 @@ fn hours(json: serde_json::Value) -> WorkingHours {
     serde_json::from_value(json).unwrap()
 }
 
+/// Labour Code, art. 112: the days are named by their dates, so they need no decree.
+#[test]
+fn the_holidays_of_the_law_are_off_in_every_year() {
+    let calendar = Calendar::based_on(CalendarBase::Ru);
+    let office = hours(serde_json::json!({
+        "weekly": [{"days": "mon-sun", "from": "09:00", "to": "18:00"}],
+        "holidays": {"base": "ru"},
+    }));
+    let moscow = zone("Europe/Moscow");
+    for year in 2013..2100 {
+        let mut closed = Vec::new();
+        let mut day = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
+        while day.year() == year {
+            let noon = moscow.day_start(day) + TimeDelta::hours(12);
+            if !office.is_open(noon, moscow) {
+                closed.push((day.month(), day.day()));
+            }
+            day = day.succ_opt().unwrap();
+        }
+        let mut law: Vec<(u32, u32)> = (1..=8).map(|day| (1, day)).collect();
+        law.extend([(2, 23), (3, 8), (5, 1), (5, 9), (6, 12), (11, 4)]);
+        if calendar.knows(year) {
+            // Decrees move more days off.
+            assert!(law.iter().all(|day| closed.contains(day)), "{year}: {closed:?}");
+        } else {
+            assert_eq!(closed, law, "{year}");
+        }
+    }
+}
+
 #[test]
 fn periods_follow_each_other_without_gap_or_overlap() {
     for name in ZONES {
@@ -262,7 +292,8 @@ fn the_russian_calendar_adds_up() {
     }
     let calendar = Calendar::based_on(CalendarBase::Ru);
     assert!(calendar.knows(2025) && calendar.knows(2026) && !calendar.knows(2027));
-    assert_eq!(calendar.rule(date("2027-01-01")), None, "not guessed");
+    assert_eq!(calendar.rule(date("2027-01-11")), None, "not guessed");
+    assert_eq!(calendar.rule(date("2027-02-22")), None, "whether it is moved or shorter is not guessed");
     assert_eq!(calendar.unknown_year(date("2025-06-01"), date("2026-12-31")), None);
     assert_eq!(calendar.unknown_year(date("2025-06-01"), date("2027-01-01")), Some(2027));
     assert!(Calendar::default().knows(1999));

@@ -166,6 +166,18 @@ mod tests {
     }
 
     #[test]
+    fn a_field_in_other_letters_is_written_in_brackets_and_the_fault_says_so() {
+        for name in ["Город", "Ваш_вопрос", "Größe", "城市"] {
+            assert_eq!(plain(&format!("{{{{ lead.fields[\"{name}\"] }}}}")), [""; 0], "{name}");
+            let found = plain(&format!("{{{{ lead.fields.{name} }}}}"));
+            assert!(
+                found.len() == 1 && found[0].contains(&format!("write `lead.fields[\"{name}\"]`")),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
     fn a_template_without_any_language_is_a_fault() {
         let templates = BTreeMap::from([("t".to_owned(), Template::new())]);
         let faults = check(&templates, &KNOWN);

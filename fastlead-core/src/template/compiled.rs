@@ -19,6 +19,15 @@ use crate::secret::Pii;
 /// How many bytes one rendering may give.
 const MAX_BYTES: usize = 64 * 1024;
 
+/// How a name in other letters than those of code is written, where a template has one after a point.
+fn other_letters(text: &str) -> Option<String> {
+    let outer = "lead.fields";
+    let (_, rest) = text.split_once("lead.fields.")?;
+    let name: String = rest.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty() && !name.is_ascii())
+        .then(|| format!("write `{outer}[\"{name}\"]` for a name in other letters"))
+}
+
 /// Templates that are ready to be filled. Compiled once; rendering is thread-safe.
 pub struct CompiledTemplates {
     environment: Environment<'static>,
@@ -80,7 +89,9 @@ impl CompiledTemplates {
                         Err(error) => {
                             let detail =
                                 error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
-                            let message = format!("{}{detail}", error.kind());
+                            let hint =
+                                other_letters(text).map(|name| format!("; {name}")).unwrap_or_default();
+                            let message = format!("{}{detail}{hint}", error.kind());
                             faults.push(TemplateFault::new(path, error.line(), message));
                         }
                     }

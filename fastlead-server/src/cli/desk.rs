@@ -12,10 +12,9 @@ use fastlead_core::{Error, ErrorKind, Result};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Access, installation};
+use super::{Access, Program, installation};
 use crate::problem::Problem;
 use crate::server::Server;
-use crate::settings::Settings;
 use crate::{operator, policies};
 
 /// Which installation, and which project of it.
@@ -59,23 +58,23 @@ impl Place {
     }
 
     /// Goes there, to look.
-    pub(super) async fn open(&self, settings: Settings) -> Result<Desk> {
-        self.open_for(settings, Access::BesideServer).await
+    pub(super) async fn open(&self, program: Program) -> Result<Desk> {
+        self.open_for(program, Access::BesideServer).await
     }
 
     /// Goes there, to change something that a running server keeps in memory.
-    pub(super) async fn open_to_write(&self, settings: Settings) -> Result<Desk> {
-        self.open_for(settings, Access::Alone).await
+    pub(super) async fn open_to_write(&self, program: Program) -> Result<Desk> {
+        self.open_for(program, Access::Alone).await
     }
 
-    async fn open_for(&self, mut settings: Settings, access: Access) -> Result<Desk> {
+    async fn open_for(&self, mut program: Program, access: Access) -> Result<Desk> {
         if let Some(path) = &self.store {
             if !path.is_file() {
                 let message = format!("--store: there is no file {}", path.display());
                 return Err(Error::new(ErrorKind::NotFound, message));
             }
-            settings.store.path = path.clone();
-            return Ok(Desk::Store(Box::new(installation(settings, access).await?)));
+            program.settings.store.path = path.clone();
+            return Ok(Desk::Store(Box::new(installation(program, access).await?)));
         }
         let key = self.api_key.clone().ok_or_else(|| {
             let message = "--api-key: give an API key in FASTLEAD_API_KEY, or a store file with --store";

@@ -9,8 +9,7 @@ use fastlead_core::{Error, ErrorKind, Result};
 use serde_json::Value;
 
 use super::desk::Place;
-use super::{pretty, say};
-use crate::settings::Settings;
+use super::{Program, pretty, say};
 
 #[derive(Debug, Args)]
 pub(super) struct Explain {
@@ -27,7 +26,7 @@ pub(super) struct Explain {
 }
 
 /// Prints the story.
-pub(super) async fn run(command: Explain, settings: Settings) -> Result<ExitCode> {
+pub(super) async fn run(command: Explain, program: Program) -> Result<ExitCode> {
     let locale = match command.lang.as_str() {
         "ru" => Locale::Ru,
         "en" => Locale::En,
@@ -36,7 +35,7 @@ pub(super) async fn run(command: Explain, settings: Settings) -> Result<ExitCode
             return Err(Error::new(ErrorKind::Invalid, message));
         }
     };
-    let desk = command.place.open(settings).await?;
+    let desk = command.place.open(program).await?;
     let story = desk.explain(command.lead, locale).await?;
     if command.json {
         say(&pretty(&story)?);

@@ -10,7 +10,7 @@ use fastlead_core::{Error, ErrorKind};
 use fastlead_testkit::memory::MemoryChannel;
 use fastlead_testkit::policy::{Document, LocatedFault};
 
-use super::Fault;
+use super::{Fault, say_error};
 
 /// A policy that was read from a file.
 #[derive(Debug)]
@@ -39,6 +39,14 @@ impl PolicyFile {
         faulty(&self.name, &self.document.locate(faults))
     }
 
+    /// Says on the standard error what it can work with but probably does not mean.
+    pub(super) fn warn(&self) {
+        let warnings = self.document.locate(self.policy.warnings(SystemClock.now()));
+        for line in lines(&self.name, &warnings) {
+            say_error(&format!("warning: {line}"));
+        }
+    }
+
     /// Checks it as if every channel that it names existed and could do everything.
     ///
     /// # Errors
@@ -52,11 +60,17 @@ impl PolicyFile {
     }
 }
 
-fn faulty(name: &str, faults: &[LocatedFault]) -> Fault {
+/// A line for each fault or warning: file, line, column, path, what it is.
+fn lines(name: &str, faults: &[LocatedFault]) -> Vec<String> {
     let line = |fault: &LocatedFault| {
-        let place = fault.line.map_or_else(String::new, |line| format!(":{line}"));
+        let column = fault.column.map_or_else(String::new, |column| format!(":{column}"));
+        let place = fault.line.map_or_else(String::new, |line| format!(":{line}{column}"));
         let path = if fault.path.is_empty() { String::new() } else { format!("{}: ", fault.path) };
         format!("{name}{place}: {path}{}", fault.message)
     };
-    Fault::Lines(faults.iter().map(line).collect())
+    faults.iter().map(line).collect()
+}
+
+fn faulty(name: &str, faults: &[LocatedFault]) -> Fault {
+    Fault::Lines(lines(name, faults))
 }

@@ -14,16 +14,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fastlead_channels::egress::Egress;
 use fastlead_core::channel::Channel;
 use fastlead_core::message::Recipient;
 use fastlead_core::policy::Policy;
-use fastlead_core::registry::Registry;
+use fastlead_core::registry::RegistryBuilder;
 use fastlead_core::secret::Pii;
 use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
 
 use crate::registration::{self, Standing};
-use crate::server::{Server, stop_on_signal};
+use crate::server::{Adapters, Server, stop_on_signal};
 use crate::settings::Settings;
 use crate::{bootstrap, demo, keys, logs};
 
@@ -142,9 +143,47 @@ impl From<Error> for Fault {
     }
 }
 
-/// Runs a command. Faults go to standard error, in one line each.
+impl Cli {
+    /// Reads the command line of this process. Prints help or a mistake and ends the process where that is all there is to
+    /// do.
+    pub fn read() -> Self {
+        Self::parse()
+    }
+}
+
+/// A command's view of the program: its settings, and the adapters that it adds to those of FastLead.
+#[derive(Debug)]
+struct Program {
+    settings: Settings,
+    adapters: Adapters,
+}
+
+/// Runs a command with the adapters that come with FastLead. Faults go to standard error, in one line each.
 pub async fn run(cli: Cli) -> ExitCode {
-    match dispatch(cli).await {
+    finish(dispatch(cli, Adapters::default()).await)
+}
+
+/// Runs a command of a program that adds adapters of its own: every command knows them, from `serve` to `check`, `send`,
+/// `schema` and `backtest`. `register` gets the registry and where channels may connect to, as in
+/// [`ServerBuilder::adapters`](crate::ServerBuilder::adapters).
+///
+/// ```no_run
+/// use fastlead_server::cli::{self, Cli};
+///
+/// #[tokio::main]
+/// async fn main() -> std::process::ExitCode {
+///     cli::run_with(Cli::read(), |registry, _egress| registry /* .guarded::<Acme>(_egress) */).await
+/// }
+/// ```
+pub async fn run_with(
+    cli: Cli,
+    register: impl FnOnce(RegistryBuilder, &Egress) -> RegistryBuilder + Send + 'static,
+) -> ExitCode {
+    finish(dispatch(cli, Adapters(vec![Box::new(register)])).await)
+}
+
+fn finish(outcome: Result<ExitCode, Fault>) -> ExitCode {
+    match outcome {
         Ok(code) => code,
         Err(Fault::Error(error)) => {
             say_error(&format!("fastlead: {error}"));
@@ -166,10 +205,11 @@ fn say_error(line: &str) {
     let _closed = writeln!(std::io::stderr(), "{line}");
 }
 
-async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
+async fn dispatch(cli: Cli, adapters: Adapters) -> Result<ExitCode, Fault> {
     let config = cli.config.as_deref();
+    let program = |adapters| Settings::load(config).map(|settings| Program { settings, adapters });
     match cli.command {
-        Command::Serve => serve(Settings::load(config)?).await?,
+        Command::Serve => serve(program(adapters)?).await?,
         Command::Demo { port, store } => demo::run(Settings::load(config)?, port, store).await?,
         Command::Migrate => {
             let settings = Settings::load(config)?;
@@ -178,25 +218,25 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, Fault> {
         }
         Command::Backup { file } => backup::back_up(&Settings::load(config)?, &file).await?,
         Command::Restore { file } => backup::restore(&Settings::load(config)?, &file).await?,
-        Command::Check { channel } => check(Settings::load(config)?, channel.as_deref()).await?,
-        Command::Send { channel, to, text } => send(Settings::load(config)?, &channel, &to, text).await?,
+        Command::Check { channel } => check(program(adapters)?, channel.as_deref()).await?,
+        Command::Send { channel, to, text } => send(program(adapters)?, &channel, &to, text).await?,
         Command::Keys { command } => keys(&Settings::load(config)?, &command).await?,
         Command::Admin { command } => admin::run(command, &Settings::load(config)?).await?,
-        Command::Policy { command } => return policy::run(command, Settings::load(config)?).await,
+        Command::Policy { command } => return policy::run(command, program(adapters)?).await,
         Command::Backtest(command) => return backtest::run(command, Settings::load(config)?).await,
-        Command::Explain(command) => return Ok(explain::run(command, Settings::load(config)?).await?),
+        Command::Explain(command) => return Ok(explain::run(command, program(adapters)?).await?),
         Command::Law(command) => {
             let _closed = law::print(&command, SystemClock.now().date_naive(), &mut std::io::stdout());
         }
-        Command::Schema { kind } => schema(&kind)?,
+        Command::Schema { kind } => schema(&kind, adapters)?,
         Command::Sim { kind } => demo::simulate(&kind).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(settings: Settings) -> Result<()> {
+async fn serve(Program { settings, adapters }: Program) -> Result<()> {
     logs::start(&settings.log)?;
-    let server = Server::builder(settings).build().await?;
+    let server = Server::builder(settings).with_adapters(adapters).build().await?;
     let url = server.app().public_url.to_string();
     if let Some(first) = bootstrap::first_run(server.app(), &bootstrap::random_text(12)).await? {
         say(&format!("First start. The form:      {url}/f/{}", first.source_key));
@@ -224,13 +264,18 @@ enum Access {
 }
 
 /// Builds a server that is not served: for commands that work on an installation.
-async fn installation(mut settings: Settings, access: Access) -> Result<Server> {
+async fn installation(program: Program, access: Access) -> Result<Server> {
+    let Program { mut settings, adapters } = program;
     settings.http.listen.set_port(0);
-    Server::builder(settings).beside_others(access == Access::BesideServer).build().await
+    Server::builder(settings)
+        .with_adapters(adapters)
+        .beside_others(access == Access::BesideServer)
+        .build()
+        .await
 }
 
-async fn check(settings: Settings, only: Option<&str>) -> Result<()> {
-    let server = installation(settings, Access::BesideServer).await?;
+async fn check(program: Program, only: Option<&str>) -> Result<()> {
+    let server = installation(program, Access::BesideServer).await?;
     say("settings: ok");
     say("database: ok");
     let mut stored = server.app().store.load().await?.channels;
@@ -268,11 +313,11 @@ async fn check(settings: Settings, only: Option<&str>) -> Result<()> {
     }
 }
 
-async fn send(settings: Settings, name: &str, to: &str, text: String) -> Result<()> {
+async fn send(program: Program, name: &str, to: &str, text: String) -> Result<()> {
     use fastlead_core::id::DeliveryId;
     use fastlead_core::message::{Content, MessageClass, OutboundMessage, Part, RecipientKind, Text};
 
-    let server = installation(settings, Access::BesideServer).await?;
+    let server = installation(program, Access::BesideServer).await?;
     let app = server.app();
     let directory = app.engine.directory();
     let channel = directory.channels().find(|channel| channel.name == name);
@@ -335,11 +380,11 @@ async fn keys(settings: &Settings, command: &KeysCommand) -> Result<()> {
     Ok(())
 }
 
-fn schema(kind: &str) -> Result<()> {
+fn schema(kind: &str, adapters: Adapters) -> Result<()> {
     let text = match kind {
         "openapi" => crate::openapi::document(),
         "policy" => pretty(&Policy::schema())?,
-        _ => pretty(&Registry::builder().apply(fastlead_channels::register).build()?.schema(kind)?)?,
+        _ => pretty(&adapters.registry(&Egress::public())?.schema(kind)?)?,
     };
     say(text.trim_end());
     Ok(())

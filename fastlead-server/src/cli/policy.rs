@@ -10,8 +10,7 @@ use fastlead_testkit::policy::run_folder;
 
 use super::desk::{Chosen, Desk, Place};
 use super::file::PolicyFile;
-use super::{Fault, say};
-use crate::settings::Settings;
+use super::{Fault, Program, say};
 
 /// The exit code of `plan` where something would change.
 const CHANGES: u8 = 2;
@@ -65,14 +64,14 @@ pub(super) enum PolicyCommand {
 }
 
 /// Runs one.
-pub(super) async fn run(command: PolicyCommand, settings: Settings) -> Result<ExitCode, Fault> {
+pub(super) async fn run(command: PolicyCommand, program: Program) -> Result<ExitCode, Fault> {
     match command {
-        PolicyCommand::Validate { file, place } => validate(&file, &place, settings).await,
-        PolicyCommand::Plan { file, place } => plan(&file, &place, settings).await,
-        PolicyCommand::Apply { file, place } => apply(&file, &place, settings).await,
-        PolicyCommand::Diff { from, to, place } => diff(&from, &to, &place, settings).await,
+        PolicyCommand::Validate { file, place } => validate(&file, &place, program).await,
+        PolicyCommand::Plan { file, place } => plan(&file, &place, program).await,
+        PolicyCommand::Apply { file, place } => apply(&file, &place, program).await,
+        PolicyCommand::Diff { from, to, place } => diff(&from, &to, &place, program).await,
         PolicyCommand::Rollback { version, place } => {
-            let desk = place.open_to_write(settings).await?;
+            let desk = place.open_to_write(program).await?;
             let project = place.choose(&desk).await?;
             let new = desk.roll_back(&project, version).await?;
             say(&format!("project {}: version {new} says what version {version} said", project.name));
@@ -82,14 +81,15 @@ pub(super) async fn run(command: PolicyCommand, settings: Settings) -> Result<Ex
     }
 }
 
-async fn validate(file: &Path, place: &Place, settings: Settings) -> Result<ExitCode, Fault> {
+async fn validate(file: &Path, place: &Place, program: Program) -> Result<ExitCode, Fault> {
     let read = PolicyFile::read(file)?;
     if place.is_given() {
-        let desk = place.open(settings).await?;
+        let desk = place.open(program).await?;
         check(&desk, &place.choose(&desk).await?, &read).await?;
         say(&format!("{}: ok", file.display()));
     } else {
         read.check_alone()?;
+        read.warn();
         say(&format!("{}: ok; whether its channels exist was not looked at", file.display()));
     }
     Ok(ExitCode::SUCCESS)
@@ -97,7 +97,11 @@ async fn validate(file: &Path, place: &Place, settings: Settings) -> Result<Exit
 
 async fn check(desk: &Desk, project: &Chosen, file: &PolicyFile) -> Result<(), Fault> {
     let faults = desk.faults(project, &file.policy).await?;
-    if faults.is_empty() { Ok(()) } else { Err(file.faulty(faults)) }
+    if !faults.is_empty() {
+        return Err(file.faulty(faults));
+    }
+    file.warn();
+    Ok(())
 }
 
 /// What publishing a file would change; nothing where it is the first.
@@ -112,9 +116,9 @@ async fn changes(
     }
 }
 
-async fn plan(path: &Path, place: &Place, settings: Settings) -> Result<ExitCode, Fault> {
+async fn plan(path: &Path, place: &Place, program: Program) -> Result<ExitCode, Fault> {
     let file = PolicyFile::read(path)?;
-    let desk = place.open(settings).await?;
+    let desk = place.open(program).await?;
     let project = place.choose(&desk).await?;
     check(&desk, &project, &file).await?;
     let (version, changes) = changes(&desk, &project, &file).await?;
@@ -137,9 +141,9 @@ fn show(changes: &[PolicyChange]) {
     say(&format!("{count} {}", if count == 1 { "change" } else { "changes" }));
 }
 
-async fn apply(path: &Path, place: &Place, settings: Settings) -> Result<ExitCode, Fault> {
+async fn apply(path: &Path, place: &Place, program: Program) -> Result<ExitCode, Fault> {
     let file = PolicyFile::read(path)?;
-    let desk = place.open_to_write(settings).await?;
+    let desk = place.open_to_write(program).await?;
     let project = place.choose(&desk).await?;
     check(&desk, &project, &file).await?;
     let (before, changes) = changes(&desk, &project, &file).await?;
@@ -153,11 +157,11 @@ async fn apply(path: &Path, place: &Place, settings: Settings) -> Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-async fn diff(from: &str, to: &str, place: &Place, settings: Settings) -> Result<ExitCode, Fault> {
+async fn diff(from: &str, to: &str, place: &Place, program: Program) -> Result<ExitCode, Fault> {
     let files = [from, to].map(|name| Path::new(name).is_file());
     let desk = match files {
         [true, true] => None,
-        _ => Some(place.open(settings).await?),
+        _ => Some(place.open(program).await?),
     };
     let project = match &desk {
         Some(desk) => Some(place.choose(desk).await?),

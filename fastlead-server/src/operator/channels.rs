@@ -297,21 +297,40 @@ fn build(
     if let Ok(schema) = app.registry.schema(kind) {
         crate::json::objects_are_objects(&config, schema.as_value())?;
     }
+    let schema = app.registry.schema(kind).map(|schema| schema.to_value()).unwrap_or_default();
     let built = app.channels.build(kind, id, name, config);
     let admitted = built.and_then(|channel| app.engine.admit(&channel).map(|()| channel));
     admitted.map_err(|error: Error| {
-        let field = match error.kind() {
-            ErrorKind::NotFound => "kind",
-            ErrorKind::Config | ErrorKind::Invalid => "config",
+        let (field, message) = match error.kind() {
+            ErrorKind::NotFound => ("kind".to_owned(), error.message()),
+            ErrorKind::Config | ErrorKind::Invalid => config_fault(error.message(), &schema["properties"]),
             _ => return error.into(),
         };
         let mut faults = Faults::default();
-        faults.add(field, error.code(), error.message());
+        faults.add(&field, error.code(), message);
         match faults.finish() {
             Err(problem) => problem,
             Ok(()) => error.into(),
         }
     })
+}
+
+/// The field of a request that an adapter's fault is about, such as `config.priority`, and what is wrong with it. An adapter
+/// begins with the field: `priority: …`, `priority must be …`; what it leaves to serde may say `missing field`. A fault that
+/// names no field of the schema is about `config` as a whole.
+fn config_fault<'a>(message: &'a str, properties: &Value) -> (String, &'a str) {
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        return (format!("config.{name}"), message);
+    }
+    let end = message.find([':', ' ']).unwrap_or(message.len());
+    let (path, rest) = (message[..end].trim_matches('`'), &message[end..]);
+    let first = path.split(['.', '[']).next().unwrap_or_default();
+    let after_colon = rest.strip_prefix(": ");
+    let is_unknown = after_colon.is_some_and(|rest| rest.starts_with("unknown field"));
+    if first.is_empty() || (properties.get(first).is_none() && !is_unknown) {
+        return ("config".to_owned(), message);
+    }
+    (format!("config.{path}"), after_colon.unwrap_or(message))
 }
 
 /// The record of one of the caller's channels.
@@ -338,4 +357,29 @@ pub(super) async fn active(
     stored(app, operator, id).await?;
     let detail = "this channel's configuration cannot be opened; the log says why; PUT it anew";
     Err(Problem::new(StatusCode::CONFLICT, "channel_not_open", detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::config_fault;
+
+    #[test]
+    fn a_fault_of_an_adapter_names_its_field() {
+        let properties = json!({ "priority": {}, "from": {}, "host": {} });
+        for (message, field, said) in [
+            ("priority: expected 1 to 5", "config.priority", "expected 1 to 5"),
+            ("from.address: invalid type", "config.from.address", "invalid type"),
+            ("priority must be 1 to 5", "config.priority", "priority must be 1 to 5"),
+            ("`host` is empty", "config.host", "`host` is empty"),
+            ("missing field `priority`", "config.priority", "missing field `priority`"),
+            ("prioriti: unknown field `prioriti`", "config.prioriti", "unknown field `prioriti`"),
+            ("give a login or a key", "config", "give a login or a key"),
+            ("expected an object", "config", "expected an object"),
+            ("", "config", ""),
+        ] {
+            assert_eq!(config_fault(message, &properties), (field.to_owned(), said), "{message}");
+        }
+    }
 }

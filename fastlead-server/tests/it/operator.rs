@@ -458,7 +458,7 @@ async fn channels_are_tested_paused_and_recovered() {
     let config = json!({"bot_token": "not-a-token", "endpoint": telegram.base_url()});
     let refused = server.send(Method::PUT, &path, &admin, json!({"config": config})).await;
     let refused = refused.problem(422, "invalid_fields");
-    assert_eq!(refused.body["errors"][0]["field"], "config");
+    assert_eq!(refused.body["errors"][0]["field"], "config.bot_token");
     assert!(!refused.raw.contains("not-a-token"));
     for (field, value, setting) in [
         ("allow_http", json!(true), "channels.allow_plaintext"),

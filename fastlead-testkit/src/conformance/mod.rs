@@ -9,6 +9,7 @@
 //!
 //! use fastlead_core::channel::Channel;
 //! use fastlead_core::message::Recipient;
+//! use fastlead_testkit::conformance::LeftOut;
 //! use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest};
 //! use fastlead_testkit::memory::MemoryChannel;
 //! use fastlead_testkit::sim::{ArrivedButton, Arrival, Fault, Faults, Inbox};
@@ -44,8 +45,15 @@
 //!     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
 //!         None
 //!     }
+//!     fn impatient(&self) -> Option<Arc<dyn Channel>> {
+//!         None
+//!     }
 //!     fn secrets(&self) -> Vec<String> {
 //!         vec![self.0.webhook_token()]
+//!     }
+//!     fn left_out() -> Vec<LeftOut> {
+//!         let no_network = "it lives in memory and cannot fail";
+//!         vec![LeftOut::new(no_network, &["silence_is_unknown", "redirects_are_not_followed" /* and others */])]
 //!     }
 //!     async fn genuine_webhooks(&self) -> Vec<SampleRequest> {
 //!         vec![self.0.sample_webhook()]
@@ -66,7 +74,10 @@
 mod suite;
 
 pub mod channel;
+mod report;
 pub mod store;
+
+pub use report::{LeftOut, Report};
 
 use std::fmt;
 use std::future::Future;
@@ -82,6 +93,8 @@ pub enum Verdict {
     Held,
     /// The implementation does not claim this behaviour; the text names what it lacks.
     NotApplicable(&'static str),
+    /// It does not apply, and the harness says so: the text is its reason.
+    LeftOut(&'static str),
 }
 
 /// How an implementation broke its contract.
@@ -129,7 +142,7 @@ fn made<F>(check: impl FnOnce() -> F) -> std::pin::Pin<Box<F>> {
     Box::pin(check())
 }
 
-/// Turns an outcome into a test result and says aloud what did not apply.
+/// Turns an outcome into a test result and prints what did not apply.
 ///
 /// # Errors
 /// The violation.
@@ -137,6 +150,7 @@ pub fn settle(name: &str, outcome: Outcome) -> Result<(), Violation> {
     match outcome? {
         Verdict::Held => {}
         Verdict::NotApplicable(what) => eprintln!("{name}: not applicable: {what}"),
+        Verdict::LeftOut(reason) => eprintln!("{name}: left out: {reason}"),
     }
     Ok(())
 }

@@ -23,9 +23,17 @@ macro_rules! __conformance_tests {
             #[tokio::test(flavor = $flavor)]
             async fn $name() -> ::std::result::Result<(), $crate::conformance::Violation> {
                 let check = $crate::conformance::$suite::checks::$name::<$harness>();
-                $crate::conformance::settle(stringify!($name), $crate::conformance::bounded(check).await)
+                let outcome = $crate::conformance::bounded(check).await;
+                $crate::conformance::$suite::settle::<$harness>(stringify!($name), outcome)
             }
         )*
+    };
+}
+
+/// The names of every check of a suite.
+macro_rules! all_names {
+    ([] $($name:ident)*) => {
+        &[$(stringify!($name)),*]
     };
 }
 

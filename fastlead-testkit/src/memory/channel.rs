@@ -33,6 +33,7 @@ pub struct MemoryChannel {
     info: ChannelInfo,
     capabilities: Capabilities,
     line: Line,
+    timeout: Option<Duration>,
     webhook: MemoryWebhook,
     shared: Arc<Shared>,
 }
@@ -71,6 +72,7 @@ impl MemoryChannel {
             info: ChannelInfo { kind: "memory", id, name: name.into() },
             capabilities: every_capability(),
             line: Line::Open,
+            timeout: None,
             webhook: MemoryWebhook::new(id),
             shared: Arc::default(),
         }
@@ -101,6 +103,14 @@ impl MemoryChannel {
     #[must_use]
     pub fn disconnected(&self) -> Self {
         Self { line: Line::Disconnected, ..self.clone() }
+    }
+
+    /// Gives up on a provider that keeps silent after this long, with [`ErrorKind::Timeout`]. Without it a silence
+    /// lasts for ever.
+    #[must_use]
+    pub const fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
     }
 
     /// Makes every message to `recipient` fail with [`ErrorKind::Recipient`] from now on.
@@ -211,6 +221,15 @@ impl MemoryChannel {
         }
     }
 
+    /// Waits for an answer that does not come.
+    async fn silence(&self) -> Error {
+        match self.timeout {
+            Some(timeout) => tokio::time::sleep(timeout).await,
+            None => std::future::pending().await,
+        }
+        fail(ErrorKind::Timeout, "no answer in time").with_retry(RetryHint::UNKNOWN)
+    }
+
     fn accept(&self, message: &OutboundMessage) -> SendReceipt {
         let key = message.idempotency_key();
         let mut state = self.shared.state();
@@ -273,7 +292,11 @@ impl MemoryChannel {
                 Vec::new()
             },
             provider_message_id,
-            details: json!({ "delivery_id": message.delivery_id, "attempt": message.attempt }),
+            details: json!({
+                "delivery_id": message.delivery_id,
+                "attempt": message.attempt,
+                "expires_at": message.expires_at.filter(|_| declared.message_ttl),
+            }),
         }
     }
 }
@@ -299,7 +322,25 @@ impl Channel for MemoryChannel {
                 tokio::time::sleep(Duration::from_millis(millis)).await;
                 return self.shared.known(&message.recipient).map(|()| self.accept(message));
             }
-            Fault::Hang => std::future::pending().await,
+            Fault::Hang => self.silence().await,
+            Fault::HangAfterAccept => {
+                let _unanswered = self.accept(message);
+                self.silence().await
+            }
+            Fault::Answer { body } => {
+                let receipt = self.accept(message);
+                match serde_json::from_str(&body) {
+                    Ok(answer) if self.capabilities.answers => {
+                        return Ok(SendReceipt { answer: Some(Pii::new(answer)), ..receipt });
+                    }
+                    _ => {
+                        fail(ErrorKind::Protocol, "the answer cannot be read").with_retry(RetryHint::UNKNOWN)
+                    }
+                }
+            }
+            Fault::Redirect { status, .. } => fail(ErrorKind::Unavailable, "the provider has moved")
+                .with_retry(RetryHint::UNKNOWN)
+                .with_provider_code(status.to_string()),
             Fault::DropAfterAccept => {
                 let _unanswered = self.accept(message);
                 connection_lost()

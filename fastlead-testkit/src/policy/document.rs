@@ -12,6 +12,8 @@ use serde_saphyr::Spanned;
 pub struct LocatedFault {
     /// The line, from 1; `None` where it is not known.
     pub line: Option<u64>,
+    /// The character in the line, from 1; `None` where it is not known.
+    pub column: Option<u64>,
     /// Where in the document, such as `route.targets[0]`; empty for the whole.
     pub path: String,
     /// What is wrong, and what was expected.
@@ -20,8 +22,10 @@ pub struct LocatedFault {
 
 impl fmt::Display for LocatedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(line) = self.line {
-            write!(f, "line {line}: ")?;
+        match (self.line, self.column) {
+            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
+            (Some(line), None) => write!(f, "line {line}: ")?,
+            (None, _) => {}
         }
         if !self.path.is_empty() {
             write!(f, "{}: ", self.path)?;
@@ -41,6 +45,7 @@ pub struct Document {
 #[derive(Debug)]
 struct Node {
     line: u64,
+    column: u64,
     kind: Kind,
 }
 
@@ -69,6 +74,7 @@ impl Document {
         if text.trim_start().starts_with('{') {
             let value = serde_json::from_str(text).map_err(|error| LocatedFault {
                 line: u64::try_from(error.line()).ok(),
+                column: u64::try_from(error.column()).ok(),
                 path: String::new(),
                 message: error.to_string(),
             })?;
@@ -78,6 +84,7 @@ impl Document {
             Ok(root) => Ok(Self { value: root.kind.value(), root: Some(root) }),
             Err(error) => Err(LocatedFault {
                 line: error.location().map(|location| location.line()).filter(|line| *line > 0),
+                column: error.location().map(|location| location.column()).filter(|column| *column > 0),
                 path: String::new(),
                 message: error.to_string().lines().next().unwrap_or("is not YAML").to_owned(),
             }),
@@ -87,34 +94,46 @@ impl Document {
     /// The policy that it is.
     ///
     /// # Errors
-    /// What cannot be read as a policy, with paths and lines.
+    /// Everything that cannot be read as a policy, with paths, lines and columns, in the order of the file.
     pub fn policy(&self) -> Result<Policy, Vec<LocatedFault>> {
-        Policy::from_json(self.value.to_string().as_bytes()).map_err(|faults| self.locate(faults))
+        Policy::from_json(self.value.to_string().as_bytes()).map_err(|faults| {
+            let mut located = self.locate(faults);
+            located.sort_by_key(|fault| (fault.line, fault.column));
+            located
+        })
     }
 
-    /// Adds lines to faults.
+    /// Adds lines and columns to faults.
     pub fn locate(&self, faults: Vec<PolicyFault>) -> Vec<LocatedFault> {
-        let located = |fault: PolicyFault| LocatedFault {
-            line: self.line(&fault.path),
-            path: fault.path,
-            message: fault.message,
+        let located = |fault: PolicyFault| {
+            let place = self.place(&fault.path);
+            LocatedFault {
+                line: place.map(|(line, _)| line),
+                column: place.map(|(_, column)| column),
+                path: fault.path,
+                message: fault.message,
+            }
         };
         faults.into_iter().map(located).collect()
     }
 
     /// The line of what stands at a path, or of the nearest that is around it.
     pub fn line(&self, path: &str) -> Option<u64> {
+        self.place(path).map(|(line, _)| line)
+    }
+
+    fn place(&self, path: &str) -> Option<(u64, u64)> {
         let mut node = self.root.as_ref()?;
         let mut rest = path;
         while let Some((next, left)) = node.step(rest) {
             (node, rest) = (next, left);
         }
-        Some(node.line)
+        Some((node.line, node.column))
     }
 }
 
 fn node(spanned: Spanned<Kind>) -> Node {
-    Node { line: spanned.referenced.line(), kind: spanned.value }
+    Node { line: spanned.referenced.line(), column: spanned.referenced.column(), kind: spanned.value }
 }
 
 impl Node {
@@ -274,6 +293,32 @@ route:
         assert!(Document::parse("a: 1\na: 2\n").is_err(), "a name that stands twice");
         let faults =
             Document::parse("targets: {}\nroute:\n  stragety: broadcast\n").unwrap().policy().unwrap_err();
-        assert_eq!(faults[0].line, Some(3), "{faults:?}");
+        let misspelt = faults.iter().find(|fault| fault.path == "route.stragety");
+        assert_eq!(misspelt.and_then(|fault| fault.line), Some(3), "{faults:?}");
+    }
+
+    #[test]
+    fn all_faults_of_a_file_are_told_at_once_with_line_and_column() {
+        let text = "\
+targets: {anna: {display_name: Anna, destinations: [{channel: bot, recipient: {chat: \"1\"}}]}}
+route: {strategy: broadcast, targets: [anna], template: t, queue_secs: 5 minutes}
+escalation:
+  - after_secs: soon
+    targets: [anna]
+  - {after_secs: 2h, targets: [anna], template: t, clok: wall}
+templates: {t: {ru: x}}
+";
+        let faults = Document::parse(text).unwrap().policy().unwrap_err();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let expected = [
+            "line 2, column 72: route.queue_secs: invalid value: string \"5 minutes\", expected a duration such as 5m",
+            "line 4, column 17: escalation[0].after_secs: invalid value: string \"soon\", expected a duration such as 5m",
+            "escalation[0]: missing field `template`",
+            "escalation[1].clok: unknown field `clok`",
+        ];
+        for start in expected {
+            assert!(told.iter().any(|fault| fault.contains(start)), "{start}: {told:#?}");
+        }
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
     }
 }

@@ -8,7 +8,7 @@ use fastlead_core::port::CaptureVerdict;
 use fastlead_core::time::Timestamp;
 
 use super::case::Expected;
-use super::duration::in_words;
+use fastlead_core::duration::in_words;
 
 /// What a step has come to.
 pub(super) struct Outcome<'a> {

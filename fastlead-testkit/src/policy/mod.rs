@@ -20,10 +20,9 @@
 
 mod case;
 mod document;
-mod duration;
 mod expect;
 mod run;
 
 pub use document::{Document, LocatedFault};
-pub use duration::{in_words, parse_duration};
+pub use fastlead_core::duration::{in_words, parse_duration};
 pub use run::{CaseOutcome, read_policies, read_policy, run_cases, run_folder};

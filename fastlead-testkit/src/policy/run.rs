@@ -22,9 +22,9 @@ use serde_json::{Map, Value};
 
 use super::case::{Case, CaseFile, Step};
 use super::document::Document;
-use super::duration::parse_duration;
 use super::expect::{Outcome, differences};
 use crate::memory::MemoryChannel;
+use fastlead_core::duration::parse_duration;
 
 /// How a file of cases ends.
 const ENDING: &str = ".cases.yaml";
@@ -334,4 +334,12 @@ fn moment(text: &str, policy: &Policy) -> Result<Timestamp, String> {
     local
         .map(|local| policy.timezone.first_moment(local))
         .ok_or_else(|| format!("at: expected a moment such as `2026-11-25 12:00` or RFC 3339, not `{text}`"))
+}
+#[cfg(test)]
+mod temporary {
+    #[test]
+    fn library() {
+        let outcomes = super::run_folder(std::path::Path::new("../examples/policies"));
+        panic!("{outcomes:#?}");
+    }
 }

@@ -27,6 +27,20 @@ pub enum Fault {
     DropBeforeAccept,
     /// Accepts and delivers the message, then closes the connection without an answer.
     DropAfterAccept,
+    /// Accepts and delivers the message, then never answers.
+    HangAfterAccept,
+    /// Accepts and delivers the message, then answers "success" with this body in place of the provider's own.
+    Answer {
+        /// The whole body.
+        body: String,
+    },
+    /// Redirects to another address. Nothing was accepted.
+    Redirect {
+        /// HTTP status: 301, 302, 303, 307 or 308.
+        status: u16,
+        /// Absolute address for the header `Location`.
+        location: String,
+    },
     /// Answers normally, this much later.
     Delay {
         /// Milliseconds.

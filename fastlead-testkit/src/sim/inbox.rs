@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fastlead_core::time::{Clock, SystemClock};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
@@ -30,6 +31,31 @@ pub struct Arrival {
     pub provider_message_id: String,
     /// Whatever else is worth seeing: headers, segments, message id.
     pub details: serde_json::Value,
+}
+
+impl Arrival {
+    /// A text that arrived now: at `simulator`, for `to`, under the provider's `provider_message_id`. Everything else is
+    /// empty and public. [`Inbox::push`] gives it its number.
+    pub fn new(
+        simulator: impl Into<String>,
+        to: impl Into<String>,
+        text: impl Into<String>,
+        provider_message_id: impl Into<String>,
+    ) -> Self {
+        Self {
+            number: 0,
+            simulator: simulator.into(),
+            at_millis: SystemClock.now().timestamp_millis(),
+            to: to.into(),
+            from: String::new(),
+            subject: None,
+            text: text.into(),
+            markup: None,
+            buttons: Vec::new(),
+            provider_message_id: provider_message_id.into(),
+            details: serde_json::Value::Null,
+        }
+    }
 }
 
 /// A button as it arrived.

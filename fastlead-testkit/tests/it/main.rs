@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod broken_channel;
+mod lazy_harness;
 mod memory_channel;
 mod webhook_sim;

@@ -1,10 +1,13 @@
 //! The channel in memory keeps the contract, with every capability and with hardly any.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastlead_core::channel::{Capabilities, Channel, InboundKind, Rate, ReceiptStatus, TextLimit, TextUnit};
 use fastlead_core::message::{Content, Recipient, RecipientKind, Text};
+use fastlead_core::time::{Clock, SystemClock, Timestamp};
 use fastlead_core::{ErrorKind, async_trait};
+use fastlead_testkit::conformance::LeftOut;
 use fastlead_testkit::conformance::channel::{ChannelHarness, Inbound, SampleRequest, outbound};
 use fastlead_testkit::memory::MemoryChannel;
 use fastlead_testkit::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
@@ -30,6 +33,7 @@ impl ChannelHarness for Full {
         let channel = MemoryChannel::new("full");
         let mut capabilities = channel.capabilities();
         capabilities.recipients = vec![RecipientKind::Chat, RecipientKind::Endpoint];
+        capabilities.message_ttl = true;
         capabilities.text_max = Some(TextLimit { max: 4_096, unit: TextUnit::Utf16 });
         let channel = channel.with_capabilities(capabilities);
         channel.refuse(Recipient::Chat("790000404".into()));
@@ -66,6 +70,26 @@ impl ChannelHarness for Full {
 
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         Some(Arc::new(self.0.disconnected()))
+    }
+
+    fn left_out() -> Vec<LeftOut> {
+        vec![LeftOut::new(
+            "it carries every kind of content",
+            &["unsupported_content_is_refused_before_any_request"],
+        )]
+    }
+
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(self.0.clone().with_timeout(Duration::from_millis(50))))
+    }
+
+    fn other_recipients(&self) -> Vec<Recipient> {
+        vec![Recipient::Endpoint, Recipient::Phone("+7 900 000-00-00".parse().unwrap())]
+    }
+
+    fn seen_lifetime(&self, arrival: &Arrival) -> Option<Duration> {
+        let expiry: Timestamp = serde_json::from_value(arrival.details["expires_at"].clone()).ok()?;
+        (expiry - SystemClock.now()).to_std().ok()
     }
 
     fn secrets(&self) -> Vec<String> {
@@ -127,6 +151,46 @@ impl ChannelHarness for Minimal {
 
     fn unreachable(&self) -> Option<Arc<dyn Channel>> {
         None
+    }
+
+    fn left_out() -> Vec<LeftOut> {
+        vec![
+            LeftOut::new(
+                "it carries short plain texts and nothing else",
+                &[
+                    "subject_is_shown",
+                    "html_is_shown",
+                    "event_arrives",
+                    "an_edit_changes_the_message_that_it_names",
+                    "buttons_round_trip",
+                    "lifetime_is_passed_on_as_declared",
+                    "same_key_arrives_once",
+                    "a_slow_send_holds_up_no_other",
+                ],
+            ),
+            LeftOut::new(
+                "nothing comes back",
+                &[
+                    "answers_come_back_as_declared",
+                    "genuine_webhooks_verify",
+                    "forged_webhooks_do_not_verify",
+                    "repeated_webhook_is_one_event",
+                ],
+            ),
+            LeftOut::new(
+                "it lives in memory, without account, secrets and network",
+                &[
+                    "secrets_are_named",
+                    "refused_credentials_are_auth",
+                    "empty_balance_is_balance",
+                    "refused_connection_is_safe_to_retry",
+                ],
+            ),
+        ]
+    }
+
+    fn impatient(&self) -> Option<Arc<dyn Channel>> {
+        Some(Arc::new(self.0.clone().with_timeout(Duration::from_millis(50))))
     }
 
     fn secrets(&self) -> Vec<String> {

@@ -6,6 +6,7 @@ mod found;
 mod hours;
 mod ladder;
 mod lives;
+mod patience;
 mod people;
 mod places;
 mod returns;

@@ -149,6 +149,106 @@ fn rules_are_tried_in_order_and_skills_count() {
     assert_eq!(world.reasons("anna"), [Reason::SkillMissing]);
 }
 
+/// A team of which `m1` works on weekdays only, and whom the leads of a week go to, in order.
+fn returns_on_monday(weights: &[u32], catch_up: &str, weekend: usize, leads: usize) -> Vec<String> {
+    let office = json!({"weekly": [{"days": "mon-fri", "from": "00:00", "to": "24:00"}]});
+    let targets: serde_json::Map<_, _> = weights
+        .iter()
+        .enumerate()
+        .map(|(index, weight)| {
+            let mut target = json!({"weight": weight});
+            if index == 1 {
+                target["hours"] = office.clone();
+            }
+            (format!("m{index}"), target)
+        })
+        .collect();
+    let route = json!({"strategy": "weighted", "targets": names(weights.len()), "template": "t", "catch_up": catch_up});
+    let mut world = World::new(targets.into(), route, json!({}));
+    // Saturday noon, and Monday noon: of one month.
+    world.now = crate::time::from_millis(super::world::NOON - 4 * 86_400_000);
+    for _ in 0..weekend {
+        world.lead();
+    }
+    world.now = plus_seconds(world.now, 2 * 86_400);
+    (0..leads)
+        .map(|_| {
+            let lead = world.lead();
+            world.offered(lead)[0].to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn whoever_comes_back_does_not_get_every_lead() {
+    let of = |told: &[String]| told.iter().filter(|name| *name == "m1").count();
+    let none = returns_on_monday(&[1, 1], "none", 40, 20);
+    assert!((10..=11).contains(&of(&none)), "{none:?}");
+    // Three of four, until level: 40 behind, and 20 more are made up for by 40 leads of 60.
+    let slow = returns_on_monday(&[1, 1], "slow", 40, 120);
+    assert_eq!((of(&slow[..40]), of(&slow[80..])), (30, 20), "{slow:?}");
+    assert!(!slow.windows(5).any(|five| of(five) == 5), "{slow:?}");
+}
+
+#[test]
+fn a_decision_says_what_catching_up_has_changed() {
+    for (catch_up, reason) in [("none", Reason::StartsLevel), ("slow", Reason::CatchesUpSlowly)] {
+        let targets = json!({"a": {}, "b": {"away": [{"from": "2026-11-24", "to": "2026-11-25"}]}});
+        let route =
+            json!({"strategy": "weighted", "targets": ["a", "b"], "template": "t", "catch_up": catch_up});
+        let mut world = World::new(targets, route, json!({}));
+        for _ in 0..20 {
+            world.lead();
+        }
+        world.now = plus_seconds(world.now, 86_400);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            world.lead();
+            seen.extend(world.reasons("b"));
+        }
+        assert!(seen.contains(&reason), "{catch_up}: {seen:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whoever comes back gets no long run of leads, whatever the weights and however long they were away.
+    #[test]
+    fn nobody_who_comes_back_gets_all(
+        weights in prop::collection::vec(1_u32..6, 2..5), weekend in 1_usize..120,
+    ) {
+        let total: u32 = weights.iter().sum();
+        let share = f64::from(weights[1]) / f64::from(total);
+        for (catch_up, part) in [("none", share), ("slow", f64::midpoint(1.0, share))] {
+            let told = returns_on_monday(&weights, catch_up, weekend, 60);
+            let own = told.iter().filter(|name| *name == "m1").count();
+            let most = part * 60.0 + 3.0;
+            prop_assert!(own as f64 <= most, "{catch_up}: {own} of 60, at most {most}: {told:?}");
+        }
+    }
+
+    /// Where everybody always works, there is nothing to catch up: all choose alike.
+    #[test]
+    fn catching_up_changes_nothing_where_nobody_was_away(weights in prop::collection::vec(1_u32..20, 2..7)) {
+        let order = |catch_up: &str| {
+            let targets: serde_json::Map<_, _> = weights.iter().enumerate()
+                .map(|(index, weight)| (format!("m{index}"), json!({"weight": weight}))).collect();
+            let route = json!({"strategy": "weighted", "targets": names(weights.len()), "template": "t", "catch_up": catch_up});
+            let mut world = World::new(targets.into(), route, json!({}));
+            let told: Vec<String> = (0..120).map(|_| {
+                let lead = world.lead();
+                let name = world.offered(lead)[0].to_owned();
+                assert!(!world.last.as_ref().unwrap().trace.steps.iter().any(|step| step.rule.ends_with("catch_up")));
+                world.leads.clear();
+                name
+            }).collect();
+            told
+        };
+        prop_assert_eq!(order("none"), order("slow"));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
 

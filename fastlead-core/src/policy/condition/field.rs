@@ -8,7 +8,7 @@ use chrono::{Datelike, NaiveDate, Timelike};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::{ConditionInput, Number};
-use crate::lead::Capture;
+use crate::lead::{CLICK_IDS, Capture};
 use crate::policy::nearest;
 use crate::schedule::{TimeOfDay, Weekday};
 
@@ -40,6 +40,24 @@ pub enum Field {
     Page,
     /// `referrer` of the last touch.
     Referrer,
+    /// `first.utm_source`: `utm_source` of the first touch.
+    FirstUtmSource,
+    /// `first.utm_medium`: `utm_medium` of the first touch.
+    FirstUtmMedium,
+    /// `first.utm_campaign`: `utm_campaign` of the first touch.
+    FirstUtmCampaign,
+    /// `first.utm_content`: `utm_content` of the first touch.
+    FirstUtmContent,
+    /// `first.utm_term`: `utm_term` of the first touch.
+    FirstUtmTerm,
+    /// `first.page`: `page` of the first touch.
+    FirstPage,
+    /// `first.referrer`: `referrer` of the first touch.
+    FirstReferrer,
+    /// `click_ids.NAME`: a click id of the last touch, such as `yclid`.
+    ClickId(String),
+    /// `first.click_ids.NAME`: a click id of the first touch.
+    FirstClickId(String),
     /// `fields.NAME`: one of the source's own fields.
     Custom(String),
     /// `number(fields.NAME)`: the same, read as a number; absent where it is none.
@@ -124,7 +142,7 @@ impl Fact {
 }
 
 /// The fixed names and their fields; `fields.NAME` and `number(fields.NAME)` stand beside them.
-pub(super) const NAMES: [(&str, Field); 23] = [
+pub(super) const NAMES: [(&str, Field); 30] = [
     ("contact.name", Field::Name),
     ("contact.phone", Field::Phone),
     ("contact.email", Field::Email),
@@ -137,6 +155,13 @@ pub(super) const NAMES: [(&str, Field); 23] = [
     ("utm_term", Field::UtmTerm),
     ("page", Field::Page),
     ("referrer", Field::Referrer),
+    ("first.utm_source", Field::FirstUtmSource),
+    ("first.utm_medium", Field::FirstUtmMedium),
+    ("first.utm_campaign", Field::FirstUtmCampaign),
+    ("first.utm_content", Field::FirstUtmContent),
+    ("first.utm_term", Field::FirstUtmTerm),
+    ("first.page", Field::FirstPage),
+    ("first.referrer", Field::FirstReferrer),
     ("contact.phone_country", Field::PhoneCountry),
     ("contact.email_domain", Field::EmailDomain),
     ("source.key", Field::SourceKey),
@@ -154,6 +179,7 @@ impl Field {
     /// The capture's own value; `None` where it has none, and for fields that are not in a capture.
     pub fn value<'a>(&self, capture: &'a Capture) -> Option<Cow<'a, str>> {
         let last = capture.attribution.last.as_ref();
+        let first = capture.attribution.first.as_ref();
         let text = match self {
             Self::Name => capture.contact.name.as_ref()?.expose().as_str(),
             Self::Phone => capture.contact.phone.as_ref()?.expose(),
@@ -168,6 +194,15 @@ impl Field {
             Self::UtmTerm => last?.utm_term.as_deref()?,
             Self::Page => last?.page.as_ref()?.expose().as_str(),
             Self::Referrer => last?.referrer.as_ref()?.expose().as_str(),
+            Self::FirstUtmSource => first?.utm_source.as_deref()?,
+            Self::FirstUtmMedium => first?.utm_medium.as_deref()?,
+            Self::FirstUtmCampaign => first?.utm_campaign.as_deref()?,
+            Self::FirstUtmContent => first?.utm_content.as_deref()?,
+            Self::FirstUtmTerm => first?.utm_term.as_deref()?,
+            Self::FirstPage => first?.page.as_ref()?.expose().as_str(),
+            Self::FirstReferrer => first?.referrer.as_ref()?.expose().as_str(),
+            Self::ClickId(name) => last?.click_ids.get(name)?.as_str(),
+            Self::FirstClickId(name) => first?.click_ids.get(name)?.as_str(),
             Self::Custom(name) => capture.fields.get(name)?.expose().as_str(),
             Self::NumberOf(_)
             | Self::PhoneCountry
@@ -263,6 +298,8 @@ impl fmt::Display for Field {
         match self {
             Self::Custom(name) => write!(f, "fields.{name}"),
             Self::NumberOf(name) => write!(f, "number(fields.{name})"),
+            Self::ClickId(name) => write!(f, "click_ids.{name}"),
+            Self::FirstClickId(name) => write!(f, "first.click_ids.{name}"),
             _ => f.write_str(NAMES.iter().find(|(_, field)| field == self).map_or("", |(name, _)| name)),
         }
     }
@@ -281,12 +318,31 @@ impl FromStr for Field {
         if let Some(name) = own(text) {
             return Ok(Self::Custom(name));
         }
+        if let Some(field) = click_id(text) {
+            return field;
+        }
         NAMES
             .iter()
             .find(|(name, _)| *name == text)
             .map(|(_, field)| field.clone())
             .ok_or_else(|| unknown_field(text, &[]))
     }
+}
+
+/// The field of a click id, or that there is none of this name; `None` for other fields.
+pub(super) fn click_id(text: &str) -> Option<Result<Field, String>> {
+    let (field, name): (fn(String) -> Field, &str) = match text.strip_prefix("first.click_ids.") {
+        Some(name) => (Field::FirstClickId, name),
+        None => (Field::ClickId, text.strip_prefix("click_ids.")?),
+    };
+    if CLICK_IDS.contains(&name) {
+        return Some(Ok(field(name.to_owned())));
+    }
+    let short: String = name.chars().take(80).collect();
+    Some(Err(match nearest(&short, &CLICK_IDS) {
+        Some(near) => format!("unknown click id `{short}`; did you mean `{near}`?"),
+        None => format!("unknown click id `{short}`, expected one of: {}", CLICK_IDS.join(", ")),
+    }))
 }
 
 /// That a name is no field, with the nearest that is; `more` are further names that would do.
@@ -326,6 +382,7 @@ impl schemars::JsonSchema for Field {
             "anyOf": [
                 {"type": "string", "enum": known},
                 {"type": "string", "pattern": "^fields\\..+$"},
+                {"type": "string", "pattern": "^(first\\.)?click_ids\\.[a-z_]+$"},
                 {"type": "string", "pattern": "^number\\(fields\\..+\\)$"},
             ],
         })

@@ -5,6 +5,7 @@ mod check;
 mod field;
 mod fold;
 mod input;
+mod never;
 mod number;
 #[cfg(test)]
 mod tests;

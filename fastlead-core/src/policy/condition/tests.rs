@@ -442,3 +442,33 @@ fn read(text: &str) {
         Err(error) => assert_eq!(error.to_string().lines().count(), 3, "{error}"),
     }
 }
+
+#[test]
+fn the_first_touch_and_click_ids_are_read() {
+    let input: crate::lead::CaptureInput = serde_json::from_value(serde_json::json!({
+        "phone": "+79000000000",
+        "attribution": {
+            "first": {"utm_source": "yandex", "page": "https://example.com/a", "click_ids": {"yclid": "1"}},
+            "last": {"utm_source": "vk", "click_ids": {"rb_clickid": "2"}},
+        },
+    }))
+    .unwrap();
+    let received = crate::lead::Received::at(crate::time::from_millis(0));
+    let capture = input.validate(&[], crate::message::Locale::Ru, received).unwrap();
+    for (text, holds) in [
+        ("first.utm_source == \"yandex\" && utm_source == \"vk\"", true),
+        ("first.page.contains(\"/a\")", true),
+        ("has(first.click_ids.yclid) && has(click_ids.rb_clickid)", true),
+        ("has(click_ids.yclid)", false),
+        ("first.click_ids.yclid == \"1\"", true),
+        ("has(first.utm_term)", false),
+    ] {
+        let condition: Condition = text.parse().unwrap();
+        assert_eq!(condition.holds(&ConditionInput::new(&capture)), holds, "{text}");
+        assert_eq!(condition.to_string().parse::<Condition>().unwrap(), condition, "{text}");
+        let tree = serde_json::to_value(&condition).unwrap();
+        assert_eq!(serde_json::from_value::<Condition>(tree).unwrap(), condition, "{text}");
+    }
+    let error = "has(click_ids.ycld)".parse::<Condition>().unwrap_err();
+    assert!(error.message().contains("did you mean `yclid`?"), "{error}");
+}

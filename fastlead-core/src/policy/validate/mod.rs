@@ -6,6 +6,7 @@ mod screen;
 mod target;
 #[cfg(test)]
 mod tests;
+mod warn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -167,6 +168,9 @@ impl<'a> Check<'a> {
     fn replies(&mut self) {
         for (index, reply) in self.policy.auto_reply.iter().enumerate() {
             let path = format!("auto_reply[{index}]");
+            if let Some(when) = &reply.when {
+                self.condition(&format!("{path}.when"), when, &[], "");
+            }
             self.template_name(&format!("{path}.template"), &reply.template);
             self.reaches(&path, &reply.channel, reply.to);
         }

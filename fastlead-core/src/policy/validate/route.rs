@@ -95,6 +95,7 @@ impl Check<'_> {
             ("sell_limit", rule.sell_limit.is_some() && !broadcast, "broadcast"),
             ("exclusive", !rule.exclusive.is_empty() && !broadcast, "broadcast"),
             ("window", rule.window.is_some() && rule.strategy != Strategy::Weighted, "weighted"),
+            ("catch_up", rule.catch_up.is_some() && rule.strategy != Strategy::Weighted, "weighted"),
             ("floor", rule.floor.is_some() && !ping_post, "ping_post"),
             ("ping_fields", !rule.ping_fields.is_empty() && !ping_post, "ping_post"),
             ("ping_fields", !rule.ping_fields.is_empty() && !ping_post, "ping_post"),
@@ -201,6 +202,9 @@ impl Check<'_> {
                 self.fault(format!("{path}.targets"), "expected exactly one target, who gets the lead");
             }
             _ => {}
+        }
+        if let Some(when) = &step.when {
+            self.condition(&format!("{path}.when"), when, &[], "");
         }
         if step.clock == LadderClock::Business && self.policy.hours.is_none() {
             let message = "counts working hours, and the policy has no `hours`";

@@ -217,6 +217,203 @@ fn a_field_that_is_wrong_is_named_in_one_rule_and_in_many() {
     assert!(error.contains("unknown field `tmplate`"), "{error}");
 }
 
+fn warnings(document: Value) -> Vec<String> {
+    let policy: Policy = serde_json::from_value(document).unwrap();
+    policy.warnings(from_millis(NOW)).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn the_sample_gives_no_warning() {
+    assert_eq!(warnings(sound()), Vec::<String>::new());
+}
+
+#[test]
+fn a_wait_that_ends_before_anybody_works_is_a_warning() {
+    let hours = |days: &str| json!({"weekly": [{"days": days, "from": "09:00", "to": "18:00"}]});
+    // Two targets, what the rule says, and whether that is shorter than the longest closed stretch of both.
+    let cases = [
+        (
+            "mon-fri",
+            "mon-fri",
+            json!({"queue_secs": 62 * 3_600}),
+            Some("queue_secs: is 2d14h, and nobody of the rule works for up to 2d15h"),
+        ),
+        ("mon-fri", "mon-fri", json!({"queue_secs": 63 * 3_600}), None),
+        ("mon-fri", "sat,sun", json!({"queue_secs": 15 * 3_600}), None),
+        (
+            "mon-fri",
+            "sat,sun",
+            json!({"queue_secs": 14 * 3_600}),
+            Some("queue_secs: is 14h, and nobody of the rule works for up to 15h"),
+        ),
+        ("mon-fri", "mon-fri", json!({"queue_secs": 60, "off_hours": "ignore"}), None),
+        ("mon-fri", "mon-fri", json!({}), None),
+        ("mon-fri", "mon-fri", json!({"offer_timeout_secs": 300}), None),
+        (
+            "mon-fri",
+            "mon-fri",
+            json!({"offer_timeout_secs": 300, "off_hours": "ignore"}),
+            Some("offer_timeout_secs: is 5m, and nobody"),
+        ),
+    ];
+    for (first, second, more, expected) in cases {
+        let mut document = sound();
+        document["targets"]["anna"]["hours"] = hours(first);
+        document["targets"]["oleg"]["hours"] = hours(second);
+        for (name, value) in more.as_object().unwrap() {
+            document["route"][name] = value.clone();
+        }
+        let found = warnings(document);
+        match expected {
+            None => assert_eq!(found, Vec::<String>::new(), "{more}"),
+            Some(start) => {
+                assert!(
+                    found.len() == 1 && found[0].starts_with(&format!("route.{start}")),
+                    "{more}: {found:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_year_without_a_decree_is_a_warning_before_it_begins() {
+    let mut document = sound();
+    let office =
+        json!({"weekly": [{"days": "mon-fri", "from": "09:00", "to": "18:00"}], "holidays": {"base": "ru"}});
+    document["hours"] = office.clone();
+    document["targets"]["oleg"]["hours"] = office;
+    let policy: Policy = serde_json::from_value(document.clone()).unwrap();
+    for (day, warned) in
+        [("2026-09-01", false), ("2026-10-02", true), ("2026-12-31", true), ("2027-02-01", false)]
+    {
+        let now = format!("{day}T09:00:00Z").parse().unwrap();
+        let found: Vec<_> = policy.warnings(now).into_iter().map(|warning| warning.path).collect();
+        let expected: &[&str] = if warned { &["hours.holidays", "targets.oleg.hours.holidays"] } else { &[] };
+        assert_eq!(found, expected, "{day}");
+        // Of the present year it is a fault.
+        let faults = policy.validate(&BTreeMap::new(), now).unwrap_err();
+        assert_eq!(
+            faults.iter().any(|fault| fault.path == "hours.holidays"),
+            day.starts_with("2027"),
+            "{day}"
+        );
+    }
+    document["hours"]["holidays"]["years"] = json!([2027]);
+    document["targets"]["oleg"]["hours"]["holidays"]["years"] = json!([2027]);
+    assert_eq!(warnings(document), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_never_used_or_never_holds_is_a_warning() {
+    let rule = |when: &str| json!({"when": when, "strategy": "broadcast", "targets": ["anna", "oleg"], "template": "t"});
+    let cases: Vec<(&str, Value, &str)> = vec![
+        (
+            "/route",
+            rule("has(contact.phone)"),
+            "route: every rule has a `when`, and a lead for which none holds is `unanswered` at once",
+        ),
+        (
+            "/route",
+            json!([rule("has(contact.phone)"), rule("!has(contact.phone) && has(contact.email)")]),
+            "route: every rule",
+        ),
+        ("/targets/spare", json!({"display_name": "x", "destinations": []}), "targets.spare: is never told"),
+        ("/templates/old", json!({"ru": "x"}), "templates.old: is never used"),
+    ];
+    for (place, value, expected) in cases {
+        let mut document = sound();
+        let (parent, field) = place.rsplit_once('/').unwrap();
+        document.pointer_mut(parent).unwrap()[field] = value;
+        let found = warnings(document);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "expected {expected}\nfound {found:#?}");
+    }
+    // Whoever is named in any of these places is used.
+    for (field, value) in [
+        ("alerts", json!(["spare"])),
+        ("review", json!({"sla_secs": 60, "tell": ["spare"]})),
+        ("escalation", json!([{"after_secs": 60, "targets": ["spare"], "template": "t"}])),
+    ] {
+        let mut document = sound();
+        document["targets"]["spare"] = json!({"display_name": "x", "destinations": []});
+        document[field] = value;
+        assert_eq!(warnings(document), Vec::<String>::new(), "{field}");
+    }
+}
+
+#[test]
+fn a_condition_that_can_never_hold_is_a_warning() {
+    for (text, expected) in [
+        (
+            "contact.phone == \"8 (900) 000-00-00\"",
+            Some("`contact.phone` is stored as `+79000000000` and never as `8 (900) 000-00-00`"),
+        ),
+        (
+            "contact.phone in [\"+79000000000\", \"89000000001\"]",
+            Some("`contact.phone` is stored as `+79000000001`"),
+        ),
+        ("contact.phone == \"office\"", Some("`office` is no phone number")),
+        ("contact.phone != \"89000000000\"", Some("so it always differs")),
+        ("contact.phone.startsWith(\"8900\")", Some("`contact.phone` begins with `+`")),
+        ("contact.phone.endsWith(\"00-00\")", Some("`contact.phone` is `+` and digits alone")),
+        ("contact.phone.startsWith(\"+7900\")", None),
+        ("contact.email_domain == \"@example.com\"", Some("what stands after `@`")),
+        ("contact.email == \"Anna@Example.com\"", None),
+        ("contact.email == \"anna\"", Some("no e-mail address")),
+        ("locale == \"de\"", Some("`locale` is `ru` or `en`")),
+        ("history.last_owner == \"ana\"", Some("the policy has no target `ana`; did you mean `anna`?")),
+        ("history.last_owner == \"anna\"", None),
+        ("time.hour == 24", Some("`time.hour` is 0 to 23")),
+        ("time.hour >= 22 || time.hour < 6", None),
+        ("time.hour >= 22 && time.hour < 6", Some("never hold together")),
+        ("time.of_day >= \"22:00\" && time.of_day < \"06:00\"", Some("never hold together")),
+        ("history.leads < 0", Some("`history.leads` is 0 or more")),
+        ("history.leads == 5", None),
+        ("utm_source == \"a\" && utm_source == \"b\"", Some("never hold together")),
+        ("utm_source == \"a\" && utm_source in [\"A\", \"b\"]", None),
+        ("has(comment) && !has(comment)", Some("never hold together")),
+        ("!has(comment) && comment.contains(\"x\")", Some("never hold together")),
+        ("fields.city == \"x\" && time.hour > 8 && time.hour < 20", None),
+        ("false", Some("can never hold")),
+        ("true", None),
+    ] {
+        let mut document = sound();
+        document["accept"] = json!([{"reject_if": text, "code": "x"}]);
+        let found = warnings(document);
+        match expected {
+            None => assert_eq!(found, Vec::<String>::new(), "{text}"),
+            Some(part) => assert!(
+                found.len() == 1 && found[0].starts_with("accept[0].reject_if: ") && found[0].contains(part),
+                "{text}: {found:?}"
+            ),
+        }
+    }
+}
+
+proptest::proptest! {
+    /// What a warning calls impossible does not hold for any lead that is tried.
+    #[test]
+    fn no_lead_meets_what_can_never_hold(
+        first in 0_i64..26, second in -2_i64..26, ops in (0_usize..6, 0_usize..6), hour in 0_u32..24, field in 0_usize..2,
+    ) {
+        let names = ["==", "!=", "<", "<=", ">", ">="];
+        let field = ["time.hour", "history.leads"][field];
+        let text = format!("{field} {} {first} && {field} {} {second}", names[ops.0], names[ops.1]);
+        let mut document = sound();
+        document["accept"] = json!([{"reject_if": text, "code": "x"}]);
+        let policy: Policy = serde_json::from_value(document).unwrap();
+        if !policy.warnings(from_millis(NOW)).is_empty() {
+            let input = crate::lead::CaptureInput { phone: Some("+79000000000".into()), ..Default::default() };
+            let received = crate::lead::Received::at(from_millis(NOW));
+            let capture = input.validate(&[], crate::message::Locale::Ru, received).unwrap();
+            let mut asked = crate::policy::ConditionInput::new(&capture);
+            asked.local_time = chrono::NaiveDate::from_ymd_opt(2026, 11, 25).and_then(|day| day.and_hms_opt(hour, 0, 0));
+            asked.history = Some(crate::policy::History { leads: u64::from(hour), last_owner: None });
+            proptest::prop_assert!(!policy.accept[0].reject_if.holds(&asked), "{text} at {hour}");
+        }
+    }
+}
+
 #[test]
 fn a_document_is_written_as_it_was_read() {
     let mut document = sound();

@@ -49,17 +49,31 @@ pub(super) const fn why(reason: Reason, locale: Locale) -> &'static str {
         Reason::PreviousOwner => {
             ("прошлый лид этого человека был у него", "this one had the person's last lead")
         }
+        Reason::OwnerLater => (
+            "прошлый лид этого человека был у него, ждём начала его работы",
+            "this one had the person's last lead and does not work now: the lead waits",
+        ),
         Reason::OwnerTooLong => (
             "отсутствует слишком долго или это было слишком давно",
             "away for too long, or that is too long ago",
         ),
         Reason::ByStrategy => ("его очередь по правилу", "by the rule's strategy it is its turn"),
+        Reason::StartsLevel => {
+            ("пропущенное не навёрстывается, счёт как у остальных", "what was missed is not made up for")
+        }
+        Reason::CatchesUpSlowly => (
+            "навёрстывает постепенно, этот лид остальным",
+            "they catch up slowly, and this one is the others'",
+        ),
         Reason::NextRule => ("передать некому, смотрим следующее правило", "it has nobody for this lead"),
         Reason::OverflowTarget => ("так велит правило", "the rule says so"),
         Reason::OverflowReject => ("так велит правило", "the rule says so"),
         Reason::Waits => ("сейчас передать некому", "nobody can take it now"),
         Reason::OthersWait => ("другие ждут дольше", "others have waited longer"),
         Reason::WaitedEnough => ("срок ожидания истёк", "it has waited as long as it may"),
+        Reason::WaitsForOpening => {
+            ("ждём, пока кто-нибудь выйдет на работу", "it waits until somebody works")
+        }
         Reason::TimedOut => ("время истекло", "the time ran out"),
         Reason::OfferClosed => ("это уже не ждут", "that is not waited for any more"),
         Reason::Exclusive => (

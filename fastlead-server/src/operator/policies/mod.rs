@@ -94,6 +94,8 @@ pub(crate) struct ValidationView {
     valid: bool,
     /// Every fault, with its path.
     errors: Vec<PolicyFault>,
+    /// What the policy can work with but probably does not mean, with its path.
+    warnings: Vec<PolicyFault>,
 }
 
 /// Check a policy against the workspace's channels without publishing it.
@@ -110,9 +112,15 @@ pub(crate) async fn validate_policy(
     Document(policy): Document,
 ) -> Result<Json<ValidationView>, Problem> {
     own(&app, &operator, project)?;
-    let found = policy.and_then(|policy| policies::check(&app, operator.workspace_id, &policy));
-    let errors = found.err().unwrap_or_default();
-    Ok(Json(ValidationView { valid: errors.is_empty(), errors }))
+    let now = app.engine.clock().now();
+    let (errors, warnings) = match policy {
+        Ok(policy) => {
+            let found = policies::check(&app, operator.workspace_id, &policy);
+            (found.err().unwrap_or_default(), policy.warnings(now))
+        }
+        Err(errors) => (errors, Vec::new()),
+    };
+    Ok(Json(ValidationView { valid: errors.is_empty(), errors, warnings }))
 }
 
 /// The published versions of a project's policy, newest first.

@@ -50,8 +50,8 @@ async fn a_file_goes_from_check_to_rollback() {
     assert_eq!((code, text.as_str()), (0, "project Main: version 1 says the same as clinic.yaml\n"));
 
     write(&clinic().replace("offer_timeout_secs: 300", "offer_timeout_secs: 180").replace(
-        "{after_secs: 540, targets: [chief], template: lead}",
-        "{after_secs: 420, targets: [chief, nina], template: lead}",
+        "{after_secs: 9m, when: time.is_open, targets: [chief], template: lead}",
+        "{after_secs: 7m, when: time.is_open, targets: [chief, nina], template: lead}",
     ));
     let (code, planned) = run_for_code(&folder, &online, &plan).await;
     assert_eq!(code, 2, "{planned}");

@@ -29,6 +29,9 @@ const TEXTS: [&str; 12] = [
     "From the start of a line",
 ];
 
+/// How many times two words are repeated where no limit is declared: some 20,000 characters.
+const UNLIMITED_WORDS: usize = 1_430;
+
 /// A text arrives character for character, whatever it looks like.
 pub async fn text_arrives_literally<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
@@ -42,14 +45,20 @@ pub async fn text_arrives_literally<H: ChannelHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
-/// Where the channel has a subject line, it shows the subject, and a line break in it stays inside.
+/// Where the capability `subject` is declared the subject is shown, and a line break in it stays inside; else nobody sees
+/// one.
 pub async fn subject_is_shown<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
-    applies_if!(probe.capabilities.subject, "capability subject");
+    applies_if!(probe.capabilities.text, "capability text");
     let subject = "Заявка №1: Анна & <b>Ко</b>";
     let text = Text { subject: Some(subject.into()), ..Text::plain("Текст") };
     probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
     let seen = probe.only_arrival().await?;
+    if !probe.capabilities.subject {
+        let hidden = !format!("{:?} {}", seen.subject, seen.text).contains("Заявка №1");
+        ensure!(hidden, "a person sees the subject, but the capability subject is not declared");
+        return Ok(Verdict::NotApplicable("capability subject"));
+    }
     ensure!(
         seen.subject.as_deref() == Some(subject),
         "sent the subject {subject:?}, a person sees {:?}",
@@ -75,7 +84,7 @@ pub async fn subject_is_shown<H: ChannelHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
-/// With `html` the markup takes effect; without it the plain form arrives.
+/// With the capability `html` the markup takes effect; without it the plain form arrives, and nothing else.
 pub async fn html_is_shown<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
     applies_if!(probe.capabilities.text, "capability text");
@@ -85,13 +94,38 @@ pub async fn html_is_shown<H: ChannelHarness>() -> Outcome {
     probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
     let seen = probe.only_arrival().await?;
     ensure!(seen.text == plain, "sent {html:?}, a person sees {:?}", seen.text);
-    if probe.capabilities.html {
-        let bold = seen
-            .markup
-            .as_deref()
-            .is_some_and(|markup| markup.contains("<b>") || markup.contains("<strong>"));
-        ensure!(bold, "the capability html is declared, but the bold markup did not arrive");
+    let bold =
+        seen.markup.as_deref().is_some_and(|markup| markup.contains("<b>") || markup.contains("<strong>"));
+    if !probe.capabilities.html {
+        ensure!(!bold, "the bold markup arrived, but the capability html is not declared");
+        return Ok(Verdict::NotApplicable("capability html"));
     }
+    ensure!(bold, "the capability html is declared, but the bold markup did not arrive");
+    Ok(Verdict::Held)
+}
+
+/// A link reaches its reader: under the text where the channel shows no buttons, as the engine writes it there, else on a
+/// button.
+pub async fn links_reach_their_reader<H: ChannelHarness>() -> Outcome {
+    let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.text, "capability text");
+    let address = "https://example.com/lead?id=1&from=2";
+    let page = HttpUrl::try_from(address.to_owned()).map_err(Violation::new)?;
+    let button = Button { label: "Открыть".to_owned(), action: ButtonAction::Open(page) };
+    let text = Text {
+        buttons: vec![button], html: Some("<b>Заявка</b>".into()), ..Text::plain("Заявка")
+    };
+    let text = if probe.capabilities.buttons { text } else { text.with_links_written_out() };
+    probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
+    let seen = probe.only_arrival().await?;
+    let on_a_button = seen.buttons.iter().any(|button| button.opens_url && button.data == address);
+    let shown = if probe.capabilities.buttons { on_a_button } else { seen.text.contains(address) };
+    ensure!(
+        shown,
+        "a link was lost on the way: a person sees {:?} and the buttons {:?}",
+        seen.text,
+        seen.buttons
+    );
     Ok(Verdict::Held)
 }
 
@@ -187,11 +221,13 @@ pub async fn wrong_kind_of_recipient_is_refused_before_any_request<H: ChannelHar
 }
 
 /// The declared limit is the real one, in the declared unit: a text of exactly that length
-/// arrives whole, and one more character is refused and not cut.
+/// arrives whole, and one more character is refused and not cut. Where no limit is declared, a text of many pages arrives
+/// whole.
 pub async fn longest_text_is_accepted_and_a_longer_one_refused<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
+    applies_if!(probe.capabilities.text, "capability text");
     let Some(limit) = probe.capabilities.text_max else {
-        return Ok(Verdict::NotApplicable("capability text_max"));
+        return arrives_whole(&probe, &"длинный текст ".repeat(UNLIMITED_WORDS)).await;
     };
     let max = usize::try_from(limit.max).map_err(|error| Violation::new(error.to_string()))?;
     let mut arrived = 0;
@@ -206,6 +242,21 @@ pub async fn longest_text_is_accepted_and_a_longer_one_refused<H: ChannelHarness
         refuses_longer(&probe, &probe.channel, &(longest + "a")).await?;
     }
     probe.arrived(arrived).await?;
+    Ok(Verdict::Held)
+}
+
+async fn arrives_whole<H: ChannelHarness>(probe: &Probe<H>, text: &str) -> Outcome {
+    let text = text.trim_end();
+    let length = text.chars().count();
+    let sent = probe.send(&probe.message(text)).await;
+    sent.map_err(|why| {
+        Violation::new(format!("no `text_max` is declared, but of {length} characters: {why}"))
+    })?;
+    let seen = probe.only_arrival().await?.text;
+    ensure!(
+        seen == text,
+        "no `text_max` is declared, but a text of {length} characters did not arrive whole"
+    );
     Ok(Verdict::Held)
 }
 

@@ -8,14 +8,12 @@ use fastlead_core::{Error, ErrorKind, RetryHint};
 
 use super::ChannelHarness;
 use super::probe::{
-    MARKED_TEXT, Probe, expect_error, expect_kind, expect_never, expect_safe, expect_unknown, reference,
+    MARKED_TEXT, NO_ANSWER, Probe, expect_error, expect_kind, expect_never, expect_safe, expect_unknown,
+    reference,
 };
 use super::sample::outbound;
 use crate::conformance::{Outcome, Verdict, Violation, applies_if, ensure};
 use crate::sim::Fault;
-
-/// No answer came, or one that says nothing about the message.
-const NO_ANSWER: [ErrorKind; 3] = [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Protocol];
 
 /// Sends into `fault`, expects `kind` and `Never`, and that the next message goes through.
 async fn refused_for_good<H: ChannelHarness>(
@@ -43,9 +41,7 @@ pub async fn unknown_recipient_is_never_retried<H: ChannelHarness>() -> Outcome 
     let Some(unknown) = probe.harness.unknown_recipient() else {
         return Ok(match by_fault {
             Verdict::Held => Verdict::Held,
-            Verdict::NotApplicable(_) => {
-                Verdict::NotApplicable("the provider does not refuse recipients at once")
-            }
+            _ => Verdict::NotApplicable("the provider does not refuse recipients at once"),
         });
     };
     let error = expect_error(
@@ -65,7 +61,7 @@ pub async fn refused_credentials_are_auth<H: ChannelHarness>() -> Outcome {
     let Some(channel) = probe.harness.with_bad_credentials() else {
         return Ok(match by_fault {
             Verdict::Held => Verdict::Held,
-            Verdict::NotApplicable(_) => Verdict::NotApplicable("there are no credentials to refuse"),
+            _ => Verdict::NotApplicable("there are no credentials to refuse"),
         });
     };
     for (what, error) in both_fail(&probe, &*channel).await? {

@@ -1,22 +1,30 @@
 //! What the suite needs to know about a channel and the simulator behind it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fastlead_core::async_trait;
 use fastlead_core::channel::Channel;
 use fastlead_core::message::Recipient;
 
-use super::SampleRequest;
+use super::{NAMES, SampleRequest};
+use crate::conformance::{LeftOut, Outcome, Verdict, ensure};
 use crate::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 
 /// One channel together with the simulator it talks to. Every check starts its own.
 ///
-/// Methods without a body must be answered: an answer such as `None` leaves checks out, and that
-/// is a decision, not a default.
+/// Methods without a body must be answered. An answer such as `None` makes checks inapplicable; each of them fails until
+/// [`ChannelHarness::left_out`] names it with a reason.
 #[async_trait]
 pub trait ChannelHarness: Send + Sync + Sized + 'static {
     /// Starts a fresh simulator on a free port and a channel that is pointed at it.
     async fn start() -> Self;
+
+    /// The checks that do not apply to this channel, each with its reason: what the provider cannot do and the
+    /// capabilities do not declare. A check that does not apply and is not named here fails; so does one that is named
+    /// here and applies. Start with an empty list: the failures say what to name.
+    fn left_out() -> Vec<LeftOut>;
 
     /// The channel under test. Each call may build a new value; all of them use one simulator.
     fn channel(&self) -> Arc<dyn Channel>;
@@ -47,6 +55,10 @@ pub trait ChannelHarness: Send + Sync + Sized + 'static {
     /// The channel pointed at a port where nobody listens; `None` where there is no network.
     fn unreachable(&self) -> Option<Arc<dyn Channel>>;
 
+    /// The channel with the shortest time-out that its configuration allows, at most 5 seconds; `None` where it has
+    /// none of its own.
+    fn impatient(&self) -> Option<Arc<dyn Channel>>;
+
     /// Everything that must never be printed: tokens, passwords, signing keys, in every form in
     /// which they go over the wire. At least 6 characters each.
     fn secrets(&self) -> Vec<String>;
@@ -62,6 +74,19 @@ pub trait ChannelHarness: Send + Sync + Sized + 'static {
     /// Presses a button of `arrival` as a person would, and says how the press comes back. Called
     /// only where the capabilities declare `buttons`.
     async fn press(&self, arrival: &Arrival, button: &ArrivedButton) -> Inbound;
+
+    /// Somebody of each declared kind of address that [`Self::recipient`] is not of. Override it where the
+    /// capabilities declare more than one kind.
+    fn other_recipients(&self) -> Vec<Recipient> {
+        Vec::new()
+    }
+
+    /// How long after its attempt a message may still be delivered, as the provider was told; `None` where it was told
+    /// nothing. Override it where the provider takes a lifetime, be it declared or not.
+    fn seen_lifetime(&self, arrival: &Arrival) -> Option<Duration> {
+        let _says_nothing = arrival;
+        None
+    }
 
     /// The arrival as a person sees it: what `Text` said in `text` and `subject`. Override it where
     /// the simulator shows a body that wraps the text, or where the transport changes line ends.
@@ -96,4 +121,17 @@ pub enum Inbound {
     ByWebhook(SampleRequest),
     /// It waits to be asked for through [`Channel::poller`].
     ByPoll,
+}
+
+/// What the harness leaves out are checks of this suite, each named once, with a reason.
+pub async fn every_check_that_is_left_out_has_a_reason<H: ChannelHarness>() -> Outcome {
+    let mut seen = HashSet::new();
+    for LeftOut { reason, checks } in H::left_out() {
+        ensure!(reason.trim().contains(' '), "`left_out` gives no reason for {checks:?}, only {reason:?}");
+        for check in checks {
+            ensure!(NAMES.contains(check), "`left_out` names {check}, which is no check of this suite");
+            ensure!(seen.insert(*check), "`left_out` names {check} twice");
+        }
+    }
+    Ok(Verdict::Held)
 }

@@ -21,6 +21,10 @@ use crate::sim::{Arrival, Fault, Faults};
 /// How long something that was accepted may take to show up in the inbox.
 const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
 
+/// What an error says that brought no answer, or one that says nothing about the message.
+pub(super) const NO_ANSWER: [ErrorKind; 3] =
+    [ErrorKind::Unavailable, ErrorKind::Timeout, ErrorKind::Protocol];
+
 /// How long a good message may take without a scripted fault.
 const SEND_LIMIT: Duration = Duration::from_secs(10);
 

@@ -301,6 +301,15 @@ macro_rules! store_conformance {
     };
 }
 
+/// Turns an outcome into a test result and prints what did not apply.
+///
+/// # Errors
+/// The violation.
+#[doc(hidden)]
+pub fn settle<H: StoreHarness>(name: &'static str, outcome: super::Outcome) -> Result<(), super::Violation> {
+    super::settle(name, outcome)
+}
+
 /// Runs every check, one after another, and returns each name with what it found. For programs
 /// that want a report instead of tests, and for proofs that a broken store is caught.
 pub async fn run_every_check<H: StoreHarness>() -> Vec<(&'static str, super::Outcome)> {

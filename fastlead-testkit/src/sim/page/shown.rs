@@ -163,6 +163,7 @@ impl Trouble {
             plain(both("Зависнуть", "Hang"), json!("hang")),
             plain(both("Оборвать, не приняв", "Drop before accepting"), json!("drop_before_accept")),
             plain(both("Принять и оборвать", "Drop after accepting"), json!("drop_after_accept")),
+            plain(both("Принять и замолчать", "Hang after accepting"), json!("hang_after_accept")),
             numbered(
                 both("Ответить позже (мс)", "Answer later (ms)"),
                 json!({ "delay": { "millis": 3000 } }),

@@ -12,9 +12,10 @@ use bytes::Bytes;
 
 use super::charset::Charset;
 use super::params::Params;
-use super::reply::{Refusal, Success, gateway_page, hang_up};
+use super::reply::{Refusal, Success, gateway_page};
 use super::state::Shared;
 use super::{query, send};
+use crate::sim::played::{after_accept, before_accept};
 use crate::sim::{Fault, Faults};
 
 type Action = fn(&Shared, &Params) -> Result<Success, Refusal>;
@@ -42,23 +43,24 @@ async fn handle(shared: &Shared, action: Action, fault: Option<Fault>, params: &
     if let Some(refusal) = fault.as_ref().and_then(Refusal::scripted) {
         return named(refusal, params).render(format, charset);
     }
-    match fault {
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::DropBeforeAccept) => return hang_up(),
-        Some(Fault::ServerError { status }) => return gateway_page(status),
-        Some(Fault::Delay { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
-        _ => {}
+    match &fault {
+        Some(Fault::ServerError { status }) => return gateway_page(*status),
+        Some(Fault::Delay { millis }) => tokio::time::sleep(Duration::from_millis(*millis)).await,
+        Some(fault) => {
+            if let Some(played) = before_accept(fault).await {
+                return played;
+            }
+        }
+        None => {}
     }
     let outcome = authorize(shared, params)
         .and_then(|()| if matches!(format, 0 | 1 | 3) { Ok(()) } else { Err(Refusal::of(1)) })
         .and_then(|()| action(shared, params));
-    if matches!(fault, Some(Fault::DropAfterAccept)) {
-        return hang_up();
-    }
-    match outcome {
+    let answer = match outcome {
         Ok(success) => success.render(format, charset),
         Err(refusal) => refusal.render(format, charset),
-    }
+    };
+    after_accept(fault, answer).await
 }
 
 /// 3, 6, 7 and 8 name the message that they are about.

@@ -1,9 +1,7 @@
 //! SMSC's answers, in the form that `fmt` asks for: 0 text, 1 numbers, 3 JSON. All of them with HTTP 200.
 
-use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::charset::Charset;
@@ -102,13 +100,4 @@ pub(super) fn gateway_page(status: u16) -> Response {
     let page =
         format!("<html><body><center><h1>{status}</h1></center><hr><center>nginx</center></body></html>");
     (status, [(header::CONTENT_TYPE, "text/html")], page).into_response()
-}
-
-/// Closes the connection instead of answering: a body that fails before its first byte makes the server hang
-/// up without sending the head.
-pub(super) fn hang_up() -> Response {
-    let broken = futures_util::stream::once(async {
-        Err::<Bytes, _>(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "scripted hang-up"))
-    });
-    Response::new(Body::from_stream(broken))
 }

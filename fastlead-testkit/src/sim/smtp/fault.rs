@@ -54,6 +54,9 @@ pub enum SmtpAction {
     /// Accepts the message, then closes the connection without an answer. At any phase but
     /// [`SmtpPhase::EndOfData`] it is the same as [`SmtpAction::Close`].
     CloseAfterAccept,
+    /// Accepts the message, then says nothing until the client goes away. At any phase but
+    /// [`SmtpPhase::EndOfData`] it is the same as [`SmtpAction::Hang`].
+    HangAfterAccept,
     /// The normal answer, this much later.
     Delay {
         /// Milliseconds.
@@ -100,6 +103,8 @@ pub(super) fn action_at(fault: &Fault, phase: SmtpPhase) -> Option<SmtpAction> {
         (Fault::Hang, EndOfData | Noop) => SmtpAction::Hang,
         (Fault::DropBeforeAccept, Mail | Noop) | (Fault::DropAfterAccept, Noop) => SmtpAction::Close,
         (Fault::DropAfterAccept, EndOfData) => SmtpAction::CloseAfterAccept,
+        (Fault::HangAfterAccept, EndOfData) => SmtpAction::HangAfterAccept,
+        (Fault::HangAfterAccept, Noop) => SmtpAction::Hang,
         (Fault::Delay { millis }, EndOfData | Noop) => SmtpAction::Delay { millis: *millis },
         (Fault::BadRecipient, Rcpt) => {
             reply(550, "5.1.1 <{address}>: Recipient address rejected: User unknown in local recipient table")
@@ -144,6 +149,7 @@ mod tests {
             Fault::Hang,
             Fault::DropBeforeAccept,
             Fault::DropAfterAccept,
+            Fault::HangAfterAccept,
             Fault::Delay { millis: 1 },
             Fault::BadRecipient,
             Fault::BadCredentials,

@@ -34,6 +34,8 @@ enum Trouble {
     Answered(Next),
     /// The message is to be accepted, and the connection closed without an answer.
     AcceptAndClose,
+    /// The message is to be accepted, and nothing said any more.
+    AcceptAndHang,
 }
 
 #[derive(Debug)]
@@ -112,14 +114,16 @@ impl Session {
             "DATA" => self.data().await,
             "RSET" => match self.trouble(SmtpPhase::Rset, "").await? {
                 Trouble::Answered(next) => Ok(next),
-                Trouble::None | Trouble::AcceptAndClose => {
+                Trouble::None | Trouble::AcceptAndClose | Trouble::AcceptAndHang => {
                     self.transaction = None;
                     self.answer(250, "2.0.0 Ok").await
                 }
             },
             "NOOP" => match self.trouble(SmtpPhase::Noop, "").await? {
                 Trouble::Answered(next) => Ok(next),
-                Trouble::None | Trouble::AcceptAndClose => self.answer(250, "2.0.0 Ok").await,
+                Trouble::None | Trouble::AcceptAndClose | Trouble::AcceptAndHang => {
+                    self.answer(250, "2.0.0 Ok").await
+                }
             },
             "VRFY" => self.answer(252, "2.5.2 Cannot verify, but will take the message").await,
             "QUIT" => {
@@ -162,7 +166,8 @@ impl Session {
                 self.wire.raw(&bytes).await?;
                 Ok(Trouble::Answered(Next::Close))
             }
-            Some(SmtpAction::Hang) => {
+            Some(SmtpAction::HangAfterAccept) if phase == SmtpPhase::EndOfData => Ok(Trouble::AcceptAndHang),
+            Some(SmtpAction::Hang | SmtpAction::HangAfterAccept) => {
                 self.wire.drain().await?;
                 Ok(Trouble::Answered(Next::Close))
             }
@@ -365,8 +370,13 @@ impl Session {
         }
         let queue_id = self.shared.lock().next_queue_id();
         record(&self.shared.inbox, &envelope, &queue_id, &source, self.login.as_deref());
-        if trouble == Trouble::AcceptAndClose {
-            return Ok(Next::Close);
+        match trouble {
+            Trouble::AcceptAndClose => return Ok(Next::Close),
+            Trouble::AcceptAndHang => {
+                self.wire.drain().await?;
+                return Ok(Next::Close);
+            }
+            Trouble::None | Trouble::Answered(_) => {}
         }
         self.answer(250, &format!("2.0.0 Ok: queued as {queue_id}")).await
     }

@@ -10,11 +10,12 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use bytes::Bytes;
 
-use super::answer::{Answer, gateway_page, hang_up};
+use super::answer::{Answer, gateway_page};
 use super::params::Params;
 use super::state::Shared;
 use super::{messages, updates};
 use crate::sim::Fault;
+use crate::sim::played::{after_accept, before_accept};
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new()
@@ -32,16 +33,15 @@ async fn handle(
 ) -> Response {
     let method = method.to_ascii_lowercase();
     let fault = if method == "getupdates" { shared.update_faults.take() } else { shared.faults.take() };
-    let mut hang_up_afterwards = false;
-    match fault {
+    match &fault {
         None => {}
-        Some(Fault::Delay { millis }) => tokio::time::sleep(Duration::from_millis(millis)).await,
-        Some(Fault::DropAfterAccept) => hang_up_afterwards = true,
-        Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::DropBeforeAccept) => return hang_up(),
-        Some(Fault::ServerError { status }) => return gateway_page(status),
+        Some(Fault::Delay { millis }) => tokio::time::sleep(Duration::from_millis(*millis)).await,
+        Some(Fault::ServerError { status }) => return gateway_page(*status),
         Some(fault) => {
-            if let Some(answer) = scripted(fault) {
+            if let Some(played) = before_accept(fault).await {
+                return played;
+            }
+            if let Some(answer) = scripted(fault.clone()) {
                 return answer.into_response();
             }
         }
@@ -53,10 +53,7 @@ async fn handle(
         },
         Err(refusal) => Err(refusal),
     };
-    if hang_up_afterwards {
-        return hang_up();
-    }
-    answer.unwrap_or_else(|refusal| refusal).into_response()
+    after_accept(fault, answer.unwrap_or_else(|refusal| refusal).into_response()).await
 }
 
 /// Telegram's own words for a fault. `None` for an empty account: sending through Telegram costs

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use super::state::{ReceivedRequest, Shared, WebhookAnswer};
 use crate::sim::Fault;
 use crate::sim::page::frame;
+use crate::sim::played::hang_up;
 
 pub(super) fn router(shared: &Arc<Shared>) -> Router {
     Router::new().fallback(receive).with_state(Arc::clone(shared))
@@ -49,6 +50,14 @@ async fn receive(
             shared.accept(&request);
             hang_up()
         }
+        Some(Fault::HangAfterAccept) => {
+            shared.accept(&request);
+            std::future::pending().await
+        }
+        Some(Fault::Answer { body }) => {
+            shared.accept(&request);
+            render(WebhookAnswer::status(200).with_body(body))
+        }
         Some(fault) => render(scripted(fault)),
     }
 }
@@ -74,10 +83,14 @@ fn scripted(fault: Fault) -> WebhookAnswer {
         Fault::ProviderCode { code, text } => {
             WebhookAnswer::status(u16::try_from(code).unwrap_or(500)).with_body(text)
         }
-        // Those that are no answers are played before this.
-        Fault::Hang | Fault::DropBeforeAccept | Fault::DropAfterAccept | Fault::Delay { .. } => {
-            WebhookAnswer::status(500)
-        }
+        Fault::Redirect { status, location } => WebhookAnswer::redirect(status, &location),
+        // Those that accept and those that are no answers are played before this.
+        Fault::Hang
+        | Fault::DropBeforeAccept
+        | Fault::DropAfterAccept
+        | Fault::HangAfterAccept
+        | Fault::Answer { .. }
+        | Fault::Delay { .. } => WebhookAnswer::status(500),
     }
 }
 
@@ -91,13 +104,4 @@ fn render(answer: WebhookAnswer) -> Response {
         }
     }
     response
-}
-
-/// Closes the connection instead of answering: a body that fails before its first byte makes the
-/// server hang up without sending the head.
-fn hang_up() -> Response {
-    let broken = futures_util::stream::once(async {
-        Err::<Bytes, _>(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "scripted hang-up"))
-    });
-    Response::new(Body::from_stream(broken))
 }

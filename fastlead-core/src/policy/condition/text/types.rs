@@ -4,7 +4,7 @@ use super::ConditionError;
 use super::syntax::{Node, NodeKind};
 use crate::lead::ConsentPurpose;
 use crate::policy::condition::check::impossible;
-use crate::policy::condition::field::unknown_field;
+use crate::policy::condition::field::{click_id, unknown_field};
 use crate::policy::condition::value::date;
 use crate::policy::condition::{Comparison, Condition, Field, FieldKind, MAX_DEPTH, MAX_NODES, Value};
 use crate::policy::nearest;
@@ -128,6 +128,9 @@ impl Types<'_> {
             };
         }
         let path = names.join(".");
+        if let Some(field) = click_id(&path) {
+            return field.map(Side::Field).or_else(|message| self.fault(node, message));
+        }
         if path == "time.is_open" {
             return Ok(Side::Flag(Condition::IsOpen(true)));
         }
