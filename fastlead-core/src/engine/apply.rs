@@ -87,7 +87,7 @@ impl Engine {
                 (Owner { scope, source_id, lead_id, event_id, guard }, extras())
             };
             let refusal = match self.decide_and_commit(deciding, &wanted, commits).await? {
-                Decided::Committed(next) => return Ok(Some(Applied::Done(Box::new(next)))),
+                Decided::Committed(next) => return Ok(Some(Applied::Done(next))),
                 Decided::Unwanted => return Ok(None),
                 Decided::Refused(refusal) => refusal,
             };

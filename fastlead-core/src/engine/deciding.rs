@@ -35,7 +35,7 @@ pub(super) struct Deciding<'a> {
 /// What became of a decision.
 pub(super) enum Decided {
     /// It is on disk, with all its work, and that work has begun. The lead's state afterwards.
-    Committed(LeadState),
+    Committed(Box<LeadState>),
     /// The store has refused it, and nothing was changed.
     Refused(Refusal),
     /// The caller did not want it, and nothing was changed.
@@ -103,7 +103,7 @@ impl Engine {
             event_id: owner.event_id,
             kind: event.kind(),
         });
-        Ok(Decided::Committed(next))
+        Ok(Decided::Committed(Box::new(next)))
     }
 }
 

@@ -379,11 +379,11 @@ impl Engine {
                 let applied = self.apply(delivery.scope.workspace_id, lead_id, event, extras).await;
                 match without_unreadable_lead(applied)? {
                     Applied::Done(_) => SettleOutcome::Settled,
-                    Applied::NoLead => self.inner.store.settle(settlement.clone()).await?,
+                    Applied::NoLead => self.settle(&settlement).await?,
                     Applied::LeaseLost | Applied::Before => SettleOutcome::LeaseLost,
                 }
             }
-            _ => self.inner.store.settle(settlement.clone()).await?,
+            _ => self.settle(&settlement).await?,
         };
         if settled == SettleOutcome::Settled
             && let Some(pause) = &settlement.pause
@@ -460,6 +460,22 @@ impl Engine {
         AccountPause { channel_id: channel.id, reason: cause.code().to_owned(), notices }
     }
 
+    /// Records an outcome. Where the store has failed, the notices of a pause may be there all the same.
+    async fn settle(&self, settlement: &Settlement) -> Result<SettleOutcome> {
+        let settled = self.inner.store.settle(settlement.clone()).await;
+        if settled.is_err()
+            && let Some(pause) = &settlement.pause
+        {
+            self.look_for_notices(pause);
+        }
+        settled
+    }
+
+    fn look_for_notices(&self, pause: &AccountPause) {
+        self.inner.agenda.add(pause.notices.iter().map(|notice| notice.channel_id));
+        self.inner.wake.notify_one();
+    }
+
     /// Applies a pause that is on disk with its settlement.
     async fn follow_pause(&self, channel: &ActiveChannel, pause: &AccountPause) {
         let was_paused = channel.is_paused();
@@ -470,8 +486,7 @@ impl Engine {
                 tracing::warn!(channel = %channel.id, "nobody can be told: the policy has no alert target on another channel");
             }
         }
-        self.inner.agenda.add(pause.notices.iter().map(|notice| notice.channel_id));
-        self.inner.wake.notify_one();
+        self.look_for_notices(pause);
     }
 
     /// Stores deliveries that belong to no decision, and wakes the workers.

@@ -1,5 +1,8 @@
 //! What a channel is asked beside sending: each an operation of its own behind the same layers, so that an account in
 //! trouble gets no burst of questions.
+//!
+//! Whoever calls the layers names the operation, `Service::<Ask<Check>>::call`: left to find it out, the compiler tries every
+//! one at every layer, and is not done within minutes.
 
 use std::fmt::{self, Debug};
 use std::sync::Arc;
@@ -190,23 +193,18 @@ pub(super) struct LayeredRegistration {
     pub(super) account: Arc<Account>,
 }
 
-impl LayeredRegistration {
-    async fn ask<Q: Question>(&self, question: Q) -> Result<Q::Answer> {
-        self.service.clone().call(Ask::new(question, &self.account)).await
-    }
-}
-
 #[async_trait]
 impl WebhookRegistration for LayeredRegistration {
     async fn register(&self, url: &str) -> Result<()> {
-        self.ask(Call(Some(Secret::new(url.to_owned())))).await
+        let call = Call(Some(Secret::new(url.to_owned())));
+        Service::<Ask<Call>>::call(&mut self.service.clone(), Ask::new(call, &self.account)).await
     }
 
     async fn unregister(&self) -> Result<()> {
-        self.ask(Call(None)).await
+        Service::<Ask<Call>>::call(&mut self.service.clone(), Ask::new(Call(None), &self.account)).await
     }
 
     async fn status(&self) -> Result<RegistrationStatus> {
-        self.ask(Status).await
+        Service::<Ask<Status>>::call(&mut self.service.clone(), Ask::new(Status, &self.account)).await
     }
 }

@@ -106,6 +106,7 @@ fn policy(deliveries: u64) -> Policy {
     let mut policy = Policy::starter(CHANNEL, Recipient::Chat("1".into()));
     if deliveries > 1 {
         policy.auto_reply.push(AutoReply {
+            when: None,
             channel: CHANNEL.to_owned(),
             to: ReplyTo::Phone,
             template: "thanks".to_owned(),

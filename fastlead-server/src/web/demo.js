@@ -28,6 +28,9 @@ const WORDS = {
 
 let state = null;
 
+// What somebody has opened stays open while other things arrive.
+const opened = new Set();
+
 function webhook(arrival) {
   const event = JSON.parse(arrival.text);
   const header = (name) => {
@@ -37,6 +40,9 @@ function webhook(arrival) {
   };
   const box = element('div', null, 'message');
   const rest = element('details');
+  const id = arrival.details.headers['webhook-id'];
+  rest.open = opened.has(id);
+  rest.addEventListener('toggle', () => (rest.open ? opened.add(id) : opened.delete(id)));
   rest.append(
     element('summary', WORDS[lang].body), header('webhook-id'), header('webhook-timestamp'),
     element('pre', JSON.stringify(event, null, 2)),

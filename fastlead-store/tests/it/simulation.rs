@@ -212,7 +212,7 @@ flaws! {
 #[test]
 fn a_publication_that_others_do_not_hear_of_is_caught() {
     let store = || Arc::new(BrokenStore::new(Flaw::PublishesInSilence)) as Arc<dyn FullStore>;
-    let failure = caught("silence", |seed| Simulation::new(seed).engines(3).run(store()));
+    let failure = caught("silence", |seed| Simulation::new(seed).visits(4).engines(2).run(store()));
     assert!(failure.what.contains("engine") && failure.what.contains("is published"), "{failure}");
 }
 

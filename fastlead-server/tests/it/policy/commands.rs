@@ -113,6 +113,6 @@ async fn the_library_of_policies_is_tested_from_the_command_line() {
     assert_eq!(
         text,
         "./dental-clinic.cases.yaml: at night there is the night shift: line 20, step 1: told: expected [\"anna\"], \
-         got [\"nina\"]\n1 of 8 cases failed\n"
+         got [\"nina\"]\n1 of 9 cases failed\n"
     );
 }
