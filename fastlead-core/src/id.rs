@@ -131,6 +131,10 @@ typed_id!(/// An address to which nothing more may be sent.
     SuppressionId, "sup");
 typed_id!(/// That a messenger account and a phone number are one person's.
     IdentityId, "idn");
+typed_id!(/// An account of a workspace's ledger: a buyer's money, revenue, what a provider owes.
+    AccountId, "acc");
+typed_id!(/// A posting of a workspace's ledger. Whoever posts chooses it, the same on every attempt.
+    PostingId, "pst");
 typed_id!(/// Proof that a worker holds a piece of work; a settle that carries another token is refused.
     LeaseToken, "lse");
 

@@ -1,5 +1,6 @@
 //! Stores for FastLead: in memory for tests, SQLite for everything up to one machine; and the memory of backtests.
 
+mod book;
 pub mod memory;
 mod spill;
 #[cfg(feature = "sqlite")]

@@ -122,6 +122,7 @@ impl Engine {
             clear_timers: false,
             timers: Vec::new(),
             reservations: extras.counters,
+            postings: Vec::new(),
             idempotency: extras.idempotency,
             settlement: extras.settlement,
             receipt: extras.receipt,

@@ -7,6 +7,7 @@ mod changes;
 mod enricher;
 mod identities;
 mod journal;
+mod ledger;
 mod links;
 mod risk;
 mod store;
@@ -27,6 +28,9 @@ pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
     Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
     StoredEvent,
+};
+pub use ledger::{
+    AccountBalance, AccountEntry, Entry, Ledger, LedgerAccount, Posting, PostingFault, check_postings,
 };
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};

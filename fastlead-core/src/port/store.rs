@@ -12,13 +12,15 @@ use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, N
 use crate::erasure::PersonAddresses;
 use crate::error::Result;
 use crate::id::{
-    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, ProjectId, SourceId, TimerId, WorkspaceId,
+    AccountId, ChannelId, DeliveryId, EventId, LeadId, LeaseToken, PostingId, ProjectId, SourceId, TimerId,
+    WorkspaceId,
 };
 use crate::lead::Capture;
 use crate::message::MessageClass;
+use crate::money::Money;
 use crate::parts::SentPart;
 use crate::policy::PolicyRef;
-use crate::port::{AddressKey, Recovery, SetAside};
+use crate::port::{AddressKey, Posting, PostingFault, Recovery, SetAside};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -36,13 +38,17 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Behavior
     /// * Checks in this order, and refuses at the first that fails, changing nothing: the
     ///   settlement's lease; the receipt; the revival; the inbound event; the fired timer's lease; the idempotency key; the
-    ///   guard; the reservations.
+    ///   guard; the reservations; the postings, in their order.
     /// * Counters of concurrent transitions are settled in one order: those within the limit pass.
     /// * Two transitions that would both pass alone but not together: exactly one passes.
     /// * [`Refusal::Contended`] says that another one is being decided right now; committing the
     ///   same transition again will get a definite answer.
+    /// * Postings follow the rules of [`Ledger::post`](super::Ledger::post), among the postings of all transitions and of
+    ///   all calls of it.
     ///
     /// # Errors
+    /// [`crate::ErrorKind::Invalid`] where a posting is malformed (see [`Posting::check`]): nothing is looked at;
+    /// [`crate::ErrorKind::Unreadable`] where something that the transition names is stored and cannot be read;
     /// [`crate::ErrorKind::Storage`] with `Never` where nothing was changed for certain,
     /// `IfIdempotent` where the outcome of the transaction is unknown;
     /// [`crate::ErrorKind::Overloaded`] where there is no room in the queue.
@@ -294,6 +300,8 @@ pub struct Transition {
     pub timers: Vec<NewTimer>,
     /// What nobody else may have.
     pub reservations: Vec<Reservation>,
+    /// Postings of the workspace's ledger that are made with the decision, or not at all.
+    pub postings: Vec<Posting>,
     /// The caller's idempotency key, and the answer to repeat.
     pub idempotency: Option<IdempotencyRecord>,
     /// The end of a delivery that is the event, recorded in the same transaction.
@@ -335,6 +343,7 @@ impl Transition {
             clear_timers: false,
             timers: Vec::new(),
             reservations: Vec::new(),
+            postings: Vec::new(),
             idempotency: None,
             settlement: None,
             receipt: None,
@@ -469,6 +478,25 @@ pub enum Refusal {
     NotRevivable,
     /// The settled delivery or fired timer is leased to somebody else, or to nobody.
     LeaseLost,
+    /// An account would go below what its credit allows.
+    Short {
+        /// Which.
+        account: AccountId,
+        /// What could be taken from it: its balance and its credit, those of this group and of this commit who came before
+        /// included. Below zero only where [`Ledger::set_credit`](super::Ledger::set_credit) was refused.
+        available: Money,
+    },
+    /// Another posting is stored under this id.
+    PostingReused(PostingId),
+    /// A posting cannot be made as the ledger stands.
+    Unpostable {
+        /// Which.
+        posting: PostingId,
+        /// What of it cannot be, such as `postings[0].entries[1].account`.
+        field: String,
+        /// Why.
+        fault: PostingFault,
+    },
 }
 
 /// What is asked of [`Store::claim`].

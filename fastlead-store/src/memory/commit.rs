@@ -5,7 +5,7 @@ use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery, Purpose};
 use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::port::{
     AccountPause, ChannelStatus, CommitOutcome, Guard, LeadRecord, Refusal, Reservation, Settled, Settlement,
-    StoredEvent, Transition,
+    StoredEvent, Transition, check_postings,
 };
 use fastlead_core::time::Timestamp;
 
@@ -14,7 +14,12 @@ use super::{Data, Row, Timer, Used};
 
 impl Data {
     pub(super) fn commit(&mut self, transition: Transition) -> Result<CommitOutcome> {
+        check_postings(&transition.postings)?;
         if let Some(refusal) = self.refusal(&transition) {
+            return Ok(CommitOutcome::Refused(refusal));
+        }
+        // The last of the checks, so that it may change what it has checked.
+        if let Err(refusal) = self.ledger.post(transition.scope.workspace_id, &transition.postings) {
             return Ok(CommitOutcome::Refused(refusal));
         }
         let Transition { scope, source_id, lead_id, guard, event_id, event, actor, at, trace, state, .. } =

@@ -8,6 +8,7 @@ mod commit;
 mod erase;
 mod identities;
 mod journal;
+mod ledger;
 mod risk;
 mod work;
 
@@ -68,6 +69,7 @@ struct Data {
     /// Work that was set aside, by name.
     unreadable: UnreadableRows,
     log: changes::Log,
+    ledger: ledger::Accounts,
 }
 
 /// An idempotency key that was used.

@@ -230,10 +230,10 @@ impl Questions {
     }
 }
 
-type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+pub(super) type Query = sqlx::query::Query<'static, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// First the places of all lists, then their rows.
-fn bound<const LISTS: usize>(text: &'static str, lists: [List; LISTS]) -> Query {
+pub(super) fn bound<const LISTS: usize>(text: &'static str, lists: [List; LISTS]) -> Query {
     let parameters = lists.map(List::parameters);
     let mut query = sqlx::query(text);
     let mut heaps = Vec::with_capacity(LISTS);

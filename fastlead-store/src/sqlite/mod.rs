@@ -18,6 +18,7 @@ mod forget;
 mod group;
 mod identities;
 mod journal;
+mod ledger;
 mod list;
 mod lock;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod old_files;
 mod parts;
 #[cfg(test)]
 mod plans;
+mod postings;
 mod reading;
 mod resolve;
 #[cfg(test)]
@@ -67,6 +69,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("parts.sql"),
     include_str!("access.sql"),
     include_str!("changes.sql"),
+    include_str!("ledger.sql"),
 ];
 
 /// Where the database is and how it is opened.

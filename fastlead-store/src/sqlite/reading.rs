@@ -2,8 +2,8 @@
 
 use fastlead_core::error::{Error, Result};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, ProjectId, SessionId, SourceId,
-    SuppressionId, TimerId, UserId, WorkspaceId,
+    AccountId, ApiKeyId, ChannelId, DeliveryId, EventId, IdentityId, LeadId, PostingId, ProjectId, SessionId,
+    SourceId, SuppressionId, TimerId, UserId, WorkspaceId,
 };
 use fastlead_core::port::{Cursor, Page, UnreadableRow, UnreadableRows};
 use sqlx::Row as _;
@@ -74,6 +74,8 @@ fn shown(table: &str, row: &SqliteRow, index: usize) -> String {
             "attempts" | "deliveries" => DeliveryId::from_uuid(id).to_string(),
             "events" => EventId::from_uuid(id).to_string(),
             "identities" => IdentityId::from_uuid(id).to_string(),
+            "ledger_accounts" => AccountId::from_uuid(id).to_string(),
+            "ledger_entries" | "ledger_postings" => PostingId::from_uuid(id).to_string(),
             "leads" => LeadId::from_uuid(id).to_string(),
             "projects" | "policy_drafts" => ProjectId::from_uuid(id).to_string(),
             "sessions" => SessionId::from_uuid(id).to_string(),

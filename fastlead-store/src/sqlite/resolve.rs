@@ -4,12 +4,16 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
-use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId};
+use fastlead_core::id::{
+    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId, WorkspaceId,
+};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Refusal, Reservation, Settled,
+    BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Posting, Refusal, Reservation, Settled,
     Settlement, Suppression, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
+
+use super::postings::KnownLedger;
 
 /// What the database says about everything that a group names.
 #[derive(Debug, Default)]
@@ -98,11 +102,24 @@ struct Taken {
 pub(super) struct Resolver {
     facts: Facts,
     taken: Taken,
+    ledger: KnownLedger,
 }
 
 impl Resolver {
-    pub(super) fn new(facts: Facts) -> Self {
-        Self { facts, taken: Taken::default() }
+    pub(super) fn new(facts: Facts, ledger: KnownLedger) -> Self {
+        Self { facts, taken: Taken::default(), ledger }
+    }
+
+    /// What is known of the ledger, and what members have posted.
+    pub(super) const fn ledger(&self) -> &KnownLedger {
+        &self.ledger
+    }
+
+    /// Makes postings that belong to no lead.
+    pub(super) fn post(&mut self, workspace: WorkspaceId, postings: &[Posting]) -> Result<(), Refusal> {
+        let plan = self.ledger.plan(workspace, postings)?;
+        self.ledger.apply(workspace, &plan);
+        Ok(())
     }
 
     /// Takes a delivery for a settlement, where it may be settled.
@@ -154,8 +171,9 @@ impl Resolver {
 
     /// Something that the transition names and that cannot be read.
     pub(super) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
-        if self.facts.unread.is_empty() {
-            return None;
+        let posted = self.ledger.unread(transition.scope.workspace_id, &transition.postings);
+        if posted.is_some() || self.facts.unread.is_empty() {
+            return posted;
         }
         let lead = Some((Named::Lead, transition.lead_id.as_uuid()));
         let told = transition.receipt.as_ref().map(|told| (Named::Delivery, told.delivery_id.as_uuid()));
@@ -168,6 +186,7 @@ impl Resolver {
     /// `Ok` takes everything that the transition needs.
     pub(super) fn commit(&mut self, transition: &Transition) -> Result<(), Refusal> {
         self.check(transition)?;
+        self.post(transition.scope.workspace_id, &transition.postings)?;
         let taken = &mut self.taken;
         if !matches!(transition.guard, Guard::Append) {
             taken.leads.insert(transition.lead_id);

@@ -66,6 +66,10 @@ pub(super) fn integer(row: &SqliteRow, index: usize) -> Result<i64> {
     get(row, index)
 }
 
+pub(super) fn optional_integer(row: &SqliteRow, index: usize) -> Result<Option<i64>> {
+    get(row, index)
+}
+
 pub(super) fn count(row: &SqliteRow, index: usize) -> Result<u32> {
     u32::try_from(integer(row, index)?).map_err(|_| unread(row, index))
 }

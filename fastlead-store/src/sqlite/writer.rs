@@ -2,13 +2,15 @@
 
 use fastlead_core::delivery::NewDelivery;
 use fastlead_core::error::{Error, Result};
-use fastlead_core::id::ChannelId;
+use fastlead_core::id::{ChannelId, WorkspaceId};
 use fastlead_core::port::{
-    BeginOutcome, Beginning, CommitOutcome, Refusal, SettleOutcome, Settlement, Transition, UnreadableRows,
+    BeginOutcome, Beginning, CommitOutcome, Posting, Refusal, SettleOutcome, Settlement, Transition,
+    UnreadableRows, check_postings,
 };
 use fastlead_core::time::Timestamp;
 use futures_util::future::BoxFuture;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 use tokio::sync::{mpsc, oneshot};
 
 use super::close::{Closer, Ending, ends, try_empty_log};
@@ -16,6 +18,7 @@ use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
 use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
 use super::lock::FileLock;
+use super::postings::{KnownLedger, LedgerChanges, LedgerQuestions};
 use super::resolve::Resolver;
 
 /// How many jobs share a transaction at the most.
@@ -40,6 +43,7 @@ enum Member {
     Settle(Box<Settlement>, Box<Written>, Reply<SettleOutcome>),
     Begin(Beginning, Box<Changes>, Reply<BeginOutcome>),
     Enqueue(Box<Changes>, Reply<()>),
+    Post(WorkspaceId, Vec<Posting>, Reply<CommitOutcome>),
 }
 
 /// What a member changes, written down before it waits for the writer.
@@ -79,9 +83,13 @@ enum No {
 type Verdict = std::result::Result<(), No>;
 
 impl Member {
-    fn ask(&self, questions: &mut Questions) -> Result<()> {
+    fn ask(&self, questions: &mut Questions, of_ledger: &mut LedgerQuestions) -> Result<()> {
         match self {
-            Self::Commit(transition, ..) => questions.transition(transition),
+            Self::Commit(transition, ..) => {
+                of_ledger.ask(transition.scope.workspace_id, &transition.postings)?;
+                questions.transition(transition)
+            }
+            Self::Post(workspace, postings, _) => of_ledger.ask(*workspace, postings),
             Self::Settle(settlement, ..) => questions.settlement(settlement),
             Self::Begin(beginning, ..) => questions.beginning(beginning),
             Self::Enqueue(..) => Ok(()),
@@ -93,9 +101,12 @@ impl Member {
     /// # Errors
     /// Where something that it names is there and cannot be read.
     fn decide(&self, resolver: &mut Resolver, group: &mut Changes) -> Result<Verdict> {
-        if let Self::Commit(transition, ..) = self
-            && let Some(row) = resolver.unread(transition)
-        {
+        let unread = match self {
+            Self::Commit(transition, ..) => resolver.unread(transition),
+            Self::Post(workspace, postings, _) => resolver.ledger().unread(*workspace, postings),
+            _ => None,
+        };
+        if let Some(row) = unread {
             return Err(row.clone().into());
         }
         Ok(self.verdict(resolver, group))
@@ -116,6 +127,9 @@ impl Member {
                 refused => return Err(No::MayNotBegin(refused)),
             },
             Self::Enqueue(changes, _) => group.append(changes),
+            Self::Post(workspace, postings, _) => {
+                resolver.post(*workspace, postings).map_err(No::Refused)?;
+            }
         }
         Ok(())
     }
@@ -123,7 +137,7 @@ impl Member {
     /// A failed send means that the caller has gone away.
     fn answer(self, outcome: Result<Verdict>) {
         let _gone = match self {
-            Self::Commit(_, _, reply) => {
+            Self::Commit(_, _, reply) | Self::Post(_, _, reply) => {
                 let verdict = |verdict: Verdict| match verdict {
                     Ok(()) => CommitOutcome::Applied,
                     Err(No::Refused(refusal)) => CommitOutcome::Refused(refusal),
@@ -195,6 +209,7 @@ impl Writer {
     }
 
     pub(super) async fn commit(&self, transition: Transition) -> Result<CommitOutcome> {
+        check_postings(&transition.postings)?;
         let changes = Changes::of_transition(&transition)?;
         let written = Box::new(Written::new(changes, transition.settlement.as_ref())?);
         self.send(|reply| Job::Member(Member::Commit(Box::new(transition), written, reply))).await
@@ -216,6 +231,11 @@ impl Writer {
         let mut changes = Box::<Changes>::default();
         deliveries.iter().try_for_each(|delivery| changes.delivery(delivery))?;
         self.send(|reply| Job::Member(Member::Enqueue(changes, reply))).await
+    }
+
+    pub(super) async fn post(&self, workspace: WorkspaceId, postings: Vec<Posting>) -> Result<CommitOutcome> {
+        check_postings(&postings)?;
+        self.send(|reply| Job::Member(Member::Post(workspace, postings, reply))).await
     }
 
     /// Moves everything from the log into the main file and makes the log empty. Answers `false` where a reader is in
@@ -396,16 +416,19 @@ async fn transact(
     members: &[Member],
     operations: &mut [Box<dyn Operation>],
 ) -> std::result::Result<Vec<Result<Verdict>>, Failure> {
-    let mut questions = Questions::default();
-    members.iter().try_for_each(|member| member.ask(&mut questions)).map_err(Failure::Members)?;
-    let rows = match questions.look(connection).await {
+    let (mut questions, mut of_ledger) = (Questions::default(), LedgerQuestions::default());
+    members
+        .iter()
+        .try_for_each(|member| member.ask(&mut questions, &mut of_ledger))
+        .map_err(Failure::Members)?;
+    let rows = match look(questions, of_ledger, connection).await {
         Ok(rows) => rows,
         Err(error) => {
             roll_back(connection).await;
             return Err(Failure::Whole(failed("look", &error)));
         }
     };
-    let (verdicts, changes) = match decide(members, &rows, met) {
+    let (verdicts, changes, posted) = match decide(members, &rows, met) {
         Ok(decided) => decided,
         Err(error) => {
             roll_back(connection).await;
@@ -413,6 +436,14 @@ async fn transact(
         }
     };
     drop(rows);
+    if let Some(posted) = posted
+        && let Err(error) = posted.write(connection).await
+    {
+        // Nothing was committed yet.
+        roll_back(connection).await;
+        let failure = if leaves_no_doubt(&error) { Failure::Members } else { Failure::Whole };
+        return Err(failure(failed("post", &error)));
+    }
     let text = if operations.is_empty() { WRITE_AND_COMMIT } else { WRITE };
     if let Err(error) = changes.write(text, connection).await {
         let rolled_back = roll_back(connection).await;
@@ -435,16 +466,30 @@ async fn transact(
     Ok(verdicts)
 }
 
+/// What a group has seen of the store, and what of its ledgers.
+type Seen = (Vec<SqliteRow>, Vec<SqliteRow>);
+
+/// Begins the transaction and looks; at the ledger only where somebody posts.
+async fn look(
+    questions: Questions,
+    of_ledger: LedgerQuestions,
+    connection: &mut SqliteConnection,
+) -> sqlx::Result<Seen> {
+    let rows = questions.look(connection).await?;
+    Ok((rows, of_ledger.look(connection).await?))
+}
+
 fn decide(
     members: &[Member],
-    rows: &[sqlx::sqlite::SqliteRow],
+    (rows, of_ledger): &Seen,
     met: &UnreadableRows,
-) -> Result<(Vec<Result<Verdict>>, Changes)> {
-    let mut resolver = Resolver::new(facts(rows, met));
+) -> Result<(Vec<Result<Verdict>>, Changes, Option<LedgerChanges>)> {
+    let mut resolver = Resolver::new(facts(rows, met), KnownLedger::read(of_ledger, met));
     let mut changes = Changes::default();
     let verdicts = members.iter().map(|member| member.decide(&mut resolver, &mut changes)).collect();
     resolver.counters().try_for_each(|(id, counter)| changes.counter(id, counter))?;
-    Ok((verdicts, changes))
+    let posted = resolver.ledger().changes()?;
+    Ok((verdicts, changes, posted))
 }
 
 /// Answers whether there was a transaction, which is undone now.

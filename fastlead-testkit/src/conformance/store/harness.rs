@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use fastlead_core::async_trait;
-use fastlead_core::id::DeliveryId;
-use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Store};
+use fastlead_core::id::{AccountId, DeliveryId, PostingId};
+use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Ledger, Store};
 
-/// All seven ports of a store in one. Every type that implements them has it.
-pub trait FullStore: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog {}
+/// All eight ports of a store in one. Every type that implements them has it.
+pub trait FullStore:
+    Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger
+{
+}
 
-impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog> FullStore for S {}
+impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger> FullStore for S {}
 
 /// One empty store. Every check starts its own.
 #[async_trait]
@@ -43,4 +46,8 @@ pub trait StoreHarness: Send + Sync + Sized + 'static {
 pub enum StoredRow {
     /// Of a delivery.
     Delivery(DeliveryId),
+    /// Of an account of the ledger.
+    Account(AccountId),
+    /// Of a posting.
+    Posting(PostingId),
 }

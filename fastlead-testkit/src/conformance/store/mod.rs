@@ -1,7 +1,8 @@
 //! What every store promises: [`Store`](fastlead_core::port::Store),
 //! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
 //! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses),
-//! [`Identities`](fastlead_core::port::Identities) and [`ChangeLog`](fastlead_core::port::ChangeLog).
+//! [`Identities`](fastlead_core::port::Identities), [`ChangeLog`](fastlead_core::port::ChangeLog) and
+//! [`Ledger`](fastlead_core::port::Ledger).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -45,12 +46,15 @@ mod known;
 mod late;
 mod leads;
 mod leases;
+mod ledger;
+mod ledger_model;
 mod lists;
 mod model;
 mod operations;
 mod order;
 mod outcomes;
 mod positions;
+mod postings;
 mod receipts;
 mod repair;
 mod restart;
@@ -124,6 +128,12 @@ pub mod checks {
         expired_deliveries_are_claimed, next_due_names_the_next_moment, next_due_tells_channels_apart,
         only_the_holder_settles,
     };
+    pub use super::ledger::{
+        a_posting_counts_once, a_posting_has_a_sum_of_zero, a_posting_has_the_currencies_of_its_accounts,
+        a_posting_is_taken_back_once, an_account_is_opened_once, an_account_stays_above_its_floor,
+        an_overflow_is_refused, another_posting_under_the_same_id_is_refused,
+    };
+    pub use super::ledger_model::random_histories_of_money_fit_the_model;
     pub use super::lists::{
         a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
         pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
@@ -142,6 +152,12 @@ pub mod checks {
     pub use super::positions::{
         an_event_keeps_its_actor, events_are_followed_in_the_order_of_their_commits,
         whoever_follows_misses_nothing,
+    };
+    pub use super::postings::{
+        a_posting_is_made_whole, a_posting_stands_and_falls_with_its_decision,
+        another_workspace_moves_no_money, entries_are_listed_newest_first,
+        money_that_cannot_be_read_stops_no_other, of_two_hundred_concurrent_charges_twenty_fit_a_balance,
+        the_ledger_survives_a_restart,
     };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
@@ -285,6 +301,22 @@ macro_rules! __for_each_store_check {
             a_delivery_that_cannot_be_read_stops_no_other
             what_is_set_aside_is_left_alone
             random_histories_fit_the_model
+            a_posting_has_a_sum_of_zero
+            a_posting_counts_once
+            another_posting_under_the_same_id_is_refused
+            an_account_stays_above_its_floor
+            an_overflow_is_refused
+            a_posting_has_the_currencies_of_its_accounts
+            a_posting_is_taken_back_once
+            an_account_is_opened_once
+            a_posting_stands_and_falls_with_its_decision
+            of_two_hundred_concurrent_charges_twenty_fit_a_balance
+            a_posting_is_made_whole
+            another_workspace_moves_no_money
+            entries_are_listed_newest_first
+            the_ledger_survives_a_restart
+            money_that_cannot_be_read_stops_no_other
+            random_histories_of_money_fit_the_model
         }
     };
 }
