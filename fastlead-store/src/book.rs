@@ -43,9 +43,7 @@ pub(crate) fn check_credit(credit: Option<i64>) -> Result<()> {
 /// An account is opened again in another currency.
 pub(crate) fn other_currency() -> Error {
     let message = "the account exists in another currency";
-    Error::new(ErrorKind::Conflict, message)
-        .with_operation("open account")
-        .with_context("field", "currency")
+    Error::new(ErrorKind::Conflict, message).with_operation("open account").with_context("field", "currency")
 }
 
 /// The accounts and postings that are known.

@@ -293,7 +293,10 @@ impl Posting {
         }
         let code = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-.".contains(&byte);
         if !(1..=MOST_OF_A_KIND).contains(&self.kind.len()) || !self.kind.bytes().all(code) {
-            return Some(("kind".to_owned(), "a kind is a code of 1 to 64 small letters, digits, `_`, `-`, `.`"));
+            return Some((
+                "kind".to_owned(),
+                "a kind is a code of 1 to 64 small letters, digits, `_`, `-`, `.`",
+            ));
         }
         if !(2..=Self::MOST_ENTRIES).contains(&self.entries.len()) {
             return Some(("entries".to_owned(), "a posting has 2 to 100 entries"));

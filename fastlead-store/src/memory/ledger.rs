@@ -122,9 +122,11 @@ impl Ledger for MemoryStore {
     ) -> Result<Page<AccountBalance>> {
         let data = self.lock();
         let after = request.after.map(|cursor| cursor.0);
-        let ids = data.ledger.accounts.keys().filter(|(owner, id)| {
-            *owner == workspace && after.is_none_or(|after| id.as_uuid() > after)
-        });
+        let ids = data
+            .ledger
+            .accounts
+            .keys()
+            .filter(|(owner, id)| *owner == workspace && after.is_none_or(|after| id.as_uuid() > after));
         let found = ids.filter_map(|(_, id)| data.ledger.balance(workspace, *id));
         Ok(page(found, &request, |found| found.account.id.as_uuid()))
     }

@@ -115,8 +115,7 @@ impl Ledger for SqliteStore {
                         return Err(Error::new(ErrorKind::Internal, "the account was not stored")
                             .with_operation("open account"));
                     };
-                    let stored =
-                        reading::one(&met, ACCOUNTS.of(new.workspace_id), &row, account)?.account;
+                    let stored = reading::one(&met, ACCOUNTS.of(new.workspace_id), &row, account)?.account;
                     if stored.currency == new.currency { Ok(stored) } else { Err(other_currency()) }
                 })
             })
@@ -140,7 +139,8 @@ impl Ledger for SqliteStore {
                             Error::new(ErrorKind::NotFound, "no such account").with_operation("set credit")
                         );
                     };
-                    let found = reading::one(&met, ACCOUNTS.of(workspace), &row, |row| standing(row, 3, 4, 5))?;
+                    let found =
+                        reading::one(&met, ACCOUNTS.of(workspace), &row, |row| standing(row, 3, 4, 5))?;
                     let after = Standing { credit, ..found };
                     if after.is_below_its_floor() {
                         let available = after.available();

@@ -1,11 +1,12 @@
 //! Files of earlier versions are opened, and the work in them goes on.
 
 use fastlead_core::delivery::{DeliveryState, Lease, Phase};
-use fastlead_core::id::{ChannelId, DeliveryId, LeaseToken, RandomIds, WorkspaceId};
+use fastlead_core::id::{AccountId, ChannelId, DeliveryId, LeaseToken, PostingId, RandomIds, WorkspaceId};
 use fastlead_core::message::{MessageClass, Recipient};
+use fastlead_core::money::{Currency, Money};
 use fastlead_core::port::{
-    AddressKey, Addresses as _, ChannelRoom, ClaimRequest, Identities as _, Journal as _, PageRequest,
-    Store as _,
+    AddressKey, Addresses as _, ChannelRoom, ClaimRequest, CommitOutcome, Entry, Identities as _,
+    Journal as _, Ledger as _, LedgerAccount, PageRequest, Posting, Store as _,
 };
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 use sqlx::sqlite::SqliteConnectOptions;
@@ -174,5 +175,31 @@ async fn what_people_said_to_an_earlier_version_is_listed() {
         assert_eq!(book.suppression(key, MessageClass::Service), Some("blocked"), "version {version}");
         assert_eq!(store.narrow(workspace, key).await.unwrap(), None);
         assert!(store.address_book().await.unwrap().is_empty(), "version {version}");
+    }
+}
+
+/// A file of any earlier version gets a ledger, and the next start finds what was posted.
+#[tokio::test]
+async fn an_earlier_version_gets_a_ledger() {
+    for version in 1..MIGRATIONS.len() {
+        let folder = tempfile::tempdir().unwrap();
+        let (options, connection) = file(&folder, version).await;
+        connection.close().await.unwrap();
+        let store = SqliteStore::open(options.clone()).await.unwrap();
+        let workspace = WorkspaceId::generate(&RandomIds, start());
+        let accounts = [(); 2].map(|()| AccountId::generate(&RandomIds, start()));
+        for account in accounts {
+            let account = LedgerAccount::new(workspace, account, "Revenue", Currency::RUB).with_credit(None);
+            store.open_account(account).await.unwrap();
+        }
+        let amounts = [(accounts[0], -5), (accounts[1], 5)];
+        let entries =
+            amounts.map(|(account, minor)| Entry::new(account, Money::new(minor, Currency::RUB))).to_vec();
+        let posting = Posting::new(PostingId::of(&["first"]), start(), "charge", entries);
+        let posted = store.post(workspace, vec![posting.clone()]).await.unwrap();
+        assert_eq!(posted, CommitOutcome::Applied, "version {version}");
+        store.close().await.unwrap();
+        let store = SqliteStore::open(options).await.unwrap();
+        assert_eq!(store.posting(workspace, posting.id).await.unwrap(), Some(posting), "version {version}");
     }
 }

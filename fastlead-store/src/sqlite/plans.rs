@@ -18,7 +18,9 @@ use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
 use super::journal::{
     EVENTS, EVENTS_SINCE, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
 };
+use super::ledger::{ENTRIES, POSTING, all_accounts, one_account, some_accounts};
 use super::parts::by_part;
+use super::postings::{LOOK_AT_LEDGER, WRITE_LEDGER};
 use super::risk::{AT_RISK, COUNT_AT_RISK};
 use super::work::{BUSY, CLAIM_INBOUND, CLAIM_TIMERS, claim_deliveries, next_due};
 
@@ -90,6 +92,9 @@ async fn every_statement_finds_its_rows_by_an_index() {
         .map(str::to_owned),
     );
     statements.extend([claim_deliveries(), next_due(), lost(), by_part()]);
+    statements.extend(WRITE_LEDGER.split(";\n").map(str::to_owned));
+    statements.extend([LOOK_AT_LEDGER, ENTRIES, POSTING].map(str::to_owned));
+    statements.extend([one_account(), some_accounts(), all_accounts()]);
     statements.extend(load_statements(true));
     statements.extend(one_statements());
     statements.push(CHANGES.to_owned());

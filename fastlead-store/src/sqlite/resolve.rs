@@ -4,9 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fastlead_core::decide::{Counter, CounterId, UniqueKey};
 use fastlead_core::delivery::DeliveryState;
-use fastlead_core::id::{
-    ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId, WorkspaceId,
-};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId, TimerId, WorkspaceId};
 use fastlead_core::port::{
     BeginOutcome, Beginning, CaptureAnswer, Guard, IdempotencyRecord, Posting, Refusal, Reservation, Settled,
     Settlement, Suppression, Transition, UnreadableRow,

@@ -15,7 +15,7 @@ use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 use super::postings::KnownLedger;
 use super::resolve::{Facts, Held, Resolver, Used};
 
-fn resolver(facts: Facts) -> Resolver {
+fn knowing(facts: Facts) -> Resolver {
     Resolver::new(facts, KnownLedger::default())
 }
 
@@ -72,7 +72,7 @@ fn settlement(delivery_id: DeliveryId, token: LeaseToken) -> Settlement {
 
 #[test]
 fn the_first_to_come_gets_the_unique_key_and_the_others_are_told_to_ask_again() {
-    let mut resolver = resolver(Facts::default());
+    let mut resolver = knowing(Facts::default());
     let member = || Transition { reservations: unique(60), ..new_lead() };
     assert_eq!(resolver.commit(&member()), Ok(()));
     assert_eq!(resolver.commit(&member()), Err(Refusal::Contended));
@@ -87,10 +87,10 @@ fn a_live_key_refuses_others_and_an_expired_one_nobody() {
         ..Facts::default()
     };
     let member = Transition { at: at(10), reservations: unique(60), ..new_lead() };
-    assert_eq!(resolver(facts(11)).commit(&member), Err(Refusal::Duplicate(holder)));
-    assert_eq!(resolver(facts(10)).commit(&member), Ok(()));
+    assert_eq!(knowing(facts(11)).commit(&member), Err(Refusal::Duplicate(holder)));
+    assert_eq!(knowing(facts(10)).commit(&member), Ok(()));
     let own = Transition { lead_id: holder, ..member };
-    assert_eq!(resolver(facts(11)).commit(&own), Ok(()));
+    assert_eq!(knowing(facts(11)).commit(&own), Ok(()));
 }
 
 #[test]
@@ -111,22 +111,22 @@ fn an_idempotency_key_repeats_its_answer_and_refuses_another_request() {
     };
     let same = Transition { idempotency: key(&lead, 7), ..lead.clone() };
     assert_eq!(
-        resolver(facts()).commit(&same),
+        knowing(facts()).commit(&same),
         Err(Refusal::Replayed(record.answer.clone())),
         "a repetition is recognised before its lead is found stale"
     );
     let other = Transition { idempotency: key(&lead, 8), ..lead.clone() };
-    assert_eq!(resolver(facts()).commit(&other), Err(Refusal::KeyReused));
+    assert_eq!(knowing(facts()).commit(&other), Err(Refusal::KeyReused));
     let after = Transition { at: at(60), ..other };
-    assert_eq!(resolver(facts()).commit(&after), Ok(()));
+    assert_eq!(knowing(facts()).commit(&after), Ok(()));
     let elsewhere = Transition { source_id: SourceId::generate(&RandomIds, at(0)), ..same };
-    assert_eq!(resolver(facts()).commit(&elsewhere), Ok(()));
+    assert_eq!(knowing(facts()).commit(&elsewhere), Ok(()));
 }
 
 #[test]
 fn one_decision_per_lead_and_group_but_any_number_of_appended_events() {
     let lead = new_lead();
-    let mut resolver = resolver(known(&lead, 3));
+    let mut resolver = knowing(known(&lead, 3));
     assert_eq!(resolver.commit(&later(&lead, Guard::Version(2))), Err(Refusal::Stale));
     assert_eq!(resolver.commit(&later(&lead, Guard::Append)), Ok(()));
     assert_eq!(resolver.commit(&later(&lead, Guard::Version(3))), Ok(()));
@@ -143,12 +143,12 @@ fn one_decision_per_lead_and_group_but_any_number_of_appended_events() {
 fn an_event_is_added_once() {
     let lead = new_lead();
     let event = later(&lead, Guard::Append);
-    let mut resolver = resolver(known(&lead, 1));
+    let mut resolver = knowing(known(&lead, 1));
     assert_eq!(resolver.commit(&event), Ok(()));
     assert_eq!(resolver.commit(&event), Err(Refusal::Contended));
     let mut facts = known(&lead, 1);
     facts.events.insert(event.event_id);
-    assert_eq!(resolver(facts).commit(&event), Err(Refusal::Stale));
+    assert_eq!(knowing(facts).commit(&event), Err(Refusal::Stale));
 }
 
 #[test]
@@ -164,14 +164,14 @@ fn a_lease_is_settled_once_and_only_by_its_token() {
         paused: false,
     };
     let facts = || Facts { held: [(delivery, held())].into(), ..Facts::default() };
-    let mut resolver = resolver(facts());
+    let mut resolver = knowing(facts());
     let stranger = LeaseToken::generate(&RandomIds, at(0));
     assert_eq!(resolver.settle(&settlement(delivery, stranger)), Err(Refusal::LeaseLost));
     assert_eq!(resolver.settle(&settlement(delivery, token)), Ok(()));
     assert_eq!(resolver.settle(&settlement(delivery, token)), Err(Refusal::LeaseLost));
     let decision = Transition { settlement: Some(settlement(delivery, token)), ..new_lead() };
     assert_eq!(resolver.commit(&decision), Err(Refusal::LeaseLost));
-    assert_eq!(resolver(facts()).commit(&decision), Ok(()));
+    assert_eq!(knowing(facts()).commit(&decision), Ok(()));
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_timer_fires_once_and_an_inbound_event_is_acted_upon_once() {
         inbound: [(inbound.channel_id, inbound.provider_event_id.clone())].into(),
         ..Facts::default()
     };
-    let mut resolver = resolver(facts);
+    let mut resolver = knowing(facts);
     let stranger = LeaseToken::generate(&RandomIds, at(0));
     let fired = |token| Transition { fired: Some((timer, token)), ..new_lead() };
     assert_eq!(resolver.commit(&fired(stranger)), Err(Refusal::LeaseLost));
@@ -195,14 +195,14 @@ fn a_timer_fires_once_and_an_inbound_event_is_acted_upon_once() {
     let pressed = || Transition { inbound: Some(inbound.clone()), ..new_lead() };
     assert_eq!(resolver.commit(&pressed()), Ok(()));
     assert_eq!(resolver.commit(&pressed()), Err(Refusal::Contended));
-    let mut done = resolver(Facts::default());
+    let mut done = knowing(Facts::default());
     assert_eq!(done.commit(&pressed()), Err(Refusal::InboundDone));
 }
 
 #[test]
 fn who_is_refused_takes_nothing() {
     let lead = new_lead();
-    let mut resolver = resolver(known(&lead, 1));
+    let mut resolver = knowing(known(&lead, 1));
     let stale = Transition {
         reservations: unique(60),
         idempotency: key(&lead, 7),

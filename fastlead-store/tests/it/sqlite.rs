@@ -63,12 +63,22 @@ impl StoreHarness for Sqlite {
     }
 
     async fn damage(&self, row: StoredRow) -> bool {
-        let StoredRow::Delivery(id) = row else { return false };
+        let (id, damage) = match row {
+            StoredRow::Delivery(id) => (id.as_uuid(), "UPDATE deliveries SET spec = '{' WHERE id = ?1"),
+            StoredRow::Account(id) => (
+                id.as_uuid(),
+                "DROP TRIGGER ledger_accounts_keep_their_currency; UPDATE ledger_accounts SET currency = 'rub' WHERE id = ?1",
+            ),
+            StoredRow::Posting(id) => (
+                id.as_uuid(),
+                "DROP TRIGGER ledger_postings_stay; UPDATE ledger_postings SET lead_id = x'01' WHERE id = ?1",
+            ),
+            _ => return false,
+        };
         let path = self.folder.path().join("fastlead.db");
         let connect = SqliteConnectOptions::new().filename(path);
         let mut connection = SqliteConnection::connect_with(&connect).await.unwrap();
-        let damage = sqlx::query("UPDATE deliveries SET spec = '{' WHERE id = ?1");
-        let done = damage.bind(id.as_uuid().as_bytes().to_vec()).execute(&mut connection).await.unwrap();
+        let done = sqlx::query(damage).bind(id.as_bytes().to_vec()).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         done.rows_affected() == 1
     }

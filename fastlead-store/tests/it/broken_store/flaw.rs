@@ -14,9 +14,9 @@ use fastlead_core::message::MessageClass;
 use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
-    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound, NextDue,
-    PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled, Settlement, Store,
-    Transition, UnreadableRow,
+    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
+    Ledger as _, NextDue, PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled,
+    Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -120,6 +120,20 @@ flaws! {
     FailsTheBatch
     HidesTheUnreadable
     NeverSetsAside
+    BalancesTheUnbalanced
+    PostsTwice
+    TakesAnyForTheSame
+    ForgetsTheFloor
+    LooksBeforePosting
+    SwallowsFaults
+    ReversesAnything
+    ReopensAccounts
+    KeepsCredit
+    PostsBeforeDeciding
+    DecidesBeforePosting
+    PostsByHalf
+    ShowsEveryAccount
+    ListsOldestFirst
 }
 
 #[derive(Debug, Clone)]
@@ -142,6 +156,7 @@ pub(super) struct Seen {
     pub(super) keys: Vec<fastlead_core::port::ApiKeyRecord>,
     pub(super) settings: HashMap<String, Vec<u8>>,
     damaged: HashSet<DeliveryId>,
+    pub(super) money: super::money::Seen,
     /// Leads that are gone, though their timers are not.
     gone: HashSet<LeadId>,
     /// Where it is closed, nobody learns which delivery a message belongs to.
@@ -271,6 +286,23 @@ impl BrokenStore {
 impl Store for BrokenStore {
     async fn commit(&self, mut transition: Transition) -> Result<CommitOutcome> {
         self.added(&mut transition.deliveries);
+        let scope = transition.scope;
+        let asked = std::mem::take(&mut transition.postings);
+        let (workspace, postings) = match self.before_posting(scope.workspace_id, asked).await? {
+            Ok(worsened) => worsened,
+            Err(answer) => return Ok(answer),
+        };
+        let mut after = Vec::new();
+        match self.flaw {
+            Flaw::PostsBeforeDeciding if !postings.is_empty() => {
+                let outcome = self.inner.post(workspace, postings).await?;
+                if outcome != CommitOutcome::Applied {
+                    return Ok(outcome);
+                }
+            }
+            Flaw::DecidesBeforePosting => after = postings,
+            _ => transition.postings = postings,
+        }
         if transition.guard == Guard::New {
             self.seen.lock().unwrap().owners.insert(transition.lead_id, transition.scope.workspace_id);
         }
@@ -325,7 +357,11 @@ impl Store for BrokenStore {
             }
             _ => {}
         }
-        self.inner.commit(transition).await
+        let outcome = self.inner.commit(transition).await?;
+        if outcome == CommitOutcome::Applied && !after.is_empty() {
+            return self.inner.post(workspace, after).await;
+        }
+        Ok(self.after_posting(outcome))
     }
 
     async fn settle(&self, mut settlement: Settlement) -> Result<SettleOutcome> {

@@ -1,6 +1,7 @@
 //! The suite catches what it is there for: each flaw makes the checks about it fail.
 
 mod flaw;
+mod money;
 mod ports;
 
 use std::sync::Arc;
@@ -32,8 +33,10 @@ impl<const FLAW: u8> StoreHarness for Broken<FLAW> {
     }
 
     async fn damage(&self, row: StoredRow) -> bool {
-        let StoredRow::Delivery(id) = row else { return false };
-        self.0.damage(id);
+        match row {
+            StoredRow::Delivery(id) => self.0.damage(id),
+            row => return self.0.damage_money(row),
+        }
         true
     }
 }
@@ -135,7 +138,7 @@ caught! {
     another_tenants_delivery: FindsOnEveryChannel by a_delivery_is_found_on_its_own_channel;
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
         leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
-        what_people_say_is_listed_newest_first;
+        what_people_say_is_listed_newest_first entries_are_listed_newest_first;
     a_delivery_of_two_moments: ReadsTwoMoments by a_delivery_and_its_attempts_are_of_one_moment;
     a_person_erased_by_half: ErasesLeadsOnly by erasing_takes_out_one_person;
     a_person_kept: KeepsWhatIsErased by erasing_takes_out_one_person;
@@ -158,10 +161,36 @@ caught! {
     a_setting_replaced_too_late: ReplacesWhatHasChanged by a_setting_is_set_once;
     a_store_that_forgets: ForgetsEverythingOnRestart by
         leads_and_their_work_survive_a_restart settings_survive_a_restart pending_events_survive_a_restart
-        answers_survive_a_restart;
-    a_batch_failed_by_one_of_it: FailsTheBatch by a_delivery_that_cannot_be_read_stops_no_other;
-    a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by a_delivery_that_cannot_be_read_stops_no_other;
+        answers_survive_a_restart the_ledger_survives_a_restart;
+    a_batch_failed_by_one_of_it: FailsTheBatch by
+        a_delivery_that_cannot_be_read_stops_no_other money_that_cannot_be_read_stops_no_other;
+    a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by
+        a_delivery_that_cannot_be_read_stops_no_other money_that_cannot_be_read_stops_no_other;
     work_that_is_tried_for_ever: NeverSetsAside by what_is_set_aside_is_left_alone;
+    a_posting_that_makes_money: BalancesTheUnbalanced by a_posting_has_a_sum_of_zero;
+    a_charge_repeated: PostsTwice by
+        a_posting_counts_once another_posting_under_the_same_id_is_refused the_ledger_survives_a_restart
+        random_histories_of_money_fit_the_model;
+    another_charge_taken_for_the_same: TakesAnyForTheSame by another_posting_under_the_same_id_is_refused;
+    an_account_without_a_floor: ForgetsTheFloor by
+        an_account_stays_above_its_floor of_two_hundred_concurrent_charges_twenty_fit_a_balance
+        a_posting_is_made_whole a_posting_stands_and_falls_with_its_decision
+        random_histories_of_money_fit_the_model;
+    a_balance_looked_at_before: LooksBeforePosting by
+        of_two_hundred_concurrent_charges_twenty_fit_a_balance random_histories_of_money_fit_the_model;
+    a_fault_that_nobody_hears_of: SwallowsFaults by
+        an_overflow_is_refused a_posting_has_the_currencies_of_its_accounts another_workspace_moves_no_money
+        a_posting_is_taken_back_once;
+    a_charge_taken_back_twice: ReversesAnything by a_posting_is_taken_back_once;
+    an_account_opened_anew: ReopensAccounts by an_account_is_opened_once;
+    a_credit_that_stays: KeepsCredit by an_account_is_opened_once;
+    money_without_its_decision: PostsBeforeDeciding by a_posting_stands_and_falls_with_its_decision;
+    a_decision_without_its_money: DecidesBeforePosting by
+        a_posting_stands_and_falls_with_its_decision of_two_hundred_concurrent_charges_twenty_fit_a_balance
+        random_histories_of_money_fit_the_model;
+    half_a_posting: PostsByHalf by a_posting_is_made_whole;
+    another_tenants_money: ShowsEveryAccount by another_workspace_moves_no_money;
+    entries_in_another_order: ListsOldestFirst by entries_are_listed_newest_first;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -272,7 +272,9 @@ impl Journal for BrokenStore {
     }
 
     async fn unreadable(&self, workspace: Option<WorkspaceId>) -> Result<Vec<UnreadableRow>> {
-        self.inner.unreadable(workspace).await
+        let mut met = self.inner.unreadable(workspace).await?;
+        met.extend(workspace.into_iter().flat_map(|workspace| self.unread_money(workspace)));
+        Ok(met)
     }
 
     async fn queue_depth(&self, now: Timestamp) -> Result<QueueDepth> {

@@ -9,8 +9,8 @@ use fastlead_core::delivery::{DeliveryState, Lease};
 use fastlead_core::id::{DeliveryId, LeaseToken, RandomIds};
 use fastlead_core::port::{
     Accounts as _, AddressKey, Addresses as _, CaptureFilter, Catalog as _, ChannelRoom, ClaimRequest,
-    DeliveryFilter, Identities as _, IdentityFilter, Journal as _, LeadFilter, Page, PageRequest, Recovery,
-    RiskFilter, Store as _,
+    DeliveryFilter, Identities as _, IdentityFilter, Journal as _, LeadFilter, Ledger as _, Page,
+    PageRequest, Recovery, RiskFilter, Store as _,
 };
 use fastlead_core::time::{Timestamp, plus_seconds};
 use fastlead_core::{ErrorKind, Result};
@@ -99,6 +99,7 @@ impl Reader<'_> {
         self.work(tenant, deliveries, now).await;
         self.catalog(tenant, &mut counts).await;
         self.people(tenant, &mut counts).await;
+        self.money(tenant, &mut counts).await;
         counts
     }
 
@@ -198,6 +199,16 @@ impl Reader<'_> {
         }
     }
 
+    async fn money(&self, tenant: &Tenant, counts: &mut Counts) {
+        let (store, workspace) = (self.store, tenant.workspace);
+        self.pages("accounts", counts, |page| store.ledger_accounts(workspace, page)).await;
+        for account in tenant.accounts {
+            self.pages("entries", counts, |page| store.entries(workspace, account, page)).await;
+        }
+        self.named("balances", store.balances(workspace, tenant.accounts.to_vec()).await);
+        self.named("posting", store.posting(workspace, tenant.posting.id).await);
+    }
+
     /// What was there and cannot be read stands in the way of nothing new.
     pub(super) async fn again(&self, tenant: &Tenant) {
         let store = self.store;
@@ -205,5 +216,8 @@ impl Reader<'_> {
         link.id = fastlead_core::id::IdentityId::generate(&RandomIds, start());
         self.answered("link", store.link(link).await);
         self.answered("suppress", store.suppress(tenant.suppression.clone()).await);
+        let posted = self.named("post", store.post(tenant.workspace, vec![tenant.posting.clone()]).await);
+        let applied = posted.is_none_or(|posted| posted == fastlead_core::port::CommitOutcome::Applied);
+        assert!(applied, "{}: what was posted counts as another posting", self.case);
     }
 }

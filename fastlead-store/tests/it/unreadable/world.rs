@@ -10,17 +10,18 @@ use fastlead_core::contact::{Handle, Phone};
 use fastlead_core::delivery::Lease;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, ChannelOpener, Engine, IdempotencyKey};
 use fastlead_core::id::{
-    ApiKeyId, ChannelId, IdentityId, LeadId, LeaseToken, PolicyId, ProjectId, RandomIds, SessionId, SourceId,
-    SuppressionId, UserId, WorkspaceId,
+    AccountId, ApiKeyId, ChannelId, IdentityId, LeadId, LeaseToken, PolicyId, PostingId, ProjectId,
+    RandomIds, SessionId, SourceId, SuppressionId, UserId, WorkspaceId,
 };
 use fastlead_core::lead::{CaptureInput, ConsentDocument, ConsentPurpose, FieldMapping, Received};
 use fastlead_core::message::{Locale, Recipient, Response};
+use fastlead_core::money::{Currency, Money};
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
     Accounts as _, AddressMove, Addresses as _, ApiKeyRecord, Catalog as _, ChannelRecord, ChannelStatus,
-    FormSettings, Identities as _, IdentityLink, InboundBatch, InboundRef, LinkedBy, PolicyDraft, Project,
-    Role, SealedConfig, SessionRecord, SetAside, Source, SourceLimits, Store as _, Suppression,
-    SuppressionScope, UserRecord, Workspace,
+    Entry, FormSettings, Identities as _, IdentityLink, InboundBatch, InboundRef, Ledger as _, LedgerAccount,
+    LinkedBy, PolicyDraft, Posting, Project, Role, SealedConfig, SessionRecord, SetAside, Source,
+    SourceLimits, Store as _, Suppression, SuppressionScope, UserRecord, Workspace,
 };
 use fastlead_core::time::{Clock, ManualClock, Timestamp, from_millis, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result};
@@ -53,6 +54,8 @@ pub(super) struct Tenant {
     pub suppression: Suppression,
     pub link: IdentityLink,
     pub leads: Vec<LeadId>,
+    pub accounts: [AccountId; 2],
+    pub posting: Posting,
     letter: char,
 }
 
@@ -91,6 +94,10 @@ impl Tenant {
         let now = start();
         let (workspace, bot) = (WorkspaceId::generate(&RandomIds, now), ChannelId::generate(&RandomIds, now));
         let user = UserId::generate(&RandomIds, now);
+        let accounts = [(); 2].map(|()| AccountId::generate(&RandomIds, now));
+        let amounts = [(accounts[0], -500), (accounts[1], 500)];
+        let entries =
+            amounts.map(|(account, minor)| Entry::new(account, Money::new(minor, Currency::RUB))).to_vec();
         let handle = Handle { messenger: "memory".to_owned(), id: "77".into() };
         Self {
             workspace,
@@ -155,6 +162,8 @@ impl Tenant {
                 undone: None,
             },
             leads: Vec::new(),
+            accounts,
+            posting: Posting::new(PostingId::of(&["first"]), now, "charge", entries),
             letter,
         }
     }
@@ -228,6 +237,11 @@ impl Tenant {
                 to: Recipient::Chat("97".into()),
             })
             .await?;
+        for account in self.accounts {
+            let account = LedgerAccount::new(workspace, account, "Buyer", Currency::RUB).with_credit(None);
+            store.open_account(account).await?;
+        }
+        store.post(workspace, vec![self.posting.clone()]).await?;
         store.link(self.link.clone()).await.map(drop)
     }
 

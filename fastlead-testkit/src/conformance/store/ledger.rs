@@ -163,10 +163,7 @@ pub async fn a_posting_has_a_sum_of_zero<H: StoreHarness>() -> Outcome {
         (of(vec![entry(buyer, 5)]), "entries"),
         (of(vec![entry(buyer, -5), entry(source, 5), entry(third, 0)]), "entries[2].amount"),
         (of(vec![entry(buyer, -5), entry(source, 6), entry(buyer, -1)]), "entries[2].account"),
-        (
-            of(vec![entry(buyer, -5), Entry::new(source, Money::new(5, usd()))]),
-            "entries",
-        ),
+        (of(vec![entry(buyer, -5), Entry::new(source, Money::new(5, usd()))]), "entries"),
         (Posting::new(PostingId::of(&["m"]), start(), "A person", whole.entries.clone()), "kind"),
     ] {
         let answer = post(&*store, workspace, vec![whole.clone(), malformed.clone()]).await;
@@ -272,12 +269,9 @@ pub async fn an_account_stays_above_its_floor<H: StoreHarness>() -> Outcome {
     let refusal = refused(&*store, &tenant, both).await?;
     ensure!(refusal == short(40), "60 and 41 of 100: expected {:?}, got {refusal:?}", short(40));
     ensure!(balance(&*store, &tenant, buyer).await? == 100, "a refused commit changed a balance");
-    let outcome = post(
-        &*store,
-        workspace,
-        vec![charge("d", source, buyer, 1), charge("e", buyer, source, 101)],
-    )
-    .await?;
+    let outcome =
+        post(&*store, workspace, vec![charge("d", source, buyer, 1), charge("e", buyer, source, 101)])
+            .await?;
     ensure!(outcome == CommitOutcome::Applied, "what was put there first cannot be taken: {outcome:?}");
     ensure!(balance(&*store, &tenant, buyer).await? == 0, "an account does not go down to its floor");
     store.set_credit(workspace, buyer, Some(50)).await?;
@@ -414,9 +408,10 @@ pub async fn an_account_is_opened_once<H: StoreHarness>() -> Outcome {
     let kind = other.as_ref().err().map(fastlead_core::Error::kind);
     ensure!(kind == Some(ErrorKind::Conflict), "opened again in dollars: {other:?}");
     let negative = LedgerAccount::new(workspace, id, "Anna", Currency::RUB).with_credit(Some(-1));
-    for answer in
-        [store.open_account(negative).await.map(drop), store.set_credit(workspace, id, Some(-1)).await.map(drop)]
-    {
+    for answer in [
+        store.open_account(negative).await.map(drop),
+        store.set_credit(workspace, id, Some(-1)).await.map(drop),
+    ] {
         let kind = answer.as_ref().err().map(fastlead_core::Error::kind);
         ensure!(kind == Some(ErrorKind::Invalid), "a credit below 0: {answer:?}");
     }

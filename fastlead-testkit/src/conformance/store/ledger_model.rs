@@ -10,9 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fastlead_core::id::{AccountId, PostingId, SeededIds};
 use fastlead_core::money::{Currency, Money};
-use fastlead_core::port::{
-    CommitOutcome, Entry, LedgerAccount, PageRequest, Posting, Refusal, Transition,
-};
+use fastlead_core::port::{CommitOutcome, Entry, LedgerAccount, PageRequest, Posting, Refusal, Transition};
 use futures_util::future::{join_all, try_join_all};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -165,7 +163,7 @@ impl<'a> Case<'a> {
     /// The posting of a move, and whether it goes with a lead. `None` where there is nothing to pick.
     fn posting(&self, one: &Move, place: usize) -> Option<(Posting, bool)> {
         let id = PostingId::of(&[&format!("{} {} {place}", self.number, self.tried.len())]);
-        let between = |kind: &str, from, to, minor, currency| {
+        let between = |kind: &str, from, to, minor: i64, currency| {
             let entry = |account, minor| Entry::new(account, Money::new(minor, currency));
             Posting::new(id, start(), kind, vec![entry(from, -minor), entry(to, minor)])
         };
@@ -211,16 +209,20 @@ impl<'a> Case<'a> {
             }
         }
         let workspace = self.tenant.scope.workspace_id;
-        let outcomes = join_all(postings.iter().map(|(posting, with_lead)| async {
+        let case = &*self;
+        let outcomes = join_all(postings.iter().map(|(posting, with_lead)| async move {
             if !with_lead {
-                return Ok::<_, Violation>(post(self.store, workspace, vec![posting.clone()]).await?);
+                return Ok::<_, Violation>(post(case.store, workspace, vec![posting.clone()]).await?);
             }
-            let lead = self.tenant.lead_id();
+            let lead = case.tenant.lead_id();
             let decision =
-                Transition { postings: vec![posting.clone()], ..self.tenant.capture(lead, start()) };
-            let outcome = commit(self.store, decision).await?;
-            let there = self.store.lead(workspace, lead).await?.is_some();
-            ensure!(there == (outcome == CommitOutcome::Applied), "{outcome:?}, and the lead is there: {there}");
+                Transition { postings: vec![posting.clone()], ..case.tenant.capture(lead, start()) };
+            let outcome = commit(case.store, decision).await?;
+            let there = case.store.lead(workspace, lead).await?.is_some();
+            ensure!(
+                there == (outcome == CommitOutcome::Applied),
+                "{outcome:?}, and the lead is there: {there}"
+            );
             Ok(outcome)
         }))
         .await;

@@ -14,9 +14,7 @@ use tokio::task::JoinSet;
 use super::StoreHarness;
 use super::harness::StoredRow;
 use super::ledger::{balance, balanced, charge, entry, funded, known, opened, post, posted};
-use super::sample::{
-    Tenant, applied, at, begin, commit, counter, idempotency, refused, start, unique,
-};
+use super::sample::{Tenant, applied, at, begin, commit, counter, idempotency, refused, start, unique};
 use crate::conformance::{Outcome, Verdict, Violation, applies_if, ensure};
 
 /// A posting is made with its decision or not at all: neither is there where the guard, a reservation or the account
@@ -160,8 +158,12 @@ pub async fn another_workspace_moves_no_money<H: StoreHarness>() -> Outcome {
             fault: PostingFault::UnknownAccount(unknown.1),
         };
         let outcome = post(&*store, other, vec![foreign.clone()]).await?;
-        ensure!(outcome == CommitOutcome::Refused(expected.clone()), "expected {expected:?}, got {outcome:?}");
-        let decision = Transition { postings: vec![foreign], ..stranger.capture(stranger.lead_id(), start()) };
+        ensure!(
+            outcome == CommitOutcome::Refused(expected.clone()),
+            "expected {expected:?}, got {outcome:?}"
+        );
+        let decision =
+            Transition { postings: vec![foreign], ..stranger.capture(stranger.lead_id(), start()) };
         let refusal = refused(&*store, decision).await?;
         ensure!(refusal == expected, "with a decision: expected {expected:?}, got {refusal:?}");
     }
@@ -187,7 +189,10 @@ pub async fn another_workspace_moves_no_money<H: StoreHarness>() -> Outcome {
     let fault = PostingFault::NotReversible(posting.id);
     let field = "postings[0].reverses".to_owned();
     let expected = Refusal::Unpostable { posting: back.id, field, fault };
-    ensure!(outcome == CommitOutcome::Refused(expected), "another workspace takes a posting back: {outcome:?}");
+    ensure!(
+        outcome == CommitOutcome::Refused(expected),
+        "another workspace takes a posting back: {outcome:?}"
+    );
     balanced(&*store, workspace).await?;
     balanced(&*store, other).await?;
     Ok(Verdict::Held)
@@ -321,8 +326,8 @@ pub async fn money_that_cannot_be_read_stops_no_other<H: StoreHarness>() -> Outc
     for posting in [&torn, &last] {
         posted(&*store, &tenant, posting.clone()).await?;
     }
-    let can_be = harness.damage(StoredRow::Account(broken)).await
-        && harness.damage(StoredRow::Posting(torn.id)).await;
+    let can_be =
+        harness.damage(StoredRow::Account(broken)).await && harness.damage(StoredRow::Posting(torn.id)).await;
     if !can_be {
         return Ok(Verdict::NotApplicable("a row of this store cannot be damaged"));
     }
@@ -336,7 +341,8 @@ pub async fn money_that_cannot_be_read_stops_no_other<H: StoreHarness>() -> Outc
         if number == 19 {
             posting = torn.clone();
         }
-        let decision = Transition { postings: vec![posting.clone()], ..tenant.capture(tenant.lead_id(), at(1)) };
+        let decision =
+            Transition { postings: vec![posting.clone()], ..tenant.capture(tenant.lead_id(), at(1)) };
         tasks.spawn(async move {
             let answer = if number % 4 < 2 {
                 post(&*store, workspace, vec![posting]).await
