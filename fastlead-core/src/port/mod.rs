@@ -6,6 +6,7 @@ mod catalog;
 mod changes;
 mod enricher;
 mod identities;
+mod inbound;
 mod journal;
 mod ledger;
 mod links;
@@ -24,6 +25,7 @@ pub use catalog::{
 pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
+pub use inbound::{InboundBatch, InboundRecord, InboundRef, LeasedInbound};
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
     Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
@@ -36,8 +38,7 @@ pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, InboundBatch, InboundRecord, InboundRef,
-    LeadRecord, LeasedInbound, LeasedTimer, NewTimer, NextDue, Receipt, Refusal, Reservation, Revival,
-    SettleOutcome, Settled, Settlement, Store, Transition,
+    CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, LeadRecord, LeasedTimer, NewTimer, NextDue,
+    Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled, Settlement, Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

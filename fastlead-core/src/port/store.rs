@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::actor::Actor;
-use crate::channel::InboundEvent;
 use crate::decide::{Counter, CounterId, Event, LeadState, TimerName, Trace, UniqueKey};
 use crate::delivery::{Attempt, Delivery, DeliveryState, Lease, LeasedDelivery, NewDelivery, Scope};
 use crate::erasure::PersonAddresses;
@@ -20,7 +19,10 @@ use crate::message::MessageClass;
 use crate::money::Money;
 use crate::parts::SentPart;
 use crate::policy::PolicyRef;
-use crate::port::{AddressKey, Posting, PostingFault, Recovery, SetAside};
+use crate::port::{
+    AddressKey, InboundBatch, InboundRecord, InboundRef, LeasedInbound, Posting, PostingFault, Recovery,
+    SetAside,
+};
 use crate::time::Timestamp;
 
 /// Where leads, their work and its outcomes live.
@@ -771,57 +773,4 @@ impl LeadRecord {
     pub const fn project_id(&self) -> ProjectId {
         self.scope.project_id
     }
-}
-
-/// Names an inbound event.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct InboundRef {
-    /// The channel that brought it.
-    pub channel_id: ChannelId,
-    /// The provider's id of it.
-    pub provider_event_id: String,
-}
-
-/// Inbound events of one channel that are to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboundBatch {
-    /// The channel that brings them.
-    pub channel_id: ChannelId,
-    /// The events, oldest first.
-    pub events: Vec<InboundEvent>,
-    /// Where polling goes on, where the channel was polled.
-    pub cursor: Option<String>,
-    /// The present moment.
-    pub at: Timestamp,
-    /// Lease under which whoever records them acts upon them.
-    pub lease: Lease,
-}
-
-/// Inbound event that is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InboundRecord {
-    /// The channel that brought it.
-    pub channel_id: ChannelId,
-    /// The event.
-    pub event: InboundEvent,
-    /// When it was recorded.
-    pub received_at: Timestamp,
-}
-
-impl InboundRecord {
-    /// Its name.
-    pub fn reference(&self) -> InboundRef {
-        InboundRef { channel_id: self.channel_id, provider_event_id: self.event.provider_event_id.clone() }
-    }
-}
-
-/// Inbound event under a lease.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeasedInbound {
-    /// The event.
-    pub record: InboundRecord,
-    /// The lease.
-    pub token: LeaseToken,
-    /// How often it was leased before.
-    pub tries: u32,
 }

@@ -33,6 +33,7 @@ mod distribution;
 mod file;
 mod hang_ups;
 mod lease;
+mod ledger;
 mod memory;
 mod people;
 mod polling;

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use fastlead_core::async_trait;
-use fastlead_core::error::{Error, ErrorKind, Result};
+use fastlead_core::error::Result;
 use fastlead_core::id::{AccountId, PostingId, WorkspaceId};
-use fastlead_core::money::{Currency, Money};
+use fastlead_core::money::Money;
 use fastlead_core::port::{
     AccountBalance, AccountEntry, CommitOutcome, Ledger, LedgerAccount, Page, PageRequest, Posting, Refusal,
     UnreadableRow,
