@@ -160,11 +160,11 @@ impl BrokenStore {
     }
 
     pub(super) fn after_posting(&self, outcome: CommitOutcome) -> CommitOutcome {
-        let swallowed = match (&outcome, self.flaw) {
-            (CommitOutcome::Refused(Refusal::PostingReused(_)), Flaw::TakesAnyForTheSame) => true,
-            (CommitOutcome::Refused(Refusal::Unpostable { .. }), Flaw::SwallowsFaults) => true,
-            _ => false,
-        };
+        let swallowed = matches!(
+            (&outcome, self.flaw),
+            (CommitOutcome::Refused(Refusal::PostingReused(_)), Flaw::TakesAnyForTheSame)
+                | (CommitOutcome::Refused(Refusal::Unpostable { .. }), Flaw::SwallowsFaults)
+        );
         if swallowed { CommitOutcome::Applied } else { outcome }
     }
 
