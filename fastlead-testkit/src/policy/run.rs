@@ -335,11 +335,3 @@ fn moment(text: &str, policy: &Policy) -> Result<Timestamp, String> {
         .map(|local| policy.timezone.first_moment(local))
         .ok_or_else(|| format!("at: expected a moment such as `2026-11-25 12:00` or RFC 3339, not `{text}`"))
 }
-#[cfg(test)]
-mod temporary {
-    #[test]
-    fn library() {
-        let outcomes = super::run_folder(std::path::Path::new("../examples/policies"));
-        panic!("{outcomes:#?}");
-    }
-}
