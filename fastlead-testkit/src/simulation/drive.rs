@@ -25,7 +25,7 @@ const LEASE_SECS: u64 = 35;
 const REST_SECS: u64 = 60 * 86_400;
 /// How often each of several engines looks at what others have done: more often would be thousands of steps.
 const FOLLOW_EVERY: Duration = Duration::from_secs(300);
-/// More steps than any seed takes.
+/// More steps than any seed takes beside those looks.
 const MOST_STEPS: u64 = 20_000;
 
 /// How the life of an engine ended.
@@ -153,11 +153,14 @@ impl Life<'_> {
             if world.fault().is_some() || self.last_step.is_some_and(|last| step >= last) {
                 return End::Stop;
             }
-            if step >= MOST_STEPS {
+            if step >= MOST_STEPS + self.looks() {
                 world.broken(format!("still not at rest after {step} steps"));
                 return End::Stop;
             }
             let Some(next) = self.next() else {
+                if world.fault().is_some() {
+                    return End::Stop;
+                }
                 self.all_know_what_is_stored(&places).await;
                 return End::Rest;
             };
@@ -200,6 +203,15 @@ impl Life<'_> {
         builder.build().await
     }
 
+    /// How many steps the looks of several engines at the store can have taken so far: one at the changes and one at the
+    /// work, each at a moment of its own.
+    fn looks(&self) -> u64 {
+        let setting = &self.world.setting;
+        let past = (self.world.now() - setting.start).to_std().unwrap_or_default();
+        let rounds = past.as_secs() / FOLLOW_EVERY.as_secs();
+        if setting.engines > 1 { rounds * 2 * setting.engines as u64 } else { 0 }
+    }
+
     /// The next moment at which something happens. Several engines look at the store for ever, so that there is none as
     /// soon as nothing is open.
     fn next(&self) -> Option<Timestamp> {
@@ -211,6 +223,7 @@ impl Life<'_> {
         let next = planned.into_iter().chain(world.clock.next()).min()?;
         let last = world.setting.visits.last().map_or(0, |visit| visit.after_millis / 1_000);
         if next > plus_seconds(world.setting.start, last + REST_SECS) {
+            world.check(rest::is_at_rest(world));
             world.broken("everything should have come to rest long ago");
             return None;
         }
@@ -301,11 +314,13 @@ impl Life<'_> {
             if known != newest {
                 self.world
                     .broken(format!("engine {number} decides by {known:?}, and {newest:?} is published"));
+                return;
             }
             for channel in directory.channels() {
                 let paused = self.world.model().is_paused(channel.id);
                 if channel.is_paused() != paused {
                     self.world.broken(format!("engine {number} has {} paused: {}", channel.name, !paused));
+                    return;
                 }
             }
         }

@@ -184,6 +184,9 @@ impl Model {
                 matches!(error.retry, RetryHint::IfIdempotent { .. })
             };
             if attempt.operation == AttemptOperation::Send {
+                // Others took it for lost; the one that had sent it knows after all.
+                let late = carried.state == DeliveryState::Ambiguous;
+                carried.unknown &= !late;
                 carried.unknown |= attempt.error.as_ref().is_some_and(unknown);
             }
         }
