@@ -2,6 +2,7 @@
 #![cfg_attr(
     not(any(
         feature = "client",
+        feature = "max",
         feature = "smsc",
         feature = "smtp",
         feature = "telegram",
@@ -14,6 +15,8 @@
     )
 )]
 
+#[cfg(feature = "max")]
+pub mod max;
 #[cfg(feature = "smsc")]
 pub mod smsc;
 #[cfg(feature = "smtp")]
@@ -28,12 +31,15 @@ pub mod egress;
 pub mod guarded;
 
 mod address;
-#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "webhook"))]
 mod http;
-#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "max", feature = "telegram"))]
+mod markup;
+#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "webhook"))]
 mod resolver;
 #[cfg(any(
     feature = "client",
+    feature = "max",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
@@ -41,7 +47,13 @@ mod resolver;
 ))]
 mod tls;
 
-#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(any(
+    feature = "max",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "webhook"
+))]
 use std::sync::Arc;
 
 use egress::Egress;
@@ -57,6 +69,13 @@ pub fn register(builder: RegistryBuilder) -> RegistryBuilder {
 /// The same with adapters that connect where `egress` lets them.
 pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> RegistryBuilder {
     move |builder| {
+        #[cfg(feature = "max")]
+        let builder = builder.channel_with::<max::MaxAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(max::Max::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "max"))]
+        let builder = builder.absent("max", "max");
         #[cfg(feature = "smsc")]
         let builder = builder.channel_with::<smsc::SmscAdapter>({
             let egress = egress.clone();

@@ -7,7 +7,7 @@ pub(crate) fn loopback() -> Egress {
     Egress::public().with_private_hosts(&["127.0.0.0/8".to_owned(), "localhost".to_owned()]).unwrap()
 }
 
-#[cfg(all(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(all(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod every_adapter {
     use std::net::TcpListener;
     use std::sync::Arc;
@@ -41,6 +41,11 @@ mod every_adapter {
             ),
             // The endpoint is Telegram's own, so that the connection is encrypted from end to end.
             ("telegram", "proxy", [&clear, &clear].map(|proxy| json!({"bot_token": token, "proxy": proxy}))),
+            (
+                "max",
+                "endpoint",
+                [&clear, &encrypted].map(|endpoint| json!({"bot_token": token, "endpoint": endpoint})),
+            ),
             (
                 "smsc",
                 "endpoint",
@@ -161,6 +166,7 @@ mod every_adapter {
         for (kind, config) in [
             ("telegram", json!({"bot_token": "123456:ABC-DEF"})),
             ("telegram", json!({"bot_token": "123456:ABC-DEF", "proxy": "http://proxy.example.com:3128"})),
+            ("max", json!({"bot_token": "some-token"})),
             ("smsc", json!({"api_key": "some-key"})),
         ] {
             assert!(build(kind, &config, &Egress::public()).is_ok(), "{kind}");

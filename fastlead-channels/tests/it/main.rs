@@ -1,10 +1,12 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod certificates;
-#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod egress;
+#[cfg(feature = "max")]
+mod max;
 #[cfg(feature = "smsc")]
 mod smsc;
 #[cfg(feature = "smtp")]
@@ -13,7 +15,7 @@ mod smtp;
 mod smtp_tls;
 #[cfg(feature = "telegram")]
 mod telegram;
-#[cfg(all(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(all(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
 mod transport;
 #[cfg(feature = "webhook")]
 mod webhook;

@@ -4,6 +4,7 @@
 mod door;
 mod fault;
 mod inbox;
+pub mod max;
 mod page;
 mod played;
 mod post;
