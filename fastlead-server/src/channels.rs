@@ -121,6 +121,7 @@ mod tests {
             ("webhook", config("http://10.1.2.3/hook")),
             ("telegram", json!({"bot_token": "123456:ABC", "endpoint": "https://10.1.2.3"})),
             ("telegram", json!({"bot_token": "123456:ABC", "proxy": "http://10.1.2.3:3128"})),
+            ("max", json!({"bot_token": "some-token", "endpoint": "https://10.1.2.3"})),
             ("smsc", json!({"api_key": "some-key", "endpoint": "http://10.1.2.3"})),
             ("smtp", json!({"host": "10.1.2.3", "from": {"address": "leads@example.com"}})),
         ] {

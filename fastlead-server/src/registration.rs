@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fastlead_core::channel::Channel;
-use fastlead_core::engine::ActiveChannel;
+use fastlead_core::engine::{ActiveChannel, Engine};
 use fastlead_core::id::ChannelId;
 use fastlead_core::port::ChannelRecord;
 use fastlead_core::time::{Clock, plus};
+use fastlead_core::webhook::WebhookRegistration;
 use fastlead_core::{Error, ErrorKind, Result, RetryHint};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -21,9 +22,12 @@ const NO_PUBLIC_ADDRESS: &str =
 const FIRST_REST: Duration = Duration::from_secs(5);
 /// The longest wait between attempts.
 const LONGEST_REST: Duration = Duration::from_secs(600);
+/// How often the provider is asked whether it still calls us: MAX forgets an address that has failed for eight hours.
+const LOOK_AGAIN: Duration = Duration::from_secs(15 * 60);
 
 /// Registers webhooks in the background, one attempt per channel at a time: a newer wish ends an
-/// older one. A provider that cannot be reached is asked again; one that refuses is not.
+/// older one. A provider that cannot be reached is asked again; one that refuses is not. One that has forgotten
+/// us is told again; one that calls somebody else is left to people.
 #[derive(Debug, Default)]
 pub struct Registrar(Mutex<HashMap<ChannelId, AbortOnDropHandle<()>>>);
 
@@ -78,8 +82,8 @@ impl Registrar {
     }
 
     fn start(&self, app: &App, active: Arc<ActiveChannel>, wish: Wish) {
-        let (id, clock) = (active.id, Arc::clone(app.engine.clock()));
-        let work = tokio::spawn(async move { fulfil(&*clock, &active, &wish).await });
+        let (id, engine) = (active.id, app.engine.clone());
+        let work = tokio::spawn(async move { fulfil(&engine, &active, &wish).await });
         let mut under_way = self.lock();
         under_way.retain(|_, work| !work.is_finished());
         under_way.insert(id, AbortOnDropHandle::new(work));
@@ -90,30 +94,70 @@ impl Registrar {
     }
 }
 
-async fn fulfil(clock: &dyn Clock, active: &ActiveChannel, wish: &Wish) {
+async fn fulfil(engine: &Engine, active: &Arc<ActiveChannel>, wish: &Wish) {
     let Some(registration) = active.channel.registration() else { return };
-    let mut rest = FIRST_REST;
-    loop {
-        let told = match wish {
-            Wish::Call(url) => registration.register(url).await,
-            Wish::CallNobody => registration.unregister().await,
-        };
-        let after = match told {
-            Ok(()) => {
-                let registered = matches!(wish, Wish::Call(_));
-                tracing::info!(channel = %active.id, registered, "the provider was told where to call");
-                return;
-            }
-            Err(error) => {
-                tracing::warn!(channel = %active.id, %error, "the provider could not be told where to call");
-                match error.retry() {
-                    RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => after,
-                    RetryHint::Never => return,
+    let teller = Teller { clock: &**engine.clock(), registration, id: active.id };
+    // Another server on the same store may have changed the channel: then this one has nothing more to say.
+    let is_current = || engine.directory().channel(active.id).is_some_and(|now| Arc::ptr_eq(now, active));
+    match wish {
+        Wish::Call(url) => teller.keep(url, is_current).await,
+        Wish::CallNobody => drop(teller.tell(None).await),
+    }
+}
+
+/// Tells one provider where to call.
+struct Teller<'a> {
+    clock: &'a dyn Clock,
+    registration: &'a dyn WebhookRegistration,
+    id: ChannelId,
+}
+
+impl Teller<'_> {
+    /// Registers `url`, and again whenever the provider calls nobody any more, for as long as the channel is current.
+    async fn keep(&self, url: &str, is_current: impl Fn() -> bool + Send) {
+        while self.tell(Some(url)).await {
+            loop {
+                self.rest(LOOK_AGAIN).await;
+                if !is_current() {
+                    return;
+                }
+                if self.registration.status().await.is_ok_and(|status| status.url.is_none()) {
+                    tracing::warn!(channel = %self.id, "the provider calls us no more and is told again");
+                    break;
                 }
             }
-        };
-        clock.sleep_until(plus(clock.now(), after.unwrap_or(rest))).await;
-        rest = (rest * 2).min(LONGEST_REST);
+        }
+    }
+
+    /// Tries until the provider knows it. Returns whether it does.
+    async fn tell(&self, url: Option<&str>) -> bool {
+        let mut rest = FIRST_REST;
+        loop {
+            let told = match url {
+                Some(url) => self.registration.register(url).await,
+                None => self.registration.unregister().await,
+            };
+            let after = match told {
+                Ok(()) => {
+                    let registered = url.is_some();
+                    tracing::info!(channel = %self.id, registered, "the provider was told where to call");
+                    return true;
+                }
+                Err(error) => {
+                    tracing::warn!(channel = %self.id, %error, "the provider could not be told where to call");
+                    match error.retry() {
+                        RetryHint::Safe { after } | RetryHint::IfIdempotent { after } => after,
+                        RetryHint::Never => return false,
+                    }
+                }
+            };
+            self.rest(after.unwrap_or(rest)).await;
+            rest = (rest * 2).min(LONGEST_REST);
+        }
+    }
+
+    async fn rest(&self, time: Duration) {
+        self.clock.sleep_until(plus(self.clock.now(), time)).await;
     }
 }
 
@@ -163,5 +207,72 @@ pub(crate) async fn look(app: &App, active: &ActiveChannel, record: &ChannelReco
             Err(Error::new(ErrorKind::Unavailable, message).with_operation("webhook"))
         }
         _ => Ok(Standing::Good),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use fastlead_core::async_trait;
+    use fastlead_core::secret::Secret;
+    use fastlead_core::time::{ManualClock, epoch};
+    use fastlead_core::webhook::RegistrationStatus;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    /// A provider that can be made to forget, and counts what it is asked.
+    #[derive(Debug)]
+    struct Forgetful {
+        url: Mutex<Option<String>>,
+        /// How often it was told, and how often it was asked.
+        asked: watch::Sender<(u32, u32)>,
+    }
+
+    #[async_trait]
+    impl WebhookRegistration for Forgetful {
+        async fn register(&self, url: &str) -> Result<()> {
+            *self.url.lock().unwrap() = Some(url.to_owned());
+            self.asked.send_modify(|(told, _)| *told += 1);
+            Ok(())
+        }
+
+        async fn unregister(&self) -> Result<()> {
+            Ok(())
+        }
+
+        async fn status(&self) -> Result<RegistrationStatus> {
+            let mut status = RegistrationStatus::default();
+            status.url = self.url.lock().unwrap().clone().map(Secret::new);
+            self.asked.send_modify(|(_, looked)| *looked += 1);
+            Ok(status)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_has_forgotten_us_is_told_again_and_no_other() {
+        let clock = ManualClock::new(epoch());
+        let provider = Forgetful { url: Mutex::default(), asked: watch::Sender::new((0, 0)) };
+        let mut asked = provider.asked.subscribe();
+        let current = AtomicBool::new(true);
+        let id = ChannelId::from_uuid(uuid::Uuid::nil());
+        let teller = Teller { clock: &clock, registration: &provider, id };
+        let keeping = teller.keep("https://leads.example.com/hook", || current.load(Ordering::Relaxed));
+        let watching = async {
+            asked.wait_for(|asked| *asked == (1, 0)).await.unwrap();
+            clock.advance(LOOK_AGAIN);
+            asked.wait_for(|asked| *asked == (1, 1)).await.unwrap();
+            *provider.url.lock().unwrap() = Some("https://other.example.com/hook".to_owned());
+            clock.advance(LOOK_AGAIN);
+            asked.wait_for(|asked| *asked == (1, 2)).await.unwrap();
+            *provider.url.lock().unwrap() = None;
+            clock.advance(LOOK_AGAIN);
+            asked.wait_for(|asked| *asked == (2, 3)).await.unwrap();
+            current.store(false, Ordering::Relaxed);
+            clock.advance(LOOK_AGAIN);
+        };
+        tokio::join!(keeping, watching);
+        assert_eq!(*provider.asked.borrow(), (2, 3), "a channel that was changed elsewhere is let go");
     }
 }

@@ -217,7 +217,9 @@ mod tests {
         ] {
             let mut json = json!({"bot_token": "f9LHodD0c"});
             json[field] = value.clone();
-            let error = parse(json).unwrap().validate().unwrap_err();
+            // A certificate is judged when the client is built.
+            let info = fastlead_core::channel::ChannelInfo::embedded(KIND, "sales-bot");
+            let error = super::super::Max::new(info, parse(json).unwrap()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{field} {value}");
             assert!(error.message().starts_with(field), "{field} {value}: {error}");
             assert!(!format!("{error:?}").contains("hidden"), "{error:?}");

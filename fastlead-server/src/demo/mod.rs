@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fastlead_core::secret::Secret;
 use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
+use fastlead_testkit::sim::max::MaxSim;
 use fastlead_testkit::sim::smsc::SmscSim;
 use fastlead_testkit::sim::smtp::SmtpSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
@@ -141,6 +142,13 @@ pub async fn simulate(kind: &str) -> Result<()> {
             say_page(&sim.base_url());
             stop.cancelled().await;
         }
+        "max" => {
+            let sim = MaxSim::start().await.map_err(fault)?;
+            sim.add_person(MANAGER_CHAT, "Manager");
+            say(&format!("endpoint {}  token {}  chat {MANAGER_CHAT}", sim.base_url(), sim.token()));
+            say_page(&sim.base_url());
+            stop.cancelled().await;
+        }
         "smsc" => {
             let sim = SmscSim::start().await.map_err(fault)?;
             say(&format!("endpoint {}  login {}  password {}", sim.base_url(), sim.login(), sim.password()));
@@ -160,7 +168,7 @@ pub async fn simulate(kind: &str) -> Result<()> {
             stop.cancelled().await;
         }
         _ => {
-            let message = "unknown simulator; known: telegram, smsc, smtp, webhook";
+            let message = "unknown simulator; known: telegram, max, smsc, smtp, webhook";
             return Err(Error::new(ErrorKind::NotFound, message));
         }
     }

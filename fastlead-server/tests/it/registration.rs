@@ -8,6 +8,7 @@ use fastlead_core::secret::Secret;
 use fastlead_server::{Server, Settings, bootstrap};
 use fastlead_store::MemoryStore;
 use fastlead_testkit::sim::Fault;
+use fastlead_testkit::sim::max::MaxSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -132,5 +133,41 @@ async fn a_server_registers_at_start_and_starts_without_the_provider() {
     telegram.faults().always(None);
     let office = Office::open(&store, &folder, &telegram).await;
     within(telegram.wait_for_webhook(Some(&url))).await;
+    office.close().await;
+}
+
+/// A bot of MAX needs nothing else of the server: it is registered, and what a person writes is kept.
+#[tokio::test]
+async fn a_bot_of_max_is_registered_and_hears_people() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let (telegram, max) = (TelegramSim::start().await.unwrap(), MaxSim::start().await.unwrap());
+    let office = Office::open(&store, &folder, &telegram).await;
+    max.put_in_front(PUBLIC, &office.url);
+    let config = json!({
+        "bot_token": max.token(), "endpoint": max.base_url(), "updates": "webhook",
+        "webhook_secret": "webhook-secret-1",
+    });
+    let body = json!({"kind": "max", "name": "bot", "config": config});
+    let channel = office.ask(reqwest::Method::POST, "/v1/channels", body).await;
+    let id = channel["id"].as_str().unwrap().to_owned();
+    within(max.wait_for_subscriptions(&[channel["webhook_url"].as_str().unwrap()])).await;
+    assert_eq!(office.check(&id).await, json!({"ok": true}));
+
+    max.start_bot(CHAT, Some("promo_42"));
+    max.write(CHAT, "hello");
+    within(max.wait_until_updates_are_taken()).await;
+    let heard = office.ask(reqwest::Method::GET, &format!("/v1/channels/{id}/inbound"), Value::Null).await;
+    let heard: Vec<_> = heard["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["kind"].clone(), one["chat"].clone()))
+        .collect();
+    let said = |kind: &str| (json!(kind), json!(CHAT.to_string()));
+    assert_eq!(heard, [said("message"), said("started")], "the latest first");
+
+    max.forget_subscriptions();
+    let checked = office.check(&id).await;
+    assert!(checked["message"].as_str().unwrap().contains("calls nobody"), "{checked}");
     office.close().await;
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::sim::max::MaxSim;
 use crate::sim::post::{exchange, get, status};
 use crate::sim::smsc::SmscSim;
 use crate::sim::smtp::SmtpSim;
@@ -174,6 +175,60 @@ async fn telegrams_page_shows_the_chat_and_plays_the_person() {
             .await
             .contains("no such")
     );
+}
+
+#[tokio::test]
+async fn maxs_page_shows_the_dialog_and_plays_the_person() {
+    let sim = MaxSim::start().await.unwrap();
+    let page = Page(sim.base_url());
+    page.is_whole().await;
+    page.act(json!({"action": "add_person", "person": CHAT, "name": "Anna"})).await;
+    let mut news = News::of(&page).await;
+    let send = |request: Value| {
+        let url = format!("{}/messages?user_id={CHAT}", sim.base_url());
+        let headers = [JSON[0], ("Authorization", sim.token())];
+        async move { body(&exchange(&url, &headers, request.to_string().as_bytes()).await.unwrap()) }
+    };
+    let keyboard = json!([{"type": "inline_keyboard", "payload": {"buttons": [
+        [{"type": "callback", "text": "Беру", "payload": "a.1"}],
+        [{"type": "link", "text": "Открыть", "url": "https://example.com/1"}]]}}]);
+    let sent = send(json!({"text": "Заявка", "attachments": keyboard})).await;
+    assert!(sent["message"]["body"]["mid"].is_string(), "{sent}");
+    news.next().await;
+    let shown = page.state().await["arrivals"][0].clone();
+    assert_eq!((&shown["to"], &shown["text"]), (&json!("790000000"), &json!("Заявка")));
+    assert_eq!(shown["acts"].as_array().unwrap().len(), 1, "a link is not pressed here");
+
+    page.act(shown["acts"][0]["body"].clone()).await;
+    for (action, field, value) in [
+        ("write", "text", "Добрый день"),
+        ("start", "payload", "promo_42"),
+        ("share_contact", "phone", "79000000000"),
+    ] {
+        page.act(json!({"action": action, "person": CHAT, field: value})).await;
+    }
+    page.act(json!({"action": "stop", "person": CHAT})).await;
+    assert_eq!(send(json!({"text": "a"})).await["code"], "chat.denied");
+    page.act(json!({"action": "start", "person": CHAT, "payload": ""})).await;
+    page.act(json!({"action": "remove_dialog", "person": CHAT})).await;
+    assert_eq!(page.fact("Waiting for the bot").await, "7");
+    let kinds: Vec<_> = sim.take_updates().iter().map(|update| update["update_type"].clone()).collect();
+    let expected = [
+        "message_callback",
+        "message_created",
+        "bot_started",
+        "message_created",
+        "bot_stopped",
+        "bot_started",
+        "dialog_removed",
+    ];
+    assert_eq!(kinds, expected);
+
+    page.script(json!({"queue": "messages", "fault": {"rate_limited": {"after_secs": 14}}})).await;
+    assert_eq!(send(json!({"text": "a"})).await["code"], "too.many.requests");
+    page.act(json!({"action": "forget_subscriptions"})).await;
+    let press = json!({"action": "press", "person": CHAT, "message": "mid.0", "payload": "a"});
+    assert!(page.refuses(press).await.contains("no such"));
 }
 
 #[tokio::test]
