@@ -6,6 +6,7 @@
         feature = "smsc",
         feature = "smtp",
         feature = "telegram",
+        feature = "vk",
         feature = "webhook"
     )),
     allow(
@@ -23,6 +24,8 @@ pub mod smsc;
 pub mod smtp;
 #[cfg(feature = "telegram")]
 pub mod telegram;
+#[cfg(feature = "vk")]
+pub mod vk;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
@@ -31,11 +34,11 @@ pub mod egress;
 pub mod guarded;
 
 mod address;
-#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
 mod http;
 #[cfg(any(feature = "max", feature = "telegram"))]
 mod markup;
-#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
 mod resolver;
 #[cfg(any(
     feature = "client",
@@ -43,6 +46,7 @@ mod resolver;
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
+    feature = "vk",
     feature = "webhook"
 ))]
 mod tls;
@@ -52,6 +56,7 @@ mod tls;
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
+    feature = "vk",
     feature = "webhook"
 ))]
 use std::sync::Arc;
@@ -97,6 +102,13 @@ pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> Registry
         });
         #[cfg(not(feature = "telegram"))]
         let builder = builder.absent("telegram", "telegram");
+        #[cfg(feature = "vk")]
+        let builder = builder.channel_with::<vk::VkAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(vk::Vk::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "vk"))]
+        let builder = builder.absent("vk", "vk");
         #[cfg(feature = "webhook")]
         let builder = builder.channel_with::<webhook::WebhookAdapter>(move |info, config| {
             Ok(Arc::new(webhook::Webhook::with_egress(info, config, &egress)?))
