@@ -34,11 +34,25 @@ pub mod egress;
 pub mod guarded;
 
 mod address;
-#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(any(
+    feature = "client",
+    feature = "max",
+    feature = "smsc",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod http;
 #[cfg(any(feature = "max", feature = "telegram"))]
 mod markup;
-#[cfg(any(feature = "client", feature = "max", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(any(
+    feature = "client",
+    feature = "max",
+    feature = "smsc",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod resolver;
 #[cfg(any(
     feature = "client",

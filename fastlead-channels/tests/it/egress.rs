@@ -7,7 +7,14 @@ pub(crate) fn loopback() -> Egress {
     Egress::public().with_private_hosts(&["127.0.0.0/8".to_owned(), "localhost".to_owned()]).unwrap()
 }
 
-#[cfg(all(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(all(
+    feature = "max",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod every_adapter {
     use std::net::TcpListener;
     use std::sync::Arc;

@@ -1,9 +1,23 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
-#[cfg(any(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(any(
+    feature = "max",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod certificates;
-#[cfg(any(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(any(
+    feature = "max",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod egress;
 #[cfg(feature = "max")]
 mod max;
@@ -15,7 +29,14 @@ mod smtp;
 mod smtp_tls;
 #[cfg(feature = "telegram")]
 mod telegram;
-#[cfg(all(feature = "max", feature = "smsc", feature = "smtp", feature = "telegram", feature = "vk", feature = "webhook"))]
+#[cfg(all(
+    feature = "max",
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 mod transport;
 #[cfg(feature = "vk")]
 mod vk;
