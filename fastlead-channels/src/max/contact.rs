@@ -101,6 +101,9 @@ mod tests {
             ("NOTE:79000000000", None),
             ("TEL", None),
             ("TEL:я:1", None),
+            ("TEL:тел:1", None),
+            (";.:;.:\n:\n;:tel", None),
+            ("TEL:tel", None),
             ("", None),
         ] {
             assert_eq!(phone(card), expected, "{card}");

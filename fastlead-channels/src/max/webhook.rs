@@ -99,4 +99,36 @@ mod tests {
             assert_eq!((batch.reply.status, &batch.reply.body[..]), (200, &b"ok"[..]));
         }
     }
+
+    /// Bytes from a generator that starts the same on every run, and pieces of updates among them.
+    #[test]
+    fn no_bytes_make_it_panic() {
+        let pieces: [&[u8]; 12] = [
+            b"{\"update_type\":\"message_created\",",
+            b"\"message\":{",
+            b"\"sender\":{\"user_id\":1}",
+            b"\"body\":{\"attachments\":[",
+            b"{\"type\":\"contact\",\"payload\":{\"vcf_info\":\"TEL:\"}}",
+            b"}",
+            b"]",
+            b",",
+            b"null",
+            b"-9223372036854775809",
+            b"\xff\x00",
+            b"\"\\ud800\"",
+        ];
+        let mut state: u64 = 20_261_128;
+        let mut next = |below: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % below
+        };
+        for _ in 0..5_000 {
+            let mut body: Vec<u8> = (0..next(12)).flat_map(|_| pieces[next(pieces.len())]).copied().collect();
+            if !body.is_empty() && next(2) == 0 {
+                let place = next(body.len());
+                body[place] = u8::try_from(next(256)).unwrap();
+            }
+            let _any = parse(&body);
+        }
+    }
 }
