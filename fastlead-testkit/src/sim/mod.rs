@@ -12,6 +12,7 @@ pub mod smsc;
 pub mod smtp;
 pub mod telegram;
 mod tls;
+pub mod vk;
 pub mod webhook;
 
 pub use door::Door;

@@ -8,6 +8,7 @@ use crate::sim::post::{exchange, get, status};
 use crate::sim::smsc::SmscSim;
 use crate::sim::smtp::SmtpSim;
 use crate::sim::telegram::TelegramSim;
+use crate::sim::vk::VkSim;
 use crate::sim::webhook::WebhookSim;
 
 const CHAT: i64 = 790_000_000;
@@ -177,6 +178,58 @@ async fn telegrams_page_shows_the_chat_and_plays_the_person() {
 }
 
 #[tokio::test]
+async fn vks_page_shows_the_conversation_and_plays_the_person() {
+    let sim = VkSim::start().await.unwrap();
+    let page = Page(sim.base_url());
+    page.is_whole().await;
+    page.act(json!({"action": "add_person", "peer": CHAT, "name": "Anna"})).await;
+    let mut news = News::of(&page).await;
+    let send = |text: &'static str| {
+        let keyboard = json!({"inline": true, "buttons": [
+            [{"action": {"type": "callback", "label": "Беру", "payload": "{\"a\":1}"}}],
+            [{"action": {"type": "open_link", "label": "Открыть", "link": "https://example.com/1"}}],
+        ]});
+        let fields = [
+            ("access_token", sim.token().to_owned()),
+            ("v", "5.199".to_owned()),
+            ("peer_id", CHAT.to_string()),
+            ("random_id", "0".to_owned()),
+            ("message", text.to_owned()),
+            ("keyboard", keyboard.to_string()),
+        ];
+        let (url, form) = (
+            format!("{}/method/messages.send", sim.base_url()),
+            serde_urlencoded::to_string(fields).unwrap(),
+        );
+        async move { body(&exchange(&url, &FORM, form.as_bytes()).await.unwrap()) }
+    };
+    assert!(send("Заявка").await["response"].is_number());
+    news.next().await;
+    let shown = page.state().await["arrivals"][0].clone();
+    assert_eq!((&shown["text"], shown["acts"].as_array().unwrap().len()), (&json!("Заявка"), 1));
+    page.act(shown["acts"][0]["body"].clone()).await;
+    page.act(json!({"action": "write", "peer": CHAT, "text": "Здравствуйте"})).await;
+    page.act(json!({"action": "start", "peer": CHAT, "payload": "promo"})).await;
+    page.act(json!({"action": "fill_in", "peer": CHAT, "name": "Анна", "phone": "+79000000000"})).await;
+    page.act(json!({"action": "deny", "peer": CHAT})).await;
+    assert_eq!(send("denied").await["error"]["error_code"], 901);
+    page.act(json!({"action": "allow", "peer": CHAT, "key": "order_7"})).await;
+    assert!(send("allowed").await["response"].is_number());
+    let kinds: Vec<_> =
+        sim.take_events().iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect();
+    let expected =
+        ["message_event", "message_new", "message_new", "lead_forms_new", "message_deny", "message_allow"];
+    assert_eq!(kinds, expected);
+    let nobody = json!({"action": "press", "peer": CHAT, "message": 1, "data": "{}"});
+    assert!(page.refuses(nobody).await.contains("no such message"));
+    page.script(
+        json!({"queue": "messages", "fault": {"provider_code": {"code": 9, "text": "Flood control"}}}),
+    )
+    .await;
+    assert_eq!(send("flood").await["error"]["error_code"], 9);
+}
+
+#[tokio::test]
 async fn smscs_page_delivers_fails_and_answers() {
     let sim = SmscSim::start().await.unwrap();
     let page = Page(sim.base_url());
@@ -327,8 +380,10 @@ async fn takes_connections(address: &str) -> bool {
 async fn a_page_refuses_connections_for_a_while() {
     let (telegram, smsc) = (TelegramSim::start().await.unwrap(), SmscSim::start().await.unwrap());
     let (mail, webhook) = (SmtpSim::start().await.unwrap(), WebhookSim::start().await.unwrap());
+    let vk = VkSim::start().await.unwrap();
     let receiver = webhook.url().trim_end_matches("/webhook").to_owned();
     for (page, address, door) in [
+        (vk.base_url(), vk.base_url(), vk.door()),
         (telegram.base_url(), telegram.base_url(), telegram.door()),
         (smsc.base_url(), smsc.base_url(), smsc.door()),
         (mail.page_url(), mail.address().to_string(), mail.door()),
