@@ -5,6 +5,7 @@
         feature = "smsc",
         feature = "smtp",
         feature = "telegram",
+        feature = "vk",
         feature = "webhook"
     )),
     allow(
@@ -20,6 +21,8 @@ pub mod smsc;
 pub mod smtp;
 #[cfg(feature = "telegram")]
 pub mod telegram;
+#[cfg(feature = "vk")]
+pub mod vk;
 #[cfg(feature = "webhook")]
 pub mod webhook;
 
@@ -28,20 +31,27 @@ pub mod egress;
 pub mod guarded;
 
 mod address;
-#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
 mod http;
-#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "webhook"))]
+#[cfg(any(feature = "client", feature = "smsc", feature = "telegram", feature = "vk", feature = "webhook"))]
 mod resolver;
 #[cfg(any(
     feature = "client",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
+    feature = "vk",
     feature = "webhook"
 ))]
 mod tls;
 
-#[cfg(any(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(any(
+    feature = "smsc",
+    feature = "smtp",
+    feature = "telegram",
+    feature = "vk",
+    feature = "webhook"
+))]
 use std::sync::Arc;
 
 use egress::Egress;
@@ -78,6 +88,13 @@ pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> Registry
         });
         #[cfg(not(feature = "telegram"))]
         let builder = builder.absent("telegram", "telegram");
+        #[cfg(feature = "vk")]
+        let builder = builder.channel_with::<vk::VkAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(vk::Vk::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "vk"))]
+        let builder = builder.absent("vk", "vk");
         #[cfg(feature = "webhook")]
         let builder = builder.channel_with::<webhook::WebhookAdapter>(move |info, config| {
             Ok(Arc::new(webhook::Webhook::with_egress(info, config, &egress)?))

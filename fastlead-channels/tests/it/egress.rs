@@ -7,7 +7,7 @@ pub(crate) fn loopback() -> Egress {
     Egress::public().with_private_hosts(&["127.0.0.0/8".to_owned(), "localhost".to_owned()]).unwrap()
 }
 
-#[cfg(all(feature = "smsc", feature = "smtp", feature = "telegram", feature = "webhook"))]
+#[cfg(all(feature = "smsc", feature = "smtp", feature = "telegram", feature = "vk", feature = "webhook"))]
 mod every_adapter {
     use std::net::TcpListener;
     use std::sync::Arc;
@@ -45,6 +45,12 @@ mod every_adapter {
                 "smsc",
                 "endpoint",
                 [&clear, &encrypted].map(|endpoint| json!({"api_key": "k", "endpoint": endpoint})),
+            ),
+            (
+                "vk",
+                "endpoint",
+                [&clear, &encrypted]
+                    .map(|endpoint| json!({"access_token": "k", "group_id": 1, "endpoint": endpoint})),
             ),
             (
                 "smtp",
@@ -162,6 +168,7 @@ mod every_adapter {
             ("telegram", json!({"bot_token": "123456:ABC-DEF"})),
             ("telegram", json!({"bot_token": "123456:ABC-DEF", "proxy": "http://proxy.example.com:3128"})),
             ("smsc", json!({"api_key": "some-key"})),
+            ("vk", json!({"access_token": "some-key", "group_id": 1})),
         ] {
             assert!(build(kind, &config, &Egress::public()).is_ok(), "{kind}");
         }

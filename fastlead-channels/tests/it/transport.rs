@@ -25,8 +25,8 @@ use tokio_util::task::AbortOnDropHandle;
 use super::certificates::Authority;
 use super::egress::loopback;
 
-const HTTP: [&str; 3] = ["telegram", "smsc", "webhook"];
-const ALL: [&str; 4] = ["telegram", "smsc", "webhook", "smtp"];
+const HTTP: [&str; 4] = ["telegram", "smsc", "vk", "webhook"];
+const ALL: [&str; 5] = ["telegram", "smsc", "vk", "webhook", "smtp"];
 
 /// What a server does once it has got the whole message.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,7 @@ fn channel(kind: &str, host: &str, port: u16, encrypted: bool) -> Arc<dyn Channe
     let config: Value = match kind {
         "telegram" => json!({"bot_token": "123456:ABC-DEF", "endpoint": url, "timeout_secs": 1}),
         "smsc" => json!({"api_key": "k", "endpoint": url, "timeout_secs": 1}),
+        "vk" => json!({"access_token": "k", "group_id": 1, "endpoint": url, "timeout_secs": 1}),
         "webhook" => {
             json!({"url": url, "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"], "timeout_secs": 1})
         }
@@ -177,21 +178,21 @@ async fn what_comes_after_the_message_was_handed_over() {
         ("a reply cut off in its first line", &["smtp"], Say("25"), Unavailable, Again::Unknown),
         (
             "a body cut off",
-            &["telegram", "smsc"],
+            &["telegram", "smsc", "vk"],
             Say("HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"),
             Unavailable,
             Again::Unknown,
         ),
         (
             "an unreadable 200",
-            &["telegram", "smsc"],
+            &["telegram", "smsc", "vk"],
             Say("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n<h1>Welcome</h1>"),
             Protocol,
             Again::Unknown,
         ),
         (
             "an empty 200",
-            &["telegram", "smsc"],
+            &["telegram", "smsc", "vk"],
             Say("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"),
             Protocol,
             Again::Unknown,
@@ -240,7 +241,7 @@ async fn a_named_delay_is_passed_on_exactly() {
 #[tokio::test]
 async fn a_question_leaves_no_outcome_unknown() {
     for play in [Play::Say(""), Play::Silence, Play::Say("HTTP/1.1 502 Bad Gateway\r\n\r\n")] {
-        for kind in ["telegram", "smsc"] {
+        for kind in ["telegram", "smsc", "vk"] {
             let server = Server::start(kind, play).await;
             let error = channel(kind, "127.0.0.1", server.port, false).check().await.unwrap_err();
             assert_eq!(Again::of(&error), Again::Safe, "{kind}, {play:?}: {error:?}");
