@@ -109,7 +109,7 @@ enum Command {
         /// Which one.
         kind: String,
     },
-    /// Run one provider simulator: `telegram`, `smsc`, `smtp` or `webhook`.
+    /// Run one provider simulator: `telegram`, `smsc`, `smtp`, `vk` or `webhook`.
     Sim {
         /// Which one.
         kind: String,

@@ -15,6 +15,7 @@ use fastlead_core::{Error, ErrorKind, Result};
 use fastlead_testkit::sim::smsc::SmscSim;
 use fastlead_testkit::sim::smtp::SmtpSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
+use fastlead_testkit::sim::vk::VkSim;
 use fastlead_testkit::sim::webhook::WebhookSim;
 
 use crate::cli::say;
@@ -153,6 +154,14 @@ pub async fn simulate(kind: &str) -> Result<()> {
             say_page(&sim.page_url());
             stop.cancelled().await;
         }
+        "vk" => {
+            let sim = VkSim::start().await.map_err(fault)?;
+            sim.add_person(MANAGER_CHAT, "Manager");
+            let (url, token, group) = (sim.base_url(), sim.token(), sim.group_id());
+            say(&format!("endpoint {url}  access_token {token}  group_id {group}  chat {MANAGER_CHAT}"));
+            say_page(&url);
+            stop.cancelled().await;
+        }
         "webhook" => {
             let sim = WebhookSim::start().await.map_err(fault)?;
             say(&format!("url {}", sim.url()));
@@ -160,7 +169,7 @@ pub async fn simulate(kind: &str) -> Result<()> {
             stop.cancelled().await;
         }
         _ => {
-            let message = "unknown simulator; known: telegram, smsc, smtp, webhook";
+            let message = "unknown simulator; known: telegram, smsc, smtp, vk, webhook";
             return Err(Error::new(ErrorKind::NotFound, message));
         }
     }
