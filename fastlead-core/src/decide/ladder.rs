@@ -109,7 +109,11 @@ impl<'a> Decider<'a> {
 
     /// Whether a timer of the ladder runs after what was decided so far.
     pub(super) fn ladder_runs(&self) -> bool {
-        let ladder = |timer: &TimerName| matches!(timer, TimerName::Escalate(_) | TimerName::Unanswered);
+        self.runs(|timer| matches!(timer, TimerName::Escalate(_) | TimerName::Unanswered))
+    }
+
+    /// Whether a timer of this kind runs after what was decided so far.
+    pub(super) fn runs(&self, kind: impl Fn(TimerName) -> bool) -> bool {
         let mut running: Vec<TimerName> = self.state.timers.iter().map(|(timer, _)| *timer).collect();
         for effect in &self.effects {
             match effect {
@@ -119,7 +123,7 @@ impl<'a> Decider<'a> {
                 _ => {}
             }
         }
-        running.iter().any(ladder)
+        running.into_iter().any(kind)
     }
 
     /// Sets the timer of the next rung when the lead is offered by the route and none runs: for the first

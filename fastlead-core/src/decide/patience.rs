@@ -21,7 +21,7 @@ impl<'a> Decider<'a> {
         let mut reason = if why == Waits::Others { Reason::OthersWait } else { Reason::Waits };
         let path = self.rule_path(usize::try_from(rule).unwrap_or(usize::MAX));
         if end <= self.now {
-            match self.first_opening(rule, since).filter(|_| why == Waits::Hours && self.no_rung_left()) {
+            match self.next_opening(rule).filter(|_| why == Waits::Hours && self.no_rung_left()) {
                 Some(opening) => (end, reason) = (opening, Reason::WaitsForOpening),
                 None => {
                     self.trace.note(path, None, Verdict::Skipped, Reason::WaitedEnough);
@@ -58,13 +58,28 @@ impl<'a> Decider<'a> {
         Crew::of(self.policy, names.map(String::as_str))
     }
 
-    /// The first moment from `since` on at which a target of the rule that was not told works, where that is still to
-    /// come.
-    fn first_opening(&self, number: u32, since: Timestamp) -> Option<Timestamp> {
+    /// When the next target of the rule that was not told begins to work; `None` where one works now. A lead that
+    /// nobody could be told of waits for that moment however late it is looked at: it is tried then, so that it does
+    /// not wait from one opening to the next for ever.
+    fn next_opening(&self, number: u32) -> Option<Timestamp> {
         let rule = self.policy.route.rule(number)?;
         let untold = |name: &&str| !self.state.offers.iter().any(|offer| offer.target == **name);
         let crew = Crew::of(self.policy, rule.targets.iter().map(String::as_str).filter(untold));
-        crew.works_from(since).filter(|at| *at > self.now)
+        crew.works_from(self.now).filter(|at| *at > self.now)
+    }
+
+    /// The ladder climbs for a lead that is still in the queue, because nobody of the route works: whoever of it begins
+    /// to work meanwhile is told then, and not after the ladder.
+    pub(super) fn wake_at_opening(&mut self, rule: u32) {
+        let path = self.rule_path(usize::try_from(rule).unwrap_or(usize::MAX));
+        let state = self.state.clone().apply(&self.effects);
+        if state.status != LeadStatus::Queued || self.runs(|timer| timer == TimerName::Queue) {
+            return;
+        }
+        if let Some(due_at) = self.next_opening(rule) {
+            self.trace.note(path, None, Verdict::Scheduled, Reason::WaitsForOpening);
+            self.effects.push(Effect::SetTimer { timer: TimerName::Queue, due_at });
+        }
     }
 
     fn no_rung_left(&self) -> bool {

@@ -389,8 +389,18 @@ impl<'a> Decider<'a> {
             self.trace.note("route", None, Verdict::Skipped, Reason::NotWaiting);
             return;
         }
-        if !self.reroute() {
+        let climbs_by_itself = self.state.rung > 0 && self.ladder_runs();
+        let plan = self.plan(self.state.rule().unwrap_or(0));
+        let closed = if let Plan::Wait { rule, why: Waits::Hours, .. } = plan { Some(rule) } else { None };
+        if self.carry_out(plan) {
+            return;
+        }
+        // Where the ladder climbs already, somebody's free place makes no step come earlier.
+        if !climbs_by_itself {
             self.climb_or_give_up();
+        }
+        if let Some(rule) = closed {
+            self.wake_at_opening(rule);
         }
     }
 

@@ -75,6 +75,43 @@ fn a_queue_that_is_short_by_its_rule_does_not_end_before_somebody_works() {
     assert_eq!(night.status(lead), "unanswered");
 }
 
+/// Sunday, 16:00. The evening crew works from eight to nine, the night crew at midnight.
+#[test]
+fn whoever_begins_to_work_while_the_ladder_climbs_is_told_then() {
+    let crew = |days: &str, from: &str, to: &str| json!({"hours": {"weekly": [{"days": days, "from": from, "to": to}]}});
+    let targets =
+        json!({"evening": crew("sat,sun", "20:00", "21:00"), "night": crew("mon-fri", "00:00", "01:00")});
+    let remind = json!({"after_secs": 19_121, "action": "remind", "targets": [], "template": "t"});
+    for steps in [vec![remind.clone()], vec![remind.clone(), remind]] {
+        let route = json!({"strategy": "broadcast", "targets": ["evening", "night"], "template": "t",
+            "off_hours": "queue", "queue_secs": 13_279});
+        let mut world = world(targets.clone(), route, json!({"escalation": steps}));
+        world.now = plus_seconds(world.now, 45 * HOUR);
+        let lead = world.lead();
+        // A place that is free somewhere makes no step come earlier.
+        world.advance(13_300);
+        let before = (world.state(lead).rung, world.state(lead).timers.clone());
+        world.event(lead, Event::SlotFree);
+        assert_eq!((before.0, (world.state(lead).rung, world.state(lead).timers.clone())), (1, before));
+        world.advance(4 * HOUR - 13_300);
+        assert_eq!((world.status(lead), world.offered(lead)), ("open", vec!["evening"]));
+    }
+}
+
+/// The program stood still while somebody worked: the lead waits for the next time, as nobody was asked.
+#[test]
+fn an_opening_that_was_slept_through_costs_no_lead() {
+    let route = json!({"strategy": "broadcast", "targets": ["anna"], "template": "t", "queue_secs": 600});
+    let mut world = world(json!({"anna": office()}), route, json!({}));
+    let lead = world.lead();
+    let asleep = 72 * HOUR;
+    world.now = plus_seconds(world.now, asleep);
+    world.advance(0);
+    assert_eq!(world.status(lead), "queued");
+    world.advance(15 * HOUR);
+    assert_eq!((world.status(lead), world.offered(lead)), ("open", vec!["anna"]));
+}
+
 #[test]
 fn the_final_wait_begins_anew_when_those_who_were_told_work() {
     let ladder = json!({"escalation": [{"after_secs": 300, "action": "remind", "template": "t"}]});
@@ -125,7 +162,7 @@ fn rung() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
     /// A lead is not given up before somebody who was told of it, and can take it, has worked since.
     #[test]
     fn nobody_is_given_up_before_somebody_could_answer(
