@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::Engine;
-use super::counters::Provisional;
 use super::deciding::{Decided, Deciding, Learned};
 use super::transition::{Extras, Owner};
 use crate::decide::{Decision, Event, LeadState, Subject};
@@ -48,7 +47,7 @@ impl Engine {
         lead_id: LeadId,
         event: Event,
         extras: impl Fn() -> Extras + Send + Sync,
-        wanted: impl Fn(&Decision, &Provisional) -> bool + Send + Sync,
+        wanted: impl Fn(&Decision, Option<u64>) -> bool + Send + Sync,
     ) -> Result<Option<Applied>> {
         let mut learned = Learned::default();
         for _ in 0..MAX_DECISIONS {

@@ -9,10 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Engine;
-use super::directory::ActivePolicy;
-use crate::decide::{
-    Counter, CounterKey, Decision, Effect, Event, LeadState, Needs, Snapshot, Subject, decide, needs,
-};
+use super::deciding::Deciding;
+use crate::decide::{Counter, CounterKey, Decision, Effect, Needs, Snapshot, decide, needs};
 use crate::error::Result;
 use crate::id::ProjectId;
 use crate::port::{Refusal, Reservation};
@@ -79,7 +77,8 @@ impl Readings {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     counters: Mutex<Readings>,
-    /// How often somebody has got more room. Changes under the lock of `counters`.
+    /// How often somebody has got more room, or may have: a counter has gone down, or what was known of it is not known
+    /// any more and may be less when it is read anew. Changes under the lock of `counters`.
     pub(super) freed: AtomicU64,
     /// Taken while leads of the queue are looked after, so that the oldest comes first.
     pub(super) drain: tokio::sync::Mutex<()>,
@@ -88,6 +87,11 @@ pub(super) struct Board {
 }
 
 impl Board {
+    /// Somebody may have more room than was known. The caller holds the lock of `counters`.
+    fn more_room(&self) {
+        self.freed.fetch_add(1, Ordering::AcqRel);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Readings> {
         self.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -132,6 +136,10 @@ struct CounterChange {
 impl CounterChange {
     fn gives_room(&self) -> bool {
         self.amount < 0 && self.key.is_room()
+    }
+
+    fn takes_room(&self) -> bool {
+        self.amount > 0 && self.key.is_room()
     }
 
     fn reservation(&self, project: ProjectId) -> Reservation {
@@ -180,8 +188,6 @@ pub(super) struct Provisional {
     changes: Vec<CounterChange>,
     /// Whether something is free afterwards that a lead may wait for.
     pub frees: bool,
-    /// How often somebody had got more room before the decision was made.
-    pub freed: u64,
     /// For each change the reading that it was made to; `None` where the counter was not known.
     readings: Vec<Option<u64>>,
     project: ProjectId,
@@ -193,17 +199,19 @@ impl Provisional {
         let changes = changes(effects);
         let behind = |effect: &Effect| matches!(effect, Effect::Queue { behind: true, .. });
         let frees = changes.iter().any(CounterChange::gives_room) || effects.iter().any(behind);
-        Self { changes, frees, freed: 0, readings: Vec::new(), project, board: None }
+        Self { changes, frees, readings: Vec::new(), project, board: None }
     }
 
-    /// Whether the decision itself gives room. [`Board::freed`] has counted that, even if it is undone.
-    pub(super) fn gives_room(&self) -> bool {
-        self.changes.iter().any(CounterChange::gives_room)
+    /// Whether the decision takes room that others have again when it is undone.
+    pub(super) fn takes_room(&self) -> bool {
+        self.changes.iter().any(CounterChange::takes_room)
     }
 
     /// Makes the changes of what is known; what is not known stays so.
     fn apply(&mut self, board: &Board, counters: &mut Readings, now: Timestamp) {
-        self.freed = board.freed.fetch_add(u64::from(self.gives_room()), Ordering::AcqRel);
+        if self.changes.iter().any(CounterChange::gives_room) {
+            board.more_room();
+        }
         self.readings.clear();
         for change in &self.changes {
             let entry = counters.known.get_mut(&change.key);
@@ -224,10 +232,16 @@ impl Provisional {
     pub(super) fn keep(&mut self) {
         let Some(board) = self.board.take() else { return };
         let mut counters = board.lock();
+        let mut room = false;
         for (change, reading) in self.changes.iter().zip(&self.readings) {
             if counters.of_reading(&change.key, *reading).is_none() {
                 counters.forget(&change.key);
+                room |= change.key.is_room();
             }
+        }
+        // What somebody has freed is seen from here on, however long ago it was decided.
+        if room {
+            board.more_room();
         }
     }
 
@@ -235,20 +249,24 @@ impl Provisional {
     pub(super) fn undo(&mut self, refusal: &Refusal) {
         let Some(board) = self.board.take() else { return };
         let mut counters = board.lock();
+        let mut room = self.takes_room();
         for (change, reading) in self.changes.iter().zip(&self.readings) {
             match counters.of_reading(&change.key, *reading).filter(|_| change.note.is_none()) {
                 Some(counter) if counter.value > change.amount => counter.value -= change.amount,
                 // Another reading, a note whose predecessor is not known any more, or perhaps nothing: a counter that
                 // was never counted is not the same as one at zero.
-                _ => drop(counters.known.remove(&change.key)),
+                _ => room |= counters.known.remove(&change.key).is_some() && change.key.is_room(),
             }
         }
         // What the store has said may be older than what others have committed since: it is read anew.
         if let Refusal::CapFull { id, .. } = refusal {
             let full = self.changes.iter().find(|change| change.key.id(self.project) == *id);
             if let Some(change) = full {
-                counters.known.remove(&change.key);
+                room |= counters.known.remove(&change.key).is_some() && change.key.is_room();
             }
+        }
+        if room {
+            board.more_room();
         }
     }
 }
@@ -261,31 +279,35 @@ impl Drop for Provisional {
             for change in &self.changes {
                 counters.forget(&change.key);
             }
+            if self.changes.iter().any(|change| change.key.is_room()) {
+                board.more_room();
+            }
         }
     }
 }
 
 impl Engine {
-    /// Decides upon an event, with what the policy wants to know.
+    /// Decides upon an event, with what the policy wants to know. The changes of counters are made at once; none are
+    /// where the decision is not `wanted`, which is also told [`Board::freed`], if the policy wants to know counters.
     ///
     /// # Errors
     /// Where counters could not be read.
     pub(super) async fn decide_on(
         &self,
-        policy: &ActivePolicy,
-        subject: Subject<'_>,
-        state: &LeadState,
-        snapshot: &Snapshot,
-        event: &Event,
-        now: Timestamp,
-    ) -> Result<(Decision, Provisional)> {
+        deciding: &Deciding<'_>,
+        wanted: impl FnOnce(&Decision, Option<u64>) -> bool + Send,
+    ) -> Result<(Decision, Option<Provisional>)> {
+        let Deciding { policy, subject, ref state, snapshot, event, now, .. } = *deciding;
         let ask = |snapshot: &Snapshot| {
             decide(&policy.policy, policy.reference, subject, state, snapshot, event, now)
         };
         let project = subject.project_id;
-        let wanted = needs(&policy.policy, subject, state, event, now);
-        if wanted.is_empty() {
+        let needed = needs(&policy.policy, subject, state, event, now);
+        if needed.is_empty() {
             let decision = ask(snapshot);
+            if !wanted(&decision, None) {
+                return Ok((decision, None));
+            }
             let mut provisional = Provisional::new(project, &decision.effects);
             if !provisional.changes.is_empty() {
                 // Something is given back or noted, for which nothing must be known.
@@ -293,23 +315,26 @@ impl Engine {
                 provisional.apply(&board, &mut board.lock(), now);
                 provisional.board = Some(board);
             }
-            return Ok((decision, provisional));
+            return Ok((decision, Some(provisional)));
         }
         let board = self.inner.boards.of(project);
-        self.load(&board, project, &wanted, now).await?;
+        self.load(&board, project, &needed, now).await?;
         let (decision, mut provisional) = {
             let mut counters = board.lock();
             let known = |key: &CounterKey| counters.known.get(key).map(|(_, counter)| counter.clone());
             let counter = |key: &CounterKey| known(key).unwrap_or_default().at(now);
-            let levels: Vec<Counter> = wanted.keys().iter().map(counter).collect();
-            let facts = Arc::new(wanted.answer(levels));
+            let levels: Vec<Counter> = needed.keys().iter().map(counter).collect();
+            let facts = Arc::new(needed.answer(levels));
             let decision = ask(&Snapshot { facts, ..snapshot.clone() });
+            if !wanted(&decision, Some(board.freed.load(Ordering::Acquire))) {
+                return Ok((decision, None));
+            }
             let mut provisional = Provisional::new(project, &decision.effects);
             provisional.apply(&board, &mut counters, now);
             (decision, provisional)
         };
         provisional.board = Some(board);
-        Ok((decision, provisional))
+        Ok((decision, Some(provisional)))
     }
 
     /// Reads the counters that this process does not know.
@@ -346,6 +371,7 @@ impl Engine {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use uuid::Uuid;
 
     use super::*;
@@ -381,5 +407,80 @@ mod tests {
         assert!(readings.known.len() <= 2 * FEW, "{} counters are kept", readings.known.len());
         let last = serde_json::from_value::<CounterKey>("today:39999".into()).unwrap();
         assert!(readings.known.contains_key(&last));
+    }
+
+    fn key(number: usize) -> CounterKey {
+        serde_json::from_value(format!("open:{number}").into()).unwrap()
+    }
+
+    /// What happens to the counters of a board.
+    #[derive(Debug, Clone)]
+    enum Happens {
+        /// A counter that is not known is read.
+        Read(usize, i64),
+        /// A decision takes a place of each of these targets, or gives one back.
+        Decided(Vec<(usize, bool)>),
+        /// One of the decisions that are not on disk yet is kept, refused, refused as too much, or lost.
+        Ends(prop::sample::Index, u8),
+    }
+
+    fn happens() -> impl Strategy<Value = Happens> {
+        let target = 0_usize..2;
+        prop_oneof![
+            2 => (target.clone(), 0_i64..3).prop_map(|(target, value)| Happens::Read(target, value)),
+            3 => prop::collection::vec((target, any::<bool>()), 1..3).prop_map(Happens::Decided),
+            3 => (any::<prop::sample::Index>(), 0_u8..4).prop_map(|(which, how)| Happens::Ends(which, how)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+        /// Whoever has looked at a counter and found it full is told to look again before somebody behind it may find
+        /// less: else the place that is free is given to whoever looks next, and not to the oldest.
+        #[test]
+        fn no_room_comes_unseen(steps in prop::collection::vec(happens(), 1..40)) {
+            let (board, project) = (Arc::new(Board::default()), project(0));
+            let mut open: Vec<Provisional> = Vec::new();
+            let look = || {
+                let counters = board.lock();
+                let known = |number| counters.known.get(&key(number)).map(|(_, counter)| counter.value);
+                ([known(0), known(1)], board.freed.load(Ordering::Acquire))
+            };
+            for step in steps {
+                let (before, freed) = look();
+                match step.clone() {
+                    Happens::Read(target, value) if before[target].is_none() => {
+                        board.lock().note(key(target), Counter { value, ..Counter::default() });
+                    }
+                    Happens::Read(..) => {}
+                    Happens::Decided(what) => {
+                        let effects: Vec<Effect> = what.into_iter().map(|(target, takes)| match takes {
+                            true => Effect::Reserve { key: key(target), amount: 1, limit: Some(1), until: None },
+                            false => Effect::Release { key: key(target), amount: 1 },
+                        }).collect();
+                        let mut made = Provisional::new(project, &effects);
+                        made.apply(&board, &mut board.lock(), epoch());
+                        made.board = Some(Arc::clone(&board));
+                        open.push(made);
+                    }
+                    Happens::Ends(_, _) if open.is_empty() => {}
+                    Happens::Ends(which, how) => {
+                        let mut made = open.swap_remove(which.index(open.len()));
+                        let id = made.changes.first().map(|change| change.key.id(project));
+                        match (how, id) {
+                            (0, _) => made.keep(),
+                            (1, Some(id)) => made.undo(&Refusal::CapFull { id, counter: Counter::default() }),
+                            (2, _) => made.undo(&Refusal::Stale),
+                            _ => drop(made),
+                        }
+                    }
+                }
+                let (after, now) = look();
+                let less = (0..2).any(|target| before[target].is_some_and(|had| {
+                    after[target].is_none_or(|has| has < had)
+                }));
+                prop_assert!(!less || now != freed, "{:?}: {:?}, then {:?}", step, before, after);
+            }
+        }
     }
 }

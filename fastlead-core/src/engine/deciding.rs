@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::content::LeadFacts;
-use super::counters::Provisional;
 use super::directory::{ActivePolicy, Directory};
 use super::ended::Ending;
 use super::transition::{Extras, Owner};
@@ -46,24 +45,20 @@ impl Engine {
     /// Decides, commits what was decided together with what `commits` says of it, and begins the work that follows.
     ///
     /// # Behavior
-    /// * `wanted` is asked before anything is stored.
+    /// * `wanted` is asked before anything is counted or stored. It is told how often somebody has got more room, where
+    ///   the policy counts anything.
     ///
     /// # Errors
     /// Where counters cannot be read, and those of the commit.
     pub(super) async fn decide_and_commit(
         &self,
         deciding: Deciding<'_>,
-        wanted: impl FnOnce(&Decision, &Provisional) -> bool + Send,
+        wanted: impl FnOnce(&Decision, Option<u64>) -> bool + Send,
         commits: impl FnOnce(&Decision) -> (Owner, Extras) + Send,
     ) -> Result<Decided> {
-        let Deciding { policy, directory, subject, capture, created_at, state, snapshot, event, shown, now } =
-            deciding;
-        let (decision, mut provisional) =
-            self.decide_on(policy, subject, &state, snapshot, event, now).await?;
-        if !wanted(&decision, &provisional) {
-            provisional.undo(&Refusal::Stale);
-            return Ok(Decided::Unwanted);
-        }
+        let (decision, provisional) = self.decide_on(&deciding, wanted).await?;
+        let Some(mut provisional) = provisional else { return Ok(Decided::Unwanted) };
+        let Deciding { policy, directory, capture, created_at, state, event, shown, now, .. } = deciding;
         let (owner, extras) = commits(&decision);
         let actor = self.actor_of(event, &extras);
         let extras = Extras { actor, counters: provisional.reservations(), ..extras };
@@ -75,18 +70,26 @@ impl Engine {
             self.end_offers((&ending, shown), policy, &owner, directory, &mut prepared, now);
         }
         let frees_order = policy.policy.delivery.ordered && prepared.transition.cancel_offers;
-        if let CommitOutcome::Refused(refusal) = self.commit(prepared.transition).await? {
-            provisional.undo(&refusal);
+        let Owner { scope, lead_id, .. } = owner;
+        let (takes_room, frees) = (provisional.takes_room(), provisional.frees);
+        let committed = self.commit(prepared.transition).await;
+        match &committed {
+            Ok(CommitOutcome::Applied) => provisional.keep(),
+            Ok(CommitOutcome::Refused(refusal)) => provisional.undo(refusal),
+            // Nobody knows whether it is on disk: dropped, it is forgotten.
+            Err(_) => drop(provisional),
+        }
+        let applied = matches!(committed, Ok(CommitOutcome::Applied));
+        if (applied && frees) || (!applied && takes_room) {
+            // What it took seemed to be taken to leads that wait since.
+            self.look_after_queue(scope);
+        }
+        if let CommitOutcome::Refused(refusal) = committed? {
             return Ok(Decided::Refused(refusal));
         }
-        provisional.keep();
-        let Owner { scope, lead_id, .. } = owner;
         if frees_order {
             // Messages that stood behind the cancelled ones need not wait any more.
             self.wake_workspace(scope.workspace_id);
-        }
-        if provisional.frees {
-            self.look_after_queue(scope);
         }
         let facts = LeadFacts {
             id: lead_id,

@@ -1,10 +1,10 @@
 //! Leads that wait: the oldest gets the place that is free again.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use super::Engine;
 use super::apply::Applied;
-use super::counters::{Board, Provisional};
+use super::counters::Board;
 use super::transition::Extras;
 use crate::decide::{Decision, Effect, Event};
 use crate::delivery::Scope;
@@ -53,7 +53,7 @@ impl Engine {
     /// free belongs to the oldest.
     async fn drain(&self, scope: Scope, board: &Board) -> Result<()> {
         'anew: loop {
-            let freed = AtomicU64::new(board.freed.load(Ordering::Acquire));
+            let freed = board.freed.load(Ordering::Acquire);
             let mut after: Option<LeadId> = None;
             let mut fruitless = 0;
             loop {
@@ -62,14 +62,8 @@ impl Engine {
                 for (index, lead) in waiting.into_iter().enumerate() {
                     let oldest = after.is_none() && index == 0;
                     // A lead that would only go on waiting has nothing to be written down.
-                    let wanted = |decision: &Decision, made: &Provisional| {
-                        let wanted = (oldest || made.freed == freed.load(Ordering::Acquire))
-                            && leaves_the_queue(decision);
-                        if !wanted {
-                            // What would have become free and is not is no reason to begin anew.
-                            freed.fetch_add(u64::from(made.gives_room()), Ordering::AcqRel);
-                        }
-                        wanted
+                    let wanted = |decision: &Decision, now: Option<u64>| {
+                        (oldest || now.is_none_or(|now| now == freed)) && leaves_the_queue(decision)
                     };
                     let applied = self
                         .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted)
@@ -79,7 +73,7 @@ impl Engine {
                         Err(error) if error.kind() == ErrorKind::Unreadable => None,
                         applied => applied?,
                     };
-                    if board.freed.load(Ordering::Acquire) != freed.load(Ordering::Acquire) {
+                    if board.freed.load(Ordering::Acquire) != freed {
                         continue 'anew;
                     }
                     fruitless = if matches!(applied, Some(Applied::Done(_))) { 0 } else { fruitless + 1 };
@@ -100,7 +94,7 @@ impl Engine {
         let (workspace, lead) = (timer.scope.workspace_id, timer.lead_id);
         for _ in 0..ROUNDS {
             self.drain_in_order(timer.scope).await;
-            let in_turn = |decision: &Decision, _: &Provisional| !is_placed(decision);
+            let in_turn = |decision: &Decision, _: Option<u64>| !is_placed(decision);
             if self.apply_if(workspace, lead, event(), extras, in_turn).await?.is_some() {
                 return Ok(());
             }

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::apply::Applied;
-use super::counters::Provisional;
 use super::transition::Extras;
 use crate::decide::{Decision, Effect, Event, Reason};
 use crate::delivery::{Delivery, DeliveryState};
@@ -107,7 +106,7 @@ impl Engine {
         if let Some(lead) = delivery.lead_id {
             let event = Event::Revived { delivery_id: id, purpose: delivery.spec.purpose.clone() };
             let refused = Mutex::new(None);
-            let wanted = |decision: &Decision, _: &Provisional| {
+            let wanted = |decision: &Decision, _: Option<u64>| {
                 let revives = decision.effects.iter().any(|effect| matches!(effect, Effect::Revive { .. }));
                 if !revives {
                     let reason = decision.trace.steps.iter().rev().find_map(|step| step.reason);
