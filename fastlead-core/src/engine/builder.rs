@@ -11,6 +11,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
+use super::store_time::StoreTime;
 use super::{Engine, Inner, StopWords, directory};
 use crate::actor::Actor;
 use crate::channel::{Channel, ChannelInfo};
@@ -205,12 +206,14 @@ impl EngineBuilder {
     pub async fn build(self) -> Result<Engine> {
         self.resilience.validate().map_err(|error| error.with_operation("build"))?;
         lease_covers(self.lease, self.resilience.total_deadline())?;
+        let store_time = Arc::new(StoreTime::new(self.clock));
         let inner = Inner {
             store: self.store,
             catalog: Arc::clone(&self.catalog),
             addresses: self.addresses,
             identities: self.identities,
-            clock: self.clock,
+            clock: Arc::clone(&store_time) as Arc<dyn Clock>,
+            store_time,
             ids: self.ids,
             resilience: self.resilience,
             opener: self.opener,

@@ -51,6 +51,7 @@ impl Engine {
     /// # Errors
     /// Where the store cannot be read. What was read before is applied.
     pub async fn catch_up(&self) -> Result<()> {
+        self.tell_time().await?;
         let mut followed = self.inner.followed.lock().await;
         loop {
             let changes = self.inner.log.changes_since(*followed, BATCH).await?;

@@ -32,6 +32,7 @@ mod retry;
 mod run;
 mod send;
 mod stop_words;
+mod store_time;
 mod transition;
 
 use std::collections::HashMap;
@@ -89,7 +90,9 @@ struct Inner {
     catalog: Arc<dyn Catalog>,
     addresses: Arc<dyn Addresses>,
     identities: Arc<dyn Identities>,
+    /// The same as `store_time`.
     clock: Arc<dyn Clock>,
+    store_time: Arc<store_time::StoreTime>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
     opener: Option<Arc<dyn ChannelOpener>>,
@@ -192,7 +195,7 @@ impl Engine {
         Self { inner: Arc::clone(&self.inner), actor }
     }
 
-    /// The clock that the engine goes by.
+    /// The clock that the engine goes by: its own, put right by the store's where that has one ([`Store::time`]).
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.inner.clock
     }
@@ -225,6 +228,7 @@ impl Engine {
     /// replaced by an older version ([`Directory::policy_trouble`]), and a channel that cannot be opened is logged
     /// and left out: its messages wait.
     pub async fn reload(&self) -> Result<()> {
+        self.tell_time().await?;
         let mut followed = self.inner.followed.lock().await;
         // What changes while it is loaded is applied once more afterwards, which changes nothing.
         let revision = self.inner.log.revision().await?;

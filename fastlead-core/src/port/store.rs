@@ -232,6 +232,20 @@ pub trait Store: Debug + Send + Sync + 'static {
 
     /// Where polling of a channel goes on.
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>>;
+
+    /// What time it is by the store's own clock; `None` for a store that has none, because all that use it run on one
+    /// machine.
+    ///
+    /// # Behavior
+    /// * Engines go by it: each puts its own clock right when it is built and whenever it follows what has changed
+    ///   ([`Engine::catch_up`]), so that leases and due moments mean the same to all of them, though the clocks of their
+    ///   machines are minutes apart.
+    /// * All moments that an engine gives to a store are such moments. They can be wrong by what an engine's clock was put
+    ///   forward or back since it has asked: a store with a clock of its own therefore claims work, and ends leases, by
+    ///   its clock, and counts the length of a lease from there.
+    ///
+    /// [`Engine::catch_up`]: crate::engine::Engine::catch_up
+    async fn time(&self) -> Result<Option<Timestamp>>;
 }
 
 /// What is erased.

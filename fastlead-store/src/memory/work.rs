@@ -458,6 +458,10 @@ impl Store for MemoryStore {
         Ok(self.lock().erase(&erasure))
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
         Ok(self.lock().cursors.get(&channel).cloned())
     }

@@ -515,6 +515,10 @@ impl Store for SqliteStore {
         self.erase_person(erasure).await
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        Ok(None)
+    }
+
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
         let query = sqlx::query("SELECT cursor, channel_id FROM poll_cursors WHERE channel_id = ?1")
             .bind(blob(channel.as_uuid()));

@@ -25,7 +25,7 @@ fn play(seed: u64) -> Result<Report, Failure> {
 
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
 fn hold(seeds: std::ops::Range<u64>) {
-    let (mut leads, mut crashes, mut auctions, mut several, mut stops) = (0, 0, 0, 0, 0);
+    let (mut leads, mut crashes, mut auctions, mut several, mut stops, mut clocks) = (0, 0, 0, 0, 0, 0);
     for seed in seeds {
         let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
         leads += report.leads;
@@ -33,10 +33,12 @@ fn hold(seeds: std::ops::Range<u64>) {
         auctions += report.auctions;
         several += u64::from(report.engines > 1);
         stops += report.stops;
+        clocks += report.wrong_clocks;
     }
     assert!(
-        leads > 1_000 && crashes > 50 && auctions > 100 && several > 50 && stops > 100,
-        "{leads} leads, {auctions} auctions, {crashes} crashes, {several} with several engines, {stops} stops"
+        leads > 1_000 && crashes > 50 && auctions > 100 && several > 50 && stops > 100 && clocks > 50,
+        "{leads} leads, {auctions} auctions, {crashes} crashes, {several} with several engines, {stops} stops, {clocks} \
+         wrong clocks"
     );
 }
 
@@ -225,6 +227,23 @@ fn a_pause_that_others_do_not_hear_of_is_caught() {
 }
 
 /// Plays seeds with a decider that has one flaw until it is caught.
+/// One that is behind, and one that is ahead.
+#[test]
+fn an_engine_that_goes_by_the_clock_of_its_machine_is_caught() {
+    let mut caught_ahead = false;
+    let mut caught_behind = false;
+    for seed in 1..60 {
+        let played = Simulation::new(seed).untold_time().run(Arc::new(MemoryStore::new()));
+        let Err(failure) = played else { continue };
+        caught_ahead |= failure.what.contains("still to come");
+        caught_behind |= !failure.what.contains("still to come");
+        if caught_ahead && caught_behind {
+            return;
+        }
+    }
+    panic!("nobody notices clocks that are ahead: {}, or behind: {}", !caught_ahead, !caught_behind);
+}
+
 fn bent(flaw: &str, bend: Bend) -> Failure {
     caught(flaw, |seed| Simulation::new(seed).bend(bend).run(Arc::new(MemoryStore::new())))
 }

@@ -1,9 +1,10 @@
 //! A clock that moves when nothing else does.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use fastlead_core::async_trait;
 use fastlead_core::time::{Clock, Timestamp, plus};
 use tokio::sync::oneshot;
@@ -86,5 +87,24 @@ impl Clock for SimClock {
         };
         // The clock outlives everybody who sleeps by it.
         let _woken = woken.await;
+    }
+}
+
+/// The clock of one machine, which is so many seconds ahead of the others.
+#[derive(Debug)]
+pub(super) struct Skewed {
+    pub clock: Arc<SimClock>,
+    pub ahead_secs: i64,
+}
+
+#[async_trait]
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        self.clock.now() + TimeDelta::seconds(self.ahead_secs)
+    }
+
+    async fn sleep_until(&self, moment: Timestamp) {
+        let moment = moment.checked_sub_signed(TimeDelta::seconds(self.ahead_secs));
+        self.clock.sleep_until(moment.unwrap_or(Timestamp::MAX_UTC)).await;
     }
 }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use fastlead_core::engine::Engine;
 use fastlead_core::error::Result;
-use fastlead_core::time::{Clock, Timestamp, plus, plus_seconds};
+use fastlead_core::time::{Timestamp, plus, plus_seconds};
 use tokio::runtime::Builder;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::chance::Chance;
+use super::clock::Skewed;
 use super::people::{self, PROJECT, Stage};
 use super::provider::Account;
 use super::rest;
@@ -175,19 +176,20 @@ impl Life<'_> {
     async fn place(&self, number: usize, policy: usize) -> Result<Place> {
         let watch = if number == 0 { self.watch.clone() } else { self.watch.of_another() };
         let watch = Watch { gate: Gate::new(), ..watch };
-        let engine = self.engine(&watch, policy).await?;
+        let engine = self.engine(number, &watch, policy).await?;
         let running = engine.clone();
         tokio::spawn(async move { running.run(CancellationToken::new()).await });
         Ok(Place { stage: Stage { engine, watch, accounts: Arc::clone(self.accounts) }, dead: false })
     }
 
-    async fn engine(&self, watch: &Watch, policy: usize) -> Result<Engine> {
-        let clock = Arc::clone(&self.world.clock) as Arc<dyn Clock>;
+    async fn engine(&self, number: usize, watch: &Watch, policy: usize) -> Result<Engine> {
+        let ahead_secs = self.world.setting.clocks.get(number).copied().unwrap_or_default();
+        let clock = Skewed { clock: Arc::clone(&self.world.clock), ahead_secs };
         let policy = self.world.setting.policies[policy].clone();
         // An only one need not look at what others do, and looking would leave nothing ever at rest.
         let follow_every = (self.world.setting.engines > 1).then_some(FOLLOW_EVERY);
         let mut builder = Engine::builder(Arc::new(watch.clone()))
-            .clock(clock)
+            .clock(Arc::new(clock))
             .ids(Arc::clone(&self.world.ids) as Arc<dyn fastlead_core::id::IdSource>)
             .lease(Duration::from_secs(LEASE_SECS))
             .follow_every(follow_every)

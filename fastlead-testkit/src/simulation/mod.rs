@@ -72,6 +72,7 @@ pub struct Simulation {
     written: Arc<[Policy]>,
     shown: usize,
     bend: Option<Bend>,
+    untold_time: bool,
     engines: Option<usize>,
 }
 
@@ -94,6 +95,8 @@ pub struct Report {
     pub crashes: u64,
     /// How many engines worked on the store.
     pub engines: u64,
+    /// How many engines were on machines whose clocks were wrong.
+    pub wrong_clocks: u64,
     /// How many times one of several engines stood still or died.
     pub stops: u64,
     /// How many decisions were compared with those of a replay.
@@ -143,6 +146,7 @@ impl Simulation {
             written,
             shown: SHOWN,
             bend: None,
+            untold_time: false,
             engines: None,
         }
     }
@@ -198,6 +202,14 @@ impl Simulation {
         self
     }
 
+    /// Engines on machines whose clocks are wrong go by these clocks, and not by the store's: for a proof that this is
+    /// noticed.
+    #[must_use]
+    pub const fn untold_time(mut self) -> Self {
+        self.untold_time = true;
+        self
+    }
+
     /// Plays it on an empty store in memory, which answers every call at once and outlives the process.
     ///
     /// # Errors
@@ -246,6 +258,7 @@ impl Simulation {
         let setting = match self.setting() {
             Ok(mut setting) => {
                 setting.bend = self.bend;
+                setting.untold_time = self.untold_time;
                 if let Some(engines) = self.engines {
                     setting.engines = engines.clamp(1, 4);
                     setting.stops.retain(|stop| stop.engine < setting.engines && setting.engines > 1);
@@ -291,6 +304,7 @@ impl Simulation {
             auctions: model.auctions_held(),
             crashes,
             engines: world.setting.engines as u64,
+            wrong_clocks: world.setting.wrong_clocks(),
             stops: world.setting.stops.len() as u64,
             compared,
             hash: journal.hash(),

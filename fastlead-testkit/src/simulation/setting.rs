@@ -32,11 +32,15 @@ pub(super) struct Setting {
     pub published: Vec<u64>,
     /// How many engines work on the store.
     pub engines: usize,
+    /// By how many seconds the clock of each engine's machine is ahead of the store's.
+    pub clocks: Vec<i64>,
     /// What happens to single ones of several engines.
     pub stops: Vec<Stop>,
     pub people: Habits,
     /// Nothing goes wrong, and nobody waits for others.
     pub quiet: bool,
+    /// Engines do not hear what time it is by the store's clock.
+    pub untold_time: bool,
     /// What is done to every decision on its way to the store.
     pub bend: Option<Bend>,
 }
@@ -159,11 +163,18 @@ impl Setting {
             crashes,
             published,
             engines,
+            clocks: clocks(seed, calm),
             stops,
             people,
             quiet: false,
+            untold_time: false,
             bend: None,
         })
+    }
+
+    /// How many of the engines are on machines whose clocks are wrong.
+    pub(super) fn wrong_clocks(&self) -> u64 {
+        self.clocks.iter().take(self.engines).filter(|ahead| **ahead != 0).count() as u64
     }
 
     /// Nothing goes wrong, one policy leads, and every channel brings answers back: as a replay has it.
@@ -173,6 +184,7 @@ impl Setting {
         self.crashes.clear();
         self.published.clear();
         self.engines = 1;
+        self.clocks.clear();
         self.stops.clear();
         self.store_trouble = 0;
         // What happens at one moment has no order in an engine.
@@ -204,6 +216,15 @@ fn engines(seed: u64, span: u64, calm: bool) -> (usize, Vec<Stop>) {
         dies: chance.percent(40),
     });
     (engines, stops.collect())
+}
+
+/// How wrong the clocks of the machines are, for the four engines that there may be.
+fn clocks(seed: u64, calm: bool) -> Vec<i64> {
+    let mut chance = Chance::new(seed, "clocks");
+    if calm || chance.percent(40) {
+        return Vec::new();
+    }
+    (0..4).map(|_| chance.pick([0, 1, 40, 600, 100_000, -1, -40, -600, -100_000])).collect()
 }
 
 /// One of the written policies, in one of seven seeds.

@@ -220,6 +220,9 @@ impl Store for Watch {
         self.turn().await;
         self.trouble(RetryHint::Never, "claim")?;
         let (now, lease) = (request.now, request.lease);
+        if now > self.world.now() {
+            self.world.broken(format!("an engine claims what is due at {now}, which is still to come"));
+        }
         let mut claimed = self.at_once(self.store.claim(request))?;
         // In one order, because none is promised within one answer.
         claimed.deliveries.sort_by_key(|leased| leased.delivery.id);
@@ -398,6 +401,12 @@ impl Store for Watch {
 
     async fn parts_of(&self, delivery: DeliveryId) -> Result<Vec<SentPart>> {
         self.at_once(self.store.parts_of(delivery))
+    }
+
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        // Never in trouble: it is asked in all seeds alike.
+        let told = !self.world.setting.untold_time;
+        Ok(told.then(|| self.world.now()))
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {

@@ -647,6 +647,10 @@ impl Store for BrokenStore {
         self.inner.parts_of(delivery).await
     }
 
+    async fn time(&self) -> Result<Option<Timestamp>> {
+        self.inner.time().await
+    }
+
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
         if self.has(Flaw::ForgetsCursors) {
             return Ok(None);
