@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fastlead_core::Result;
-use fastlead_core::port::Purged;
+use fastlead_core::port::{LeaseAnswer, Purged};
 use fastlead_core::time::{Timestamp, plus};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +14,10 @@ const EVERY: Duration = Duration::from_secs(3_600);
 /// Rows of a kind that are forgotten in one transaction: few, so that captures hardly wait behind it.
 const BATCH: u32 = 500;
 
-/// Forgets, at the start and then every hour, what the settings say, until `stop`.
+/// The lease under which one of several servers forgets.
+const LEASE: &str = "retention";
+
+/// Forgets, at the start and then every hour, what the settings say, until `stop`. Of several servers on one store one does.
 pub(crate) async fn run(app: App, stop: CancellationToken) {
     let days = app.settings.store.retention_days;
     if days == 0 {
@@ -22,7 +25,7 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
     }
     while !stop.is_cancelled() {
         let now = app.engine.clock().now();
-        match forget(&*app.store, days, now, &stop).await {
+        match forget_alone(&app, days, now, &stop).await {
             Ok(Purged { deliveries: 0, inbound: 0, .. }) => {}
             Ok(purged) => {
                 tracing::info!(
@@ -40,6 +43,17 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
             () = app.engine.clock().sleep_until(plus(now, EVERY)) => {}
             () = stop.cancelled() => {}
         }
+    }
+    if let Err(error) = app.engine.end_lease(LEASE).await {
+        tracing::warn!(%error, "another server forgets only when the lease has ended");
+    }
+}
+
+/// The same as [`forget`], unless another server does it.
+async fn forget_alone(app: &App, days: u32, now: Timestamp, stop: &CancellationToken) -> Result<Purged> {
+    match app.engine.take_lease(LEASE, EVERY * 2).await? {
+        LeaseAnswer::Taken => forget(&*app.store, days, now, stop).await,
+        LeaseAnswer::Held { .. } => Ok(Purged::default()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod book;
 pub mod memory;
+mod named;
 mod spill;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

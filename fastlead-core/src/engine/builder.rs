@@ -16,7 +16,7 @@ use super::{Engine, Inner, StopWords, directory};
 use crate::actor::Actor;
 use crate::channel::{Channel, ChannelInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ChannelId, IdSource, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
+use crate::id::{ChannelId, IdSource, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
 use crate::layer::ResiliencePolicy;
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyFault};
@@ -206,6 +206,7 @@ impl EngineBuilder {
     pub async fn build(self) -> Result<Engine> {
         self.resilience.validate().map_err(|error| error.with_operation("build"))?;
         lease_covers(self.lease, self.resilience.total_deadline())?;
+        let holder = LeaseToken::generate(&*self.ids, self.clock.now());
         let store_time = Arc::new(StoreTime::new(self.clock));
         let inner = Inner {
             store: self.store,
@@ -215,6 +216,7 @@ impl EngineBuilder {
             clock: Arc::clone(&store_time) as Arc<dyn Clock>,
             store_time,
             ids: self.ids,
+            holder,
             resilience: self.resilience,
             opener: self.opener,
             lease: self.lease,

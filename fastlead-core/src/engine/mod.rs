@@ -3,6 +3,7 @@
 mod acting;
 mod addresses;
 mod agenda;
+mod alone;
 mod announce;
 mod answer;
 mod apply;
@@ -57,7 +58,7 @@ use self::policies::ReadiedPolicy;
 use crate::actor::Actor;
 use crate::channel::Channel;
 use crate::error::Result;
-use crate::id::{ChannelId, EventId, IdSource, WorkspaceId};
+use crate::id::{ChannelId, EventId, IdSource, LeaseToken, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{
@@ -94,6 +95,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     store_time: Arc<store_time::StoreTime>,
     ids: Arc<dyn IdSource>,
+    /// Who this engine is to others on the store.
+    holder: LeaseToken,
     resilience: ResiliencePolicy,
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,

@@ -15,11 +15,14 @@ use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::id::{ChannelId, DeliveryId};
 use crate::layer::BreakerState;
 use crate::message::{Content, MessageClass};
+use crate::port::LeaseAnswer;
 use crate::time::{Timestamp, plus, plus_seconds};
 use crate::words;
 
 /// How long polling rests after it has failed or has brought only what was there before.
 const POLL_REST: Duration = Duration::from_secs(5);
+/// A question that waits longer than this may be joined by that of another engine.
+const LONGEST_WAIT: Duration = Duration::from_secs(600);
 /// For how long polling goes well before trouble counts as over: a poll that succeeds between two failures may only
 /// have come in the pause of another poller.
 const QUIET: Duration = Duration::from_secs(60);
@@ -110,6 +113,10 @@ fn own_cursor(stored: Option<&str>, account: &str) -> Option<String> {
     (stored.account == account).then_some(stored.cursor)
 }
 
+fn lease_name(channel: ChannelId) -> String {
+    format!("poll:{channel}")
+}
+
 impl Engine {
     pub(super) fn start_pollers(&self, pollers: &mut HashMap<ChannelId, AbortOnDropHandle<()>>) {
         let directory = self.directory();
@@ -120,6 +127,16 @@ impl Engine {
                 let id = channel.id;
                 AbortOnDropHandle::new(tokio::spawn(async move { engine.poll(id).await }))
             });
+        }
+    }
+
+    /// Another engine need not wait for the ends of the leases.
+    pub(super) async fn leave_polling(&self, channels: &[ChannelId]) {
+        for id in channels {
+            if let Err(error) = self.end_lease(&lease_name(*id)).await {
+                tracing::warn!(channel = %id, %error, "another engine polls only when the lease has ended");
+                return;
+            }
         }
     }
 
@@ -135,6 +152,23 @@ impl Engine {
                 // The account is in trouble, and is not asked meanwhile.
                 self.inner.clock.sleep_until(until).await;
                 continue;
+            }
+            let length = self.inner.poll_wait.min(LONGEST_WAIT) + self.inner.lease;
+            let until = plus(self.now(), length);
+            match self.take_lease(&lease_name(id), length).await {
+                Ok(LeaseAnswer::Taken) if self.now() < until => {}
+                // It has ended before the answer came.
+                Ok(LeaseAnswer::Taken) => continue,
+                Ok(LeaseAnswer::Held { until }) => {
+                    let look = self.inner.follow_every.unwrap_or_default().max(POLL_REST);
+                    self.inner.clock.sleep_until(until.min(plus(self.now(), look))).await;
+                    continue;
+                }
+                Err(error) => {
+                    tracing::error!(channel = %id, %error, "it cannot be known whether another engine polls");
+                    self.inner.clock.sleep_until(plus(self.now(), POLL_REST)).await;
+                    continue;
+                }
             }
             let rest = match self.poll_once(&channel, poller, anew).await {
                 Ok(brought_nothing) => {

@@ -81,7 +81,9 @@ impl Engine {
             }
         }
         self.inner.running.store(false, Ordering::Release);
+        let polled: Vec<ChannelId> = pollers.keys().copied().collect();
         drop((pollers, follower));
+        self.leave_polling(&polled).await;
         self.inner.tasks.close();
         self.inner.tasks.wait().await;
         self.inner.tasks.reopen();

@@ -8,6 +8,7 @@ mod enricher;
 mod identities;
 mod inbound;
 mod journal;
+mod leases;
 mod ledger;
 mod links;
 mod risk;
@@ -31,6 +32,7 @@ pub use journal::{
     Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
     StoredEvent,
 };
+pub use leases::{LeaseAnswer, Leases, NamedLease};
 pub use ledger::{
     AccountBalance, AccountEntry, Entry, Ledger, LedgerAccount, Posting, PostingFault, check_postings,
 };

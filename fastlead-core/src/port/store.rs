@@ -20,8 +20,8 @@ use crate::money::Money;
 use crate::parts::SentPart;
 use crate::policy::PolicyRef;
 use crate::port::{
-    AddressKey, InboundBatch, InboundRecord, InboundRef, LeasedInbound, Posting, PostingFault, Recovery,
-    SetAside,
+    AddressKey, InboundBatch, InboundRecord, InboundRef, LeasedInbound, Leases, Posting, PostingFault,
+    Recovery, SetAside,
 };
 use crate::time::Timestamp;
 
@@ -34,7 +34,7 @@ use crate::time::Timestamp;
 ///   one bad member never fails the others.
 /// * Futures may be dropped at any await point; the operation then has either happened or not.
 #[async_trait]
-pub trait Store: Debug + Send + Sync + 'static {
+pub trait Store: Leases + Debug + Send + Sync + 'static {
     /// Applies a decision: the event, the new state and all its work, in one transaction.
     ///
     /// # Behavior

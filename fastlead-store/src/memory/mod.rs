@@ -30,10 +30,13 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 
+use crate::named::NamedLeases;
+
 /// A store in memory. Clones share what they hold.
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     inner: Arc<Mutex<Data>>,
+    named: NamedLeases,
 }
 
 #[derive(Debug, Default)]

@@ -12,8 +12,9 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
-    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, NextDue, Receipt,
-    Recovery, SetAside, SettleOutcome, Settlement, Store, Transition, UnreadableRow,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeaseAnswer, LeasedInbound, LeasedTimer, Leases,
+    NamedLease, NextDue, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store, Transition,
+    UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -464,5 +465,17 @@ impl Store for MemoryStore {
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
         Ok(self.lock().cursors.get(&channel).cloned())
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryStore {
+    async fn take_lease(&self, lease: NamedLease) -> Result<LeaseAnswer> {
+        Ok(self.named.take(lease))
+    }
+
+    async fn end_lease(&self, name: &str, holder: LeaseToken) -> Result<()> {
+        self.named.end(name, holder);
+        Ok(())
     }
 }

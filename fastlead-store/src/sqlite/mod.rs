@@ -50,6 +50,8 @@ use fault::failed;
 use lock::FileLock;
 use writer::Writer;
 
+use crate::named::NamedLeases;
+
 /// For how many milliseconds a connection waits for another one.
 const PATIENCE_MILLIS: u32 = 5_000;
 
@@ -111,6 +113,8 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// What could not be read since the file was opened.
     unreadable: UnreadableRows,
+    /// Of the engines of this process: no other one serves from the file.
+    named: NamedLeases,
 }
 
 impl SqliteStore {
@@ -174,7 +178,8 @@ impl SqliteStore {
             .await
             .map_err(fault)?;
         let unreadable = UnreadableRows::default();
-        Ok(Self { writer: Writer::start(connection, unreadable.clone(), lock), readers, unreadable })
+        let writer = Writer::start(connection, unreadable.clone(), lock);
+        Ok(Self { writer, readers, unreadable, named: NamedLeases::default() })
     }
 
     /// Closes the store: what waits is still written, everything is moved from the log (`-wal`) into the main file,

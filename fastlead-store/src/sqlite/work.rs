@@ -15,8 +15,8 @@ use fastlead_core::parts::SentPart;
 use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, InboundBatch,
-    InboundRecord, InboundRef, LeadRecord, LeasedInbound, LeasedTimer, NextDue, Receipt, Recovery, SetAside,
-    SettleOutcome, Settlement, Store, Transition, UnreadableRows,
+    InboundRecord, InboundRef, LeadRecord, LeaseAnswer, LeasedInbound, LeasedTimer, Leases, NamedLease,
+    NextDue, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store, Transition, UnreadableRows,
 };
 use fastlead_core::time::{Timestamp, from_millis};
 use serde_json::Value;
@@ -526,5 +526,17 @@ impl Store for SqliteStore {
         // A channel whose cursor cannot be read begins where its provider lets it begin.
         let from = Origin::new("poll_cursors", 1);
         Ok(row.and_then(|row| reading::one(&self.unreadable, from, &row, |row| text(row, 0)).ok()))
+    }
+}
+
+#[async_trait]
+impl Leases for SqliteStore {
+    async fn take_lease(&self, lease: NamedLease) -> Result<LeaseAnswer> {
+        Ok(self.named.take(lease))
+    }
+
+    async fn end_lease(&self, name: &str, holder: LeaseToken) -> Result<()> {
+        self.named.end(name, holder);
+        Ok(())
     }
 }

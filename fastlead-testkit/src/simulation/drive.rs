@@ -26,6 +26,8 @@ const LEASE_SECS: u64 = 35;
 const REST_SECS: u64 = 60 * 86_400;
 /// How often each of several engines looks at what others have done: more often would be thousands of steps.
 const FOLLOW_EVERY: Duration = Duration::from_secs(300);
+/// How long one of several engines waits for news: others wait for it where it has died.
+const POLL_WAIT: Duration = Duration::from_secs(600);
 /// More steps than any seed takes beside those looks.
 const MOST_STEPS: u64 = 20_000;
 
@@ -77,11 +79,17 @@ pub(super) fn play(
                 }
                 let back = plus_seconds(world.now(), down_secs);
                 world.clock.advance(back);
+                // A store of one process forgets them with it.
+                let leases = world.model().forget_leases();
+                for (name, holder) in leases {
+                    let ended = watch.at_once(watch.store.end_lease(&name, holder));
+                    world.check(ended.map_err(|error| format!("`{name}` cannot be given back: {error}")));
+                }
                 let Watch { store, chance, .. } = watch;
                 // Whoever opens a file twice would find it in use.
                 drop(store);
-                let gate = Gate::new();
-                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance, gate };
+                let (gate, holder) = (Gate::new(), Arc::default());
+                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance, gate, holder };
             }
             End::Rest | End::Stop => return Some(watch.store),
         }
@@ -175,7 +183,7 @@ impl Life<'_> {
     /// An engine that works.
     async fn place(&self, number: usize, policy: usize) -> Result<Place> {
         let watch = if number == 0 { self.watch.clone() } else { self.watch.of_another() };
-        let watch = Watch { gate: Gate::new(), ..watch };
+        let watch = Watch { gate: Gate::new(), holder: Arc::default(), ..watch };
         let engine = self.engine(number, &watch, policy).await?;
         let running = engine.clone();
         tokio::spawn(async move { running.run(CancellationToken::new()).await });
@@ -193,7 +201,7 @@ impl Life<'_> {
             .ids(Arc::clone(&self.world.ids) as Arc<dyn fastlead_core::id::IdSource>)
             .lease(Duration::from_secs(LEASE_SECS))
             .follow_every(follow_every)
-            .poll_wait(Duration::MAX)
+            .poll_wait(if self.world.setting.engines > 1 { POLL_WAIT } else { Duration::MAX })
             .enricher(Arc::new(people::Cities(Arc::clone(self.world))))
             .project(PROJECT, policy);
         for account in self.accounts.iter() {
@@ -205,13 +213,14 @@ impl Life<'_> {
         builder.build().await
     }
 
-    /// How many steps the looks of several engines at the store can have taken so far: one at the changes and one at the
-    /// work, each at a moment of its own.
+    /// How many steps the looks of several engines at the store can have taken so far: one at the changes, one at the
+    /// work and one at who asks each provider for news, each at a moment of its own.
     fn looks(&self) -> u64 {
         let setting = &self.world.setting;
         let past = (self.world.now() - setting.start).to_std().unwrap_or_default();
         let rounds = past.as_secs() / FOLLOW_EVERY.as_secs();
-        if setting.engines > 1 { rounds * 2 * setting.engines as u64 } else { 0 }
+        let polled = setting.lines.iter().filter(|line| line.polled).count() as u64;
+        if setting.engines > 1 { rounds * (2 + polled) * setting.engines as u64 } else { 0 }
     }
 
     /// The next moment at which something happens. Several engines look at the store for ever, so that there is none as

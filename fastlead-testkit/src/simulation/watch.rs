@@ -2,7 +2,7 @@
 //! what both say against the second account.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use fastlead_core::channel::MessageReference;
 use fastlead_core::decide::{Counter, CounterId, LeadStatus, UniqueKey};
@@ -12,8 +12,8 @@ use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, WorkspaceId};
 use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelStatus, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
-    InboundBatch, InboundRecord, InboundRef, LeadRecord, NextDue, Receipt, Recovery, Refusal, Revival,
-    SetAside, SettleOutcome, Settlement, Store, Transition,
+    InboundBatch, InboundRecord, InboundRef, LeadRecord, LeaseAnswer, Leases, NamedLease, NextDue, Receipt,
+    Recovery, Refusal, Revival, SetAside, SettleOutcome, Settlement, Store, Transition,
 };
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint, async_trait};
@@ -32,6 +32,8 @@ pub(super) struct Watch {
     pub world: Arc<World>,
     pub chance: Arc<Mutex<Chance>>,
     pub gate: Arc<Gate>,
+    /// By which name the engine takes leases.
+    pub holder: Arc<OnceLock<LeaseToken>>,
 }
 
 /// Whether an engine goes on. One that stands still does so at its next call of the store.
@@ -69,7 +71,7 @@ impl Gate {
 impl Watch {
     pub(super) fn new(store: Arc<dyn FullStore>, world: &Arc<World>) -> Self {
         let chance = Arc::new(Mutex::new(Chance::new(world.setting.seed, "store")));
-        Self { store, world: Arc::clone(world), chance, gate: Gate::new() }
+        Self { store, world: Arc::clone(world), chance, gate: Gate::new(), holder: Arc::default() }
     }
 
     fn draw(&self, below: u64) -> u64 {
@@ -92,7 +94,7 @@ impl Watch {
 
     /// The same store for another engine.
     pub(super) fn of_another(&self) -> Self {
-        Self { gate: Gate::new(), ..self.clone() }
+        Self { gate: Gate::new(), holder: Arc::default(), ..self.clone() }
     }
 
     /// Fails now and then, before or after the work was done.
@@ -410,6 +412,10 @@ impl Store for Watch {
     }
 
     async fn poll_cursor(&self, channel: ChannelId) -> Result<Option<String>> {
+        // The provider is asked next, and nothing is waited for before.
+        let name = format!("poll:{channel}");
+        let held = self.world.model().lease_is_held(&name, self.holder.get().copied(), self.now());
+        self.world.check(held);
         self.at_once(self.store.poll_cursor(channel))
     }
 }
@@ -438,5 +444,26 @@ impl std::fmt::Display for Told<'_> {
             (0, 0) => Ok(()),
             (deliveries, timers) => write!(f, "; {deliveries} deliveries, {timers} timers"),
         }
+    }
+}
+
+#[async_trait]
+impl Leases for Watch {
+    async fn take_lease(&self, lease: NamedLease) -> Result<LeaseAnswer> {
+        self.turn().await;
+        self.trouble(RetryHint::Never, "take_lease")?;
+        let _same = self.holder.get_or_init(|| lease.holder);
+        let answer = self.at_once(self.store.take_lease(lease.clone()))?;
+        let checked = self.world.model().lease_taken(&lease, answer);
+        self.world.check(checked);
+        self.trouble(RetryHint::UNKNOWN, "take_lease")?;
+        self.turn().await;
+        Ok(answer)
+    }
+
+    async fn end_lease(&self, name: &str, holder: LeaseToken) -> Result<()> {
+        self.at_once(self.store.end_lease(name, holder))?;
+        self.world.model().lease_ended(name, holder);
+        Ok(())
     }
 }

@@ -14,9 +14,9 @@ use fastlead_core::message::MessageClass;
 use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure, Guard,
-    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeasedInbound,
-    Ledger as _, NextDue, PageRequest, Receipt, Recovery, Reservation, SetAside, SettleOutcome, Settled,
-    Settlement, Store, Transition, UnreadableRow,
+    InboundBatch, InboundRecord, InboundRef, Journal as _, LeadFilter, LeadRecord, LeaseAnswer,
+    LeasedInbound, Leases, Ledger as _, NamedLease, NextDue, PageRequest, Receipt, Recovery, Reservation,
+    SetAside, SettleOutcome, Settled, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::{async_trait, time::Timestamp};
 use fastlead_store::MemoryStore;
@@ -123,6 +123,9 @@ flaws! {
     BalancesTheUnbalanced
     PostsTwice
     TakesAnyForTheSame
+    LeasesToAll
+    EndsTheLeasesOfOthers
+    KeepsLeases
     ForgetsTheFloor
     LooksBeforePosting
     SwallowsFaults
@@ -656,5 +659,27 @@ impl Store for BrokenStore {
             return Ok(None);
         }
         self.inner.poll_cursor(channel).await
+    }
+}
+
+#[async_trait]
+impl Leases for BrokenStore {
+    async fn take_lease(&self, lease: NamedLease) -> Result<LeaseAnswer> {
+        let answer = self.inner.take_lease(lease).await?;
+        Ok(if self.has(Flaw::LeasesToAll) { LeaseAnswer::Taken } else { answer })
+    }
+
+    async fn end_lease(&self, name: &str, holder: LeaseToken) -> Result<()> {
+        if self.has(Flaw::KeepsLeases) {
+            return Ok(());
+        }
+        if self.has(Flaw::EndsTheLeasesOfOthers) {
+            // Those of the check.
+            for other in [1, 2] {
+                self.inner.end_lease(name, LeaseToken::from_uuid(uuid::Uuid::from_u128(other))).await?;
+            }
+            return Ok(());
+        }
+        self.inner.end_lease(name, holder).await
     }
 }

@@ -167,6 +167,10 @@ caught! {
     a_list_that_hides_what_it_cannot_read: HidesTheUnreadable by
         a_delivery_that_cannot_be_read_stops_no_other money_that_cannot_be_read_stops_no_other;
     work_that_is_tried_for_ever: NeverSetsAside by what_is_set_aside_is_left_alone;
+    a_lease_for_everybody: LeasesToAll by
+        a_named_lease_has_one_holder a_named_lease_is_given_back_by_its_holder of_concurrent_takers_one_has_the_lease;
+    a_lease_that_others_end: EndsTheLeasesOfOthers by a_named_lease_is_given_back_by_its_holder;
+    a_lease_that_nobody_ends: KeepsLeases by a_named_lease_is_given_back_by_its_holder;
     a_posting_that_makes_money: BalancesTheUnbalanced by a_posting_has_a_sum_of_zero;
     a_charge_repeated: PostsTwice by
         a_posting_counts_once another_posting_under_the_same_id_is_refused the_ledger_survives_a_restart

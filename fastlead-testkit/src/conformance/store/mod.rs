@@ -1,4 +1,4 @@
-//! What every store promises: [`Store`](fastlead_core::port::Store),
+//! What every store promises: [`Store`](fastlead_core::port::Store), [`Leases`](fastlead_core::port::Leases),
 //! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
 //! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses),
 //! [`Identities`](fastlead_core::port::Identities), [`ChangeLog`](fastlead_core::port::ChangeLog) and
@@ -50,6 +50,7 @@ mod ledger;
 mod ledger_model;
 mod lists;
 mod model;
+mod named;
 mod operations;
 mod order;
 mod outcomes;
@@ -139,6 +140,10 @@ pub mod checks {
         pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
     };
     pub use super::model::random_histories_fit_the_model;
+    pub use super::named::{
+        a_named_lease_has_one_holder, a_named_lease_is_given_back_by_its_holder,
+        of_concurrent_takers_one_has_the_lease,
+    };
     pub use super::order::{
         a_backlog_holds_up_nobody_else, a_key_holds_back_only_its_own, a_missing_receipt_holds_back_nobody,
         an_unknown_outcome_can_leave_its_order, ordered_deliveries_come_one_by_one,
@@ -217,6 +222,9 @@ macro_rules! __for_each_store_check {
             expired_deliveries_are_claimed
             next_due_names_the_next_moment
             next_due_tells_channels_apart
+            a_named_lease_has_one_holder
+            a_named_lease_is_given_back_by_its_holder
+            of_concurrent_takers_one_has_the_lease
             a_retry_waits_for_its_moment
             a_delivery_and_its_attempts_are_of_one_moment
             an_uncounted_retry_gives_its_number_back

@@ -9,6 +9,7 @@ mod counters;
 mod deliveries;
 mod inbound;
 mod leads;
+mod leases;
 mod rest;
 mod takes;
 mod timers;
@@ -18,7 +19,7 @@ use std::sync::Arc;
 
 use fastlead_core::decide::{ChannelFacts, Counter, CounterId, CounterKey, UniqueKey};
 use fastlead_core::delivery::OrderKey;
-use fastlead_core::id::{ChannelId, DeliveryId, LeadId, SourceId, TimerId};
+use fastlead_core::id::{ChannelId, DeliveryId, LeadId, LeaseToken, SourceId, TimerId};
 use fastlead_core::money::Money;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{
@@ -67,6 +68,8 @@ pub(super) struct Model {
     inbound: HashMap<InboundRef, inbound::Inbound>,
     /// What has happened at providers that are asked for news.
     happened: BTreeSet<(ChannelId, String)>,
+    /// Who has which lease by name, and until when.
+    leases: HashMap<String, (LeaseToken, Timestamp)>,
     /// Every decision, where they are kept.
     pub decided: Option<Vec<Decided>>,
     /// How many decisions were made again.
