@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 description of the whole HTTP interface, and a page to try it out.
 
+mod exact;
+
 use axum::Router;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -71,7 +73,11 @@ pub fn document() -> String {
     document["security"] = json!([{ "bearer": [] }]);
     document["paths"]["/v1/capture/{source_key}"] = capture();
     if let Some(paths) = document["paths"].as_object_mut() {
-        paths.values_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut).for_each(add_problem);
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object_mut().into_iter().flatten() {
+                exact::make_exact(path, &method.to_ascii_uppercase(), operation);
+            }
+        }
     }
     document["components"]["securitySchemes"] = json!({
         "bearer": {
@@ -108,17 +114,6 @@ fn types() -> Map<String, Value> {
         types.insert("CaptureBody".to_owned(), body);
     }
     types
-}
-
-/// Every operation can end in a problem.
-fn add_problem(operation: &mut Value) {
-    if let Some(responses) = operation.get_mut("responses").and_then(Value::as_object_mut) {
-        let problem = json!({
-            "description": "What is wrong and how to mend it",
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-        });
-        responses.insert("default".to_owned(), problem);
-    }
 }
 
 fn capture() -> Value {
@@ -208,7 +203,8 @@ mod tests {
         for operation in operations {
             let name = operation["operationId"].as_str().unwrap();
             assert!(names.insert(name), "{name}");
-            assert!(operation["responses"]["default"].is_object(), "{name}");
+            assert!(operation["responses"]["5XX"].is_object(), "{name}");
+            assert!(operation["responses"].get("default").is_none(), "{name}");
             assert!(operation["summary"].is_string(), "{name}");
         }
     }

@@ -26,6 +26,7 @@ const NEEDS: &[Need] = &[
         package: "chromium",
         purpose: "the browser test opens pages in it",
     },
+    Need { programs: &["python3"], package: "python3", purpose: "schemathesis runs in it" },
 ];
 
 /// The oldest Node that playwright-core takes (its `engines` field).
@@ -49,6 +50,7 @@ pub(crate) fn run() -> Outcome {
     system_packages(&mut steps)?;
     node_version()?;
     node_packages(&mut steps)?;
+    python_packages(&mut steps)?;
     println!("\nready: cargo xtask test");
     Ok(())
 }
@@ -177,6 +179,36 @@ fn node_packages(steps: &mut Steps) -> Outcome {
     steps.run("node packages", &mut npm)
 }
 
+/// Installs what `requirements.txt` names into `target/e2e/python`, so that nothing outside `target` changes.
+fn python_packages(steps: &mut Steps) -> Outcome {
+    let wanted = root().join("fastlead-server/tests/api/requirements.txt");
+    let private = root().join("target/e2e/python");
+    if same(&wanted, &private.join("requirements.txt")) && private.join("bin/st").exists() {
+        println!("schemathesis: present in target/e2e/python");
+        return Ok(());
+    }
+    // Debian has the module for this in a package of its own.
+    if !available("python3", &["-c", "import ensurepip, venv"]) {
+        let need = [Need {
+            programs: &["python3"],
+            package: "python3-venv",
+            purpose: "schemathesis is installed by it",
+        }];
+        for words in apt_commands(installer(), &need).ok_or_else(|| Failure::new(by_hand(&need)))? {
+            let (program, arguments) = words.split_first().ok_or_else(|| Failure::new("empty command"))?;
+            steps.run("python3-venv", Command::new(program).args(arguments))?;
+        }
+    }
+    steps.run("python environment", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&private))?;
+    let mut pip = Command::new(private.join("bin/pip"));
+    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&wanted);
+    steps.run("python packages", &mut pip)?;
+    // Named last: whoever was interrupted begins anew.
+    std::fs::copy(&wanted, private.join("requirements.txt"))
+        .map(drop)
+        .map_err(|error| Failure::new(format!("cannot write into target/e2e/python: {error}")))
+}
+
 /// Whether both files exist and are equal.
 fn same(left: &Path, right: &Path) -> bool {
     matches!((std::fs::read(left), std::fs::read(right)), (Ok(left), Ok(right)) if left == right)
@@ -191,13 +223,13 @@ mod tests {
         let names = |present: &[&str]| -> Vec<&str> {
             missing(NEEDS, |program| present.contains(&program)).iter().map(|need| need.package).collect()
         };
-        assert_eq!(names(&["git", "node", "npm", "google-chrome"]), [""; 0]);
-        assert_eq!(names(&["git", "node"]), ["npm", "chromium"]);
+        assert_eq!(names(&["git", "node", "npm", "google-chrome", "python3"]), [""; 0]);
+        assert_eq!(names(&["git", "node", "python3"]), ["npm", "chromium"]);
     }
 
     #[test]
     fn apt_runs_as_root_or_through_sudo_or_not_at_all() {
-        let chromium = &NEEDS[3..];
+        let chromium = &NEEDS[3..4];
         let last = |installer| apt_commands(installer, chromium).map(|all| all[1].join(" "));
         let install =
             "env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends chromium";

@@ -100,6 +100,21 @@ pub enum LeadStatus {
 }
 
 impl LeadStatus {
+    /// The names of all statuses, as [`LeadStatus::as_str`] has them.
+    pub const NAMES: [&str; 11] = [
+        "new",
+        "review",
+        "unconfirmed",
+        "auction",
+        "open",
+        "queued",
+        "accepted",
+        "rejected",
+        "unanswered",
+        "returned",
+        "closed",
+    ];
+
     /// `new`, `review`, `unconfirmed`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
     pub const fn as_str(&self) -> &'static str {
         match self {

@@ -14,7 +14,7 @@ use crate::health::AT_RISK;
 use crate::problem::Problem;
 
 /// Longest look ahead, in seconds.
-const MAX_SECS: u32 = 86_400;
+pub(crate) const MAX_SECS: u32 = 86_400;
 
 /// Leads that nobody has accepted and whose next deadline comes soon, soonest first: a step of the ladder or its end,
 /// the time for an answer, the time for a review. What is overdue is among them.

@@ -8,7 +8,7 @@ use fastlead_core::port::UnreadableRow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::input::Query;
+use super::input::{Query, parameter};
 use super::leads::{EventView, event_view};
 use crate::app::App;
 use crate::auth::Operator;
@@ -56,8 +56,12 @@ pub(crate) async fn list_history(
     operator: Operator,
     mut query: Query,
 ) -> Result<Json<EventBatchView>, Problem> {
-    let limit = query.take_page()?.limit;
+    let limit = query.take_limit()?;
     let after = query.take("after")?.unwrap_or(0);
+    // No store counts further.
+    if i64::try_from(after).is_err() {
+        return Err(parameter("after", "invalid_parameter", format!("expected a number up to {}", i64::MAX)));
+    }
     let locale: Option<Locale> = query.take_one_of("locale", "ru, en")?;
     query.finish()?;
     let batch = app.store.events_since(operator.workspace_id, after, limit).await?;

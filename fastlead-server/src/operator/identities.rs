@@ -11,7 +11,7 @@ use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::input::{Body, Faults, Id, List, Query, parameter};
+use super::input::{Body, Faults, Id, List, Query, meaningless};
 use crate::app::App;
 use crate::auth::Operator;
 use crate::problem::Problem;
@@ -76,17 +76,17 @@ pub(crate) async fn list_identities(
         .take::<String>("phone")?
         .map(|text| text.replacen(' ', "+", usize::from(text.starts_with(' '))));
     let phone = phone.map(|text| Phone::parse(&text)).transpose();
-    let phone = phone.map_err(|error| parameter("phone", "invalid_parameter", error.to_string()))?;
+    let phone = phone.map_err(|error| meaningless("phone", error.to_string()))?;
     let handle = match (query.take::<String>("messenger")?, query.take::<String>("account")?) {
         (None, None) => None,
         (Some(messenger), Some(id)) => {
             let named = Handle { messenger, id: Pii::new(id) }.read();
-            let wrong = || parameter("account", "invalid_parameter", Handle::EXPECTED.to_owned());
+            let wrong = || meaningless("account", Handle::EXPECTED.to_owned());
             Some(named.ok_or_else(wrong)?)
         }
         (Some(_), None) | (None, Some(_)) => {
             let message = "an account is named by both `messenger` and `account`".to_owned();
-            return Err(parameter("account", "invalid_parameter", message));
+            return Err(meaningless("account", message));
         }
     };
     query.finish()?;

@@ -25,7 +25,7 @@ use crate::problem::{FieldProblem, Problem};
 /// Entries on a page unless asked otherwise.
 const DEFAULT_LIMIT: u32 = 50;
 /// Most entries on a page.
-const MAX_LIMIT: u32 = 200;
+pub(crate) const MAX_LIMIT: u32 = 200;
 
 /// Reads a moment, for `deserialize_with`.
 ///
@@ -154,8 +154,17 @@ impl Query {
             .map_err(|_| parameter(name, "invalid_parameter", format!("expected one of {known}")))
     }
 
-    /// Takes `limit` and `cursor` out.
-    pub(crate) fn take_page(&mut self) -> Result<PageRequest, Problem> {
+    /// Takes a parameter out that is one of these names.
+    pub(crate) fn take_name(&mut self, name: &str, known: &[&str]) -> Result<Option<String>, Problem> {
+        let Some(text) = self.0.remove(name) else { return Ok(None) };
+        if known.contains(&text.as_str()) {
+            return Ok(Some(text));
+        }
+        Err(parameter(name, "invalid_parameter", format!("expected one of {}", known.join(", "))))
+    }
+
+    /// Takes `limit` out.
+    pub(crate) fn take_limit(&mut self) -> Result<u32, Problem> {
         let limit = match self.take::<u32>("limit") {
             Ok(limit) => limit.unwrap_or(DEFAULT_LIMIT),
             Err(_) => 0,
@@ -167,6 +176,12 @@ impl Query {
                 format!("expected a number from 1 to {MAX_LIMIT}"),
             ));
         }
+        Ok(limit)
+    }
+
+    /// Takes `limit` and `cursor` out.
+    pub(crate) fn take_page(&mut self) -> Result<PageRequest, Problem> {
+        let limit = self.take_limit()?;
         let after = match self.0.remove("cursor") {
             None => None,
             Some(text) => Some(decode_cursor(&text).ok_or_else(|| {
@@ -194,7 +209,16 @@ impl Query {
 
 /// A parameter that cannot be taken.
 pub(crate) fn parameter(name: &str, code: &str, message: String) -> Problem {
-    let mut problem = Problem::new(StatusCode::BAD_REQUEST, code, format!("{name}: {message}"));
+    wrong(StatusCode::BAD_REQUEST, name, code, message)
+}
+
+/// A parameter that is written as it should be and means nothing.
+pub(crate) fn meaningless(name: &str, message: String) -> Problem {
+    wrong(StatusCode::UNPROCESSABLE_ENTITY, name, "invalid_parameter", message)
+}
+
+fn wrong(status: StatusCode, name: &str, code: &str, message: String) -> Problem {
+    let mut problem = Problem::new(status, code, format!("{name}: {message}"));
     problem.errors.push(FieldProblem { field: name.to_owned(), code: code.to_owned(), message });
     problem
 }

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use fastlead_core::decide::{Event, Trace};
+use fastlead_core::decide::{Event, LeadStatus, Trace};
 use fastlead_core::engine::ResponseOutcome;
 use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
 use fastlead_core::message::{Locale, Response};
@@ -34,7 +34,7 @@ const EXPLAIN_PAGES: usize = 5;
     params(
         ("project_id" = Option<String>, Query, description = "Only of this project"),
         ("source_id" = Option<String>, Query, description = "Only of this source"),
-        ("status" = Option<String>, Query, description = "Only those with this status, such as `open` or `accepted`"),
+        ("status" = Option<String>, Query, description = "Only those with this status"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
@@ -46,35 +46,12 @@ pub(crate) async fn list_leads(
     mut query: Query,
 ) -> Result<Json<List<LeadSummaryView>>, Problem> {
     let page = query.take_page()?;
-    let status: Option<Status> = query.take_one_of("status", "open, accepted, rejected, unanswered")?;
-    let filter = LeadFilter {
-        project_id: query.take("project_id")?,
-        source_id: query.take("source_id")?,
-        status: status.map(|status| status.as_str().to_owned()),
-    };
+    let status = query.take_name("status", &LeadStatus::NAMES)?;
+    let filter =
+        LeadFilter { project_id: query.take("project_id")?, source_id: query.take("source_id")?, status };
     query.finish()?;
     let page = app.store.leads(operator.workspace_id, filter, page).await?;
     Ok(Json(List::of(page, LeadSummaryView::from)))
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Open,
-    Accepted,
-    Rejected,
-    Unanswered,
-}
-
-impl Status {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Accepted => "accepted",
-            Self::Rejected => "rejected",
-            Self::Unanswered => "unanswered",
-        }
-    }
 }
 
 /// One lead.

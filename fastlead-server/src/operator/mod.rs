@@ -33,6 +33,8 @@ use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use at_risk::MAX_SECS as MAX_AT_RISK_SECS;
+pub(crate) use input::MAX_LIMIT;
 pub(crate) use leads::{ExplanationView, explanation};
 pub(crate) use policies::backtest::Running;
 pub(crate) use views::LeadView;

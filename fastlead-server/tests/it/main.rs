@@ -3,6 +3,7 @@
 
 mod access;
 mod addresses;
+mod api;
 mod at_risk;
 mod browser;
 mod capture;

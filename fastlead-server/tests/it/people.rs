@@ -125,7 +125,7 @@ async fn who_may_merge_people_and_how_it_is_refused() {
         problem["errors"].as_array().unwrap().iter().map(|error| of(error, "field")).collect();
     assert_eq!((status, fields), (422, vec!["handle", "phone"]), "{problem}");
     let (status, _) = desk.send(Method::GET, "/v1/identities?account=7", None).await;
-    assert_eq!(status, 400);
+    assert_eq!(status, 422);
     let nobody = "/v1/identities/idn_0190b6f45d3c7000a000000000000001/undo";
     assert_eq!(desk.send(Method::POST, nobody, Some(json!({}))).await.0, 404);
     let made = desk.post("/v1/identities", body(VISITOR)).await;
