@@ -21,6 +21,7 @@ use crate::body::{self, Media};
 use crate::client::Visitor;
 use crate::limits::Sender;
 use crate::problem::Problem;
+use crate::{form, outer};
 
 /// After how many seconds somebody may have published a policy.
 const NOT_CONFIGURED_SECS: u64 = 60;
@@ -45,32 +46,58 @@ pub(crate) struct NoteView {
     code: NoteCode,
 }
 
-/// Takes a lead in, as JSON or as a form.
+/// Takes a lead in, as JSON or as a form. A visitor whose browser goes here from a plain form is shown a page.
 pub(crate) async fn capture(
     State(app): State<App>,
     Path(key): Path<String>,
     visitor: Visitor,
     request: Request,
 ) -> Response {
-    let Some(source) = app.engine.directory().source(&key).map(Arc::clone) else {
-        return Problem::not_found("this source").into_response();
-    };
-    let origin = match allowed_origin(&source, request.headers(), &app.public_url) {
-        Ok(origin) => origin,
-        Err(problem) => return problem.into_response(),
-    };
-    let mut response = if request.method() == Method::OPTIONS {
-        StatusCode::NO_CONTENT.into_response()
-    } else {
-        match take(&app, &source, &visitor, request).await {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(),
-        }
-    };
-    if let Some(origin) = origin {
-        cross_origin(response.headers_mut(), origin);
+    let locale = is_visit(&request).then(|| outer::locale(request.headers()));
+    let response = answer(&app, &key, &visitor, request).await;
+    let Some(locale) = locale else { return response.unwrap_or_else(IntoResponse::into_response) };
+    match response {
+        Ok(taken) if taken.status().is_success() => form::thanks(locale),
+        Ok(other) => other,
+        Err(problem) => form::refused(&problem, locale),
     }
-    response
+}
+
+/// Whether a browser shows the answer to a person: it has sent a form, and no script has.
+fn is_visit(request: &Request) -> bool {
+    let headers = request.headers();
+    let navigates = match headers.get("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => outer::accepts_pages(headers),
+    };
+    let media = body::media(headers).0;
+    request.method() == Method::POST && navigates && matches!(media, Media::UrlEncoded | Media::Multipart(_))
+}
+
+async fn answer(app: &App, key: &str, visitor: &Visitor, request: Request) -> Result<Response, Problem> {
+    let Some(source) = app.engine.directory().source(key).map(Arc::clone) else {
+        return Err(Problem::not_found("this source"));
+    };
+    let origin = allowed_origin(&source, request.headers(), &app.public_url)?;
+    let is_visit = is_visit(&request);
+    let answer = if request.method() == Method::OPTIONS {
+        Ok(StatusCode::NO_CONTENT.into_response())
+    } else {
+        take(app, &source, visitor, request).await
+    };
+    match (answer, origin) {
+        // Only scripts are told more of an error.
+        (Err(problem), Some(origin)) if !is_visit => {
+            let mut response = problem.into_response();
+            cross_origin(response.headers_mut(), origin);
+            Ok(response)
+        }
+        (Ok(mut response), Some(origin)) => {
+            cross_origin(response.headers_mut(), origin);
+            Ok(response)
+        }
+        (answer, _) => answer,
+    }
 }
 
 /// The answer to every method but POST and OPTIONS.

@@ -27,6 +27,7 @@ use crate::problem::Problem;
 use crate::touch;
 
 const PAGE: &str = include_str!("web/form.html");
+const NOTICE: &str = include_str!("web/confirm.html");
 const STYLE: &str = include_str!("web/form.css");
 
 /// What the page's address may carry.
@@ -88,6 +89,7 @@ struct Words {
     thanks_more: &'static str,
     mend: &'static str,
     back: &'static str,
+    go_back: &'static str,
     operator: &'static str,
     other_lang: &'static str,
     other_lang_name: &'static str,
@@ -107,6 +109,7 @@ static RU: Words = Words {
     thanks_more: "Мы скоро с вами свяжемся.",
     mend: "Проверьте форму",
     back: "Назад к форме",
+    go_back: "Вернитесь на предыдущую страницу и отправьте форму ещё раз.",
     operator: "Оператор персональных данных",
     other_lang: "en",
     other_lang_name: "English",
@@ -126,6 +129,7 @@ static EN: Words = Words {
     thanks_more: "We will contact you soon.",
     mend: "Please check the form",
     back: "Back to the form",
+    go_back: "Please go back to the page before and send the form again.",
     operator: "Personal data operator",
     other_lang: "ru",
     other_lang_name: "Русский",
@@ -144,11 +148,15 @@ fn source(app: &App, key: &str) -> Result<Arc<Source>, Problem> {
     app.engine.directory().source(key).map(Arc::clone).ok_or_else(|| Problem::not_found("this form"))
 }
 
-fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
-    let words = match locale {
+fn words(locale: Locale) -> &'static Words {
+    match locale {
         Locale::Ru => &RU,
         Locale::En => &EN,
-    };
+    }
+}
+
+fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
+    let words = words(locale);
     let boxes = source.consents.iter().map(|document| ConsentBox {
         purpose: document.purpose.as_str(),
         label: document.label.clone(),
@@ -312,6 +320,36 @@ async fn take(
     store(app, source, capture, key).await.map(|_| ())
 }
 
+/// A page that says a thing in a few words.
+#[derive(Serialize)]
+struct Notice {
+    lang: &'static str,
+    title: &'static str,
+    text: String,
+    button: Option<&'static str>,
+}
+
+/// The page for a visitor whose form, of another site, was taken.
+pub(crate) fn thanks(locale: Locale) -> Response {
+    let words = words(locale);
+    let text = words.thanks_more.to_owned();
+    let notice = Notice { lang: locale.as_str(), title: words.thanks, text, button: None };
+    html(NOTICE, &notice, StatusCode::OK)
+}
+
+/// The same for one that was not: what to mend, on the page where it was filled in.
+pub(crate) fn refused(problem: &Problem, locale: Locale) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let words = words(locale);
+    let text = format!("{} {}", explain(problem, locale).join(" "), words.go_back);
+    let notice = Notice { lang: locale.as_str(), title: words.mend, text, button: None };
+    let mut response = html(NOTICE, &notice, status);
+    if let Some(wait) = problem.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait));
+    }
+    response
+}
+
 /// `GET /f/{key}/documents/{purpose}`: the exact text behind a box.
 pub(crate) async fn document(
     State(app): State<App>,
@@ -402,6 +440,16 @@ fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
         }
         (Locale::Ru, "not_configured") => "Форма пока не принимает заявки. Попробуйте позже.",
         (Locale::En, "not_configured") => "This form takes no requests yet. Please try again later.",
+        (Locale::Ru, "origin_not_allowed") => {
+            "С этого сайта заявки сюда не принимаются: его владелец должен разрешить адрес сайта."
+        }
+        (Locale::En, "origin_not_allowed") => {
+            "Requests from this site are not taken here: its owner must allow the site's address."
+        }
+        (Locale::Ru, "source_closed") => "Заявки здесь больше не принимаются.",
+        (Locale::En, "source_closed") => "This form takes no requests any more.",
+        (Locale::Ru, "not_found") => "Адрес, по которому отправлена форма, не существует.",
+        (Locale::En, "not_found") => "The address to which the form was sent does not exist.",
         (Locale::Ru, _) => "Не получилось принять заявку. Попробуйте ещё раз.",
         (Locale::En, _) => "We could not take the request. Please try again.",
     };

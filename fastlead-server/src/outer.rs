@@ -52,14 +52,14 @@ fn is_for_visitors(path: &str) -> bool {
     path.starts_with("/f/") || path.starts_with("/c/")
 }
 
-fn accepts_pages(headers: &HeaderMap) -> bool {
+pub(crate) fn accepts_pages(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|text| text.split(','))
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/html")))
 }
 
-fn locale(headers: &HeaderMap) -> Locale {
+pub(crate) fn locale(headers: &HeaderMap) -> Locale {
     let accepted =
         headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted

@@ -86,6 +86,7 @@ pub async fn build(mut settings: Settings, port: u16, store: PathBuf) -> Result<
     let state = DemoState::new(Arc::clone(&providers), SystemClock.now());
     let server = Server::builder(settings).routes(page::routes(state)).only_this_machine().build().await?;
     bootstrap::first_run(server.app(), SOURCE_KEY).await?;
+    setup::forms_of_any_site(server.app()).await?;
     setup::channels_and_policy(server.app(), &providers).await?;
     day::set_up(server.app()).await?;
     Ok((server, providers))

@@ -6,16 +6,28 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fastlead_core::engine::stable_uuid;
 use fastlead_core::id::{ChannelId, PolicyId, ProjectId, WorkspaceId};
+use fastlead_core::lead::{FieldMapping, Preset};
 use fastlead_core::policy::Policy;
-use fastlead_core::port::{ChannelRecord, ChannelStatus};
+use fastlead_core::port::{ChannelRecord, ChannelStatus, Source};
 use fastlead_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 
-use super::{MANAGER_CHAT, Providers, SENIOR_CHAT};
+use super::{MANAGER_CHAT, Providers, SENIOR_CHAT, SOURCE_KEY};
 use crate::app::App;
 
 /// The demo's policy, which is also an example to copy.
 const POLICY: &str = include_str!("policy.json");
+
+/// Whoever tries the demo tries it with a form of their own. Nothing but this machine reaches it.
+pub(super) async fn forms_of_any_site(app: &App) -> Result<()> {
+    let Some(source) = app.engine.directory().source(SOURCE_KEY).cloned() else { return Ok(()) };
+    // The names of Tilda and of plain forms are known without a preset.
+    let mapping = FieldMapping { preset: Some(Preset::WordPress), ..FieldMapping::default() };
+    let source = Source { allowed_origins: vec!["*".to_owned()], mapping, ..Source::clone(&source) };
+    app.store.put_source(source.clone()).await?;
+    app.engine.put_source(source);
+    Ok(())
+}
 
 pub(super) async fn channels_and_policy(app: &App, providers: &Arc<Providers>) -> Result<()> {
     let workspace = WorkspaceId::from_uuid(stable_uuid("workspace", "first"));

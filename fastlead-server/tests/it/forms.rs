@@ -538,3 +538,41 @@ async fn a_sender_with_a_key_is_not_counted_as_one_visitor() {
         assert_eq!(post(number, &key).await, 202);
     }
 }
+
+/// A form of a site without scripts leads its visitor here: they are shown a page, never a document for programs. A script
+/// and another server are answered as before.
+#[tokio::test]
+async fn a_visitor_whose_browser_comes_along_is_shown_a_page() {
+    let shop = shop(open(), false).await;
+    let send = |body: &'static str, headers: &[(&'static str, &'static str)]| {
+        let mut request = shop.http.post(shop.capture_url()).header("content-type", FORM);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(body).send()
+    };
+    let good = "name=Anna&phone=%2B79000000041&consent_personal_data=1";
+    let russian = [("sec-fetch-mode", "navigate"), ("accept", "text/html"), ("accept-language", "ru")];
+    let old = [("accept", "text/html,*/*;q=0.8"), ("accept-language", "en")];
+    let foreign =
+        [("sec-fetch-mode", "navigate"), ("origin", "http://shop.example.com"), ("accept", "text/html")];
+    for (body, headers, status, word) in [
+        (good, &russian[..], 200, "заявка принята"),
+        (good, &old[..], 200, "we have got it"),
+        ("name=Anna&phone=1", &russian[..], 422, "номер"),
+        (good, &foreign[..], 403, "не принимаются"),
+    ] {
+        let answer = send(body, headers).await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!((answer.status().as_u16(), kind.as_str()), (status, "text/html; charset=utf-8"), "{body}");
+        let page = answer.text().await.unwrap();
+        assert!(page.contains(word) && !page.contains("problem+json"), "{page}");
+    }
+    for headers in [&[("sec-fetch-mode", "cors"), ("accept", "*/*")][..], &[("accept", "*/*")], &[]] {
+        let answer = send(good, headers).await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["content-type"]),
+            (StatusCode::ACCEPTED, &"application/json".parse().unwrap())
+        );
+    }
+}
