@@ -1,9 +1,10 @@
 //! Seeds that CI plays, and proof that the simulation can fail.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use fastlead_core::decide::{Event, HoldKind, Offer, Reason, TraceStep, Verdict};
+use fastlead_core::decide::{Event, HoldKind, LeadStatus, Offer, Reason, TraceStep, Verdict};
 use fastlead_core::policy::{Policy, Strategy};
 use fastlead_core::port::Transition;
 use fastlead_store::{MemoryStore, SqliteOptions, SqliteStore};
@@ -23,8 +24,33 @@ fn play(seed: u64) -> Result<Report, Failure> {
     Simulation::new(seed).among(written()).run(Arc::new(MemoryStore::new()))
 }
 
+/// What few seeds reach or none, because every lead of a simulation has what it needs. The tests of `decide` reach each.
+const SELDOM: [&str; 11] = [
+    "reason cannot_answer",
+    "reason catches_up_slowly",
+    "reason channel_missing",
+    "reason looks_like_spam",
+    "reason no_advertising_consent",
+    "reason no_email",
+    "reason no_phone",
+    "reason owner_later",
+    "reason target_missing",
+    "reason unconfirmed",
+    "status unconfirmed",
+];
+
+/// All names of events, statuses, reasons and final states that there are.
+fn everything() -> BTreeSet<String> {
+    let schema = schemars::schema_for!(Reason).to_value();
+    let reasons = schema["oneOf"].as_array().expect("one for each reason");
+    let reasons = reasons.iter().map(|one| format!("reason {}", one["const"].as_str().expect("a name")));
+    let statuses = LeadStatus::NAMES.iter().map(|name| format!("status {name}"));
+    reasons.chain(statuses).collect()
+}
+
 /// Every run of the tests plays these; `cargo xtask simulate` plays thousands, and fresh ones.
-fn hold(seeds: std::ops::Range<u64>) {
+fn hold(seeds: std::ops::Range<u64>) -> BTreeSet<String> {
+    let mut reached = BTreeSet::new();
     let (mut leads, mut crashes, mut auctions, mut several, mut stops, mut clocks) = (0, 0, 0, 0, 0, 0);
     for seed in seeds {
         let report = play(seed).unwrap_or_else(|failure| panic!("{failure}"));
@@ -34,17 +60,24 @@ fn hold(seeds: std::ops::Range<u64>) {
         several += u64::from(report.engines > 1);
         stops += report.stops;
         clocks += report.wrong_clocks;
+        reached.extend(report.reached);
     }
     assert!(
         leads > 1_000 && crashes > 50 && auctions > 100 && several > 50 && stops > 100 && clocks > 50,
         "{leads} leads, {auctions} auctions, {crashes} crashes, {several} with several engines, {stops} stops, {clocks} \
          wrong clocks"
     );
+    reached
 }
 
+/// They also reach everything that there is to reach.
 #[test]
 fn seeds_hold() {
-    hold(1..151);
+    let reached = hold(1..151);
+    let known = everything();
+    let missing: Vec<&String> =
+        known.iter().filter(|what| !reached.contains(*what) && !SELDOM.contains(&what.as_str())).collect();
+    assert!(missing.is_empty(), "never reached: {missing:?}");
 }
 
 #[test]

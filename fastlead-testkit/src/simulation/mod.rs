@@ -34,6 +34,7 @@ mod watch;
 mod watch_catalog;
 mod world;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,7 +78,7 @@ pub struct Simulation {
 }
 
 /// What a simulation that went well has done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Its seed.
     pub seed: u64,
@@ -101,6 +102,8 @@ pub struct Report {
     pub stops: u64,
     /// How many decisions were compared with those of a replay.
     pub compared: u64,
+    /// What has happened at least once: `event`, `status`, `reason`, `refusal` or `delivery`, a space, and the name.
+    pub reached: BTreeSet<String>,
     /// Two runs went the same way if and only if this is equal.
     pub hash: u64,
 }
@@ -307,6 +310,7 @@ impl Simulation {
             wrong_clocks: world.setting.wrong_clocks(),
             stops: world.setting.stops.len() as u64,
             compared,
+            reached: model.reached.clone(),
             hash: journal.hash(),
         })
     }

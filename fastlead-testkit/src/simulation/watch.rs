@@ -166,6 +166,7 @@ impl Store for Watch {
                 self.world.note(format_args!("{lead} {kind} refused: {refused}"));
             }
         }
+        self.world.model().reaches(&transition, &outcome);
         let checked = self.world.model().committed(&transition, &outcome);
         self.world.check(checked);
         if outcome == CommitOutcome::Applied {
@@ -184,6 +185,7 @@ impl Store for Watch {
         self.world
             .note(format_args!("settle {}: {:?} {outcome:?}", settlement.delivery_id, settlement.outcome));
         if outcome == SettleOutcome::Settled {
+            self.world.model().reaches_end(&settlement);
             let checked = self.world.model().settled(&settlement);
             self.world.check(checked);
             self.paused(&settlement);

@@ -9,6 +9,7 @@ mod lives;
 mod patience;
 mod people;
 mod places;
+mod reasons;
 mod returns;
 mod rotation;
 mod screen;

@@ -70,6 +70,11 @@ impl World {
         }
     }
 
+    /// No channel brings back what its recipients answer.
+    pub(super) fn no_answers(&mut self) {
+        Arc::make_mut(&mut self.channels).values_mut().for_each(|channel| channel.answers = false);
+    }
+
     /// A new lead with this phone number; answers its index.
     pub(super) fn capture(&mut self, phone: &str) -> usize {
         let input: CaptureInput = serde_json::from_value(json!({"phone": phone})).unwrap();

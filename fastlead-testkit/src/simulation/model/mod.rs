@@ -10,6 +10,7 @@ mod deliveries;
 mod inbound;
 mod leads;
 mod leases;
+mod reached;
 mod rest;
 mod takes;
 mod timers;
@@ -72,6 +73,8 @@ pub(super) struct Model {
     leases: HashMap<String, (LeaseToken, Timestamp)>,
     /// Every decision, where they are kept.
     pub decided: Option<Vec<Decided>>,
+    /// What has happened at least once, see [`Report::reached`](super::Report::reached).
+    pub reached: BTreeSet<String>,
     /// How many decisions were made again.
     pub decisions: u64,
     /// Since when the engine works.
