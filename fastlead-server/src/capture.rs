@@ -219,16 +219,7 @@ pub(crate) fn admit(app: &App, source: &Source, sender: Sender) -> Result<(), Pr
 /// # Errors
 /// Where the source refuses such input.
 pub(crate) fn is_program(input: &CaptureInput, source: &Source) -> Result<Option<Automated>, Problem> {
-    let trap = input.bot_check.honeypot.as_ref().is_some_and(|value| !value.expose().is_empty());
-    let fast = input
-        .bot_check
-        .elapsed_millis
-        .is_some_and(|elapsed| elapsed < u64::from(source.limits.min_fill_millis));
-    let found = match (trap, fast) {
-        (true, _) => Automated::Trap,
-        (false, true) => Automated::TooFast,
-        (false, false) => return Ok(None),
-    };
+    let Some(found) = input.bot_check.automated(source.limits.min_fill_millis) else { return Ok(None) };
     match source.limits.automated {
         AutomatedAction::Review => Ok(Some(found)),
         AutomatedAction::Refuse => {

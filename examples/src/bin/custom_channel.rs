@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fastlead_channels::egress::Egress;
 use fastlead_channels::guarded::{GuardedAdapter, GuardedRegistry};
 use fastlead_core::channel::ChannelInfo;
-use fastlead_core::engine::{CaptureRequest, Engine};
+use fastlead_core::engine::{EmbeddedSource, Engine};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
@@ -40,8 +40,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let manager = Recipient::Phone("+7 900 000-00-09".parse()?);
     let engine = Engine::builder(Arc::new(MemoryStore::new()))
         .channel(channel)
-        .project("clinic", Policy::starter("sms", manager))
-        .source("site")
+        .project("clinic", Policy::starter_in(Locale::En, "sms", manager))
+        .source(EmbeddedSource::new("site").locale(Locale::En))
         .build()
         .await?;
     let stop = CancellationToken::new();
@@ -50,12 +50,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         async move { engine.run(stop).await }
     });
 
-    let source = engine.directory().source("site").cloned().ok_or("the source is gone")?;
     let input = CaptureInput { email: Some("anna@example.com".into()), ..CaptureInput::default() };
-    let capture = input
-        .validate(&source.consents, Locale::Ru, Received::at(engine.clock().now()))
-        .map_err(|faults| format!("{faults:?}"))?;
-    engine.capture(CaptureRequest { source, capture, idempotency: None }).await?;
+    engine.capture_input("site", input, Received::at(engine.clock().now())).await?;
     for arrival in gateway.inbox().wait_for(1).await {
         println!("{} got from {}: {}", arrival.to, arrival.from, arrival.text);
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use fastlead_core::engine::{CaptureRequest, Engine};
+use fastlead_core::engine::{EmbeddedSource, Engine};
 use fastlead_core::lead::{CaptureInput, Received};
 use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
@@ -17,11 +17,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What must survive a crash belongs into `SqliteStore::open(SqliteOptions::new("leads.db")).await?`.
     let store = MemoryStore::new();
     let bot = MemoryChannel::new("bot");
-    let policy = Policy::starter("bot", Recipient::Chat("790000000".into()));
     let engine = Engine::builder(Arc::new(store.clone()))
         .channel(Arc::new(bot.clone()))
-        .project("clinic", policy)
-        .source("site")
+        .project("clinic", Policy::starter_in(Locale::En, "bot", Recipient::Chat("790000000".into())))
+        .source(EmbeddedSource::new("site").locale(Locale::En))
         .build()
         .await?;
     let stop = CancellationToken::new();
@@ -30,21 +29,18 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         async move { engine.run(stop).await }
     });
 
-    let source = engine.directory().source("site").cloned().ok_or("the source is gone")?;
-    let workspace = source.workspace_id;
     let input = CaptureInput {
-        name: Some("Анна".into()),
+        name: Some("Anna".into()),
         phone: Some("+7 900 000-00-00".into()),
         ..CaptureInput::default()
     };
-    let capture = input
-        .validate(&source.consents, Locale::Ru, Received::at(engine.clock().now()))
-        .map_err(|faults| format!("{faults:?}"))?;
-    let lead = engine.capture(CaptureRequest { source, capture, idempotency: None }).await?.answer.lead_id;
+    let received = Received::at(engine.clock().now());
+    let lead = engine.capture_input("site", input, received).await?.answer.lead_id;
 
     for arrival in bot.inbox().wait_for(1).await {
         println!("{} got: {}", arrival.to, arrival.text);
     }
+    let workspace = engine.directory().source("site").ok_or("the source is gone")?.workspace_id;
     for entry in store.events(workspace, lead, PageRequest::default()).await?.items {
         println!("{} of {lead}:", entry.event.kind());
         for step in entry.trace.steps {

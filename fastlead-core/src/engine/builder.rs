@@ -12,17 +12,16 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::store_time::StoreTime;
-use super::{Engine, Inner, StopWords, directory};
+use super::{EmbeddedSource, Engine, Inner, StopWords, directory};
 use crate::actor::Actor;
 use crate::channel::{Channel, ChannelInfo};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ChannelId, IdSource, LeaseToken, PolicyId, ProjectId, RandomIds, SourceId, WorkspaceId};
+use crate::id::{ChannelId, IdSource, LeaseToken, PolicyId, ProjectId, RandomIds, WorkspaceId};
 use crate::layer::ResiliencePolicy;
-use crate::message::Locale;
 use crate::policy::{Policy, PolicyFault};
 use crate::port::{
-    Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, FormSettings,
-    Identities, PolicyRecord, Project, SealedConfig, Source, SourceLimits, Store, Workspace,
+    Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, Identities,
+    PolicyRecord, Project, SealedConfig, Store, Workspace,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -55,7 +54,7 @@ pub struct EngineBuilder {
     links: Option<Arc<dyn ConfirmLinks>>,
     stop_words: StopWords,
     policy: Option<(String, Policy)>,
-    sources: Vec<String>,
+    sources: Vec<EmbeddedSource>,
 }
 
 /// The same UUID for the same kind and name, so that what is built in code keeps its identity
@@ -191,10 +190,11 @@ impl EngineBuilder {
         self
     }
 
-    /// Adds a source to the embedded project; `name` is also its public key.
+    /// Adds a source to the embedded project: its public key alone, or an [`EmbeddedSource`] with language, consents and
+    /// origins.
     #[must_use]
-    pub fn source(mut self, name: &str) -> Self {
-        self.sources.push(name.to_owned());
+    pub fn source(mut self, source: impl Into<EmbeddedSource>) -> Self {
+        self.sources.push(source.into());
         self
     }
 
@@ -245,7 +245,7 @@ impl EngineBuilder {
         let engine = Engine { inner: Arc::new(inner), actor: Actor::default() };
         engine.reload().await?;
         if let Some((name, policy)) = self.policy {
-            embed(&engine, &*self.catalog, &name, policy, self.channels, &self.sources).await?;
+            embed(&engine, &*self.catalog, &name, policy, self.channels, self.sources).await?;
         } else if !self.channels.is_empty() || !self.sources.is_empty() {
             let message = "channels and sources that are built in code need `.project(name, policy)`";
             return Err(Error::new(ErrorKind::Config, message).with_operation("build"));
@@ -274,7 +274,7 @@ async fn embed(
     name: &str,
     policy: Policy,
     channels: Vec<Arc<dyn Channel>>,
-    sources: &[String],
+    sources: Vec<EmbeddedSource>,
 ) -> Result<()> {
     let now = engine.now();
     let workspace_id = WorkspaceId::from_uuid(stable_uuid("workspace", "embedded"));
@@ -322,24 +322,8 @@ async fn embed(
     let policy_id = PolicyId::from_uuid(stable_uuid("policy", name));
     let record = catalog.publish_policy(workspace_id, project_id, policy_id, policy, now).await?;
     engine.activate_policy(&record)?;
-    for key in sources {
-        let source = Source {
-            id: SourceId::from_uuid(stable_uuid("source", &format!("{name}/{key}"))),
-            workspace_id,
-            project_id,
-            key: key.clone(),
-            name: key.clone(),
-            active: true,
-            locale: Locale::Ru,
-            allowed_origins: Vec::new(),
-            consents: Vec::new(),
-            form: FormSettings::default(),
-            limits: SourceLimits::default(),
-            mapping: Default::default(),
-            created_at: now,
-        };
-        catalog.put_source(source.clone()).await?;
-        engine.put_source(source);
+    for source in sources {
+        engine.put_source(source.store(catalog, workspace_id, (project_id, name), now).await?);
     }
     Ok(())
 }

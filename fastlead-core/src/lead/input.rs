@@ -1,6 +1,7 @@
 //! What comes in from outside, and how it becomes a [`Capture`] or a list of what to mend.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +10,7 @@ use super::{
     Attribution, Automated, Capture, Consent, ConsentAnswer, ConsentDocument, ConsentPurpose, Received, found,
 };
 use crate::contact::{Contact, Email, Handle, Phone};
+use crate::error::{Error, ErrorKind};
 use crate::message::Locale;
 use crate::secret::Pii;
 
@@ -72,6 +74,19 @@ pub struct BotCheck {
     pub elapsed_millis: Option<u64>,
 }
 
+impl BotCheck {
+    /// Why a program seems to have filled in the form: the field that people do not see is filled in, or it was sent
+    /// faster than `min_fill_millis` milliseconds.
+    pub fn automated(&self, min_fill_millis: u32) -> Option<Automated> {
+        if self.honeypot.as_ref().is_some_and(|value| !value.expose().is_empty()) {
+            return Some(Automated::Trap);
+        }
+        self.elapsed_millis
+            .filter(|elapsed| *elapsed < u64::from(min_fill_millis))
+            .map(|_| Automated::TooFast)
+    }
+}
+
 /// One thing to mend in an input. It never repeats what was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct FieldError {
@@ -86,6 +101,45 @@ pub struct FieldError {
 impl FieldError {
     fn new(field: impl Into<String>, code: &'static str, message: impl Into<String>) -> Self {
         Self { field: field.into(), code, message: message.into() }
+    }
+}
+
+/// Everything to mend in an input, as the cause of an [`Error`]. It never repeats what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputFaults(pub Vec<FieldError>);
+
+impl InputFaults {
+    /// What is to be mended, where that is why something failed.
+    ///
+    /// ```
+    /// use fastlead_core::lead::{FieldError, InputFaults};
+    ///
+    /// let fault = FieldError { field: "phone".into(), code: "invalid_phone", message: "too short".into() };
+    /// let error = fastlead_core::Error::from(InputFaults(vec![fault.clone()]));
+    /// assert_eq!(error.message(), "phone: too short");
+    /// assert_eq!(InputFaults::of(&error), [fault]);
+    /// ```
+    pub fn of(error: &Error) -> &[FieldError] {
+        let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Self>());
+        cause.map_or(&[], |faults| &faults.0)
+    }
+}
+
+impl fmt::Display for InputFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, fault) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{}: {}", fault.field, fault.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InputFaults {}
+
+impl From<InputFaults> for Error {
+    fn from(faults: InputFaults) -> Self {
+        Self::new(ErrorKind::Invalid, faults.to_string()).with_operation("capture").with_source(faults)
     }
 }
 

@@ -30,6 +30,7 @@ mod backlog;
 mod broken_store;
 mod checks;
 mod distribution;
+mod embedded;
 mod file;
 mod hang_ups;
 mod lease;
