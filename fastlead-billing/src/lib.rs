@@ -1,20 +1,4 @@
-//! Billing for FastLead: what a payment provider is, and the values that it speaks in.
-//!
-//! What exists: [`Money`], the port [`PaymentProvider`] with its requests and answers, and the items of
-//! a fiscal receipt ([`fiscal`]). What does not exist yet: an adapter for any provider, a ledger
-//! (accounts, holds, charges), subscriptions, invoices, reconciliation. Nothing in FastLead moves money.
-//!
-//! A provider's "no" about money is a [`Payment`] with a status, not an error:
-//!
-//! ```
-//! use fastlead_billing::{DeclineClass, PaymentStatus};
-//!
-//! let status = PaymentStatus::Declined {
-//!     class: DeclineClass::InsufficientFunds,
-//!     provider_code: Some("insufficient_funds".to_owned()),
-//! };
-//! assert!(status.is_final());
-//! ```
+#![doc = include_str!("../README.md")]
 
 pub mod fiscal;
 mod payment;

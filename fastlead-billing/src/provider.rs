@@ -26,6 +26,16 @@ use crate::payment::{
 ///   [`fastlead_core::RetryHint::IfIdempotent`] where it could not find out.
 /// * Errors and logs carry neither credentials nor personal data.
 /// * May be dropped at any await point.
+///
+/// ```no_run
+/// use fastlead_billing::{Payment, PaymentProvider, ProviderPaymentId};
+/// use fastlead_core::Result;
+///
+/// /// What an unsigned webhook said is believed only after the provider was asked.
+/// async fn confirmed(provider: &dyn PaymentProvider, named: &ProviderPaymentId) -> Result<Payment> {
+///     provider.get(named).await
+/// }
+/// ```
 #[async_trait]
 pub trait PaymentProvider: Debug + Send + Sync + 'static {
     /// What this is. Never changes.
@@ -75,6 +85,26 @@ pub struct PaymentProviderInfo {
 }
 
 /// Understands the requests of one payment provider. Pure: no network, no clock, no store.
+///
+/// ```
+/// use fastlead_billing::{PaymentWebhook, PaymentWebhookBatch};
+/// use fastlead_core::Result;
+/// use fastlead_core::webhook::{ConfirmByFetch, Verified, WebhookReply, WebhookRequest};
+///
+/// /// A provider that does not sign: what it says is a hint only.
+/// #[derive(Debug)]
+/// struct Unsigned;
+///
+/// impl PaymentWebhook for Unsigned {
+///     fn verify<'a>(&self, request: WebhookRequest<'a>) -> Result<Verified<'a>> {
+///         Ok(Verified::unsigned(request, ConfirmByFetch))
+///     }
+///
+///     fn parse(&self, _request: &Verified<'_>) -> Result<PaymentWebhookBatch> {
+///         Ok(PaymentWebhookBatch { events: Vec::new(), reply: WebhookReply::ok("OK") })
+///     }
+/// }
+/// ```
 pub trait PaymentWebhook: Debug + Send + Sync {
     /// Proves that the request comes from the provider; where the provider does not sign,
     /// [`Verified::unsigned`], and the object is fetched before anything is believed.

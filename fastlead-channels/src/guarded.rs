@@ -64,6 +64,37 @@ pub use reqwest;
 const BAD_CERTIFICATE: &str = "the server's certificate has expired, is not trusted or is of another name";
 
 /// An adapter from outside FastLead that connects only where the program lets channels connect to.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+///
+/// use fastlead_channels::egress::Egress;
+/// use fastlead_channels::guarded::{GuardedAdapter, GuardedClient};
+/// use fastlead_core::Result;
+/// use fastlead_core::channel::{Channel, ChannelInfo};
+///
+/// #[derive(Debug)]
+/// struct Acme;
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct AcmeConfig {
+///     /// Where the gateway listens, such as `https://sms.example.com`.
+///     endpoint: String,
+/// }
+///
+/// impl GuardedAdapter for Acme {
+///     const KIND: &'static str = "acme";
+///     const TITLE: &'static str = "Acme";
+///     type Config = AcmeConfig;
+///
+///     fn build(info: ChannelInfo, config: AcmeConfig, egress: &Egress) -> Result<Arc<dyn Channel>> {
+///         let client = egress.http_client("endpoint", &config.endpoint, Duration::from_secs(10))?;
+///         Ok(channel(info, client))
+///     }
+/// }
+/// # fn channel(_: ChannelInfo, _: GuardedClient) -> Arc<dyn Channel> { unimplemented!() }
+/// ```
 pub trait GuardedAdapter: fmt::Debug + Send + Sync + 'static {
     /// Registry name, such as `acme_sms`: lower-case letters, digits and `_`.
     const KIND: &'static str;
@@ -102,6 +133,18 @@ impl<A: GuardedAdapter> ChannelAdapter for Guarded<A> {
 }
 
 /// Registers guarded adapters.
+///
+/// ```
+/// use fastlead_channels::egress::Egress;
+/// use fastlead_channels::guarded::{GuardedAdapter, GuardedRegistry};
+/// use fastlead_core::Result;
+/// use fastlead_core::registry::Registry;
+///
+/// /// The adapters that come with FastLead and one from outside, all within the same egress.
+/// fn registry<A: GuardedAdapter>(egress: &Egress) -> Result<Registry> {
+///     Registry::builder().apply(fastlead_channels::register_with(egress.clone())).guarded::<A>(egress).build()
+/// }
+/// ```
 pub trait GuardedRegistry {
     /// Adds an adapter whose instances connect where `egress` lets them.
     #[must_use]

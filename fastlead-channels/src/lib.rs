@@ -1,4 +1,4 @@
-//! Channel adapters for FastLead, one folder and one cargo feature each.
+#![doc = include_str!("../README.md")]
 #![cfg_attr(
     not(any(
         feature = "client",

@@ -14,6 +14,66 @@ use crate::time::Timestamp;
 use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
 /// A channel account that carries messages: one Telegram bot, one SMS login, one SMTP relay.
+///
+/// # Example
+///
+/// A channel that prints. What talks to a provider is written the same way: `fastlead_channels::guarded` has its HTTP client, and
+/// `fastlead_testkit::channel_conformance!` tells whether it keeps this contract.
+///
+/// ```
+/// use fastlead_core::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
+/// use fastlead_core::message::{OutboundMessage, RecipientKind};
+/// use fastlead_core::webhook::{WebhookReceiver, WebhookRegistration};
+/// use fastlead_core::{Content, Error, ErrorKind, Result, async_trait};
+///
+/// #[derive(Debug)]
+/// struct Console(ChannelInfo);
+///
+/// #[async_trait]
+/// impl Channel for Console {
+///     fn info(&self) -> &ChannelInfo {
+///         &self.0
+///     }
+///
+///     fn capabilities(&self) -> Capabilities {
+///         let mut capabilities = Capabilities::default();
+///         capabilities.recipients = vec![RecipientKind::Chat];
+///         capabilities.text = true;
+///         capabilities
+///     }
+///
+///     async fn send(&self, message: &OutboundMessage) -> Result<SendReceipt> {
+///         let Content::Text(text) = &message.content else {
+///             return Err(Error::new(ErrorKind::Unsupported, "the console carries texts only"));
+///         };
+///         println!("{}: {}", message.recipient.address(), text.plain.expose());
+///         Ok(SendReceipt::accepted(message.idempotency_key()))
+///     }
+///
+///     async fn check(&self) -> Result<()> {
+///         Ok(())
+///     }
+///
+///     async fn lookup(&self, _sent: &SentReference) -> Result<Lookup> {
+///         Ok(Lookup::Unknown)
+///     }
+///
+///     fn webhook(&self) -> Option<&dyn WebhookReceiver> {
+///         None
+///     }
+///
+///     fn registration(&self) -> Option<&dyn WebhookRegistration> {
+///         None
+///     }
+///
+///     fn poller(&self) -> Option<&dyn Poller> {
+///         None
+///     }
+/// }
+///
+/// let console = Console(ChannelInfo::embedded("console", "screen"));
+/// assert_eq!(console.info().name, "screen");
+/// ```
 #[async_trait]
 pub trait Channel: Debug + Send + Sync + 'static {
     /// What this is.
@@ -458,6 +518,31 @@ pub struct Peer {
 }
 
 /// Asks a provider for news.
+///
+/// # Example
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fastlead_core::channel::{PollBatch, Poller};
+/// use fastlead_core::time::Timestamp;
+/// use fastlead_core::{Result, async_trait};
+///
+/// #[derive(Debug)]
+/// struct Quiet;
+///
+/// #[async_trait]
+/// impl Poller for Quiet {
+///     fn account(&self) -> String {
+///         "bot 42".to_owned()
+///     }
+///
+///     /// A provider would be asked here for what came after `cursor`.
+///     async fn poll(&self, cursor: Option<&str>, _wait: Duration, _now: Timestamp) -> Result<PollBatch> {
+///         Ok(PollBatch { events: Vec::new(), cursor: cursor.map(str::to_owned) })
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Poller: Debug + Send + Sync {
     /// Returns the account whose news these are, such as the id of a bot.

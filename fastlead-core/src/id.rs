@@ -139,6 +139,14 @@ typed_id!(/// Proof that a worker holds a piece of work; a settle that carries a
     LeaseToken, "lse");
 
 /// Where new ids come from. Passed in so that a simulation can repeat itself.
+///
+/// ```
+/// use fastlead_core::id::{IdSource, LeadId, SeededIds};
+/// use fastlead_core::time::epoch;
+///
+/// let (ids, again) = (SeededIds::new(7), SeededIds::new(7));
+/// assert_eq!(LeadId::generate(&ids, epoch()), LeadId::generate(&again, epoch()));
+/// ```
 pub trait IdSource: fmt::Debug + Send + Sync {
     /// A new UUID, version 7 and stamped with `now` in production.
     fn next(&self, now: Timestamp) -> Uuid;

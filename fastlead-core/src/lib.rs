@@ -1,5 +1,6 @@
-//! FastLead core.
-
+// The examples of the page run in `fastlead-examples`, which has a store and a channel: core knows neither.
+#![cfg_attr(not(doctest), doc = include_str!("front.md"))]
+#![cfg_attr(doctest, doc = "FastLead core.")]
 pub mod actor;
 pub mod channel;
 pub mod contact;
@@ -32,6 +33,15 @@ pub mod words;
 
 pub use actor::Actor;
 pub use async_trait::async_trait;
-pub use engine::Engine;
+pub use channel::{Capabilities, Channel, ChannelInfo, SendReceipt};
+pub use engine::{EmbeddedSource, Engine, EngineBuilder};
 pub use error::{Error, ErrorKind, Result, RetryHint};
-pub use message::Content;
+pub use lead::{Capture, CaptureInput, Received};
+pub use message::{Content, Locale, OutboundMessage, Recipient};
+pub use policy::Policy;
+pub use port::Store;
+pub use registry::{ChannelAdapter, Registry};
+pub use secret::{Pii, Secret};
+pub use time::Clock;
+// What the derive macros of an adapter's configuration refer to.
+pub use {schemars, serde, serde_json};

@@ -16,6 +16,54 @@ use crate::id::ChannelId;
 /// An adapter that connects to what its owner has filled in implements `fastlead_channels::guarded::GuardedAdapter` instead: it
 /// is given where the program lets channels connect to, and a client that keeps to it. A client that an adapter makes by
 /// itself reaches the machine's own network as well.
+///
+/// # Example
+///
+/// The crates of the derive macros are re-exported, so that an adapter needs no dependency but this crate.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use fastlead_core::channel::{Channel, ChannelInfo};
+/// use fastlead_core::registry::{ChannelAdapter, Registry};
+/// use fastlead_core::schemars::JsonSchema;
+/// use fastlead_core::secret::Secret;
+/// use fastlead_core::serde::Deserialize;
+/// use fastlead_core::{Error, ErrorKind, Result};
+///
+/// #[derive(Debug, Deserialize, JsonSchema)]
+/// #[serde(crate = "fastlead_core::serde", deny_unknown_fields)]
+/// #[schemars(crate = "fastlead_core::schemars")]
+/// struct AcmeConfig {
+///     /// The sender name that people see. Up to 11 letters.
+///     sender: String,
+///     /// The key from the page "API access" of your account.
+///     api_key: Secret<String>,
+/// }
+///
+/// #[derive(Debug)]
+/// struct Acme;
+///
+/// impl ChannelAdapter for Acme {
+///     const KIND: &'static str = "acme";
+///     const TITLE: &'static str = "Acme";
+///     type Config = AcmeConfig;
+///
+///     fn build(info: ChannelInfo, config: AcmeConfig) -> Result<Arc<dyn Channel>> {
+///         if config.sender.chars().count() > 11 {
+///             return Err(Error::new(ErrorKind::Config, "sender must have 1 to 11 letters"));
+///         }
+///         Ok(channel(info, config.api_key))
+///     }
+/// }
+/// # fn channel(_: ChannelInfo, _: Secret<String>) -> Arc<dyn Channel> { unimplemented!() }
+///
+/// let registry = Registry::builder().channel::<Acme>().build()?;
+/// let config = fastlead_core::serde_json::json!({ "sender": "A clinic far away", "api_key": "an invented key" });
+/// let error = registry.build("acme", ChannelInfo::embedded("acme", "sms").id, "sms", config).unwrap_err();
+/// assert_eq!(error.message(), "sender must have 1 to 11 letters");
+/// # Ok::<(), Error>(())
+/// ```
 pub trait ChannelAdapter: Debug + Send + Sync + 'static {
     /// The kind, lower case, such as `telegram`.
     const KIND: &'static str;
@@ -105,6 +153,16 @@ impl Registry {
 }
 
 /// Collects adapters.
+///
+/// ```
+/// use fastlead_core::registry::Registry;
+///
+/// // A program adds `.apply(fastlead_channels::register)` and `.guarded::<Acme>(&egress)`.
+/// let registry = Registry::builder().absent("fax", "fax").build()?;
+/// let error = registry.schema("fax").unwrap_err();
+/// assert!(error.message().contains("enable the cargo feature `fax`"));
+/// # Ok::<(), fastlead_core::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct RegistryBuilder {
     registry: Registry,

@@ -49,6 +49,16 @@ pub fn plus(moment: Timestamp, duration: Duration) -> Timestamp {
 }
 
 /// Tells the time and waits for a moment.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use fastlead_core::time::{Clock, ManualClock, epoch};
+///
+/// let clock = ManualClock::new(epoch());
+/// clock.advance(Duration::from_secs(60));
+/// assert_eq!((clock.now() - epoch()).num_seconds(), 60);
+/// ```
 #[async_trait::async_trait]
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present moment.

@@ -13,6 +13,47 @@ use crate::secret::Secret;
 use crate::time::Timestamp;
 
 /// Understands the requests of one provider. Pure: no network, no clock, no store.
+///
+/// # Example
+///
+/// ```
+/// use fastlead_core::secret::Secret;
+/// use fastlead_core::webhook::{Verified, WebhookBatch, WebhookReceiver, WebhookReply, WebhookRequest};
+/// use fastlead_core::{Error, ErrorKind, Result};
+///
+/// /// A provider that sends a token in a header, and a list of events.
+/// #[derive(Debug)]
+/// struct Acme {
+///     token: Secret<String>,
+/// }
+///
+/// impl WebhookReceiver for Acme {
+///     fn verify<'a>(&self, request: WebhookRequest<'a>) -> Result<Verified<'a>> {
+///         let given = request.header("x-acme-token").unwrap_or_default();
+///         Verified::by_equal(request, self.token.expose().as_bytes(), given.as_bytes())
+///     }
+///
+///     fn parse(&self, request: &Verified<'_>) -> Result<WebhookBatch> {
+///         let events = serde_json::from_slice(request.request().body)
+///             .map_err(|_| Error::new(ErrorKind::Invalid, "the body is no list of events"))?;
+///         Ok(WebhookBatch { events, reply: WebhookReply::ok("ok") })
+///     }
+/// }
+///
+/// let acme = Acme { token: Secret::new("an invented token".to_owned()) };
+/// let mut request = WebhookRequest {
+///     method: "POST",
+///     query: "",
+///     headers: &[("x-acme-token", b"an invented token")],
+///     body: b"[]",
+///     remote: None,
+///     received_at: fastlead_core::time::epoch(),
+/// };
+/// assert!(acme.parse(&acme.verify(request)?)?.events.is_empty());
+/// request.headers = &[];
+/// assert_eq!(acme.verify(request).unwrap_err().kind(), ErrorKind::Unauthenticated);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait WebhookReceiver: Debug + Send + Sync {
     /// Proves that the request comes from the provider.
     ///
@@ -144,6 +185,19 @@ impl WebhookReply {
 }
 
 /// Tells a provider where to call us.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::webhook::WebhookRegistration;
+///
+/// async fn keep_registered(provider: &dyn WebhookRegistration, url: &str) -> Result<()> {
+///     let status = provider.status().await?;
+///     if !status.complete || status.url.is_none_or(|registered| registered.expose() != url) {
+///         provider.register(url).await?;
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait WebhookRegistration: Debug + Send + Sync {
     /// Makes the provider call `url` from now on, in place of any other address.

@@ -21,6 +21,15 @@ use crate::seal::Keyring;
 use crate::settings::Settings;
 
 /// Everything that the server asks of a store.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use fastlead_server::app::Backend;
+/// use fastlead_store::MemoryStore;
+///
+/// let backend: Arc<dyn Backend> = Arc::new(MemoryStore::new());
+/// ```
 pub trait Backend: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog {}
 
 impl<T: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog> Backend for T {}

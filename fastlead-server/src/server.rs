@@ -32,6 +32,19 @@ use crate::{capture, channels, form, health, keys, live, openapi, operator, oute
 const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 
 /// Puts a server together. Third parties add their own adapters and routes here.
+///
+/// ```no_run
+/// use fastlead_server::{GuardedAdapter, GuardedRegistry as _, Server, Settings};
+/// use tokio_util::sync::CancellationToken;
+///
+/// async fn serve<Acme: GuardedAdapter>(settings: Settings, stop: CancellationToken) -> fastlead_core::Result<()> {
+///     let server = Server::builder(settings)
+///         .adapters(|registry, egress| registry.guarded::<Acme>(egress))
+///         .build()
+///         .await?;
+///     server.serve(stop).await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct ServerBuilder {
     settings: Settings,

@@ -1,4 +1,4 @@
-//! Stores for FastLead: in memory for tests, SQLite for everything up to one machine; and the memory of backtests.
+#![doc = include_str!("../README.md")]
 
 mod book;
 pub mod memory;

@@ -1,4 +1,4 @@
-//! FastLead testkit.
+#![doc = include_str!("../README.md")]
 
 pub mod conformance;
 pub mod memory;

@@ -26,6 +26,27 @@ use crate::port::{
 use crate::time::{Clock, SystemClock};
 
 /// Opens a stored channel instance: unseals its configuration and builds the adapter.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use fastlead_core::Result;
+/// use fastlead_core::channel::Channel;
+/// use fastlead_core::engine::ChannelOpener;
+/// use fastlead_core::port::ChannelRecord;
+/// use fastlead_core::registry::Registry;
+///
+/// /// Configurations that are kept as they are; the server seals them with a key.
+/// #[derive(Debug)]
+/// struct Unsealed(Registry);
+///
+/// impl ChannelOpener for Unsealed {
+///     fn open(&self, record: &ChannelRecord) -> Result<Arc<dyn Channel>> {
+///         let config = serde_json::json!({ "endpoint": "https://sms.example.com" });
+///         self.0.build(&record.kind, record.id, &record.name, config)
+///     }
+/// }
+/// ```
 pub trait ChannelOpener: Debug + Send + Sync {
     /// Builds the instance.
     ///
@@ -35,6 +56,28 @@ pub trait ChannelOpener: Debug + Send + Sync {
 }
 
 /// Puts an [`Engine`] together.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use fastlead_core::channel::Channel;
+/// use fastlead_core::engine::{EmbeddedSource, Engine};
+/// use fastlead_core::message::{Locale, Recipient};
+/// use fastlead_core::policy::Policy;
+/// use fastlead_core::port::{Addresses, Catalog, ChangeLog, Identities, Store};
+///
+/// async fn engine<S>(store: Arc<S>, bot: Arc<dyn Channel>) -> fastlead_core::Result<Engine>
+/// where
+///     S: Store + Catalog + Addresses + Identities + ChangeLog,
+/// {
+///     Engine::builder(store)
+///         .channel(bot)
+///         .project("clinic", Policy::starter_in(Locale::En, "bot", Recipient::Chat("790000000".into())))
+///         .source(EmbeddedSource::new("site").locale(Locale::En).origin("https://example.com"))
+///         .build()
+///         .await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct EngineBuilder {
     store: Arc<dyn Store>,

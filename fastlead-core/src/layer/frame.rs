@@ -10,6 +10,28 @@ use super::operation::{Operation, Wrapped};
 use crate::error::{Error, Result};
 
 /// What a layer does around an operation. Clones share the layer's state.
+///
+/// ```
+/// use std::future::poll_fn;
+///
+/// use fastlead_core::Result;
+/// use fastlead_core::layer::{Around, Operation, Wrapped};
+///
+/// /// Does nothing around an operation.
+/// #[derive(Clone)]
+/// struct Nothing;
+///
+/// impl Around for Nothing {
+///     async fn around<S, Op>(self, mut inner: S, operation: Op) -> Result<S::Response>
+///     where
+///         Op: Operation,
+///         S: Wrapped<Op>,
+///     {
+///         poll_fn(|context| inner.poll_ready(context)).await?;
+///         inner.call(operation).await
+///     }
+/// }
+/// ```
 pub trait Around: Clone + Send + Sync + 'static {
     /// Carries `operation` out with `inner`, or says why not.
     ///

@@ -15,6 +15,18 @@ use crate::message::{Content, OutboundMessage};
 
 /// A request that is the whole operation: it can be cloned for another attempt, and says what the
 /// layers ask of it.
+///
+/// ```
+/// use fastlead_core::layer::{Operation, SendMessage};
+///
+/// /// What a layer may ask of any operation.
+/// fn may_be_repeated<Op: Operation>(operation: &Op) -> bool {
+///     operation.is_question() || operation.is_idempotent()
+/// }
+///
+/// assert_eq!(SendMessage::NAME, "send");
+/// # let _ = may_be_repeated::<SendMessage>;
+/// ```
 pub trait Operation: Clone + Debug + Send + Sync + 'static {
     /// What is done, such as `send`.
     const NAME: &'static str;
@@ -55,6 +67,25 @@ pub trait Operation: Clone + Debug + Send + Sync + 'static {
 }
 
 /// Who must know before a message is handed to a channel.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU32, Ordering};
+///
+/// use fastlead_core::layer::BeforeAttempt;
+/// use fastlead_core::{Result, async_trait};
+///
+/// /// Counts requests, short retries included.
+/// #[derive(Debug, Default)]
+/// struct Requests(AtomicU32);
+///
+/// #[async_trait]
+/// impl BeforeAttempt for Requests {
+///     async fn begin(&self) -> Result<()> {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait BeforeAttempt: Debug + Send + Sync {
     /// Called right before each request of one operation, short retries included.
@@ -199,6 +230,14 @@ impl Operation for SendMessage {
 }
 
 /// A service that a layer can wrap: cheap to clone, with this crate's error.
+///
+/// ```
+/// use fastlead_core::layer::{ChannelService, SendMessage, Wrapped};
+///
+/// fn can_be_wrapped<S: Wrapped<SendMessage>>() {}
+///
+/// can_be_wrapped::<ChannelService>();
+/// ```
 pub trait Wrapped<Op: Operation>:
     Service<Op, Response: Send + 'static, Error = Error, Future: Send> + Clone + Send + Sync + 'static
 {

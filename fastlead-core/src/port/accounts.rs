@@ -11,6 +11,15 @@ use crate::secret::Pii;
 use crate::time::Timestamp;
 
 /// Keeps people and keys. Only hashes of passwords and keys ever come here.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::port::Accounts;
+///
+/// async fn is_first_start(accounts: &dyn Accounts) -> Result<bool> {
+///     Ok(accounts.count_users().await? == 0)
+/// }
+/// ```
 #[async_trait]
 pub trait Accounts: Debug + Send + Sync + 'static {
     /// Creates or replaces a user.

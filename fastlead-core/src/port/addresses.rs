@@ -14,6 +14,16 @@ use crate::message::{MessageClass, Recipient};
 use crate::time::Timestamp;
 
 /// Keeps suppressions and moved addresses.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::id::WorkspaceId;
+/// use fastlead_core::port::{Addresses, PageRequest, Suppression};
+///
+/// async fn suppressed(addresses: &dyn Addresses, workspace: WorkspaceId) -> Result<Vec<Suppression>> {
+///     Ok(addresses.suppressions(workspace, PageRequest::default()).await?.items)
+/// }
+/// ```
 #[async_trait]
 pub trait Addresses: Debug + Send + Sync + 'static {
     /// Everything that the engine has to know before it sends.

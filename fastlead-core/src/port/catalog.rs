@@ -15,6 +15,15 @@ use crate::port::UnreadableRow;
 use crate::time::Timestamp;
 
 /// Keeps the installation's settings. Small and read often: the engine keeps a copy in memory.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::port::Catalog;
+///
+/// async fn keys(catalog: &dyn Catalog) -> Result<Vec<String>> {
+///     Ok(catalog.load().await?.sources.into_iter().map(|source| source.key).collect())
+/// }
+/// ```
 #[async_trait]
 pub trait Catalog: Debug + Send + Sync + 'static {
     /// Everything the engine needs: all workspaces, projects, sources, channels and the current policy of each project.

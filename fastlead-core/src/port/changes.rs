@@ -17,6 +17,15 @@ use crate::id::{ChannelId, IdentityId, ProjectId, SourceId};
 /// * Each change gets the next revision in the transaction that makes it: whoever reads the change can read its
 ///   revision too, and revisions become visible in their order.
 /// * A change that changes nothing may get a revision all the same.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::port::{ChangeLog, InstallationChange, Revision};
+///
+/// async fn changed_since(log: &dyn ChangeLog, known: Revision) -> Result<Vec<InstallationChange>> {
+///     Ok(log.changes_since(known, 100).await?.changes)
+/// }
+/// ```
 #[async_trait]
 pub trait ChangeLog: Debug + Send + Sync + 'static {
     /// Returns the last revision; [`Revision::NONE`] where nothing was changed yet.

@@ -16,6 +16,32 @@ use crate::secret::Pii;
 ///   the future may be dropped at any await point.
 /// * It retries nothing and reads no clock.
 /// * What it answers is kept with the lead, as personal data is.
+///
+/// ```
+/// use std::collections::BTreeMap;
+///
+/// use fastlead_core::lead::Capture;
+/// use fastlead_core::port::Enricher;
+/// use fastlead_core::secret::Pii;
+/// use fastlead_core::{Result, async_trait};
+///
+/// /// Says of a lead whether its e-mail address is that of a company.
+/// #[derive(Debug)]
+/// struct Company;
+///
+/// #[async_trait]
+/// impl Enricher for Company {
+///     fn name(&self) -> &str {
+///         "company"
+///     }
+///
+///     async fn enrich(&self, capture: &Capture) -> Result<BTreeMap<String, Pii<String>>> {
+///         let Some(email) = &capture.contact.email else { return Ok(BTreeMap::new()) };
+///         let company = email.ascii_domain() != "mail.example.com";
+///         Ok(BTreeMap::from([("company".to_owned(), Pii::new(company.to_string()))]))
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Enricher: Debug + Send + Sync + 'static {
     /// The name by which policies call it: lower case, digits and `_`.

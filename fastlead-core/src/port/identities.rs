@@ -20,6 +20,15 @@ const MOST_ACCOUNTS: usize = 16;
 
 /// Keeps which accounts and phone numbers belong together: links that were made and undone, none of which is ever
 /// forgotten.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::port::Identities;
+///
+/// async fn count(identities: &dyn Identities) -> Result<usize> {
+///     Ok(identities.active_links().await?.len())
+/// }
+/// ```
 #[async_trait]
 pub trait Identities: Debug + Send + Sync + 'static {
     /// Every link that holds, of all workspaces.

@@ -15,6 +15,20 @@ use crate::port::{InboundRecord, LeadAtRisk, RiskFilter, UnreadableRow};
 use crate::time::Timestamp;
 
 /// Reads what has happened, a page at a time.
+///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::id::{LeadId, WorkspaceId};
+/// use fastlead_core::port::{Journal, PageRequest};
+///
+/// /// Why a lead went where it went.
+/// async fn explain(journal: &dyn Journal, workspace: WorkspaceId, lead: LeadId) -> Result<()> {
+///     for entry in journal.events(workspace, lead, PageRequest::default()).await?.items {
+///         println!("{}: {:?}", entry.event.kind(), entry.trace.steps);
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
     /// Leads, newest first.

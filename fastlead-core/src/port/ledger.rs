@@ -34,6 +34,18 @@ const MOST_OF_A_KIND: usize = 64;
 /// * The ledger holds no personal data and hinders no erasure: [`Store::erase`] leaves it as it is. A posting names a lead
 ///   by its id, which says nothing once the lead is erased; kinds are codes, and an account is called after what it is for.
 ///
+/// ```no_run
+/// use fastlead_core::Result;
+/// use fastlead_core::id::{AccountId, WorkspaceId};
+/// use fastlead_core::money::Money;
+/// use fastlead_core::port::Ledger;
+///
+/// async fn balance(ledger: &dyn Ledger, of: WorkspaceId, account: AccountId) -> Result<Option<Money>> {
+///     let balances = ledger.balances(of, vec![account]).await?;
+///     Ok(balances.into_iter().next().flatten().map(|account| account.balance))
+/// }
+/// ```
+///
 /// [`Store::erase`]: super::Store::erase
 /// [`Transition::postings`]: super::Transition::postings
 #[async_trait]

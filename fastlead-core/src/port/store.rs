@@ -33,6 +33,20 @@ use crate::time::Timestamp;
 ///   the store is shared, across nodes. A store may group concurrent calls into one transaction;
 ///   one bad member never fails the others.
 /// * Futures may be dropped at any await point; the operation then has either happened or not.
+///
+/// The engine asks it; a program hands one over. `fastlead-store` has two, and `fastlead_testkit::store_conformance!` tells whether
+/// another keeps the contract.
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use fastlead_core::engine::{Engine, EngineBuilder};
+/// use fastlead_core::port::{Addresses, Catalog, ChangeLog, Identities, Store};
+///
+/// fn on<S: Store + Catalog + Addresses + Identities + ChangeLog>(store: S) -> EngineBuilder {
+///     Engine::builder(Arc::new(store))
+/// }
+/// ```
 #[async_trait]
 pub trait Store: Leases + Debug + Send + Sync + 'static {
     /// Applies a decision: the event, the new state and all its work, in one transaction.

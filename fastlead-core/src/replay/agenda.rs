@@ -9,6 +9,26 @@ use crate::id::LeadId;
 use crate::time::Timestamp;
 
 /// Looks at every decision of a replay, and says what follows from it in the world outside.
+///
+/// ```
+/// use fastlead_core::decide::Event;
+/// use fastlead_core::id::LeadId;
+/// use fastlead_core::replay::{Observer, Step};
+/// use fastlead_core::time::Timestamp;
+///
+/// /// Counts decisions, and answers no offer.
+/// #[derive(Default)]
+/// struct Count(usize);
+///
+/// impl Observer for Count {
+///     fn decided(&mut self, _step: &Step<'_>) -> Vec<(Timestamp, Event)> {
+///         self.0 += 1;
+///         Vec::new()
+///     }
+///
+///     fn forgotten(&mut self, _lead: LeadId) {}
+/// }
+/// ```
 pub trait Observer {
     /// Something was decided. The answer is what happens to this lead later, each with its moment: an answer
     /// of a target, the end of the work.

@@ -33,6 +33,16 @@ impl Remembered {
 /// Keeps what a replay remembers of people: a few entries of every person within the windows of the policy.
 ///
 /// Each replay has its own. A replay that has got an error has ended; nothing is asked of its memory afterwards.
+///
+/// ```
+/// use fastlead_core::replay::{InMemory, Memory, Remembered};
+///
+/// let mut memory = InMemory::new();
+/// memory.put([1; 21], Remembered { until: 50, value: [2; 20] }, 10)?;
+/// assert!(memory.get(&[1; 21], 49)?.is_some());
+/// assert!(memory.get(&[1; 21], 50)?.is_none());
+/// # Ok::<(), fastlead_core::Error>(())
+/// ```
 pub trait Memory: Debug + Send {
     /// What was put under a key last, where it is not over at `now`.
     ///
@@ -75,6 +85,43 @@ pub struct Place {
 }
 
 /// Keeps leads under way that nothing happens to for a while: contacts and all, as JSON.
+///
+/// ```
+/// use fastlead_core::Result;
+/// use fastlead_core::replay::{Place, Shelf};
+///
+/// /// Everything in one piece of memory; `fastlead_store::SpillingMemory` has files.
+/// #[derive(Default)]
+/// struct Drawer(Vec<u8>);
+///
+/// impl Shelf for Drawer {
+///     fn room(&self) -> usize {
+///         1_000
+///     }
+///
+///     fn put_away(&mut self, bytes: &[u8]) -> Result<Place> {
+///         let place = Place { file: 0, from: self.0.len() as u32, length: bytes.len() as u32 };
+///         self.0.extend_from_slice(bytes);
+///         Ok(place)
+///     }
+///
+///     fn read_back(&mut self, place: Place, bytes: &mut Vec<u8>) -> Result<()> {
+///         let from = place.from as usize;
+///         bytes.clear();
+///         bytes.extend_from_slice(&self.0[from..from + place.length as usize]);
+///         Ok(())
+///     }
+///
+///     fn free(&mut self, _place: Place) {}
+/// }
+///
+/// let mut drawer = Drawer::default();
+/// drawer.put_away(b"one")?;
+/// let (place, mut bytes) = (drawer.put_away(b"two")?, Vec::new());
+/// drawer.read_back(place, &mut bytes)?;
+/// assert_eq!(bytes, b"two");
+/// # Ok::<(), fastlead_core::Error>(())
+/// ```
 pub trait Shelf {
     /// How many leads may be in memory before more are put here.
     fn room(&self) -> usize;

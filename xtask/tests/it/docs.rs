@@ -169,3 +169,45 @@ fn a_wrong_map_is_noticed() {
         ]
     );
 }
+
+/// Public traits and builders of the published crates whose documentation has no example.
+fn without_example(files: &[File]) -> Vec<String> {
+    let is_theme = |line: &str| {
+        let name =
+            |rest: &str| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default().to_owned();
+        line.starts_with("pub trait ")
+            || line.strip_prefix("pub struct ").is_some_and(|rest| name(rest).ends_with("Builder"))
+    };
+    let mut faults = Vec::new();
+    let source = |file: &&File| {
+        file.path.starts_with("fastlead-") && file.path.contains("/src/") && file.extension() == "rs"
+    };
+    for file in files.iter().filter(source) {
+        let lines: Vec<&str> = file.text.lines().collect();
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| is_theme(line)) {
+            let above = lines[..number].iter().rev();
+            let mut doc = above.take_while(|line| line.starts_with("///") || line.starts_with("#["));
+            if !doc.any(|line| line.starts_with("/// ```")) {
+                faults.push(format!("{}:{}: {line}", file.path, number + 1));
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn every_public_trait_and_builder_has_an_example() {
+    assert_none("show how these are used", &without_example(&files()));
+}
+
+#[test]
+fn a_missing_example_is_noticed() {
+    let text = "/// Has one.\n///\n/// ```\n/// ```\n#[async_trait]\npub trait Shown {}\n\n/// None.\npub trait Bare {}\n\
+        pub(crate) trait Own {}\n/// No.\npub struct EngineBuilder<S> {\npub struct Built;\n";
+    let faults =
+        without_example(&[File::sample("fastlead-a/src/a.rs", text), File::sample("xtask/src/a.rs", text)]);
+    assert_eq!(
+        faults,
+        ["fastlead-a/src/a.rs:9: pub trait Bare {}", "fastlead-a/src/a.rs:12: pub struct EngineBuilder<S> {"]
+    );
+}

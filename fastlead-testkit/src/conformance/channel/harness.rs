@@ -16,6 +16,20 @@ use crate::sim::{Arrival, ArrivedButton, Fault, Faults, Inbox};
 ///
 /// Methods without a body must be answered. An answer such as `None` makes checks inapplicable; each of them fails until
 /// [`ChannelHarness::left_out`] names it with a reason.
+///
+/// A whole harness with its simulator stands in the repository:
+/// [`examples/tests/acme.rs`](https://github.com/fastlead/fastlead/blob/main/examples/tests/acme.rs). The macro makes one test of each
+/// check:
+///
+/// ```
+/// use fastlead_testkit::conformance::channel::ChannelHarness;
+///
+/// /// What one line of a test file does: `fastlead_testkit::channel_conformance!(acme_keeps_the_contract, AcmeHarness);`
+/// async fn starts<H: ChannelHarness>() -> String {
+///     let harness = H::start().await;
+///     harness.channel().info().name.clone()
+/// }
+/// ```
 #[async_trait]
 pub trait ChannelHarness: Send + Sync + Sized + 'static {
     /// Starts a fresh simulator on a free port and a channel that is pointed at it.

@@ -7,6 +7,19 @@ use fastlead_core::id::{AccountId, DeliveryId, PostingId};
 use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Ledger, Store};
 
 /// All eight ports of a store in one. Every type that implements them has it.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use fastlead_core::Result;
+/// use fastlead_core::port::{Accounts as _, Journal as _};
+/// use fastlead_core::time::epoch;
+/// use fastlead_testkit::conformance::store::FullStore;
+///
+/// async fn is_empty(store: &Arc<dyn FullStore>) -> Result<bool> {
+///     Ok(store.queue_depth(epoch()).await?.pending == 0 && store.count_users().await? == 0)
+/// }
+/// ```
 pub trait FullStore:
     Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger
 {
@@ -15,6 +28,31 @@ pub trait FullStore:
 impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger> FullStore for S {}
 
 /// One empty store. Every check starts its own.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use fastlead_core::async_trait;
+/// use fastlead_testkit::conformance::store::{FullStore, StoreHarness};
+///
+/// /// Any store that is in memory alone: nothing is left of it after a restart.
+/// struct InMemory<S>(Arc<S>);
+///
+/// #[async_trait]
+/// impl<S: FullStore + Default> StoreHarness for InMemory<S> {
+///     async fn start() -> Self {
+///         Self(Arc::default())
+///     }
+///
+///     fn store(&self) -> Arc<dyn FullStore> {
+///         Arc::clone(&self.0) as _
+///     }
+///
+///     async fn reopen(&mut self) -> bool {
+///         false
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait StoreHarness: Send + Sync + Sized + 'static {
     /// Opens an empty store.
