@@ -15,6 +15,7 @@ pub mod law;
 pub mod layer;
 pub mod lead;
 pub mod message;
+mod meter;
 pub mod money;
 mod named;
 pub mod parts;

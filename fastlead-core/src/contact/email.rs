@@ -4,11 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use icu_normalizer::ComposingNormalizer;
-use idna::AsciiDenyList;
-use idna::uts46::{DnsLength, Hyphens, Uts46};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::script::{ascii, composed, own_script};
 use super::{AddressError, typed};
 
 /// Longest address, in bytes as it is sent (RFC 5321 §4.5.3.1.3).
@@ -21,6 +19,8 @@ const TEXT_MAX: usize = 2_000;
 /// The domain is in lower case and in its own script, however it was typed: browsers give the ASCII form `xn--…`. The
 /// part before `@` is in Unicode's composed form (NFC) and keeps its case (RFC 5321 §2.4 lets servers care), so that
 /// comparison for dedupe goes through [`Email::dedupe_key`].
+///
+/// Without the cargo feature `idn` an address is ASCII alone: others are no addresses, and `xn--…` stays as it is.
 ///
 /// [`Email::parse`] checks the address. A stored one is read as it was written: see [`Email::is_valid`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, schemars::JsonSchema)]
@@ -62,17 +62,12 @@ impl Email {
     /// The address in lower case: two people do not differ by case alone in practice.
     pub fn dedupe_key(&self) -> String {
         let lower = self.0.to_lowercase();
-        if lower.is_ascii() { lower } else { composed(&lower).into_owned() }
+        if lower.is_ascii() {
+            return lower;
+        }
+        let composed = composed(&lower).map(Cow::into_owned);
+        composed.unwrap_or(lower)
     }
-}
-
-fn composed(text: &str) -> Cow<'_, str> {
-    ComposingNormalizer::new_nfc().normalize(text)
-}
-
-fn ascii(domain: &str) -> Option<Cow<'_, str>> {
-    let length = DnsLength::VerifyAllowRootDot;
-    Uts46::new().to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, length).ok()
 }
 
 fn read(text: &str) -> Option<String> {
@@ -82,7 +77,7 @@ fn read(text: &str) -> Option<String> {
     let text: String = text.chars().map(typed::narrow).collect();
     let (local, domain) = text.rsplit_once('@')?;
     let local: String = local.chars().filter(|char| !typed::is_invisible(*char)).collect();
-    let local = composed(local.trim());
+    let local = composed(local.trim())?;
     if local.starts_with('"') || local.chars().any(|char| char.is_whitespace() || char.is_control()) {
         return None;
     }
@@ -103,11 +98,8 @@ fn read(text: &str) -> Option<String> {
     if !is_address || wire.len() > ADDRESS_MAX || top.starts_with(|char: char| char.is_ascii_digit()) {
         return None;
     }
-    let (own_script, read) =
-        Uts46::new().to_unicode(ascii_domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast);
     // Where the own script does not lead back to the same domain, the ASCII form is the one form.
-    let stands = read.is_ok() && ascii(&own_script).is_some_and(|back| back == ascii_domain);
-    Some(if stands { format!("{local}@{own_script}") } else { wire })
+    Some(own_script(ascii_domain).map_or(wire, |own| format!("{local}@{own}")))
 }
 
 impl fmt::Debug for Email {
@@ -174,6 +166,28 @@ mod tests {
         }
     }
 
+    #[cfg(not(feature = "idn"))]
+    #[test]
+    fn without_idn_an_address_is_ascii() {
+        for (text, address) in [
+            (" Anna@Example.COM ", Some("Anna@example.com")),
+            ("ａｎｎａ@ｅｘａｍｐｌｅ．ｃｏｍ", Some("anna@example.com")),
+            ("anna@example.com.", Some("anna@example.com")),
+            ("anna@XN--E1AFMKFD.xn--p1ai", Some("anna@xn--e1afmkfd.xn--p1ai")),
+            ("иван@example.com", None),
+            ("anna@пример.рф", None),
+            ("a@b", None),
+            ("a@-b.c", None),
+            ("a@1.2.3.4", None),
+        ] {
+            assert_eq!(parsed(text).as_deref(), address, "{text}");
+            assert_stands(text);
+        }
+        let stored: Email = serde_json::from_value("анна@пример.рф".into()).unwrap();
+        assert_eq!((stored.expose(), stored.is_valid()), ("анна@пример.рф", false));
+    }
+
+    #[cfg(feature = "idn")]
     #[test]
     fn one_form_for_equality() {
         for (text, address) in [
@@ -205,6 +219,7 @@ mod tests {
         assert_eq!(Email::parse("anna@пример.рф").unwrap().ascii_domain(), "xn--e1afmkfd.xn--p1ai");
     }
 
+    #[cfg(feature = "idn")]
     #[test]
     fn not_addresses() {
         for text in [
@@ -248,6 +263,7 @@ mod tests {
         assert_eq!(parsed(&"a@b.c".repeat(1_000)), None);
     }
 
+    #[cfg(feature = "idn")]
     #[test]
     fn every_character_of_unicode_is_read_the_same_twice() {
         let (mut accepted, step) = (0, 3);
@@ -285,6 +301,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "idn")]
     #[test]
     fn a_stored_address_is_read_whatever_the_rules_say() {
         let read = |text: &str| serde_json::from_value::<Email>(text.into()).unwrap();

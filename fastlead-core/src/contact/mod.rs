@@ -2,6 +2,7 @@
 
 mod email;
 mod phone;
+mod script;
 mod typed;
 
 use std::borrow::Cow;

@@ -315,13 +315,15 @@ impl Engine {
     /// Whether a channel instance could be put to work; changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where a send may take longer than a worker holds a delivery.
+    /// [`ErrorKind::Config`] where a send may take longer than a worker holds a delivery, or the channel has a rate and
+    /// this program was built without the cargo feature `rate-limit`.
     pub fn admit(&self, channel: &Arc<dyn Channel>) -> Result<()> {
         self.layered(Arc::clone(channel)).map(drop)
     }
 
     fn layered(&self, channel: Arc<dyn Channel>) -> Result<LayeredChannel> {
         let layered = self.inner.resilience.wrap(channel, Arc::clone(&self.inner.clock));
+        layered.check_rates()?;
         lease_covers(self.inner.lease, layered.total_deadline())
             .map_err(|error| error.with_adapter(layered.info().kind))?;
         Ok(layered)

@@ -405,7 +405,7 @@ impl Engine {
             }
             Settled::Ended { .. } => {}
         }
-        metrics::counter!("fastlead_deliveries_total", "verdict" => outcome.verdict).increment(1);
+        crate::meter::delivery(outcome.verdict);
         self.announce(Change::Delivery {
             workspace_id: delivery.scope.workspace_id,
             delivery_id: delivery.id,

@@ -11,7 +11,7 @@ use super::operation::{Account, BeforeAttempt, ChannelService, Operation as _, S
 use super::policy::{Limits, ResiliencePolicy, Resilient};
 use super::question::{Ask, Check, LayeredRegistration};
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
-use crate::error::{Result, RetryHint};
+use crate::error::{Error, ErrorKind, Result, RetryHint};
 use crate::message::OutboundMessage;
 use crate::time::Clock;
 use crate::webhook::{WebhookReceiver, WebhookRegistration};
@@ -99,6 +99,18 @@ impl LayeredChannel {
         self.rate_limited
     }
 
+    /// Whether this program can keep the rates that the channel has.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] where it has one, and nothing keeps it.
+    pub(crate) fn check_rates(&self) -> Result<()> {
+        if cfg!(feature = "rate-limit") || !self.rate_limited {
+            return Ok(());
+        }
+        let message = "the channel has a rate that nothing keeps: enable the cargo feature `rate-limit` of fastlead-core";
+        Err(Error::new(ErrorKind::Config, message).with_adapter(self.info().kind))
+    }
+
     /// How long one send may take in all.
     pub const fn total_deadline(&self) -> Duration {
         self.total
@@ -150,7 +162,6 @@ mod tests {
 
     use super::*;
     use crate::channel::Rate;
-    use crate::error::{Error, ErrorKind};
     use crate::layer::scripted::*;
     use crate::time::ManualClock;
 
@@ -217,6 +228,7 @@ mod tests {
         assert_eq!(sends.calls(), 2);
     }
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_wait_for_the_rate_is_not_counted_by_the_attempt_timeout() {
         let slow = policy(
@@ -230,6 +242,7 @@ mod tests {
         assert_eq!(sends.called_at_millis(), [0, 900]);
     }
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_refusal_by_the_rate_says_nothing_about_the_provider() {
         let strict = policy(r#"{"breaker": {"min_requests": 1, "failure_percent": 1}}"#);
@@ -243,6 +256,7 @@ mod tests {
         assert_eq!((sends.calls(), channel.breaker_state()), (1, BreakerState::Closed));
     }
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn who_waits_for_a_rate_holds_no_place() {
         let narrow =
@@ -333,6 +347,17 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_kept_or_refused() {
+        let script = || [Script::Succeed];
+        let (free, ..) = wrapped(ResiliencePolicy::default(), script(), unchanged);
+        let (rated, ..) = wrapped(ResiliencePolicy::default(), script(), |declared| {
+            declared.account_rate = Some(Rate::per_minute(1));
+        });
+        assert!(free.check_rates().is_ok());
+        assert_eq!(rated.check_rates().is_ok(), cfg!(feature = "rate-limit"));
+    }
+
+    #[test]
     fn the_policy_overrides_what_the_channel_declares() {
         let one = policy(r#"{"max_in_flight": 1}"#);
         assert_eq!(one.max_in_flight, Some(NonZeroU32::MIN));
@@ -419,6 +444,7 @@ mod tests {
     }
 
     /// An account in trouble gets no burst of questions.
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn questions_take_permits_and_places_and_count_against_the_provider() {
         let (channel, sends, _clock) = wrapped(ResiliencePolicy::default(), [Script::Succeed], |c| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::frame::{Around, impl_layer};
 use super::operation::{Operation, Wrapped, call};
 use crate::error::{Error, Result};
+use crate::meter::{self, Finished};
 use crate::time::Clock;
 
 /// Records every operation that ends in the histogram [`Operation::SECONDS`] (label `kind`) and the
@@ -35,13 +36,14 @@ impl Around for ObserveLayer {
         // A clock that was set back meanwhile gives a negative length: it counts as none.
         let took = (self.clock.now() - started).to_std().unwrap_or_default();
         let outcome = result.as_ref().map_or_else(Error::code, |_| "ok");
-        metrics::histogram!(Op::SECONDS, "kind" => kind).record(took.as_secs_f64());
-        metrics::counter!(Op::TOTAL, "kind" => kind, "outcome" => outcome).increment(1);
+        let (seconds, total) = (Op::SECONDS, Op::TOTAL);
+        meter::operation(&Finished { seconds, total, kind, outcome }, took);
         result
     }
 }
 
 #[cfg(test)]
+#[cfg(feature = "metrics")]
 mod tests {
     use std::sync::Mutex;
     use std::time::Duration;

@@ -66,7 +66,7 @@ impl UnreadableRows {
             met.insert(row.clone());
         }
         drop(met);
-        metrics::counter!("fastlead_unreadable_rows_total", "table" => row.table.clone()).increment(1);
+        crate::meter::unreadable_row(&row.table);
         tracing::error!(table = %row.table, id = %row.id, column = %row.column, "a stored row cannot be read; it is set aside");
     }
 

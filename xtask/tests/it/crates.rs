@@ -200,6 +200,25 @@ fn core_pulls_in_no_client_no_sql_and_no_web_framework() {
     assert_none("core depends on these, perhaps through another crate", &pulled_in(&tree));
 }
 
+/// Number of packages in the output of `cargo tree --prefix none`, each counted once.
+fn count(tree: &str) -> usize {
+    let names = tree.lines().filter_map(|line| line.split_whitespace().next());
+    names.collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[test]
+fn a_lean_core_stays_lean() {
+    let tree = |features: &[&str]| {
+        let base =
+            ["tree", "--package", "fastlead-core", "--edges", "normal", "--prefix", "none", "--locked"];
+        count(&cargo(&[&base[..], features].concat()))
+    };
+    let (lean, whole) = (tree(&["--no-default-features"]), tree(&[]));
+    assert!(lean <= 70, "{lean} packages without features");
+    assert!(lean < whole && whole <= 120, "{lean} without features, {whole} with");
+    assert_eq!(count("a v1 (/x)\nb v2\nb v2 (*)\nc v1 (proc-macro)\n"), 3);
+}
+
 #[test]
 fn what_core_must_not_pull_in_is_noticed() {
     let tree = "fastlead-core v0.1.0 (/somewhere)\nserde v1.0.0\nhyper-util v0.1.0\nsqlx-core v0.9.0 (*)\n\

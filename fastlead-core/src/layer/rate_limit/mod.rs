@@ -1,6 +1,7 @@
 //! Keeps to the rates that a provider allows, for the account and for each recipient, and to the delays that it names.
 
 mod hold;
+#[cfg_attr(not(feature = "rate-limit"), path = "unlimited.rs")]
 mod limiter;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,9 @@ use crate::time::{Clock, Timestamp, plus};
 /// A permit is taken from both or from neither, so that a busy recipient does not use up the account.
 /// One layer has one set of limits: everything it wraps shares it. At most 65,536 recipients are
 /// remembered; where so many are busy at once, others are refused until some have recovered.
+///
+/// Without the cargo feature `rate-limit` only the delays that a provider names are kept, and the engine refuses a channel that
+/// has a rate.
 #[derive(Debug, Clone)]
 pub struct RateLimitLayer {
     gate: Arc<Mutex<Gate>>,
@@ -122,8 +126,10 @@ mod tests {
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready, shared};
 
+    #[cfg(feature = "rate-limit")]
     const NOTHING: [Script; 0] = [];
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_short_wait_is_waited_for_and_a_long_one_is_handed_back() {
         let clock = manual_clock();
@@ -155,6 +161,7 @@ mod tests {
         assert_eq!(service.calls(), 6);
     }
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn the_wait_is_bounded_also_where_others_are_quicker() {
         let clock = manual_clock();
@@ -205,6 +212,7 @@ mod tests {
         assert!(ready(held.call(operation_to("crm", true))).is_ok());
     }
 
+    #[cfg(feature = "rate-limit")]
     #[test]
     fn clones_and_layers_share_the_limit() {
         let clock = manual_clock();
