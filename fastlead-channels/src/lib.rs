@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests measure how long something took"))]
 #![cfg_attr(
     not(any(
         feature = "client",

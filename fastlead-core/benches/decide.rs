@@ -110,6 +110,7 @@ impl Market {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "a bench measures")]
 fn markets(criterion: &mut Criterion) {
     for (strategy, free) in [("round_robin", true), ("weighted", true), ("waterfall", false)] {
         let market = Market::new(strategy, free);

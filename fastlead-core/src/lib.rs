@@ -1,6 +1,17 @@
 // The examples of the page run in `fastlead-examples`, which has a store and a channel: core knows neither.
 #![cfg_attr(not(doctest), doc = include_str!("front.md"))]
 #![cfg_attr(doctest, doc = "FastLead core.")]
+// Nothing is decided in the order of a hash table, which is another one in every process.
+#![warn(clippy::iter_over_hash_type)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_methods,
+        clippy::iter_over_hash_type,
+        reason = "tests measure how long something took, and look at everything"
+    )
+)]
+
 pub mod actor;
 pub mod channel;
 pub mod contact;

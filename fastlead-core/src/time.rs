@@ -99,6 +99,7 @@ impl Told {
 }
 
 /// Sleeps until `now` has reached `moment`, and reads it again at least every [`LONGEST_SLEEP`].
+#[allow(clippy::disallowed_methods, reason = "this is how the machine's clock waits")]
 async fn sleep_by(now: impl Fn() -> Timestamp + Send, moment: Timestamp) {
     // The monotonic timer may run a little ahead of the wall clock, hence the loop.
     loop {
@@ -111,6 +112,7 @@ async fn sleep_by(now: impl Fn() -> Timestamp + Send, moment: Timestamp) {
 
 #[async_trait::async_trait]
 impl Clock for SystemClock {
+    #[allow(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
     fn now(&self) -> Timestamp {
         let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
         told.tell(Utc::now(), Instant::now())

@@ -4,7 +4,9 @@
 //! understood.
 #![allow(clippy::print_stdout, reason = "a command-line tool talks on its standard output")]
 
+mod agents;
 mod bench;
+mod features;
 mod metadata;
 mod package;
 mod power;
@@ -20,7 +22,10 @@ const USAGE: &str = "\
 usage: cargo xtask <command>
 
   setup     install what the tests need: a browser, Node packages, Rust components
-  test      everything that CI checks: format, lints, tests, doc tests, examples, licences
+  test      everything that CI checks: format, lints, tests, doc tests, examples, licences;
+            with --long also the pages of rustdoc, and each cargo feature alone
+  features  build every published crate without features and with each alone, and run core's tests so
+  agents    make AGENTS.md and llms.txt from the documents
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
   simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --store sqlite, --replay, --policy
@@ -51,7 +56,10 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["setup"] => setup::run(),
-        ["test"] => test::run(),
+        ["test"] => test::run(test::Extent::Usual),
+        ["test", "--long"] => test::run(test::Extent::Long),
+        ["features"] => features::run(),
+        ["agents"] => agents::run(),
         ["package"] => package::run(),
         ["bench", options @ ..] => bench::run(options),
         ["simulate", options @ ..] => simulate::run(options),

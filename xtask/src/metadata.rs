@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) version: String,
     /// `false` where the manifest says `publish = false`.
     pub(crate) published: bool,
+    /// Cargo features, in alphabetical order, without `default`.
+    pub(crate) features: Vec<String>,
     /// Programs: the kind (`bin` or `example`) and the name of each.
     pub(crate) programs: Vec<(String, String)>,
 }
@@ -60,6 +62,7 @@ fn package(value: &Value) -> Option<Package> {
         version: value["version"].as_str()?.to_owned(),
         // `publish = false` is an empty list of registries; no restriction at all is `null`.
         published: value["publish"].as_array().is_none_or(|registries| !registries.is_empty()),
+        features: value["features"].as_object()?.keys().filter(|name| *name != "default").cloned().collect(),
         programs: programs.collect(),
     })
 }
@@ -73,13 +76,14 @@ mod tests {
     #[test]
     fn a_package_is_published_unless_its_manifest_says_no() {
         let member = |publish: serde_json::Value| {
-            json!({ "name": "a", "version": "0.1.0", "publish": publish,
+            json!({ "name": "a", "version": "0.1.0", "publish": publish, "features": { "default": ["tls"], "tls": [] },
                 "targets": [{ "kind": ["lib"], "name": "a" }, { "kind": ["bin"], "name": "run" }] })
         };
         let value = json!({ "packages": [member(json!(null)), member(json!([])), member(json!(["private"]))],
             "target_directory": "target" });
         let workspace = parse(&value).unwrap();
         assert_eq!(workspace.packages.iter().map(|p| p.published).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(workspace.packages[0].features, ["tls"]);
         assert_eq!(workspace.packages[0].programs, [("bin".to_owned(), "run".to_owned())]);
         assert!(parse(&json!({ "packages": [] })).is_none());
     }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Outcome;
 use crate::metadata::workspace;
 use crate::steps::{Steps, available, cargo};
+use crate::{Outcome, features};
 
 /// The package whose programs are run one by one.
 const EXAMPLES: &str = "fastlead-examples";
@@ -12,10 +12,22 @@ const EXAMPLES: &str = "fastlead-examples";
 /// An example shows something and ends; one that waits for a person does not belong there.
 const EXAMPLE_LIMIT: Duration = Duration::from_secs(120);
 
+/// How much is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// What every change goes through.
+    Usual,
+    /// What takes another half hour as well: the pages of rustdoc, and each cargo feature alone.
+    Long,
+}
+
 /// Runs every check; stops at the first that fails.
-pub(crate) fn run() -> Outcome {
+pub(crate) fn run(extent: Extent) -> Outcome {
     let mut steps = Steps::default();
-    let outcome = check(&mut steps);
+    let outcome = check(&mut steps).and_then(|()| match extent {
+        Extent::Usual => Ok(()),
+        Extent::Long => pages(&mut steps).and_then(|()| features::check(&mut steps)),
+    });
     steps.report();
     if outcome.is_ok() {
         println!("\nall checks passed");
@@ -67,6 +79,12 @@ fn check(steps: &mut Steps) -> Outcome {
     steps.run("simulation", &mut cargo(&simulate))?;
     examples(steps)?;
     licences(steps)
+}
+
+/// The documentation as docs.rs builds it: every link in it leads somewhere.
+fn pages(steps: &mut Steps) -> Outcome {
+    let mut command = cargo(&["doc", "--workspace", "--no-deps", "--all-features", "--locked"]);
+    steps.run("pages of rustdoc", command.env("RUSTDOCFLAGS", "-D warnings"))
 }
 
 fn examples(steps: &mut Steps) -> Outcome {

@@ -1,5 +1,11 @@
 //! Integration tests of the channel adapters, against the simulators of fastlead-testkit.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests"
+)]
 
 #[cfg(any(
     feature = "max",

@@ -120,6 +120,10 @@ impl Engine {
         // does not give, this must not become a busy loop.
         if next.is_some_and(|next| next <= now) && round.at < now {
             if fruitless > 8 {
+                #[allow(
+                    clippy::disallowed_methods,
+                    reason = "a clock that stands still would never wake it"
+                )]
                 tokio::time::sleep(FRUITLESS_REST).await;
             }
             return fruitless + 1;

@@ -113,10 +113,13 @@ fn not_ready_to_publish(metadata: &Value, read: impl Fn(&Value, &str) -> Option<
             continue;
         }
         let name = package["name"].as_str().unwrap();
-        for field in ["description", "license", "repository", "readme"] {
+        for field in ["description", "license", "repository", "readme", "rust_version"] {
             if package[field].as_str().is_none_or(str::is_empty) {
                 faults.push(format!("{name} has no `{field}`"));
             }
+        }
+        if package["metadata"]["docs"]["rs"]["all-features"] != true {
+            faults.push(format!("{name}: [package.metadata.docs.rs] does not say all-features = true"));
         }
         let Some(readme) = package["readme"].as_str() else { continue };
         let Some(text) = read(package, readme) else {
@@ -234,11 +237,14 @@ fn published_crates_are_ready_to_publish() {
 #[test]
 fn a_crate_that_is_not_ready_is_noticed() {
     let complete = json!({ "name": "ready", "publish": null, "description": "a", "license": "MIT",
-        "repository": "https://example.com", "readme": "README.md", "features": { "default": ["tls"], "tls": [] } });
+        "repository": "https://example.com", "readme": "README.md", "rust_version": "1.94",
+        "metadata": { "docs": { "rs": { "all-features": true } } }, "features": { "default": ["tls"], "tls": [] } });
     let mut bare = complete.clone();
     bare["name"] = json!("bare");
     bare["description"] = json!("");
     bare["license"] = json!(null);
+    bare["rust_version"] = json!(null);
+    bare["metadata"] = json!(null);
     let mut unread = complete.clone();
     unread["name"] = json!("unread");
     let mut silent = complete.clone();
@@ -255,6 +261,8 @@ fn a_crate_that_is_not_ready_is_noticed() {
         [
             "bare has no `description`",
             "bare has no `license`",
+            "bare has no `rust_version`",
+            "bare: [package.metadata.docs.rs] does not say all-features = true",
             "unread: README.md does not exist",
             "silent: README.md does not name the feature `tls`",
         ]

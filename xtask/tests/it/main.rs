@@ -9,5 +9,6 @@ mod attributes;
 mod crates;
 mod docs;
 mod files;
+mod lints;
 mod repository;
 mod words;

@@ -1,0 +1,7 @@
+//! `cargo +nightly fuzz run capture`
+#![no_main]
+
+#[path = "../bodies.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| bodies::capture(bytes));
