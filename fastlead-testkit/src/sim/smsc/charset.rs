@@ -1,26 +1,6 @@
 //! The encodings that SMSC speaks: windows-1251 unless a request says otherwise.
 
-/// The upper half of windows-1251.
-const WINDOWS_1251: &str = "\
-ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏ\
-ђ‘’“”•–—\u{98}™љ›њќћџ\
-\u{a0}ЎўЈ¤Ґ¦§Ё©Є«¬\u{ad}®Ї\
-°±Ііґµ¶·ё№є»јЅѕї\
-АБВГДЕЖЗИЙКЛМНОП\
-РСТУФХЦЧШЩЪЫЬЭЮЯ\
-абвгдежзийклмноп\
-рстуфхцчшщъыьэюя";
-
-/// The upper half of KOI8-R.
-const KOI8_R: &str = "\
-─│┌┐└┘├┤┬┴┼▀▄█▌▐\
-░▒▓⌠■∙√≈≤≥\u{a0}⌡°²·÷\
-═║╒ё╓╔╕╖╗╘╙╚╛╜╝╞\
-╟╠╡Ё╢╣╤╥╦╧╨╩╪╫╬©\
-юабцдефгхийклмно\
-пярстужвьызшэщчъ\
-ЮАБЦДЕФГХИЙКЛМНО\
-ПЯРСТУЖВЬЫЗШЭЩЧЪ";
+use encoding_rs::{EncoderResult, Encoding, KOI8_R, UTF_8, WINDOWS_1251};
 
 /// A value of the `charset` parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,39 +23,33 @@ impl Charset {
 
     /// Reads bytes as text; what the encoding does not have becomes U+FFFD.
     pub(super) fn decode(self, bytes: &[u8]) -> String {
-        match self.upper_half() {
-            None => String::from_utf8_lossy(bytes).into_owned(),
-            Some(upper) => bytes
-                .iter()
-                .map(|byte| match byte.checked_sub(128) {
-                    None => char::from(*byte),
-                    Some(place) => {
-                        upper.chars().nth(usize::from(place)).unwrap_or(char::REPLACEMENT_CHARACTER)
-                    }
-                })
-                .collect(),
-        }
+        self.encoding().decode_without_bom_handling(bytes).0.into_owned()
     }
 
     /// Writes text as bytes; what the encoding does not have becomes a question mark.
     pub(super) fn encode(self, text: &str) -> Vec<u8> {
-        let Some(upper) = self.upper_half() else { return text.as_bytes().to_vec() };
-        text.chars()
-            .map(|character| match u8::try_from(character) {
-                Ok(ascii) if ascii < 128 => ascii,
-                _ => {
-                    let place = upper.chars().position(|known| known == character);
-                    place.and_then(|place| u8::try_from(place + 128).ok()).unwrap_or(b'?')
+        let mut encoder = self.encoding().new_encoder();
+        let mut out = Vec::with_capacity(text.len() + 16);
+        let mut rest = text;
+        loop {
+            let (result, read) = encoder.encode_from_utf8_to_vec_without_replacement(rest, &mut out, true);
+            rest = rest.get(read..).unwrap_or_default();
+            match result {
+                EncoderResult::InputEmpty => return out,
+                EncoderResult::OutputFull => out.reserve(rest.len() + 16),
+                EncoderResult::Unmappable(_) => {
+                    out.push(b'?');
+                    out.reserve(rest.len() + 16);
                 }
-            })
-            .collect()
+            }
+        }
     }
 
-    const fn upper_half(self) -> Option<&'static str> {
+    const fn encoding(self) -> &'static Encoding {
         match self {
-            Self::Windows1251 => Some(WINDOWS_1251),
-            Self::Koi8R => Some(KOI8_R),
-            Self::Utf8 => None,
+            Self::Windows1251 => WINDOWS_1251,
+            Self::Koi8R => KOI8_R,
+            Self::Utf8 => UTF_8,
         }
     }
 }

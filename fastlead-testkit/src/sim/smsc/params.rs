@@ -54,29 +54,8 @@ impl Params {
 }
 
 fn percent_decode(raw: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        let escaped = match (byte, tail) {
-            (b'%', [high, low, after @ ..]) => hex_byte(*high, *low).map(|decoded| (decoded, after)),
-            _ => None,
-        };
-        match escaped {
-            Some((decoded, after)) => {
-                out.push(decoded);
-                rest = after;
-            }
-            None if *byte == b'+' => out.push(b' '),
-            None => out.push(*byte),
-        }
-    }
-    out
-}
-
-fn hex_byte(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
+    let spaced: Vec<u8> = raw.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
+    percent_encoding::percent_decode(&spaced).collect()
 }
 
 /// Bytes as a value of `application/x-www-form-urlencoded`.

@@ -1,15 +1,8 @@
-//! Reads mail back: headers (RFC 2047), transfer encodings (RFC 2045) and multiparts (RFC 2046).
+//! Reads mail back, by a library that shares nothing with the one that made the mail, so that the two can disagree.
 //!
-//! Written from the RFCs, so that it can disagree with whatever library made the mail. It reads what
-//! notifications are made of: text and HTML, alone or as alternatives; attachments are passed over.
+//! What notifications are made of: text and HTML, alone or as alternatives; attachments are passed over.
 
-mod body;
-mod header;
-
-pub use header::mailbox_for_people;
-
-/// How deep multiparts may be nested.
-const MAX_DEPTH: usize = 8;
+use mail_parser::{HeaderValue, Message, MessageParser, MessagePart, MimeHeaders as _, PartType};
 
 /// A mail as its reader sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,12 +24,59 @@ impl DecodedMail {
 
 /// Reads a mail from its source.
 pub fn decode(source: &[u8]) -> DecodedMail {
-    let (head, body) = split_head(source);
-    let raw = header::unfold(head);
-    let mut mail = DecodedMail::default();
-    read_part(&raw, body, 0, &mut mail);
-    mail.headers = raw.into_iter().map(|(name, value)| (name, header::decode_words(&value))).collect();
-    mail
+    // Every header as a text, but for those that say how the parts are to be read.
+    let parser = MessageParser::new().with_mime_headers().default_header_text();
+    let Some(message) = parser.parse(source) else { return DecodedMail::default() };
+    let headers = message.headers().iter().map(|header| {
+        let raw = source.get(header.offset_start as usize..header.offset_end as usize).unwrap_or_default();
+        let value = match &header.value {
+            HeaderValue::Text(text) => text.clone().into_owned(),
+            _ => String::from_utf8_lossy(raw).replace("\r\n", "").trim().to_owned(),
+        };
+        let name = source.get(header.offset_field as usize..header.offset_start as usize).unwrap_or_default();
+        (String::from_utf8_lossy(name).trim_end_matches([':', ' ', '\t']).to_owned(), value)
+    });
+    DecodedMail {
+        headers: headers.collect(),
+        text: first(&message, |part| match &part.body {
+            PartType::Text(text) => Some(text),
+            _ => None,
+        }),
+        html: first(&message, |part| match &part.body {
+            PartType::Html(text) => Some(text),
+            _ => None,
+        }),
+    }
+}
+
+/// The first part of a kind that is no attachment.
+fn first<'m>(
+    message: &'m Message<'_>,
+    of_kind: impl Fn(&'m MessagePart<'_>) -> Option<&'m std::borrow::Cow<'m, str>>,
+) -> Option<String> {
+    let is_attachment = |part: &MessagePart<'_>| {
+        part.content_disposition().is_some_and(mail_parser::ContentType::is_attachment)
+    };
+    let mut shown = message.parts.iter().filter(|part| !is_attachment(part));
+    shown.find_map(of_kind).map(|text| text.replace("\r\n", "\n"))
+}
+
+/// A `From` header without the quoting: `"Anna \"A\"" <a@example.com>` becomes `Anna "A" <a@example.com>`.
+pub fn mailbox_for_people(value: &str) -> String {
+    let mut out = String::new();
+    let mut escaped = false;
+    for character in value.chars() {
+        match character {
+            _ if escaped => {
+                out.push(character);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            '"' => {}
+            _ => out.push(character),
+        }
+    }
+    out
 }
 
 /// The text of an HTML fragment without its tags, the five XML entities decoded.
@@ -53,47 +93,6 @@ pub fn strip_tags(html: &str) -> String {
     }
     let out = out.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
     out.replace("&amp;", "&").trim().to_owned()
-}
-
-/// The header block and what follows the empty line.
-fn split_head(source: &[u8]) -> (&[u8], &[u8]) {
-    if let Some(body) = source.strip_prefix(b"\r\n") {
-        return (b"", body);
-    }
-    match source.windows(4).position(|window| window == b"\r\n\r\n") {
-        Some(at) => (&source[..at + 2], &source[at + 4..]),
-        None => (source, b""),
-    }
-}
-
-fn read_part(headers: &[(String, String)], body: &[u8], depth: usize, mail: &mut DecodedMail) {
-    let find = |name: &str| headers.iter().find(|(have, _)| have.eq_ignore_ascii_case(name));
-    let content_type =
-        header::ContentType::parse(find("Content-Type").map_or("text/plain", |(_, value)| value.as_str()));
-    if content_type.kind.starts_with("multipart/") {
-        let Some(boundary) = content_type.parameter("boundary").filter(|_| depth < MAX_DEPTH) else { return };
-        for part in body::split_multipart(body, boundary) {
-            let (head, inner) = split_head(part);
-            read_part(&header::unfold(head), inner, depth + 1, mail);
-        }
-        return;
-    }
-    let is_attachment = find("Content-Disposition")
-        .is_some_and(|(_, value)| value.trim_start().to_ascii_lowercase().starts_with("attachment"));
-    if is_attachment {
-        return;
-    }
-    let slot = match content_type.kind.as_str() {
-        "text/plain" => &mut mail.text,
-        "text/html" => &mut mail.html,
-        _ => return,
-    };
-    if slot.is_none() {
-        let encoding = find("Content-Transfer-Encoding").map_or("7bit", |(_, value)| value.as_str());
-        let bytes = body::decode_transfer(encoding, body);
-        let charset = content_type.parameter("charset").unwrap_or("utf-8");
-        *slot = Some(header::decode_charset(charset, &bytes).replace("\r\n", "\n"));
-    }
 }
 
 #[cfg(test)]
