@@ -1,12 +1,13 @@
 //! Payments and refunds: what is asked of a provider, and what it answers.
-
-use std::collections::BTreeMap;
+//!
+//! Each request that moves money carries its [`Attempt`]: whether an earlier one may have reached the provider. An adapter
+//! whose provider honours no keys looks before it acts then.
 
 use fastlead_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::Money;
-use crate::fiscal::FiscalReceipt;
+use crate::fiscal::{FiscalMarks, FiscalReceipt, ReceiptStatus};
 
 /// What makes a repeated request the same request. Stored before the first attempt, and the same on
 /// every attempt; another body needs another key.
@@ -27,6 +28,29 @@ impl IdempotencyKey {
     /// The key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+/// Which try of a request this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// When the request was made for the first time: keys and lookups reach back to here.
+    pub first_at: Timestamp,
+    /// The moment of this try.
+    pub at: Timestamp,
+    /// Whether an earlier try may have reached the provider.
+    pub repeated: bool,
+}
+
+impl Attempt {
+    /// The first try.
+    pub const fn first(at: Timestamp) -> Self {
+        Self { first_at: at, at, repeated: false }
+    }
+
+    /// Another try, at `at`, of a request that was made before.
+    pub const fn again(first_at: Timestamp, at: Timestamp) -> Self {
+        Self { first_at, at, repeated: true }
     }
 }
 
@@ -73,14 +97,13 @@ pub struct CreatePayment {
     pub capture: CaptureMode,
     /// Where the payer comes back to.
     pub return_url: String,
-    /// Whether the provider keeps the payment method, which needs the payer's consent.
-    pub save_method: bool,
+    /// The payer, by our own name, where the provider shall keep the payment method. That needs the payer's consent. Never
+    /// personal data. Up to 36 characters.
+    pub save_method_of: Option<String>,
     /// The fiscal receipt, where one is due. Its lines add up to the amount.
     pub receipt: Option<FiscalReceipt>,
-    /// Kept beside the payment. Never personal data.
-    pub metadata: BTreeMap<String, String>,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Takes money that is held, all or in part.
@@ -94,8 +117,8 @@ pub struct Capture {
     pub amount: Money,
     /// The fiscal receipt of that part.
     pub receipt: Option<FiscalReceipt>,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Releases money that is held, or withdraws a payment that was not confirmed.
@@ -105,8 +128,8 @@ pub struct Cancel {
     pub idempotency: IdempotencyKey,
     /// The payment.
     pub payment: ProviderPaymentId,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Gives money back, all or in part.
@@ -114,14 +137,16 @@ pub struct Cancel {
 pub struct RequestRefund {
     /// The key of this request.
     pub idempotency: IdempotencyKey,
+    /// Our own name of the refund: what a lookup finds it by. Up to 36 characters.
+    pub reference: String,
     /// The payment.
     pub payment: ProviderPaymentId,
     /// How much. Above zero.
     pub amount: Money,
     /// The fiscal receipt of the refund, with the rates of the sale.
     pub receipt: Option<FiscalReceipt>,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Takes money by a saved method, without the payer. Whoever calls this has made sure, in the
@@ -140,8 +165,8 @@ pub struct ChargeSaved {
     pub description: String,
     /// The fiscal receipt, where one is due.
     pub receipt: Option<FiscalReceipt>,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Makes the provider forget a saved method.
@@ -151,8 +176,8 @@ pub struct ForgetSaved {
     pub idempotency: IdempotencyKey,
     /// The method.
     pub method: SavedMethodId,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// Registers a fiscal receipt apart from a payment, such as the one that closes a prepayment.
@@ -162,10 +187,10 @@ pub struct RegisterReceipt {
     pub idempotency: IdempotencyKey,
     /// The payment it belongs to.
     pub payment: ProviderPaymentId,
-    /// The receipt.
+    /// The receipt of a sale.
     pub receipt: FiscalReceipt,
-    /// The moment of this attempt.
-    pub attempted_at: Timestamp,
+    /// Which try this is.
+    pub attempt: Attempt,
 }
 
 /// A payment, by the provider's account.
@@ -175,16 +200,20 @@ pub struct Payment {
     pub id: ProviderPaymentId,
     /// Our own name of it, where the provider repeats it.
     pub reference: Option<String>,
-    /// How much was asked for.
+    /// How much was asked for; once it was captured in part, how much was captured, where the provider says so.
     pub amount: Money,
     /// Where it stands.
     pub status: PaymentStatus,
+    /// How much of it was given back, where the provider says so.
+    pub refunded: Option<Money>,
+    /// What reaches the merchant after the provider's fee and the VAT on it, where the provider says so.
+    pub net: Option<Money>,
     /// Where the payer confirms it, while it is pending.
     pub confirmation_url: Option<String>,
     /// The method that the provider keeps, where it does.
     pub saved_method: Option<SavedMethodId>,
     /// Where its fiscal receipt stands, where it has one.
-    pub receipt: Option<crate::fiscal::ReceiptStatus>,
+    pub receipt: Option<ReceiptStatus>,
     /// Whether no real money is moved.
     pub test: bool,
 }
@@ -213,7 +242,8 @@ pub enum PaymentStatus {
 }
 
 impl PaymentStatus {
-    /// Whether it never changes any more. Refunds are counted apart.
+    /// Whether it ends the attempt. Refunds are counted apart. On a page where the payer may try again, "declined" and
+    /// "canceled" may still be followed by "succeeded", which counts.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Succeeded | Self::Canceled | Self::Declined { .. })
     }
@@ -245,6 +275,17 @@ pub struct Refund {
     pub amount: Money,
     /// Where it stands.
     pub status: RefundStatus,
+}
+
+/// Where the registration of a receipt that was asked for stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptRegistration {
+    /// How the provider calls it, where it has a name.
+    pub id: Option<ProviderReceiptId>,
+    /// Where it stands.
+    pub status: ReceiptStatus,
+    /// Its marks, once it is registered and where the provider tells them.
+    pub marks: Option<FiscalMarks>,
 }
 
 /// Where a refund stands.

@@ -4,12 +4,13 @@ use std::fmt::Debug;
 
 use async_trait::async_trait;
 use fastlead_core::Result;
+use fastlead_core::time::Timestamp;
 use fastlead_core::webhook::{Verified, WebhookReply, WebhookRequest};
 
-use crate::fiscal::ReceiptStatus;
+use crate::fiscal::ReceiptNews;
 use crate::payment::{
     Cancel, Capture, ChargeSaved, CreatePayment, ForgetSaved, Payment, ProviderPaymentId, ProviderReceiptId,
-    ProviderRefundId, Refund, RegisterReceipt, RequestRefund, SavedMethodId,
+    ProviderRefundId, ReceiptRegistration, Refund, RegisterReceipt, RequestRefund, SavedMethodId,
 };
 
 /// An account with a payment provider.
@@ -21,9 +22,10 @@ use crate::payment::{
 /// * Each method makes at most one request that can move money; it does not retry.
 /// * A refusal by the payer's side is `Ok` with [`crate::PaymentStatus::Declined`]. An `Err` says that
 ///   there is no payment, or that its fate is unknown ([`fastlead_core::RetryHint::IfIdempotent`]).
-/// * Where the provider honours a key it is given the request's; where it does not, the adapter looks
-///   before it acts, by the request's `reference` or payment, and says
-///   [`fastlead_core::RetryHint::IfIdempotent`] where it could not find out.
+/// * Where the provider honours a key it is given the request's. Where it does not, or not any more, the adapter looks
+///   before it acts again ([`crate::Attempt::repeated`]), by the request's `reference` or payment, and says
+///   [`fastlead_core::RetryHint::IfIdempotent`] where it could not find out. So the same request may be made again and
+///   again, one after the other, and moves money once.
 /// * Errors and logs carry neither credentials nor personal data.
 /// * May be dropped at any await point.
 ///
@@ -41,16 +43,21 @@ pub trait PaymentProvider: Debug + Send + Sync + 'static {
     /// What this is. Never changes.
     fn info(&self) -> &PaymentProviderInfo;
 
-    /// Starts a payment that the payer confirms.
+    /// Starts a payment that the payer confirms. Where an earlier try had made it, that payment is returned; its page may be
+    /// lost then ([`Payment::confirmation_url`] is `None` although it is pending), and nobody has seen it.
     async fn create(&self, request: &CreatePayment) -> Result<Payment>;
 
     /// Where a payment stands now. What an unsigned webhook said is believed only after this.
     async fn get(&self, payment: &ProviderPaymentId) -> Result<Payment>;
 
+    /// The payments with this reference that were made at `since` or later, in no order.
+    async fn find(&self, reference: &str, since: Timestamp) -> Result<Vec<Payment>>;
+
     /// Takes held money.
     async fn capture(&self, request: &Capture) -> Result<Payment>;
 
-    /// Releases held money.
+    /// Releases held money, or withdraws a payment that the payer has not confirmed. Money that was taken meanwhile is left,
+    /// and the payment is returned as it is.
     async fn cancel(&self, request: &Cancel) -> Result<Payment>;
 
     /// Gives money back. `Ok` with [`crate::RefundStatus::Pending`] where the provider takes its time.
@@ -63,10 +70,10 @@ pub trait PaymentProvider: Debug + Send + Sync + 'static {
     async fn forget_saved(&self, request: &ForgetSaved) -> Result<()>;
 
     /// Registers a fiscal receipt.
-    async fn register_receipt(
-        &self,
-        request: &RegisterReceipt,
-    ) -> Result<(Option<ProviderReceiptId>, ReceiptStatus)>;
+    async fn register_receipt(&self, request: &RegisterReceipt) -> Result<ReceiptRegistration>;
+
+    /// Where the registration of a receipt stands now.
+    async fn receipt(&self, receipt: &ProviderReceiptId) -> Result<ReceiptRegistration>;
 
     /// Proves the credentials. Moves no money.
     async fn check(&self) -> Result<()>;
@@ -82,6 +89,9 @@ pub struct PaymentProviderInfo {
     pub kind: &'static str,
     /// What its owner calls it.
     pub name: String,
+    /// Whether the provider recognises a repeated request by its key, so that it may be made again within seconds, while the
+    /// first may still be under way.
+    pub honours_keys: bool,
 }
 
 /// Understands the requests of one payment provider. Pure: no network, no clock, no store.
@@ -147,8 +157,10 @@ pub enum PaymentEvent {
     Receipt {
         /// The payment.
         payment: ProviderPaymentId,
-        /// Where the receipt stands.
-        status: ReceiptStatus,
+        /// The receipt, where the provider names it.
+        receipt: Option<ProviderReceiptId>,
+        /// What became known of it.
+        news: ReceiptNews,
     },
     /// A saved method, which may have been withdrawn.
     SavedMethod(SavedMethodId),
