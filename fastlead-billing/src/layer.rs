@@ -29,6 +29,7 @@ enum Request {
     Capture(Capture),
     Cancel(Cancel),
     Refund(RequestRefund),
+    RefundState(Refund),
     Charge(ChargeSaved),
     Forget(ForgetSaved),
     Register(RegisterReceipt),
@@ -46,7 +47,7 @@ impl Request {
             Self::Charge(request) => Some(&mut request.attempt),
             Self::Forget(request) => Some(&mut request.attempt),
             Self::Register(request) => Some(&mut request.attempt),
-            Self::Get(_) | Self::Find(..) | Self::Receipt(_) | Self::Check => None,
+            Self::Get(_) | Self::Find(..) | Self::RefundState(_) | Self::Receipt(_) | Self::Check => None,
         }
     }
 }
@@ -140,6 +141,7 @@ impl Service<Call> for Asked {
                 Request::Capture(request) => Answer::Payment(provider.capture(&request).await?),
                 Request::Cancel(request) => Answer::Payment(provider.cancel(&request).await?),
                 Request::Refund(request) => Answer::Refund(provider.refund(&request).await?),
+                Request::RefundState(refund) => Answer::Refund(provider.refund_state(&refund).await?),
                 Request::Charge(request) => Answer::Payment(provider.charge_saved(&request).await?),
                 Request::Forget(request) => provider.forget_saved(&request).await.map(|()| Answer::Done)?,
                 Request::Register(request) => Answer::Receipt(provider.register_receipt(&request).await?),
@@ -202,6 +204,13 @@ impl LayeredProvider {
         }
     }
 
+    async fn refunded(&self, request: Request) -> Result<Refund> {
+        match self.ask(request).await? {
+            Answer::Refund(refund) => Ok(refund),
+            _ => Err(mixed_up()),
+        }
+    }
+
     async fn done(&self, request: Request) -> Result<()> {
         match self.ask(request).await? {
             Answer::Done => Ok(()),
@@ -251,10 +260,11 @@ impl PaymentProvider for LayeredProvider {
     }
 
     async fn refund(&self, request: &RequestRefund) -> Result<Refund> {
-        match self.ask(Request::Refund(request.clone())).await? {
-            Answer::Refund(refund) => Ok(refund),
-            _ => Err(mixed_up()),
-        }
+        self.refunded(Request::Refund(request.clone())).await
+    }
+
+    async fn refund_state(&self, refund: &Refund) -> Result<Refund> {
+        self.refunded(Request::RefundState(refund.clone())).await
     }
 
     async fn charge_saved(&self, request: &ChargeSaved) -> Result<Payment> {

@@ -8,6 +8,7 @@ mod payment;
 mod provider;
 #[cfg(feature = "tbank")]
 pub mod tbank;
+mod wallet;
 #[cfg(feature = "yookassa")]
 pub mod yookassa;
 
@@ -19,3 +20,6 @@ pub use payment::{
     ReceiptRegistration, Refund, RefundStatus, RegisterReceipt, RequestRefund, SavedMethodId,
 };
 pub use provider::{PaymentEvent, PaymentProvider, PaymentProviderInfo, PaymentWebhook, PaymentWebhookBatch};
+pub use wallet::{
+    Books, Intent, IntentId, IntentState, Intents, MemoryIntents, Moved, Purpose, Reconciled, Wallet, taken,
+};

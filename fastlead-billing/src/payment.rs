@@ -11,7 +11,7 @@ use crate::fiscal::{FiscalMarks, FiscalReceipt, ReceiptStatus};
 
 /// What makes a repeated request the same request. Stored before the first attempt, and the same on
 /// every attempt; another body needs another key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IdempotencyKey(String);
 

@@ -63,6 +63,9 @@ pub trait PaymentProvider: Debug + Send + Sync + 'static {
     /// Gives money back. `Ok` with [`crate::RefundStatus::Pending`] where the provider takes its time.
     async fn refund(&self, request: &RequestRefund) -> Result<Refund>;
 
+    /// Where a refund that this provider has begun stands now.
+    async fn refund_state(&self, refund: &Refund) -> Result<Refund>;
+
     /// Takes money by a saved method.
     async fn charge_saved(&self, request: &ChargeSaved) -> Result<Payment>;
 

@@ -268,6 +268,13 @@ impl PaymentProvider for TBank {
         })
     }
 
+    /// By the status of the payment: of several refunds under way the bank tells them together.
+    async fn refund_state(&self, refund: &Refund) -> Result<Refund> {
+        let (_, reply) = self.state(&refund.payment).await?;
+        let status = refund_status(reply.status.as_deref().unwrap_or_default());
+        Ok(Refund { status, ..refund.clone() })
+    }
+
     async fn charge_saved(&self, request: &ChargeSaved) -> Result<Payment> {
         let earlier = match request.attempt.repeated {
             true => self.earlier(&request.reference).await?,

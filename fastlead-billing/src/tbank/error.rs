@@ -93,7 +93,7 @@ pub(super) enum Class {
 
 /// Returns the class of a code; a code that the table does not know may mean anything.
 pub(super) fn class(code: &str) -> Class {
-    use DeclineClass::{Hard, InsufficientFunds, Soft};
+    use DeclineClass::{Hard, InsufficientFunds};
     let Ok(number) = code.parse::<u32>() else { return Class::Unknown };
     match number {
         0 | 1085 => Class::Good,
@@ -175,9 +175,17 @@ pub(super) fn class(code: &str) -> Class {
         | 1075
         | 1202..=1204
         | 5060..=5062 => Class::Declined(InsufficientFunds),
-        // The payer's bank says "later" or "ask the bank"; the card itself may be good.
-        101 | 106 | 108 | 111 | 252 | 1001 | 1005 | 1006 | 1012 | 1205 => Class::Declined(Soft),
         11
+        | 101
+        | 106
+        | 108
+        | 111
+        | 252
+        | 1001
+        | 1005
+        | 1006
+        | 1012
+        | 1205
         | 76..=79
         | 102
         | 104

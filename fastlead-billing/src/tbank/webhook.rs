@@ -137,7 +137,7 @@ mod tests {
             ("no token", GENUINE.replace("\"Token\"", "\"Tocken\"")),
             (
                 "an empty token",
-                GENUINE.replace(&"b906d28e76c6428e37b25fcf86c0adc52c63d503013fdd632e300593d165766b", ""),
+                GENUINE.replace("b906d28e76c6428e37b25fcf86c0adc52c63d503013fdd632e300593d165766b", ""),
             ),
             ("another terminal", signed(r#""TerminalKey":"OTHER","PaymentId":1"#)),
         ] {

@@ -196,6 +196,16 @@ impl PaymentProvider for YooKassa {
         object.refund().ok_or_else(|| operation.unreadable())
     }
 
+    async fn refund_state(&self, refund: &Refund) -> Result<Refund> {
+        let operation = Operation::asks("get refund");
+        let Some(id) = &refund.id else {
+            let message = "the refund has no id";
+            return Err(operation.error(ErrorKind::Invalid, RetryHint::Never, message));
+        };
+        let object: RefundObject = self.client.get(operation, &["refunds", &id.0], &[]).await?;
+        object.refund().ok_or_else(|| operation.unreadable())
+    }
+
     async fn charge_saved(&self, request: &ChargeSaved) -> Result<Payment> {
         let operation = Operation::acts("charge");
         let mut body = json!({

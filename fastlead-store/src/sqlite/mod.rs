@@ -17,6 +17,8 @@ mod fault;
 mod forget;
 mod group;
 mod identities;
+#[cfg(feature = "billing")]
+mod intents;
 mod journal;
 mod ledger;
 mod list;
@@ -72,6 +74,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("access.sql"),
     include_str!("changes.sql"),
     include_str!("ledger.sql"),
+    include_str!("intents.sql"),
 ];
 
 /// Where the database is and how it is opened.

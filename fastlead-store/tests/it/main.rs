@@ -49,3 +49,5 @@ mod tenants;
 mod two_engines;
 mod unknown;
 mod unreadable;
+#[cfg(feature = "billing")]
+mod wallet;

@@ -11,10 +11,12 @@ mod post;
 mod serve;
 pub mod smsc;
 pub mod smtp;
+pub mod tbank;
 pub mod telegram;
 mod tls;
 pub mod vk;
 pub mod webhook;
+pub mod yookassa;
 
 pub use door::Door;
 pub use fault::{Fault, Faults};

@@ -21,13 +21,13 @@ const ABSENCES: &[Absence] = &[
     },
     Absence {
         why: "an adapter reads no files and no environment; what else it must not do stands in its clippy.toml",
-        within: |file| file.path.starts_with("fastlead-channels/src/") && file.extension() == "rs",
+        within: |file| is_of_adapters(file) && file.extension() == "rs",
         words: &["std::env", "std::fs", "tokio::fs"],
     },
     Absence {
-        why: "an adapter connects through the guard of egress.rs, by http.rs or to the addresses that it gives",
+        why: "an adapter connects through the guard of egress.rs, by http.rs or to the addresses that it gives, or by the client that it is given",
         within: |file| {
-            file.path.starts_with("fastlead-channels/src/")
+            is_of_adapters(file)
                 && !["fastlead-channels/src/http.rs", "fastlead-channels/src/egress.rs"]
                     .contains(&file.path.as_str())
                 && file.extension() == "rs"
@@ -49,10 +49,15 @@ const ABSENCES: &[Absence] = &[
     },
     Absence {
         why: "a certificate that does not fit is refused",
-        within: |file| file.path.starts_with("fastlead-channels/src/") && file.extension() == "rs",
+        within: |file| is_of_adapters(file) && file.extension() == "rs",
         words: &["danger_accept_invalid_certs", "danger_accept_invalid_hostnames"],
     },
 ];
+
+/// Whether a file belongs to a crate of adapters: channels or payment providers.
+fn is_of_adapters(file: &File) -> bool {
+    ["fastlead-channels/src/", "fastlead-billing/src/"].iter().any(|folder| file.path.starts_with(folder))
+}
 
 fn is_name(character: char) -> bool {
     character.is_alphanumeric() || character == '_'
@@ -103,6 +108,7 @@ fn a_word_that_must_not_be_is_noticed() {
         File::sample("fastlead-channels/src/acme/client.rs", "reqwest::Client::builder(); http::client()"),
         File::sample("fastlead-channels/src/http.rs", "reqwest::Client::builder()"),
         File::sample("fastlead-billing/src/money.rs", "let rubles: f64 = 0.1;"),
+        File::sample("fastlead-billing/src/acme/client.rs", "reqwest::Client::new()"),
     ];
     let faults: Vec<_> = ABSENCES.iter().flat_map(|absence| occurrences(absence, &samples)).collect();
     assert_eq!(
@@ -112,6 +118,7 @@ fn a_word_that_must_not_be_is_noticed() {
             concat!("a/tests/it/waits.rs:1: `sle", "ep(`"),
             "fastlead-channels/src/acme/adapter.rs:1: `std::fs`",
             "fastlead-channels/src/acme/client.rs:1: `reqwest::Client::builder`",
+            "fastlead-billing/src/acme/client.rs:1: `reqwest::Client::new`",
             "fastlead-billing/src/money.rs:1: `f64`",
         ]
     );
