@@ -14,7 +14,7 @@ const LLMS: &str = "llms.txt";
 
 /// Writes both files.
 pub(crate) fn run() -> Outcome {
-    for (name, text) in [(AGENTS, agents(&root())?), (LLMS, llms(&root())?)] {
+    for (name, text) in [(AGENTS, agents(root())?), (LLMS, llms(root())?)] {
         let path = root().join(name);
         fs::write(&path, text).map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
         println!("{name} is current");
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn both_files_are_current() {
-        for (name, text) in [(AGENTS, agents(&root()).unwrap()), (LLMS, llms(&root()).unwrap())] {
+        for (name, text) in [(AGENTS, agents(root()).unwrap()), (LLMS, llms(root()).unwrap())] {
             let stored = fs::read_to_string(root().join(name)).unwrap_or_default();
             assert!(stored == text, "{name} is not current: run `cargo xtask agents`");
             assert!(text.lines().count() > 20, "{name} says nearly nothing");
