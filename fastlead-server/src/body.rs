@@ -71,9 +71,20 @@ fn decoded(bytes: &[u8], said: Option<&'static Encoding>) -> (String, bool) {
         }
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => (text.to_owned(), false),
+            Err(_) if is_cut(bytes) => (String::from_utf8_lossy(bytes).into_owned(), false),
             Err(_) => (WINDOWS_1251.decode_without_bom_handling(bytes).0.into_owned(), true),
         },
     }
+}
+
+/// Whether bytes are UTF-8 but for characters that somebody has cut in the middle: most of what is not ASCII can be read.
+fn is_cut(bytes: &[u8]) -> bool {
+    let (mut read, mut cut) = (0_usize, 0_usize);
+    for chunk in bytes.utf8_chunks() {
+        read += chunk.valid().chars().filter(|char| !char.is_ascii()).count();
+        cut += usize::from(!chunk.invalid().is_empty());
+    }
+    read > 0 && read >= cut
 }
 
 /// Reads a URL-encoded form.
@@ -212,10 +223,14 @@ pub(crate) fn document(
 ) -> Result<CaptureInput, Problem> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let (text, guessed) = decoded(body, said);
-    if mapping.is_empty() {
-        crate::json::check::<CaptureInput>(text.as_bytes())?;
-    }
+    let text = crate::json::whole_escapes(&text);
     let document: Map<String, Value> = crate::json::read(text.as_bytes())?;
+    if mapping.is_empty()
+        && let Some(consents) = document.get("consents")
+    {
+        // A list where an object is expected would be read as granting. Whatever else has another form is set aside.
+        crate::json::objects_are_objects_at("consents", consents)?;
+    }
     let mut reader = InputReader::new(mapping);
     if guessed {
         reader.note(CaptureNote::new("", NoteCode::ReadAsWindows1251));
@@ -248,6 +263,75 @@ mod tests {
             pairs(&url_encoded(b"&&a&b=%&=c&%zz=%", None)),
             [("a", ""), ("b", "%"), ("", "c"), ("%zz", "%")]
         );
+    }
+
+    /// PHP's `substr` and cut tags end in the middle of a character.
+    #[test]
+    fn a_character_that_was_cut_spoils_no_other() {
+        for said in [None, Some(UTF_8)] {
+            let form = url_encoded(b"name=%D0%90%D0%BD%D0%BD%D0", said);
+            assert_eq!(pairs(&form), [("name", "Анн\u{fffd}")]);
+            assert!(form.notes.is_empty());
+        }
+        let body =
+            b"{\"phone\": \"+79000000000\", \"name\": \"\xd0\x90\xd0\", \"comment\": \"\xd0\x94\xd0\xb0\"}";
+        let input = document(body, None, &FieldMapping::default()).unwrap();
+        assert_eq!(input.comment.unwrap().expose(), "Да");
+        // As windows-1251 it says «ЕКАТЕРИНБУРГ»: hardly a pair of bytes is a character of UTF-8 by chance.
+        let form = url_encoded(b"city=%C5%CA%C0%D2%C5%D0%C8%CD%C1%D3%D0%C3", None);
+        assert_eq!(pairs(&form), [("city", "ЕКАТЕРИНБУРГ")]);
+    }
+
+    #[test]
+    fn half_an_emoji_costs_no_lead() {
+        for (sent, read) in [
+            (r#""ok \ud83d""#, "ok \u{fffd}"),
+            (r#""\ude00 ok""#, "\u{fffd} ok"),
+            (r#""\ud83d\ude00 \\ud83d""#, "😀 \\ud83d"),
+            (r#""\ud83d\ud83d\ude00""#, "\u{fffd}😀"),
+        ] {
+            let body = format!(r#"{{"phone": "+79000000000", "comment": {sent}}}"#);
+            let input = document(body.as_bytes(), None, &FieldMapping::default()).unwrap();
+            assert_eq!(input.comment.unwrap().expose(), read, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_list_where_a_text_belongs_is_set_aside_but_for_consents() {
+        for accessory in [
+            r#""name": ["Iv", "an"]"#,
+            r#""comment": ["a"]"#,
+            r#""attribution": []"#,
+            r#""fields": []"#,
+            r#""attribution": {"last": {"utm_source": ["a"]}}"#,
+        ] {
+            let body = format!(r#"{{"phone": "+79000000000", {accessory}}}"#);
+            let input = document(body.as_bytes(), None, &FieldMapping::default()).unwrap();
+            assert_eq!(input.phone.unwrap().expose(), "+79000000000", "{accessory}");
+        }
+        for consents in [r#"["personal_data"]"#, r#"{"personal_data": [true]}"#] {
+            let body = format!(r#"{{"phone": "+79000000000", "consents": {consents}}}"#);
+            assert_eq!(document(body.as_bytes(), None, &FieldMapping::default()).unwrap_err().status, 422);
+        }
+    }
+
+    /// Whatever else says yes beside it, and in whichever order.
+    #[test]
+    fn a_consent_that_is_refused_in_one_place_is_refused() {
+        use fastlead_core::lead::ConsentPurpose;
+        for answers in [
+            r#""consents": {"personal_data": false}, "consent_personal_data": "1""#,
+            r#""consent_personal_data": "1", "consents": {"personal_data": false}"#,
+            r#""consent_personal_data": false, "Consent_personal_data": "1""#,
+            r#""CONSENTS": {"personal_data": true}, "consents": {"personal_data": false}"#,
+            r#""consents": {"personal_data": "нет"}, "consent_personal_data": true"#,
+        ] {
+            let body = format!(r#"{{"phone": "+79000000000", {answers}}}"#);
+            let input = document(body.as_bytes(), None, &FieldMapping::default()).unwrap();
+            let granted =
+                input.consents.get(&ConsentPurpose::PersonalData).is_some_and(|answer| answer.granted());
+            assert!(!granted, "{answers}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod strict;
 
+use std::borrow::Cow;
+
 use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -21,6 +23,57 @@ fn shape(path: &str, what: &str) -> Problem {
     let (field, message) = (path.to_owned(), what.to_owned());
     problem.errors.push(FieldProblem { field, code: code.to_owned(), message });
     problem
+}
+
+/// Checks that what stands at `path` of a document and everything in it is no list.
+///
+/// # Errors
+/// The path of the first that is.
+pub(crate) fn objects_are_objects_at(path: &str, value: &Value) -> Result<(), Problem> {
+    match value {
+        Value::Array(_) => Err(shape(path, "is an array; an object is expected")),
+        Value::Object(entries) => entries
+            .iter()
+            .try_for_each(|(key, inner)| objects_are_objects_at(&format!("{path}.{key}"), inner)),
+        _ => Ok(()),
+    }
+}
+
+/// Half an emoji, which scripts write as an escape where they cut a text (`\\ud83d`), becomes the mark of what cannot be
+/// read: RFC 8259 (8.2) lets it stand in a document, and no text of ours can hold it.
+pub(crate) fn whole_escapes(text: &str) -> Cow<'_, str> {
+    let unit = |at: usize| {
+        let digits = text.get(at..at + 6)?.strip_prefix("\\u")?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    if !text.contains("\\u") {
+        return Cow::Borrowed(text);
+    }
+    let (mut mended, mut copied, mut at) = (String::new(), 0, 0);
+    let bytes = text.as_bytes();
+    while at < bytes.len() {
+        if bytes[at] != b'\\' {
+            at += 1;
+            continue;
+        }
+        let length = match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + 6), Some(0xdc00..=0xdfff)) => 12,
+            Some(0xd800..=0xdfff) => {
+                mended.push_str(&text[copied..at]);
+                mended.push_str("\\ufffd");
+                copied = at + 6;
+                6
+            }
+            Some(_) => 6,
+            None => 2,
+        };
+        at += length;
+    }
+    if copied == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(&text[copied..]);
+    Cow::Owned(mended)
 }
 
 /// Reads a body: each key of an object once, and objects as objects.

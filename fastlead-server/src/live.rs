@@ -1,11 +1,13 @@
 //! `GET /v1/events`: what has just happened, as server-sent events.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::engine::Change;
@@ -22,11 +24,54 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Operator;
+use crate::problem::Problem;
 
 /// How often a quiet connection is shown to be alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A stream ends after this long, so that whoever may not listen any more stops listening.
 const LONGEST: Duration = Duration::from_secs(900);
+
+/// Of how many connections one may be a stream: the others take leads in.
+const SHARE: usize = 8;
+/// How many streams one person or program may have.
+const EACH: usize = 16;
+/// When somebody who was refused may come again, in seconds.
+const COME_AGAIN: u64 = 60;
+
+/// Who listens, and how many streams each has.
+static LISTENERS: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+/// A stream, counted until it ends.
+#[derive(Debug)]
+struct Listener(String);
+
+impl Listener {
+    /// # Errors
+    /// Where there are too many streams, of this listener or in all.
+    fn begin(who: &str, most: usize) -> Result<Self, Problem> {
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if listeners.values().sum::<usize>() >= most || listeners.get(who).is_some_and(|own| *own >= EACH) {
+            let detail = "too many streams of events are open; close some, or come back later";
+            return Err(
+                Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(COME_AGAIN)
+            );
+        }
+        *listeners.entry(who.to_owned()).or_default() += 1;
+        Ok(Self(who.to_owned()))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let mut listeners = LISTENERS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = listeners.get_mut(&self.0) {
+            *own -= 1;
+            if *own == 0 {
+                listeners.remove(&self.0);
+            }
+        }
+    }
+}
 
 /// The route.
 pub(crate) fn routes() -> Router<App> {
@@ -117,11 +162,13 @@ impl LiveEvent {
         body = ref("#/components/schemas/LiveEvent"),
     )),
 )]
-pub(crate) async fn events(State(app): State<App>, operator: Operator) -> Response {
+pub(crate) async fn events(State(app): State<App>, operator: Operator) -> Result<Response, Problem> {
+    let most = (app.settings.http.max_connections / SHARE).max(1);
+    let listener = Listener::begin(&operator.actor.to_string(), most)?;
     let until = Instant::now() + LONGEST;
-    let events = listen(app.engine.changes(), operator.workspace_id, until, app.stopping);
+    let events = listen(app.engine.changes(), operator.workspace_id, until, app.stopping, listener);
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    ([(header::CACHE_CONTROL, "no-store")], events).into_response()
+    Ok(([(header::CACHE_CONTROL, "no-store")], events).into_response())
 }
 
 fn listen(
@@ -129,15 +176,16 @@ fn listen(
     workspace: WorkspaceId,
     until: Instant,
     stopping: CancellationToken,
+    listener: Listener,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-    stream::unfold((changes, stopping), move |(mut changes, stopping)| async move {
+    stream::unfold((changes, stopping, listener), move |(mut changes, stopping, listener)| async move {
         let event = tokio::select! {
             () = stopping.cancelled() => return None,
             event = tokio::time::timeout_at(until, next(&mut changes, workspace)) => event.ok()??,
         };
         let event =
             Event::default().event(event.name()).json_data(event).unwrap_or_else(|_| Event::default());
-        Some((Ok(event), (changes, stopping)))
+        Some((Ok(event), (changes, stopping, listener)))
     })
 }
 
@@ -167,6 +215,20 @@ mod tests {
     fn change(of: u128, paused: bool) -> Change {
         let channel_id = ChannelId::from_uuid(uuid::Uuid::from_u128(9));
         Change::Channel { workspace_id: workspace(of), channel_id, paused }
+    }
+
+    #[test]
+    fn streams_are_counted_until_they_end() {
+        let begin = |who: &str| Listener::begin(who, 40);
+        let mut one: Vec<Listener> = (0..EACH).map(|_| begin("test one").unwrap()).collect();
+        assert_eq!(begin("test one").unwrap_err().status, 429);
+        let two: Vec<Listener> = (0..EACH).map(|_| begin("test two").unwrap()).collect();
+        let three: Vec<Listener> = (0..8).map(|_| begin("test three").unwrap()).collect();
+        assert_eq!(begin("test three").unwrap_err().status, 429);
+        one.pop();
+        drop(begin("test three").unwrap());
+        drop((one, two, three));
+        assert!(LISTENERS.lock().unwrap().keys().all(|who| !who.starts_with("test")));
     }
 
     #[tokio::test]

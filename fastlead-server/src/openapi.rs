@@ -2,7 +2,10 @@
 
 mod exact;
 
+use std::sync::LazyLock;
+
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::header;
 use axum::response::IntoResponse;
 use axum::routing::get;
@@ -27,7 +30,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 /// `GET /openapi.json` and `GET /api`.
 pub(crate) fn routes() -> Router<App> {
     Router::new()
-        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], document()) }))
+        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], made_once()) }))
         .route("/api", get(page))
 }
 
@@ -62,6 +65,12 @@ async fn page() -> impl IntoResponse {
     components(schemas(Problem, FieldProblem)),
 )]
 struct Head;
+
+/// The description, made once: it is large, and anybody may ask for it.
+fn made_once() -> Bytes {
+    static MADE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(document()));
+    MADE.clone()
+}
 
 /// The description as JSON with a newline at the end. It depends on nothing but the code.
 pub fn document() -> String {

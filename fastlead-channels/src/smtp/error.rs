@@ -332,8 +332,8 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
     match status {
         Some((1, 0)) if phase == Phase::Recipient => return bad_recipient(),
         Some((1, 1 | 2 | 3 | 6 | 10) | (2, 1)) if may_concern_recipient(phase) => return bad_recipient(),
-        // Exchange Online does not know the mailbox (directory-based edge blocking).
-        Some((4, 1)) if phase == Phase::Recipient => return bad_recipient(),
+        // Exchange Online does not know the mailbox (directory-based edge blocking); no server takes mail for the domain.
+        Some((4, 1 | 4 | 6)) if phase == Phase::Recipient => return bad_recipient(),
         Some((3, 4) | (2, 3)) => return too_big(),
         Some((2, 2)) => return full_mailbox(),
         Some((6, 7)) => {
@@ -355,7 +355,8 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
         }
         (_, Some((5, _))) => return malformed(),
         (_, Some((7, _))) => return refused(),
-        (556, _) if may_concern_recipient(phase) => return bad_recipient(),
+        // The domain takes no mail (RFC 7504).
+        (521 | 556, _) if may_concern_recipient(phase) => return bad_recipient(),
         (552, _) if text.contains("size") || text.contains("too large") || text.contains("too big") => {
             return too_big();
         }
@@ -379,6 +380,12 @@ fn permanent(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) ->
 /// What a 5xx says of our account, host or sender; `None` where it is about this message or recipient. Servers tell
 /// most of it only at RCPT, behind everything that was said before (Postfix's `smtpd_delay_reject`).
 fn of_account(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -> Option<Verdict> {
+    if text.contains("starttls") && phase != Phase::Auth {
+        return Some(Verdict::never(
+            ErrorKind::Config,
+            "the server wants an encrypted connection: set `tls`",
+        ));
+    }
     let is_login_code = matches!(code, 530 | 534 | 535 | 538);
     let wants_login = matches!(phase, Phase::Mail | Phase::Recipient)
         && (text.contains("authentication required") || text.contains("authentication is required"));
@@ -402,7 +409,8 @@ fn of_account(phase: Phase, code: u16, status: Option<(u16, u16)>, text: &str) -
             _ => Verdict::never(ErrorKind::Auth, "the server refused the login"),
         });
     }
-    if speaks_of_block_list(text) {
+    // Exchange Online, from 5.7.606 to 5.7.649: "Access denied, banned sending IP".
+    if speaks_of_block_list(text) || matches!(status, Some((7, 606..=649))) {
         let message = "the address that we send from stands on a list of blocked senders";
         return Some(Verdict::later(ErrorKind::RateLimited, Some(LIMIT_PAUSE), message));
     }
@@ -578,6 +586,11 @@ fn names_unknown_mailbox(text: &str) -> bool {
         "no mailbox here",
         "account is disabled",
         "mailbox not found",
+        "no such domain",
+        "invalid domain",
+        "user not local",
+        "this user doesn't have a",
+        "this user does not have a",
     ];
     says(text, WORDS)
 }

@@ -48,6 +48,16 @@ const REPLIES: &[Row] = &[
     (Phase::Connect, 421, "Too many concurrent SMTP connections", ErrorKind::RateLimited, Retry::Safe),
     (Phase::End, 451, "4.3.0 Temporary failure: could not generate or separate", ErrorKind::Unavailable, Retry::Safe),
     (Phase::Connect, 450, "4.7.25 Client host rejected: cannot find your hostname", ErrorKind::RateLimited, Retry::Safe),
+    // unknown domains and users in other words (https://github.com/knadh/listmonk/issues/1463,
+    // https://github.com/postalserver/postal/issues/253, https://github.com/MicrosoftDocs/microsoft-365-docs/issues/666)
+    (Phase::Recipient, 550, "5.4.4 Invalid domain", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "5.4.6 Unrouteable mail domain", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 553, "5.3.0 <anna@example.com>... no such domain", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 551, "User not local", ErrorKind::Recipient, Retry::Never),
+    (Phase::End, 554, "delivery error: dd This user doesn't have a yahoo.com account (anna@example.com) [0]", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 521, "example.com does not accept mail", ErrorKind::Recipient, Retry::Never),
+    (Phase::Recipient, 550, "5.7.606 Access denied, banned sending IP [192.0.2.1]", ErrorKind::RateLimited, Retry::SafeAfterSecs(LIMIT_PAUSE.as_secs())),
+    (Phase::Mail, 530, "Must issue a STARTTLS command first", ErrorKind::Config, Retry::Never),
     // full mailbox
     (Phase::Recipient, 452, "4.2.2 <anna@example.com>: Mailbox full", ErrorKind::Recipient, Retry::SafeAfterSecs(3600)),
     (Phase::End, 452, "4.2.2 The recipient's inbox is out of storage space", ErrorKind::Recipient, Retry::SafeAfterSecs(3600)),

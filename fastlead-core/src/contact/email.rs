@@ -42,6 +42,28 @@ impl Email {
         read(text).map(Self).ok_or(AddressError::Email)
     }
 
+    /// The first address in what somebody has typed into a field for one: after a name, in brackets, behind `mailto:`, among
+    /// several, with a stray comma or a space in the domain.
+    pub fn find(text: &str) -> Option<Self> {
+        if text.len() > TEXT_MAX || !text.contains('@') {
+            return None;
+        }
+        let apart = |char: char| {
+            char.is_whitespace()
+                || char.is_control()
+                || matches!(char, ',' | ';' | '<' | '>' | '(' | ')' | '"')
+        };
+        let bare = |part: &str| {
+            let scheme = part.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("mailto:"));
+            Self::parse(if scheme { &part[7..] } else { part }).ok()
+        };
+        let parts = text.split(apart).filter(|part| part.contains('@'));
+        parts.clone().find_map(bare).or_else(|| {
+            let together: String = text.chars().filter(|char| !char.is_whitespace()).collect();
+            (parts.count() == 1).then(|| bare(&together)).flatten()
+        })
+    }
+
     /// Whether this is an address by the rules of today. Addresses that were parsed are; those that were deserialized
     /// need not be.
     pub fn is_valid(&self) -> bool {
@@ -144,6 +166,25 @@ impl From<Email> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_found_among_what_is_typed_around_it() {
+        for text in [
+            "anna@example.com,",
+            "Анна <anna@example.com>",
+            "anna@example.com, oleg@example.com",
+            "mailto:anna@example.com",
+            "anna@example.com (рабочая)",
+            "anna@example. com",
+            "anna@example.com\0",
+            "пишите на anna@example.com; спасибо",
+        ] {
+            assert_eq!(Email::find(text).map(String::from).as_deref(), Some("anna@example.com"), "{text:?}");
+        }
+        for text in ["anna", "@", "anna@", "a @ b . com c @ d", "нет@", "a@b.c?x=1"] {
+            assert_eq!(Email::find(text), None, "{text}");
+        }
+    }
 
     fn parsed(text: &str) -> Option<String> {
         Email::parse(text).ok().map(String::from)

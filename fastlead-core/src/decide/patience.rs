@@ -3,7 +3,7 @@
 
 use super::route::{Plan, Waits};
 use super::{Decider, Effect, LeadState, LeadStatus, Reason, TimerName, Verdict};
-use crate::policy::{Crew, EscalationStep, OffHours, RouteOverflow, RouteRule};
+use crate::policy::{Crew, EscalationStep, OffHours, RouteOverflow, RouteRule, Strategy};
 use crate::time::{Timestamp, plus_seconds};
 
 /// For how much working time a lead may wait in the queue where the rule does not say: a day.
@@ -54,8 +54,17 @@ impl<'a> Decider<'a> {
     fn crew_of(&self, rule: &RouteRule) -> Crew<'a> {
         let overflow = if let RouteOverflow::Target(name) = &rule.overflow { Some(name) } else { None };
         let off_hours = if let OffHours::Target(name) = &rule.off_hours { Some(name) } else { None };
-        let names = rule.targets.iter().chain(overflow).chain(off_hours);
+        let able = rule.targets.iter().filter(|name| self.can_take(rule, name));
+        let names = able.chain(overflow).chain(off_hours);
         Crew::of(self.policy, names.map(String::as_str))
+    }
+
+    /// Whether a lead of a rule can go to a target at all, whenever that works: nobody waits for the hours of others.
+    fn can_take(&self, rule: &RouteRule, name: &str) -> bool {
+        self.policy.targets.get(name).is_some_and(|target| {
+            rule.needs_skills.iter().all(|skill| target.skills.contains(skill))
+                && !(rule.strategy == Strategy::Weighted && target.weight == Some(0))
+        })
     }
 
     /// When the next target of the rule that was not told begins to work; `None` where one works now. A lead that
@@ -63,7 +72,9 @@ impl<'a> Decider<'a> {
     /// not wait from one opening to the next for ever.
     fn next_opening(&self, number: u32) -> Option<Timestamp> {
         let rule = self.policy.route.rule(number)?;
-        let untold = |name: &&str| !self.state.offers.iter().any(|offer| offer.target == **name);
+        let untold = |name: &&str| {
+            !self.state.offers.iter().any(|offer| offer.target == **name) && self.can_take(rule, name)
+        };
         let crew = Crew::of(self.policy, rule.targets.iter().map(String::as_str).filter(untold));
         crew.works_from(self.now).filter(|at| *at > self.now)
     }

@@ -343,7 +343,8 @@ impl<'a> Decider<'a> {
         let policy = self.policy;
         let Some(rule) = policy.route.rule(number) else { return };
         let path = self.rule_path(usize::try_from(number).unwrap_or(usize::MAX));
-        let ttl = rule.offer_timeout_secs.unwrap_or(u64::MAX).min(policy.delivery.ttl_secs);
+        // However long an answer is waited for: what could not be sent in that time tells somebody later, and can be accepted.
+        let ttl = policy.delivery.ttl_secs;
         let new_rule = !self.state.offers.iter().any(|offer| offer.rule == Some(number));
         let first = self.offers_so_far();
         self.hold_for_lead();

@@ -79,9 +79,14 @@ impl Engine {
             // Nobody knows whether it is on disk: dropped, it is forgotten.
             Err(_) => drop(provisional),
         }
-        let applied = matches!(committed, Ok(CommitOutcome::Applied));
-        if (applied && frees) || (!applied && takes_room) {
+        let looked_for = match &committed {
+            Ok(CommitOutcome::Applied) => frees,
             // What it took seemed to be taken to leads that wait since.
+            Ok(CommitOutcome::Refused(_)) => takes_room,
+            // Where the store fails, looking at once would fail at once, for ever.
+            Err(_) => false,
+        };
+        if looked_for {
             self.look_after_queue(scope);
         }
         if let CommitOutcome::Refused(refusal) = committed? {

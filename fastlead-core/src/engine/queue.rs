@@ -16,8 +16,9 @@ use crate::port::LeasedTimer;
 const PAGE: u32 = 64;
 /// How often a waiting lead whose moment has come makes way for older ones.
 const ROUNDS: usize = 8;
-/// How many leads in a row may find no place before the rest is left to wait.
-const FRUITLESS: u32 = 256;
+/// How many leads in a row may find no place before the rest is left to wait: those of one rule must not hide those of
+/// another, for whom there is room.
+const FRUITLESS: u32 = 10_000;
 
 impl Engine {
     /// Something has become free that leads of this project may wait for. Comes back at once.

@@ -50,6 +50,8 @@ impl<'de> Deserialize<'de> for ConsentPurpose {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsentAnswer {
     granted: bool,
+    /// Whether it was refused in so many words, by `false`: a blank says nothing.
+    refused: bool,
     written: Option<Pii<String>>,
 }
 
@@ -62,7 +64,7 @@ impl ConsentAnswer {
         let granted = matches!(text.trim().to_lowercase().as_str(), "1" | "on" | "true" | "yes" | "да");
         let written = (!granted && !text.is_empty())
             .then(|| Pii::new(text.chars().filter(|c| !c.is_control()).take(WRITTEN_CHARS).collect()));
-        Self { granted, written }
+        Self { granted, refused: false, written }
     }
 
     /// Adds another answer to the same document, which stood in the same request. Both must grant, where neither is
@@ -79,7 +81,7 @@ impl ConsentAnswer {
             (Some(one), Some(two)) => Some(Pii::new(format!("{}, {}", one.expose(), two.expose()))),
             (one, two) => one.or(two),
         };
-        Self { granted: self.granted && other.granted, written }
+        Self { granted: self.granted && other.granted, refused: self.refused || other.refused, written }
     }
 
     /// Whether the answer grants the consent.
@@ -95,7 +97,7 @@ impl ConsentAnswer {
 
 impl From<bool> for ConsentAnswer {
     fn from(granted: bool) -> Self {
-        Self { granted, written: None }
+        Self { granted, refused: !granted, written: None }
     }
 }
 

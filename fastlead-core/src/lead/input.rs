@@ -170,7 +170,7 @@ impl CaptureInput {
             phone,
             phone_extension,
             phone_note,
-            email: address(self.email, "email", "invalid_email", Email::parse, &mut faults),
+            email: typed_email(self.email, &mut faults, &mut notes),
             handles: handles(self.handles, &mut faults, &mut notes),
         };
         let mut fields = custom_fields(self.fields, &mut notes);
@@ -179,6 +179,18 @@ impl CaptureInput {
         };
         if !is_reachable(&contact) {
             find_contact(&mut contact, &fields, &faults, &mut notes);
+        }
+        if !is_reachable(&contact) {
+            let texts = [("comment", self.comment.as_ref()), ("name", contact.name.as_ref())];
+            let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?.expose().as_str())));
+            let texts =
+                texts.chain(fields.iter().map(|(name, text)| (name.as_str(), text.expose().as_str())));
+            let found =
+                texts.filter_map(|(name, text)| Some((name.to_owned(), found::in_text(text)?))).next();
+            if let Some((name, (phone, email))) = found {
+                notes.add(CaptureNote::new(&name, NoteCode::FoundByValue));
+                (contact.phone, contact.email) = (phone, email);
+            }
         }
         if is_reachable(&contact) {
             for fault in faults {
@@ -300,7 +312,7 @@ fn address<T, E: std::fmt::Display>(
     value: Option<Pii<String>>,
     field: &str,
     code: &'static str,
-    parse: fn(&str) -> Result<T, E>,
+    parse: impl Fn(&str) -> Result<T, E>,
     faults: &mut Vec<Fault>,
 ) -> Option<T> {
     let value = value?;
@@ -314,6 +326,21 @@ fn address<T, E: std::fmt::Display>(
         });
     };
     parse(value.expose()).map_err(fault).ok()
+}
+
+/// The address in the field for one. What stands around it is noted.
+fn typed_email(value: Option<Pii<String>>, faults: &mut Vec<Fault>, notes: &mut Notes) -> Option<Email> {
+    let read = |text: &str| match Email::parse(text) {
+        Ok(email) => Ok((email, false)),
+        Err(error) => Email::find(text).map(|email| (email, true)).ok_or(error),
+    };
+    let sent = value.clone();
+    let (email, found) = address(value, "email", "invalid_email", read, faults)?;
+    if found {
+        let sent = sent.map_or_else(String::new, |sent| sent.expose().clone());
+        notes.add(CaptureNote::new("email", NoteCode::FoundByValue).keeping(&sent));
+    }
+    Some(email)
 }
 
 fn handles(handles: Vec<Handle>, faults: &mut Vec<Fault>, notes: &mut Notes) -> Vec<Handle> {

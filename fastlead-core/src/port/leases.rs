@@ -16,6 +16,19 @@ use crate::time::Timestamp;
 ///   happen twice is guarded by what is committed, never by a lease alone.
 /// * Nothing of it need outlive the processes that use the store: a lease that is forgotten is one that has ended.
 /// * A store with a clock of its own goes by that, see [`Store::time`](super::Store::time).
+///
+/// # Examples
+/// ```
+/// use fastlead_core::port::{LeaseAnswer, Leases, NamedLease};
+/// use fastlead_core::id::LeaseToken;
+/// use fastlead_core::time::{Timestamp, plus_seconds};
+///
+/// /// Whether this program is the one that makes the report.
+/// async fn is_mine(store: &dyn Leases, me: LeaseToken, now: Timestamp) -> fastlead_core::Result<bool> {
+///     let lease = NamedLease { name: "report".to_owned(), holder: me, now, until: plus_seconds(now, 60) };
+///     Ok(store.take_lease(lease).await? == LeaseAnswer::Taken)
+/// }
+/// ```
 #[async_trait]
 pub trait Leases: Debug + Send + Sync + 'static {
     /// Takes a lease, or renews the own one.

@@ -251,14 +251,10 @@ pub trait Store: Leases + Debug + Send + Sync + 'static {
     /// machine.
     ///
     /// # Behavior
-    /// * Engines go by it: each puts its own clock right when it is built and whenever it follows what has changed
-    ///   ([`Engine::catch_up`]), so that leases and due moments mean the same to all of them, though the clocks of their
-    ///   machines are minutes apart.
-    /// * All moments that an engine gives to a store are such moments. They can be wrong by what an engine's clock was put
-    ///   forward or back since it has asked: a store with a clock of its own therefore claims work, and ends leases, by
-    ///   its clock, and counts the length of a lease from there.
-    ///
-    /// [`Engine::catch_up`]: crate::engine::Engine::catch_up
+    /// * Engines put their clocks right by it when they are built and whenever they catch up, so that leases and due moments
+    ///   mean the same to all, though the clocks of their machines are minutes apart.
+    /// * An engine's moments are wrong by what its clock was put forward or back since: a store with a clock of its own claims
+    ///   work and ends leases by that, and counts the length of a lease from there.
     async fn time(&self) -> Result<Option<Timestamp>>;
 }
 

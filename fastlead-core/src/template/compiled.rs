@@ -83,6 +83,10 @@ impl CompiledTemplates {
             for (locale, source) in template {
                 for (part, text) in source.parts() {
                     let path = part.path(name, *locale);
+                    if let Some((line, message)) = super::scan::too_much(text) {
+                        faults.push(TemplateFault::new(path, Some(line), message));
+                        continue;
+                    }
                     match environment.add_template_owned(path.clone(), text.to_owned()) {
                         Ok(()) => faults.extend(faults_of(&environment, &path, text)),
                         // A syntax error repeats pieces of the template, never a value.

@@ -17,6 +17,64 @@ pub(super) enum What {
     Tag,
 }
 
+/// Most bytes of one expression or statement, as conditions have it.
+const TAG_BYTES: usize = 2_000;
+/// Most statements of one text, such as `{% if … %}`.
+const STATEMENTS: usize = 200;
+
+/// What of a source would be too much work to compile, with its line. A chain such as `----1`, `a.b.c` or `elif` goes one
+/// call deeper with each link, and no compiler of templates counts them: a long one would overflow the stack. To be asked
+/// before the text is compiled, so that nothing is known to be closed.
+pub(super) fn too_much(source: &str) -> Option<(usize, String)> {
+    let bytes = source.as_bytes();
+    let line = |at: usize| bytes[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let (mut at, mut statements) = (0, 0);
+    while let Some(open) = source[at..].find('{').map(|open| at + open) {
+        let end = match bytes.get(open + 1) {
+            Some(b'{') => b'}',
+            Some(b'%') => b'%',
+            Some(b'#') => {
+                at = after(source, open + 2, "#}");
+                continue;
+            }
+            _ => {
+                at = open + 1;
+                continue;
+            }
+        };
+        let (mut inside, mut quote) = (open + 2, None);
+        while inside < bytes.len() {
+            match (bytes[inside], quote) {
+                (b'\\', Some(_)) => inside += 1,
+                (byte, Some(quoted)) if byte == quoted => quote = None,
+                (byte @ (b'"' | b'\''), None) => quote = Some(byte),
+                (byte, None) if byte == end && bytes.get(inside + 1) == Some(&b'}') => break,
+                _ => {}
+            }
+            inside += 1;
+        }
+        statements += usize::from(end == b'%');
+        if inside.saturating_sub(open) > TAG_BYTES {
+            return Some((
+                line(open),
+                format!("an expression of more than {TAG_BYTES} bytes; set parts of it apart with `set`"),
+            ));
+        }
+        if statements > STATEMENTS {
+            return Some((
+                line(open),
+                format!("more than {STATEMENTS} statements; make several templates of it"),
+            ));
+        }
+        at = (inside + 2).min(bytes.len());
+        // A quote may have stood in the middle of a character's bytes only where the text ends.
+        while !source.is_char_boundary(at) {
+            at += 1;
+        }
+    }
+    None
+}
+
 /// Everything of interest in a template's source, in order.
 pub(super) fn scan(source: &str) -> Vec<Found<'_>> {
     let mut found = Vec::new();
@@ -132,6 +190,31 @@ mod tests {
 
     fn names(source: &str) -> Vec<(What, &str)> {
         scan(source).into_iter().map(|found| (found.what, found.name)).collect()
+    }
+
+    /// Each of these, a little longer, has overflowed the stack of a worker and ended the process of every tenant.
+    #[test]
+    fn long_chains_are_refused_before_they_are_compiled() {
+        let chains = ["-", "not ", "~1", "+1", "**1", ".a", "()", "[1]"];
+        for chain in chains {
+            for body in [
+                format!("{{{{ a{} }}}}", chain.repeat(15_000)),
+                format!("{{{{ {}1 }}}}", chain.repeat(15_000)),
+            ] {
+                assert!(too_much(&body).is_some(), "{chain}");
+                let hidden = body.replacen("{{ ", "{{ \"}}\" ~ '%}' ~ ", 1);
+                assert!(too_much(&hidden).is_some(), "{chain}");
+                assert!(too_much(&body.replace("{{", "{% if ").replace("}}", "%}")).is_some(), "{chain}");
+            }
+        }
+        assert!(too_much(&"{% if a %}".repeat(3_000)).is_some());
+        assert!(too_much(&format!("{{% if a %}}{}{{% endif %}}", "{% elif b %}".repeat(3_000))).is_some());
+        assert_eq!(too_much(&format!("a\n\n{{{{ {} }}}}", "-".repeat(2_100))).map(|(line, _)| line), Some(3));
+        let usual = "{# {{ \" #}Новая заявка: {{ lead.phone|phone }}{% if lead.name %}, {{ lead.name }}{% endif %} {{ '}}' }} { и всё".repeat(20);
+        assert_eq!(too_much(&usual), None);
+        for cut in ["{{", "{{ '", "{% \"я", "{", "{{ '\\", "{#", "{{ я"] {
+            assert_eq!(too_much(cut), None, "{cut}");
+        }
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(super) const ADMIN: [&str; 25] = [
 ];
 
 /// Operations that are counted, and refused where there are too many.
-const LIMITED: [&str; 3] = ["POST /v1/capture/{source_key}", "POST /v1/channels/{id}/test", "POST /v1/login"];
+const LIMITED: [&str; 4] =
+    ["GET /v1/events", "POST /v1/capture/{source_key}", "POST /v1/channels/{id}/test", "POST /v1/login"];
 
 /// Makes one operation exact. `method` in capitals.
 pub(super) fn make_exact(path: &str, method: &str, operation: &mut Value) {

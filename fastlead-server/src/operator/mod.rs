@@ -25,6 +25,7 @@ mod views;
 
 use std::sync::Arc;
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::routing::any;
 use axum::{Extension, Router};
@@ -49,6 +50,7 @@ pub(crate) static CATALOG: Mutex<()> = Mutex::const_new(());
 pub(crate) fn routes() -> Router<App> {
     let webhooks = Router::new()
         .route("/webhooks/{token}", any(providers::receive))
+        .layer(DefaultBodyLimit::max(providers::PROVIDER_BYTES))
         .layer(Extension(Arc::new(providers::WebhookTokens::default())));
     let operator = Router::from(documented()).method_not_allowed_fallback(|| async {
         let detail = "this address does not know this method; see GET /openapi.json";

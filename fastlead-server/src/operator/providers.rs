@@ -72,6 +72,9 @@ impl WebhookTokens {
     }
 }
 
+/// Bytes of a provider's request that are taken in any case.
+pub(super) const PROVIDER_BYTES: usize = 1_048_576;
+
 /// Takes a provider's request and answers exactly as the provider wants.
 pub(super) async fn receive(
     State(app): State<App>,
@@ -84,7 +87,8 @@ pub(super) async fn receive(
     let Path(token) = token.map_err(|_| unknown())?;
     let channel = tokens.channel(&app, &token).await?.ok_or_else(unknown)?;
     let (method, uri, headers) = (request.method().clone(), request.uri().clone(), request.headers().clone());
-    let limit = app.settings.http.body_limit_bytes;
+    // Providers send more than visitors: an update of Telegram has up to 512 KiB.
+    let limit = app.settings.http.body_limit_bytes.max(PROVIDER_BYTES);
     let body =
         Bytes::from_request(request, &()).await.map_err(|rejection| too_large(rejection.status(), limit))?;
     // The http crate keeps header names in lower case.

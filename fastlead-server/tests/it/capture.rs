@@ -317,7 +317,7 @@ async fn ten_megabytes_are_refused_at_the_limit() {
                 content-length: 10485760\r\n\r\n";
     stream.write_all(head.as_bytes()).await.unwrap();
     // A little more than the limit goes out; the answer comes without the rest.
-    stream.write_all(&vec![b' '; 70_000]).await.unwrap();
+    stream.write_all(&vec![b' '; 300_000]).await.unwrap();
     let mut answer = [0_u8; 4_096];
     let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await;
     let answer = String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned();

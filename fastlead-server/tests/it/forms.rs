@@ -376,7 +376,7 @@ async fn files_are_not_taken_and_the_lead_is() {
     assert_eq!(notes, json!([{"field": "plan", "code": "file_not_taken"}]));
     let capture = shop.last().await.capture;
     assert_eq!(capture.notes[0].kept.as_ref().unwrap().expose(), "plan.pdf");
-    let long = multipart(&[("phone", "+79000000000"), ("comment", &"x".repeat(70_000))]);
+    let long = multipart(&[("phone", "+79000000000"), ("comment", &"x".repeat(300_000))]);
     assert_eq!(judged("text", shop.raw(MULTIPART, long).await).await.1, "body_too_large");
 }
 
@@ -568,6 +568,9 @@ async fn a_visitor_whose_browser_comes_along_is_shown_a_page() {
         let page = answer.text().await.unwrap();
         assert!(page.contains(word) && !page.contains("problem+json"), "{page}");
     }
+    // A page that hides where it is, as `Referrer-Policy: no-referrer` has it.
+    let hidden = [("sec-fetch-mode", "navigate"), ("origin", "null"), ("accept", "text/html")];
+    assert_eq!(send(good, &hidden).await.unwrap().status(), StatusCode::OK);
     for headers in [&[("sec-fetch-mode", "cors"), ("accept", "*/*")][..], &[("accept", "*/*")], &[]] {
         let answer = send(good, headers).await.unwrap();
         assert_eq!(

@@ -634,7 +634,7 @@ async fn what_is_wrong_with_a_request_is_said() {
     answer(send("name=x", "application/x-www-form-urlencoded").await)
         .await
         .problem(415, "unsupported_media_type");
-    let long = json!({"name": "x".repeat(70_000)});
+    let long = json!({"name": "x".repeat(300_000)});
     server.post("/v1/projects", &admin, long).await.problem(413, "body_too_large");
     server.post("/v1/projects", &admin, json!({"name": " "})).await.problem(422, "invalid_fields");
     server.send(Method::DELETE, "/v1/projects", &admin, json!(null)).await.problem(405, "method_not_allowed");

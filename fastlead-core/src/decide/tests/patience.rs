@@ -98,6 +98,20 @@ fn whoever_begins_to_work_while_the_ladder_climbs_is_told_then() {
     }
 }
 
+/// Emma speaks English and works in the office; who is there at night does not.
+#[test]
+fn nobody_waits_for_the_hours_of_those_who_cannot_take_it() {
+    let targets = json!({"emma": {"hours": office()["hours"], "skills": ["english"]}, "night": {}});
+    let route = json!({"strategy": "round_robin", "targets": ["emma", "night"], "template": "t",
+        "needs_skills": ["english"]});
+    let mut world = world(targets, route, json!({}));
+    let lead = world.lead();
+    world.advance(48 * HOUR);
+    assert_eq!(world.status(lead), "queued");
+    world.advance(14 * HOUR);
+    assert_eq!((world.status(lead), world.offered(lead)), ("open", vec!["emma"]));
+}
+
 /// The program stood still while somebody worked: the lead waits for the next time, as nobody was asked.
 #[test]
 fn an_opening_that_was_slept_through_costs_no_lead() {
