@@ -72,7 +72,7 @@ const REPLIES: &[Row] = &[
     (Phase::Auth, 538, "5.7.11 Encryption required for requested authentication mechanism", ErrorKind::Auth, Retry::Never),
     (Phase::Auth, 550, "5.7.1 Account disabled", ErrorKind::Auth, Retry::Never),
     (Phase::Mail, 530, "5.7.0 Authentication required", ErrorKind::Auth, Retry::Never),
-    (Phase::Mail, 530, "5.7.0 Must issue a STARTTLS command first", ErrorKind::Auth, Retry::Never),
+    (Phase::Mail, 530, "5.7.0 Must issue a STARTTLS command first", ErrorKind::Config, Retry::Never),
     (Phase::Recipient, 550, "5.7.1 Authentication required", ErrorKind::Auth, Retry::Never),
     (Phase::Auth, 504, "5.5.4 Unrecognized authentication type", ErrorKind::Config, Retry::Never),
     (Phase::Auth, 503, "5.5.1 Error: authentication not enabled", ErrorKind::Config, Retry::Never),

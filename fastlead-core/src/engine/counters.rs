@@ -474,10 +474,14 @@ mod tests {
                         let mut made = open.swap_remove(which.index(open.len()));
                         let id = made.changes.first().map(|change| change.key.id(project));
                         match (how, id) {
+                            // Nothing is given back that was not taken: the lead has moved meanwhile.
+                            (0, _) if made.changes.iter().any(|change| {
+                                stored[usize::from(change.key == key(1))] + change.amount < 0
+                            }) => made.undo(&Refusal::Stale),
                             (0, _) => {
                                 for change in &made.changes {
                                     let target = usize::from(change.key == key(1));
-                                    stored[target] = (stored[target] + change.amount).max(0);
+                                    stored[target] += change.amount;
                                 }
                                 made.keep();
                             }

@@ -249,7 +249,7 @@ mod tests {
             assert!(!answer.granted(), "{word}");
             assert_eq!(answer.written().map(|text| text.expose().as_str()), Some(word));
         }
-        assert_eq!(ConsentAnswer::read(""), false.into());
+        assert_eq!(ConsentAnswer::read(""), ConsentAnswer::default());
         assert!(!ConsentAnswer::read("   ").granted());
     }
 

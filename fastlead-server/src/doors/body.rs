@@ -23,6 +23,8 @@ use crate::problem::Problem;
 
 /// Pieces are handed on in this size, so that a body of many small pieces costs no more than its bytes.
 const PIECE: usize = 16 * 1_024;
+/// Bytes of a body that are kept at most where the settings say less: those of a provider's request.
+const KEPT: usize = 1_048_576;
 /// What a body may still take when the server closes its doors.
 const LAST_CALL: Duration = Duration::from_secs(3);
 
@@ -168,10 +170,14 @@ impl HttpBody for Asked {
                 Poll::Ready(Some(Ok(frame))) => {
                     let Ok(data) = frame.into_data() else { continue };
                     let Entry { slot, table, .. } = &*self.exchange.entry;
-                    if !table.reserve(slot, data.len()) {
+                    // Whoever reads it keeps no more than this, and throws the rest away as it comes: the files of a form.
+                    let most = table.room.body_limit.max(KEPT) + 2 * PIECE;
+                    let more =
+                        data.len().min(most.saturating_sub(self.exchange.reserved.load(Ordering::Relaxed)));
+                    if !table.reserve(slot, more) {
                         return self.fail(NO_ROOM);
                     }
-                    self.exchange.reserved.fetch_add(data.len(), Ordering::Relaxed);
+                    self.exchange.reserved.fetch_add(more, Ordering::Relaxed);
                     // Copied: a piece of a few bytes must not hold the buffer that it came in.
                     self.held.extend_from_slice(&data);
                     if self.held.len() >= PIECE {

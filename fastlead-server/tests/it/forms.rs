@@ -362,7 +362,8 @@ async fn the_check_of_tilda_is_answered() {
 #[tokio::test]
 async fn files_are_not_taken_and_the_lead_is() {
     let shop = shop(open(), false).await;
-    let file = "x".repeat(300_000);
+    // More than one address may have in memory.
+    let file = "x".repeat(5_000_000);
     let body = format!(
         "------formBoundary7\r\nContent-Disposition: form-data; name=\"plan\"; filename=\"plan.pdf\"\r\n\
          Content-Type: application/pdf\r\n\r\n{file}\r\n\

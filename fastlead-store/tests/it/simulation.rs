@@ -86,13 +86,16 @@ fn more_seeds_hold() {
 }
 
 /// What has once failed: messages that stood behind others and were not woken for, and a queue that went
-/// round in circles over what would have become free; an engine that stood still and knew more than those who took over.
+/// round in circles over what would have become free; an engine that stood still and knew more than those who took over, also
+/// while they are still finding out.
 #[test]
 fn seeds_that_have_failed_hold() {
     for seed in [1_795_650_634_357, 1_795_650_644_235, 1_795_650_638_916, 1_795_969_531_418] {
         let played = Simulation::new(seed).run(Arc::new(MemoryStore::new()));
         played.unwrap_or_else(|failure| panic!("{failure}"));
     }
+    let played = Simulation::new(1_795_984_282_254).visits(7).run(Arc::new(MemoryStore::new()));
+    played.unwrap_or_else(|failure| panic!("{failure}"));
 }
 
 /// The seed that somebody has named in `SIM_SEED`, or any.

@@ -185,7 +185,7 @@ impl Model {
             };
             if attempt.operation == AttemptOperation::Send {
                 // Others took it for lost; the one that had sent it knows after all.
-                let late = carried.state == DeliveryState::Ambiguous;
+                let late = carried.state == DeliveryState::Ambiguous || !holds;
                 carried.unknown &= !late;
                 carried.unknown |= attempt.error.as_ref().is_some_and(unknown);
             }
