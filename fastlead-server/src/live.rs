@@ -34,7 +34,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 /// Of how many connections one may be a stream: the others take leads in.
 const SHARE: usize = 8;
 /// How many streams one person or program may have.
-const EACH: usize = 16;
+const EACH: usize = 64;
 /// When somebody who was refused may come again, in seconds.
 const COME_AGAIN: u64 = 60;
 
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn streams_are_counted_until_they_end() {
-        let begin = |who: &str| Listener::begin(who, 40);
+        let begin = |who: &str| Listener::begin(who, 2 * EACH + 8);
         let mut one: Vec<Listener> = (0..EACH).map(|_| begin("test one").unwrap()).collect();
         assert_eq!(begin("test one").unwrap_err().status, 429);
         let two: Vec<Listener> = (0..EACH).map(|_| begin("test two").unwrap()).collect();
