@@ -17,7 +17,9 @@ use crate::payment::{DeclineClass, IdempotencyKey, ProviderPaymentId, ProviderRe
 /// Most characters of an intent's id: what every provider takes as an order id.
 const LONGEST_ID: usize = 36;
 
-/// Id of an intent, chosen by whoever begins it: the same on every try. It is the key and the reference at the provider.
+/// Id of an intent, chosen by whoever begins it: the same on every try. It is the idempotency key and the reference at the
+/// provider, so it must be unique among all who share a provider account: all its workspaces and all other programs. A store
+/// sees one workspace, and cannot tell where two of them have chosen the same id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct IntentId(IdempotencyKey);
@@ -99,7 +101,7 @@ impl IntentState {
 pub struct Intent {
     /// The workspace.
     pub workspace_id: WorkspaceId,
-    /// Its id, unique in the workspace.
+    /// Its id, unique in the workspace and at the provider account.
     pub id: IntentId,
     /// Goes up with every change.
     pub version: u32,
@@ -133,6 +135,46 @@ impl Intent {
 }
 
 /// Keeps intents. Durable: what it has answered survives a crash.
+///
+/// # Behavior
+/// * A stored intent that cannot be read is an [`ErrorKind::Unreadable`] error where it is asked for by its id or its payment,
+///   and where it is begun again. It stands in the way of no other.
+///
+/// ```
+/// use fastlead_billing::{Currency, Intent, IntentId, IntentState, Intents, MemoryIntents, Money, Purpose};
+/// use fastlead_core::id::{AccountId, RandomIds, WorkspaceId};
+/// use fastlead_core::time::{epoch, plus_seconds};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let (intents, now) = (MemoryIntents::default(), epoch());
+/// let workspace = WorkspaceId::generate(&RandomIds, now);
+/// let intent = Intent {
+///     workspace_id: workspace,
+///     id: IntentId::new("top-up-1").expect("a short id"),
+///     version: 1,
+///     made_at: now,
+///     account: AccountId::generate(&RandomIds, now),
+///     amount: Money::new(50_000, Currency::RUB),
+///     purpose: Purpose::TopUp {
+///         description: "Top-up".to_owned(),
+///         return_url: "https://example.com/back".to_owned(),
+///         save_method_of: None,
+///     },
+///     receipt: None,
+///     state: IntentState::Begun,
+///     payment: None,
+///     refund: None,
+///     leased_until: plus_seconds(now, 300),
+///     tries: 1,
+/// };
+/// let (begun, is_new) = intents.begin(intent.clone()).await?;
+/// assert!(is_new && begun == intent);
+/// assert!(!intents.begin(intent.clone()).await?.1);
+/// assert_eq!(intents.unfinished(workspace, 10).await?, [intent]);
+/// # fastlead_core::Result::Ok(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[async_trait]
 pub trait Intents: Debug + Send + Sync + 'static {
     /// Stores a new intent. Returns it, or the one that has its id already, and whether it is new.
@@ -151,7 +193,8 @@ pub trait Intents: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Conflict`] where the payment belongs to another intent: ids of providers are unique.
     async fn advance(&self, intent: Intent) -> Result<bool>;
 
-    /// Intents that are not final, oldest first, at most `most`.
+    /// Intents that are not final, oldest first, at most `most`. One that cannot be read is left out, counts for nothing in
+    /// `most`, and is noted as [`UnreadableRows`](fastlead_core::port::UnreadableRows) says.
     async fn unfinished(&self, workspace: WorkspaceId, most: u32) -> Result<Vec<Intent>>;
 }
 

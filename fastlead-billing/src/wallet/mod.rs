@@ -247,7 +247,8 @@ impl Wallet {
     /// Meant to be called every few minutes.
     ///
     /// # Errors
-    /// Where the intents cannot be read; errors of single intents are in the result.
+    /// Where the store does not answer; errors of single intents are in the result. An intent whose row cannot be read is left
+    /// out ([`Intents::unfinished`]).
     pub async fn reconcile(&self) -> Result<Reconciled> {
         let mut result = Reconciled::default();
         for intent in self.intents.unfinished(self.books.workspace, MOST_AT_ONCE).await? {

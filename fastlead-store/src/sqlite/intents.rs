@@ -4,17 +4,33 @@ use async_trait::async_trait;
 use fastlead_billing::{Intent, IntentId, Intents, ProviderPaymentId, Purpose, taken};
 use fastlead_core::error::Result;
 use fastlead_core::id::WorkspaceId;
+use futures_util::TryStreamExt as _;
+use futures_util::future::ready;
+use futures_util::stream::StreamExt as _;
 use sqlx::SqliteConnection;
+use sqlx::sqlite::SqliteRow;
 
 use super::SqliteStore;
 use super::fault::failed;
 use super::reading::{self, Origin};
-use super::rows::{blob, json, to_json};
+use super::rows::{blob, json, text, to_json, unread};
+
+const INTENTS: Origin = Origin::new("payment_intents", 0);
 
 const ONE: &str = "SELECT id, doc FROM payment_intents WHERE workspace_id = ?1 AND id = ?2";
 const OF_PAYMENT: &str = "SELECT id, doc FROM payment_intents WHERE workspace_id = ?1 AND payment = ?2";
 const OPEN: &str =
-    "SELECT id, doc FROM payment_intents WHERE workspace_id = ?1 AND open = 1 ORDER BY made_at, id LIMIT ?2";
+    "SELECT id, doc FROM payment_intents WHERE workspace_id = ?1 AND open = 1 ORDER BY made_at, id";
+const IS_TAKEN: &str =
+    "SELECT EXISTS (SELECT 1 FROM payment_intents WHERE workspace_id = ?1 AND payment = ?2 AND id <> ?3)";
+
+/// The intent of a row of `workspace`. A document that tells of another intent than its row cannot be read: whoever followed
+/// it would change that one.
+fn intent(row: &SqliteRow, workspace: WorkspaceId) -> Result<Intent> {
+    let (id, found): (_, Intent) = (text(row, 0)?, json(row, 1)?);
+    let is_its_own = found.workspace_id == workspace && found.id.as_str() == id;
+    if is_its_own { Ok(found) } else { Err(unread(row, 1)) }
+}
 
 /// The payment that the intent has made; a refund has made none.
 fn payment(intent: &Intent) -> Option<String> {
@@ -28,13 +44,12 @@ async fn is_taken(
     intent: &Intent,
     payment: &str,
 ) -> std::result::Result<bool, sqlx::Error> {
-    let owner: Option<String> =
-        sqlx::query_scalar("SELECT id FROM payment_intents WHERE workspace_id = ?1 AND payment = ?2")
-            .bind(blob(intent.workspace_id.as_uuid()))
-            .bind(payment)
-            .fetch_optional(connection)
-            .await?;
-    Ok(owner.is_some_and(|owner| owner != intent.id.as_str()))
+    sqlx::query_scalar(IS_TAKEN)
+        .bind(blob(intent.workspace_id.as_uuid()))
+        .bind(payment)
+        .bind(intent.id.as_str())
+        .fetch_one(connection)
+        .await
 }
 
 impl SqliteStore {
@@ -50,8 +65,8 @@ impl SqliteStore {
             .fetch_optional(&self.readers)
             .await
             .map_err(|error| failed("read intent", &error))?;
-        let from = Origin::new("payment_intents", 0).of(workspace);
-        row.map(|row| reading::one(&self.unreadable, from, &row, |row| json(row, 1))).transpose()
+        let from = INTENTS.of(workspace);
+        row.map(|row| reading::one(&self.unreadable, from, &row, |row| intent(row, workspace))).transpose()
     }
 }
 
@@ -135,13 +150,15 @@ impl Intents for SqliteStore {
     }
 
     async fn unfinished(&self, workspace: WorkspaceId, most: u32) -> Result<Vec<Intent>> {
-        let rows = sqlx::query(OPEN)
+        let (from, read) = (INTENTS.of(workspace), |row: &SqliteRow| intent(row, workspace));
+        // Without a limit in the statement: rows that cannot be read do not count.
+        sqlx::query(OPEN)
             .bind(blob(workspace.as_uuid()))
-            .bind(most)
-            .fetch_all(&self.readers)
+            .fetch(&self.readers)
+            .map_err(|error| failed("read intents", &error))
+            .try_filter_map(|row| ready(Ok(reading::one(&self.unreadable, from, &row, read).ok())))
+            .take(usize::try_from(most).unwrap_or(usize::MAX))
+            .try_collect()
             .await
-            .map_err(|error| failed("read intents", &error))?;
-        let from = Origin::new("payment_intents", 0).of(workspace);
-        rows.iter().map(|row| reading::one(&self.unreadable, from, row, |row| json(row, 1))).collect()
     }
 }

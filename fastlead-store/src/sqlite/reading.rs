@@ -10,7 +10,7 @@ use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
-use super::rows::{COLUMN, uuid};
+use super::rows::{COLUMN, text, uuid};
 
 /// How many bytes of a damaged id are shown.
 const MOST_BYTES: usize = 32;
@@ -63,6 +63,12 @@ fn shown(table: &str, row: &SqliteRow, index: usize) -> String {
             (uuid_named(row, "project_id"), row.try_get::<i64, _>("version"))
     {
         return format!("{} version {version}", ProjectId::from_uuid(project));
+    }
+    if table == "payment_intents"
+        && let Ok(id) = text(row, index)
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte))
+    {
+        return id;
     }
     if let Ok(number) = row.try_get::<i64, _>(index) {
         return number.to_string();

@@ -1,6 +1,8 @@
 //! One row that cannot be read stops nothing. Every column of every table is damaged in turn, whichever there are: a
 //! new table must be filled in [`world`], and what is new in it must be read row by row.
 
+#[cfg(feature = "billing")]
+mod intents;
 mod reads;
 mod world;
 
@@ -114,6 +116,10 @@ async fn damages(connection: &mut SqliteConnection, tenant: &Tenant) -> Vec<Dama
     let tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
     let mut damages = Vec::new();
     for table in strings(connection, tables.to_owned()).await {
+        if table == "payment_intents" && cfg!(not(feature = "billing")) {
+            // Nobody fills it, and nobody reads it.
+            continue;
+        }
         let sql = format!("SELECT name, type, pk FROM pragma_table_info('{table}') ORDER BY cid");
         let columns = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut *connection).await.unwrap();
         let columns: Vec<(String, String, i64)> =

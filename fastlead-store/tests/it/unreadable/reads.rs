@@ -207,6 +207,8 @@ impl Reader<'_> {
         }
         self.named("balances", store.balances(workspace, tenant.accounts.to_vec()).await);
         self.named("posting", store.posting(workspace, tenant.posting.id).await);
+        #[cfg(feature = "billing")]
+        self.intents(tenant).await;
     }
 
     /// What was there and cannot be read stands in the way of nothing new.
@@ -219,5 +221,7 @@ impl Reader<'_> {
         let posted = self.named("post", store.post(tenant.workspace, vec![tenant.posting.clone()]).await);
         let applied = posted.is_none_or(|posted| posted == fastlead_core::port::CommitOutcome::Applied);
         assert!(applied, "{}: what was posted counts as another posting", self.case);
+        #[cfg(feature = "billing")]
+        self.begin_again(tenant).await;
     }
 }

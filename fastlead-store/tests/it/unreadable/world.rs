@@ -242,6 +242,8 @@ impl Tenant {
             store.open_account(account).await?;
         }
         store.post(workspace, vec![self.posting.clone()]).await?;
+        #[cfg(feature = "billing")]
+        super::intents::begin(store, self).await?;
         store.link(self.link.clone()).await.map(drop)
     }
 
