@@ -171,7 +171,7 @@ impl Intent {
 /// assert!(is_new && begun == intent);
 /// assert!(!intents.begin(intent.clone()).await?.1);
 /// assert_eq!(intents.unfinished(workspace, 10).await?, [intent]);
-/// # fastlead_core::Result::Ok(())
+/// # Ok::<(), fastlead_core::Error>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
