@@ -123,6 +123,7 @@ mod tests {
             ("telegram", json!({"bot_token": "123456:ABC", "proxy": "http://10.1.2.3:3128"})),
             ("max", json!({"bot_token": "some-token", "endpoint": "https://10.1.2.3"})),
             ("smsc", json!({"api_key": "some-key", "endpoint": "http://10.1.2.3"})),
+            ("vk", json!({"access_token": "some-key", "group_id": 1, "endpoint": "http://10.1.2.3"})),
             ("smtp", json!({"host": "10.1.2.3", "from": {"address": "leads@example.com"}})),
         ] {
             let error = strict.build(kind, id(), "some", inside.clone()).unwrap_err();

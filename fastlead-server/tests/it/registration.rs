@@ -10,6 +10,7 @@ use fastlead_store::MemoryStore;
 use fastlead_testkit::sim::Fault;
 use fastlead_testkit::sim::max::MaxSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
+use fastlead_testkit::sim::vk::VkSim;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -169,5 +170,37 @@ async fn a_bot_of_max_is_registered_and_hears_people() {
     max.forget_subscriptions();
     let checked = office.check(&id).await;
     assert!(checked["message"].as_str().unwrap().contains("calls nobody"), "{checked}");
+    office.close().await;
+}
+
+#[tokio::test]
+async fn a_vk_community_confirms_the_address_and_its_events_are_answered_with_ok() {
+    let (store, folder) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let (telegram, vk) = (TelegramSim::start().await.unwrap(), VkSim::start().await.unwrap());
+    vk.add_person(CHAT, "Sales");
+    let office = Office::open(&store, &folder, &telegram).await;
+    vk.put_in_front(PUBLIC, &office.url);
+    let config = json!({
+        "access_token": vk.token(), "group_id": vk.group_id(), "endpoint": vk.base_url(), "callback_secret": "secret-1",
+    });
+    let body = json!({"kind": "vk", "name": "community", "config": config});
+    let channel = office.ask(reqwest::Method::POST, "/v1/channels", body).await;
+    let id = channel["id"].as_str().unwrap().to_owned();
+    within(vk.wait_for_callback_server("FastLead", "ok")).await;
+    assert_eq!(vk.callback_servers()[0].1, channel["webhook_url"].as_str().unwrap());
+    // The kinds of events are asked for after the address.
+    within(async { while office.check(&id).await != json!({"ok": true}) {} }).await;
+
+    vk.write(CHAT, "hello");
+    vk.deny(CHAT);
+    within(vk.wait_until_events_are_taken()).await;
+
+    // Somebody switches events off: `check` says so, and saving the channel asks for them again.
+    vk.switch_off("message_event");
+    let checked = office.check(&id).await;
+    assert_eq!((&checked["ok"], &checked["code"]), (&json!(false), &json!("config")));
+    let again = json!({"config": config});
+    office.ask(reqwest::Method::PUT, &format!("/v1/channels/{id}"), again).await;
+    within(async { while office.check(&id).await != json!({"ok": true}) {} }).await;
     office.close().await;
 }

@@ -102,7 +102,8 @@ async fn refusals_are_vks_own_and_repeat_the_request() {
     };
     let label = "я".repeat(41);
     let payload = json!("x".repeat(256)).to_string();
-    let eleven = json!({"inline": true, "buttons": vec![json!([{"action": {"type": "text", "label": "a"}}, {"action": {"type": "text", "label": "b"}}]); 6]}).to_string();
+    let two = json!([{"action": {"type": "text", "label": "a"}}, {"action": {"type": "text", "label": "b"}}]);
+    let twelve = json!({"inline": true, "buttons": vec![two; 6]}).to_string();
     for (fields, expected) in [
         (vec![("peer_id", "790000001")], 901),
         (vec![("peer_id", "790000404")], 901),
@@ -115,7 +116,7 @@ async fn refusals_are_vks_own_and_repeat_the_request() {
         (vec![("message", long.as_str())], 914),
         (vec![("keyboard", "{")], 911),
         (vec![("keyboard", "{}")], 911),
-        (vec![("keyboard", eleven.as_str())], 911),
+        (vec![("keyboard", twelve.as_str())], 911),
         (vec![("keyboard", keyboard(json!({"label": label})).leak() as &str)], 911),
         (vec![("keyboard", keyboard(json!({"payload": null})).leak())], 911),
         (vec![("keyboard", keyboard(json!({"payload": "no json"})).leak())], 911),
