@@ -214,6 +214,11 @@ impl Provisional {
         }
         self.readings.clear();
         for change in &self.changes {
+            let is_less = |(_, counter): &(u64, Counter)| counter.clone().at(now).value + change.amount < 0;
+            if change.amount < 0 && counters.known.get(&change.key).is_some_and(is_less) {
+                // Two give the same back, and one of them will be refused: nobody knows which.
+                counters.known.remove(&change.key);
+            }
             let entry = counters.known.get_mut(&change.key);
             self.readings.push(entry.as_ref().map(|(number, _)| *number));
             if let Some((_, counter)) = entry {
