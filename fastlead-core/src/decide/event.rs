@@ -80,6 +80,8 @@ pub enum Event {
     },
     /// Somebody may have room again for a lead that waits in the queue.
     SlotFree,
+    /// Another version of the policy decides on a lead that waits in the queue from now on: the one that decides this.
+    PolicyChanged,
     /// A buyer gives the lead back.
     Returned {
         /// Which target.
@@ -106,6 +108,7 @@ impl Event {
             Self::Reviewed { .. } => "reviewed",
             Self::Confirmed { .. } => "confirmed",
             Self::SlotFree => "slot_free",
+            Self::PolicyChanged => "policy_changed",
             Self::Returned { .. } => "returned",
             Self::Closed => "closed",
             Self::Erased => "erased",
@@ -297,6 +300,8 @@ pub enum Effect {
         /// That.
         tag: String,
     },
+    /// From now on the policy decides by which this was decided. Numbers of the rules of an earlier one mean nothing.
+    Repin,
     /// A rung of the ladder was taken.
     Climb {
         /// Its index, from 0.

@@ -106,7 +106,8 @@ impl Decider<'_> {
     /// Takes a place in the queue of a rule.
     pub(super) fn take_place(&mut self, rule: u32) -> Option<Hold> {
         let key = CounterKey::queue(rule);
-        if self.state.holds.iter().any(|hold| hold.key == key) {
+        let moves = self.effects.contains(&Effect::Repin);
+        if !moves && self.state.holds.iter().any(|hold| hold.key == key) {
             return None;
         }
         let mut holds = Vec::new();

@@ -103,6 +103,15 @@ pub fn decide(
 ) -> Decision {
     let capture = if let Event::Captured(capture) = event { &**capture } else { subject.capture };
     let subject = Subject { capture, ..subject };
+    let moved;
+    let state = if *event == Event::PolicyChanged && state.queued_at.is_some() {
+        let mut without_rules = state.clone();
+        without_rules.forget_rules();
+        moved = without_rules;
+        &moved
+    } else {
+        state
+    };
     let mut decider = Decider {
         policy,
         policy_ref,
@@ -131,6 +140,7 @@ pub fn decide(
         Event::Reviewed { approved } => decider.reviewed(*approved),
         Event::Confirmed { .. } => decider.confirmed(),
         Event::SlotFree => decider.try_queued(),
+        Event::PolicyChanged => decider.policy_changed(),
         Event::Returned { target, reason } => decider.returned(target, reason),
         Event::Closed => decider.closed(),
         Event::Erased => decider.erased(),

@@ -50,6 +50,7 @@ pub fn needs<'a>(
             (state.status == LeadStatus::Unconfirmed).then_some(0)
         }
         _ if !state.waits() => None,
+        Event::PolicyChanged => Some(0),
         Event::SlotFree | Event::TimerFired { timer: TimerName::Queue } => Some(state.rule().unwrap_or(0)),
         Event::Responded { response: Response::Decline, .. }
         | Event::DeliveryEnded { target: Some(_), .. }

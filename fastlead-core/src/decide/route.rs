@@ -384,6 +384,14 @@ impl<'a> Decider<'a> {
         self.carry_out(plan)
     }
 
+    /// A lead that waits goes on by this policy, from its first rule on. Who was offered it before is not offered it again.
+    pub(super) fn policy_changed(&mut self) {
+        if self.state.queued_at.is_some() {
+            self.effects.push(Effect::Repin);
+        }
+        self.try_queued();
+    }
+
     /// Somebody may have room for a lead that waits.
     pub(super) fn try_queued(&mut self) {
         if self.state.queued_at.is_none() {
@@ -409,15 +417,17 @@ impl<'a> Decider<'a> {
     pub(super) fn offer_timed_out(&mut self, number: u32) {
         let offers = &self.state.offers;
         let timed = usize::try_from(number).ok().and_then(|index| offers.get(index));
-        let Some(rule) = timed.and_then(|offer| offer.rule) else { return };
-        let together = self.policy.route.rule(rule).is_some_and(|rule| rule.strategy == Strategy::Broadcast);
+        // An offer by a rule of an earlier policy, which has no number any more, is one by itself.
+        let Some(rule) = timed.map(|offer| offer.rule) else { return };
+        let by = rule.and_then(|rule| self.policy.route.rule(rule));
+        let together = by.is_some_and(|rule| rule.strategy == Strategy::Broadcast);
         let first = usize::try_from(number).unwrap_or(usize::MAX);
         let lapsing: Vec<(usize, String)> = offers
             .iter()
             .enumerate()
             .skip(first)
             .take(if together { usize::MAX } else { 1 })
-            .filter(|(_, offer)| offer.rule == Some(rule) && offer.waits())
+            .filter(|(_, offer)| offer.rule == rule && offer.waits())
             .map(|(index, offer)| (index, offer.target.clone()))
             .collect();
         if lapsing.is_empty() {
@@ -426,7 +436,7 @@ impl<'a> Decider<'a> {
         }
         self.lapse(lapsing);
         let others = offers.iter().enumerate().any(|(index, offer)| {
-            offer.waits() && !(index >= first && offer.rule == Some(rule) && (together || index == first))
+            offer.waits() && !(index >= first && offer.rule == rule && (together || index == first))
         });
         if together || !self.reroute() {
             if others {

@@ -151,7 +151,7 @@ pub struct Offer {
     /// Whether the time for the answer has run out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub lapsed: bool,
-    /// The rule of the route that chose the target.
+    /// The rule of the route that chose the target; `None` for a rung, and for a rule of an earlier policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<u32>,
     /// What it takes from counters.
@@ -300,6 +300,10 @@ impl LeadState {
                 self.queued_at.get_or_insert(*at);
                 self.holds.extend(hold.clone());
             }
+            Effect::Repin => {
+                self.forget_rules();
+                self.holds.retain(|hold| hold.kind != HoldKind::Queue);
+            }
             Effect::Climb { rung } => self.rung = rung + 1,
             Effect::Auction { rule, ends_at, asked } => {
                 self.leave_queue();
@@ -422,6 +426,14 @@ impl LeadState {
     fn leave_queue(&mut self) {
         self.queued_at = None;
         self.holds.retain(|hold| hold.kind != HoldKind::Queue);
+    }
+
+    /// Another policy numbers its rules in another way.
+    pub(super) fn forget_rules(&mut self) {
+        for offer in &mut self.offers {
+            offer.rule = None;
+        }
+        self.auction = None;
     }
 
     fn lapse_all(&mut self) {

@@ -22,7 +22,9 @@ impl Engine {
                 Actor::Provider { channel_id: *channel_id }
             }
             Event::TimerFired { .. } => Actor::Timer,
-            Event::Answered { .. } | Event::DeliveryEnded { .. } | Event::SlotFree => Actor::Program,
+            Event::Answered { .. } | Event::DeliveryEnded { .. } | Event::SlotFree | Event::PolicyChanged => {
+                Actor::Program
+            }
             Event::Responded { via: Via::Api, .. }
             | Event::Revived { .. }
             | Event::Reviewed { .. }

@@ -6,8 +6,9 @@ use async_trait::async_trait;
 
 use super::Engine;
 use super::directory::ActiveChannel;
-use crate::delivery::{Delivery, Lease};
+use crate::delivery::Delivery;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::id::LeaseToken;
 use crate::layer::BeforeAttempt;
 use crate::message::Recipient;
 use crate::port::{AddressKey, BeginOutcome, Beginning};
@@ -40,7 +41,7 @@ pub(super) struct Announcement {
     engine: Engine,
     channel: Arc<ActiveChannel>,
     delivery: Arc<Delivery>,
-    lease: Lease,
+    lease: LeaseToken,
     stage: Mutex<Stage>,
 }
 
@@ -49,7 +50,7 @@ impl Announcement {
         engine: Engine,
         channel: Arc<ActiveChannel>,
         delivery: Arc<Delivery>,
-        lease: Lease,
+        lease: LeaseToken,
     ) -> Self {
         Self { engine, channel, delivery, lease, stage: Mutex::new(Stage::Waiting) }
     }
@@ -91,14 +92,16 @@ impl BeforeAttempt for Announcement {
         };
         let Delivery { id: delivery_id, channel_id, .. } = *self.delivery;
         let key = AddressKey::of(self.delivery.scope.workspace_id, channel_id, &recipient);
-        let mut beginning = Beginning::new(delivery_id, self.lease.token, self.engine.now());
+        let now = self.engine.now();
+        let until = plus(now, self.engine.inner.lease);
+        let mut beginning = Beginning::new(delivery_id, self.lease, now).lasting_until(until);
         if recipient != Recipient::Endpoint {
             beginning = beginning.to(key, self.delivery.spec.class);
         }
         match self.engine.inner.store.begin(beginning).await {
             // The store was slow, or the process stood still: another worker may have it before this one is done.
             Ok(BeginOutcome::Begun)
-                if plus(self.engine.now(), self.channel.channel.total_deadline()) > self.lease.until =>
+                if plus(self.engine.now(), self.channel.channel.total_deadline()) > until =>
             {
                 self.reach(Stage::TooLate);
                 let message = "the lease could run out while the message is sent; nothing was sent";

@@ -41,6 +41,11 @@ impl Engine {
 
     /// The same, unless the decision is one that is not `wanted`: then nothing happens, and the answer is
     /// `None`.
+    ///
+    /// # Behavior
+    /// * A lead is decided upon by the policy that it is pinned to. One that waits in the queue is pinned to the newest
+    ///   when it is looked after ([`Event::SlotFree`]): it is not to wait for room that is there, behind limits that are
+    ///   gone, while others pass it.
     pub(super) async fn apply_if(
         &self,
         workspace: WorkspaceId,
@@ -54,13 +59,22 @@ impl Engine {
             let Some(record) = self.inner.store.lead(workspace, lead_id).await? else {
                 return Ok(Some(Applied::NoLead));
             };
-            let policy = self.policy(record.policy).await?;
             let directory = self.directory();
+            let newer = match event {
+                Event::SlotFree if record.state.queued_at.is_some() => {
+                    directory.newer_policy(record.scope.project_id, record.policy)
+                }
+                _ => None,
+            };
+            let (policy, event) = match newer {
+                Some(newer) => (Arc::clone(newer), &Event::PolicyChanged),
+                None => (self.policy(record.policy).await?, &event),
+            };
             let now = self.now();
             let snapshot = learned.add_to(directory.snapshot(workspace));
             let LeadRecord { id, scope, source_id, created_at, capture, state, .. } = record;
             let capture = Arc::new(capture);
-            let shown = self.shown_offers((workspace, lead_id), &state, &event, &directory).await?;
+            let shown = self.shown_offers((workspace, lead_id), &state, event, &directory).await?;
             let guard = Guard::Version(state.version);
             let deciding = Deciding {
                 policy: &policy,
@@ -77,7 +91,7 @@ impl Engine {
                 created_at,
                 state,
                 snapshot: &snapshot,
-                event: &event,
+                event,
                 shown: &shown,
                 now,
             };

@@ -273,6 +273,7 @@ impl EngineBuilder {
             followed: tokio::sync::Mutex::default(),
             follow: Notify::new(),
             boards: super::counters::Boards::default(),
+            put_off: super::queue::PutOff::default(),
             enrichers: self.enrichers,
             links: self.links,
             stop_words: self.stop_words,

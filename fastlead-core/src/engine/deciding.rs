@@ -7,7 +7,7 @@ use super::directory::{ActivePolicy, Directory};
 use super::ended::Ending;
 use super::transition::{Extras, Owner};
 use super::{Change, Engine};
-use crate::decide::{Decision, Event, LeadState, Snapshot, Subject};
+use crate::decide::{Decision, Effect, Event, LeadState, Snapshot, Subject};
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::id::LeadId;
@@ -63,6 +63,7 @@ impl Engine {
         let actor = self.actor_of(event, &extras);
         let extras = Extras { actor, counters: provisional.reservations(), ..extras };
         let next = state.apply(&decision.effects);
+        let decided_to_wait = decision.effects.iter().any(|effect| matches!(effect, Effect::Queue { .. }));
         let ending = Ending::of(event, &decision.effects, &next);
         let decided = (next.clone(), decision);
         let mut prepared = self.prepare(owner, event.clone(), decided, extras, directory, now);
@@ -72,6 +73,7 @@ impl Engine {
         let frees_order = policy.policy.delivery.ordered && prepared.transition.cancel_offers;
         let Owner { scope, lead_id, .. } = owner;
         let (takes_room, frees) = (provisional.takes_room(), provisional.frees);
+        let waits = decided_to_wait.then_some(policy.reference);
         let committed = self.commit(prepared.transition).await;
         match &committed {
             Ok(CommitOutcome::Applied) => provisional.keep(),
@@ -80,7 +82,11 @@ impl Engine {
             Err(_) => drop(provisional),
         }
         let looked_for = match &committed {
-            Ok(CommitOutcome::Applied) => frees,
+            // A policy may have been published meanwhile, and those who wait been pinned to it before this one came.
+            Ok(CommitOutcome::Applied) => {
+                let newer = |pinned| self.directory().newer_policy(scope.project_id, pinned).is_some();
+                frees || waits.is_some_and(newer)
+            }
             // What it took seemed to be taken to leads that wait since.
             Ok(CommitOutcome::Refused(_)) => takes_room,
             // Where the store fails, looking at once would fail at once, for ever.

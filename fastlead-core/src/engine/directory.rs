@@ -261,6 +261,12 @@ impl Directory {
     }
 
     /// Returns a policy that decides on new leads, by its version.
+    /// The policy that decides on new leads of a project, where it is not the one with this reference but a newer one.
+    pub(super) fn newer_policy(&self, project: ProjectId, than: PolicyRef) -> Option<&Arc<ActivePolicy>> {
+        let newer = |now: PolicyRef| now.id != than.id || now.version > than.version;
+        self.current_policy(project).filter(|policy| newer(policy.reference))
+    }
+
     pub(super) fn current_by_reference(&self, reference: PolicyRef) -> Option<&Arc<ActivePolicy>> {
         self.current_by_reference.get(&reference)
     }

@@ -107,7 +107,7 @@ impl Engine {
         let (workspace, lead) = lead;
         let edits = directory.channels_of(workspace).any(|channel| channel.capabilities.edits);
         // A lead that leaves the queue is offered; that ends no offer.
-        if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree) {
+        if !edits || state.offers.is_empty() || matches!(event, Event::SlotFree | Event::PolicyChanged) {
             return Ok(Vec::new());
         }
         self.inner.store.deliveries_of(workspace, lead).await

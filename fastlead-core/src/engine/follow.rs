@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::directory::ActiveChannel;
 use super::policies::ReadiedPolicy;
 use super::{Change, Engine};
+use crate::delivery::Scope;
 use crate::error::Result;
 use crate::id::{ChannelId, ProjectId, SourceId};
 use crate::port::{AddressKey, AddressMove, ChannelRecord, InstallationChange, Project, Source, Suppression};
@@ -168,6 +169,7 @@ impl Engine {
         let Batch { projects, sources, policies, channels, paused, gone } = batch;
         let come_or_gone = !channels.is_empty() || !gone.channels.is_empty();
         let come: Vec<ChannelId> = channels.iter().map(|channel| channel.id).collect();
+        let published: Vec<Scope> = policies.iter().map(|policy| policy.scope).collect();
         let before = self.directory();
         let workspace_of = |id: &ChannelId| before.channel(*id).map(|channel| channel.workspace_id);
         let turned: Vec<_> = paused
@@ -183,8 +185,8 @@ impl Engine {
         self.inner.directory.change(|directory| {
             projects.into_iter().for_each(|project| directory.put_project(project));
             sources.into_iter().for_each(|source| directory.put_source(source));
-            for ReadiedPolicy { project, policy, trouble } in policies {
-                directory.put_policy(project, policy, trouble);
+            for ReadiedPolicy { scope, policy, trouble } in policies {
+                directory.put_policy(scope.project_id, policy, trouble);
             }
             directory.put_channels(channels);
             for (id, _, paused) in &turned {
@@ -194,6 +196,7 @@ impl Engine {
             gone.sources.iter().for_each(|id| directory.remove_source(*id));
             gone.channels.iter().for_each(|id| directory.remove_channel(*id));
         });
+        published.into_iter().for_each(|scope| self.pin_those_who_wait(scope));
         let directory = self.directory();
         // The dispatcher may have looked for them before they were there.
         self.inner.agenda.add(come);

@@ -60,6 +60,7 @@ use self::builder::lease_covers;
 use self::policies::ReadiedPolicy;
 use crate::actor::Actor;
 use crate::channel::Channel;
+use crate::delivery::Scope;
 use crate::error::Result;
 use crate::id::{ChannelId, EventId, IdSource, LeaseToken, WorkspaceId};
 use crate::layer::{LayeredChannel, ResiliencePolicy};
@@ -118,6 +119,7 @@ struct Inner {
     /// Wakes who follows the store.
     follow: Notify,
     boards: counters::Boards,
+    put_off: queue::PutOff,
     enrichers: Vec<Arc<dyn Enricher>>,
     links: Option<Arc<dyn ConfirmLinks>>,
     stop_words: StopWords,
@@ -250,8 +252,8 @@ impl Engine {
         self.inner.directory.change(|directory| {
             loaded.projects.into_iter().for_each(|project| directory.put_project(project));
             loaded.sources.into_iter().for_each(|source| directory.put_source(source));
-            for ReadiedPolicy { project, policy, trouble } in policies {
-                directory.put_policy(project, policy, trouble);
+            for ReadiedPolicy { scope, policy, trouble } in policies {
+                directory.put_policy(scope.project_id, policy, trouble);
             }
             directory.put_channels(channels);
         });
@@ -293,6 +295,7 @@ impl Engine {
     pub fn activate_policy(&self, record: &PolicyRecord) -> Result<()> {
         let active = Arc::new(ActivePolicy::new(record)?);
         self.inner.directory.change(|directory| directory.put_policy(record.project_id, active, None));
+        self.pin_those_who_wait(Scope { workspace_id: record.workspace_id, project_id: record.project_id });
         Ok(())
     }
 

@@ -1,11 +1,12 @@
 //! The policies that decide: the current ones, and those that older leads are pinned to.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use super::Engine;
 use super::directory::{ActivePolicy, PolicyTrouble};
+use crate::delivery::Scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::ProjectId;
 use crate::policy::PolicyRef;
 use crate::port::PolicyRecord;
 
@@ -14,7 +15,7 @@ const VERSIONS: u32 = 64;
 
 /// A policy that is ready to decide on the new leads of a project.
 pub(super) struct ReadiedPolicy {
-    pub(super) project: ProjectId,
+    pub(super) scope: Scope,
     pub(super) policy: Arc<ActivePolicy>,
     /// Why it is not the newest version that decides.
     pub(super) trouble: Option<PolicyTrouble>,
@@ -29,8 +30,9 @@ impl Engine {
     /// Where the catalog cannot be read.
     pub(super) async fn readied(&self, record: &PolicyRecord) -> Result<ReadiedPolicy> {
         let (workspace, project) = (record.workspace_id, record.project_id);
+        let scope = Scope { workspace_id: workspace, project_id: project };
         let error = match ActivePolicy::new(record) {
-            Ok(policy) => return Ok(ReadiedPolicy { project, policy: Arc::new(policy), trouble: None }),
+            Ok(policy) => return Ok(ReadiedPolicy { scope, policy: Arc::new(policy), trouble: None }),
             Err(error) => error,
         };
         let versions = self.inner.catalog.policies(workspace, project, VERSIONS).await?;
@@ -47,7 +49,15 @@ impl Engine {
             %project, version = trouble.broken.version, deciding = trouble.deciding.version, %error,
             "a policy does not compile any more; publish one that does"
         );
-        Ok(ReadiedPolicy { project, policy, trouble: Some(trouble) })
+        Ok(ReadiedPolicy { scope, policy, trouble: Some(trouble) })
+    }
+
+    /// A policy was published: those who wait in the queue of its project go on by it. An engine that does not run leaves
+    /// that to one that does.
+    pub(super) fn pin_those_who_wait(&self, scope: Scope) {
+        if self.inner.running.load(Ordering::Acquire) {
+            self.look_after_queue(scope);
+        }
     }
 
     /// The policy version that decides on an older lead. Its broken templates are missing, should it have any.

@@ -1,6 +1,9 @@
 //! Leads that wait: the oldest gets the place that is free again.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use super::Engine;
 use super::apply::Applied;
@@ -11,7 +14,10 @@ use crate::delivery::Scope;
 use crate::error::{ErrorKind, Result};
 use crate::id::LeadId;
 use crate::port::LeasedTimer;
+use crate::time::{Timestamp, plus};
 
+/// How long a queue rests that could not be looked after.
+const REST: Duration = Duration::from_secs(5);
 /// How many waiting leads are read at a time.
 const PAGE: u32 = 64;
 /// How often a waiting lead whose moment has come makes way for older ones.
@@ -19,6 +25,30 @@ const ROUNDS: usize = 8;
 /// How many leads in a row may find no place before the rest is left to wait: those of one rule must not hide those of
 /// another, for whom there is room.
 const FRUITLESS: u32 = 10_000;
+
+/// Queues that could not be looked after, because the store has failed.
+#[derive(Debug, Default)]
+pub(super) struct PutOff(Mutex<Option<(Timestamp, HashSet<Scope>)>>);
+
+impl PutOff {
+    /// Puts a queue off. Answers until when.
+    fn add(&self, scope: Scope, now: Timestamp) -> Timestamp {
+        let mut put_off = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, scopes) = put_off.get_or_insert_with(|| (plus(now, REST), HashSet::new()));
+        scopes.insert(scope);
+        *until
+    }
+
+    /// When they are looked after again.
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(until, _)| *until)
+    }
+
+    fn take(&self, now: Timestamp) -> HashSet<Scope> {
+        let mut put_off = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        put_off.take_if(|(until, _)| *until <= now).map(|(_, scopes)| scopes).unwrap_or_default()
+    }
+}
 
 impl Engine {
     /// Something has become free that leads of this project may wait for. Comes back at once.
@@ -39,6 +69,13 @@ impl Engine {
         }
     }
 
+    /// Looks after the queues that were put off, once they have rested.
+    pub(super) fn look_after_queues_put_off(&self, now: Timestamp) {
+        for scope in self.inner.put_off.take(now) {
+            self.look_after_queue(scope);
+        }
+    }
+
     /// Offers the waiting leads of a project, oldest first, and one caller at a time.
     pub(super) async fn drain_in_order(&self, scope: Scope) {
         let board = self.inner.boards.of(scope.project_id);
@@ -46,11 +83,13 @@ impl Engine {
         // Whoever finds something free from now on must look again.
         board.drain_wanted.store(false, Ordering::Release);
         if let Err(error) = self.drain(scope, &board).await {
-            tracing::error!(project = %scope.project_id, %error, "waiting leads could not be looked after; their timers will");
+            tracing::error!(project = %scope.project_id, %error, "waiting leads could not be looked after; trying again soon");
+            let until = self.inner.put_off.add(scope, self.now());
+            self.wake_by(until);
         }
     }
 
-    /// Offers waiting leads, oldest first. When somebody gets more room on the way, it begins anew: what is
+    /// Offers waiting leads, oldest first, and pins them to the newest policy. When somebody gets more room on the way, it begins anew: what is
     /// free belongs to the oldest.
     async fn drain(&self, scope: Scope, board: &Board) -> Result<()> {
         'anew: loop {
@@ -63,8 +102,9 @@ impl Engine {
                 for (index, lead) in waiting.into_iter().enumerate() {
                     let oldest = after.is_none() && index == 0;
                     // A lead that would only go on waiting has nothing to be written down.
-                    let wanted = |decision: &Decision, now: Option<u64>| {
-                        (oldest || now.is_none_or(|now| now == freed)) && leaves_the_queue(decision)
+                    let wanted = |decision: &Decision, now: Option<u64>| match leaves_the_queue(decision) {
+                        true => oldest || now.is_none_or(|now| now == freed),
+                        false => decision.effects.contains(&Effect::Repin),
                     };
                     let applied = self
                         .apply_if(scope.workspace_id, lead, Event::SlotFree, Extras::default, wanted)

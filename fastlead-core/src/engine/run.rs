@@ -95,6 +95,7 @@ impl Engine {
         now: Timestamp,
         survey_at: &mut Option<Timestamp>,
     ) -> Result<(bool, Vec<ChannelId>)> {
+        self.look_after_queues_put_off(now);
         if survey_at.is_some_and(|at| at <= now) {
             self.survey(now).await?;
             *survey_at = self.inner.follow_every.map(|follow| plus(now, follow.max(SURVEY_EVERY)));
@@ -129,8 +130,8 @@ impl Engine {
             return fruitless + 1;
         }
         let mut until = next.map_or(Timestamp::MAX_UTC, |next| next.max(plus(now, Duration::from_millis(1))));
-        if let Some(survey) = round.next_survey {
-            until = until.min(survey);
+        for moment in round.next_survey.into_iter().chain(self.inner.put_off.until()) {
+            until = until.min(moment);
         }
         self.inner.asleep_until.store(until.timestamp_millis(), Ordering::Release);
         tokio::select! {

@@ -28,7 +28,7 @@ use crate::money::Money;
 use crate::policy::DeliveryRules;
 use crate::port::{AccountPause, SetAside, SettleOutcome, Settled, Settlement};
 use crate::secret::Pii;
-use crate::time::{Timestamp, plus, plus_seconds};
+use crate::time::{Timestamp, plus_seconds};
 use crate::words;
 
 impl Engine {
@@ -70,10 +70,6 @@ impl Engine {
         let worked = match phase {
             Phase::Send if delivery.expires_at <= now => {
                 Some((outcome::expired(delivery, &channel.capabilities, now), None))
-            }
-            // It has waited for a place for so long that its lease could run out while it is sent.
-            Phase::Send if plus(now, channel.channel.total_deadline()) > lease.until => {
-                Some((outcome::deferred(delivery, now), None))
             }
             Phase::Send => self.send(delivery, *lease, channel, lead, &mut answer).await?,
             Phase::Confirm => Some(self.ask(delivery, channel, delivery.uncertain).await?),
@@ -173,7 +169,8 @@ impl Engine {
         };
         let started_at = self.now();
         let shared = Arc::new(delivery.clone());
-        let announcement = Arc::new(Announcement::new(self.clone(), Arc::clone(channel), shared, lease));
+        let announcement =
+            Arc::new(Announcement::new(self.clone(), Arc::clone(channel), shared, lease.token));
         let before = delivery;
         let delivery = &Delivery { attempts: delivery.attempts + 1, ..delivery.clone() };
         let (content, part) = match prepared {

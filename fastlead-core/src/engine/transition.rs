@@ -184,6 +184,7 @@ impl Engine {
                 | Effect::Confirm { .. }
                 | Effect::Score { .. }
                 | Effect::Tag { .. }
+                | Effect::Repin
                 | Effect::Climb { .. }
                 | Effect::Return { .. }
                 | Effect::Close

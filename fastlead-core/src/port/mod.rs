@@ -2,6 +2,7 @@
 
 mod accounts;
 mod addresses;
+mod beginning;
 mod catalog;
 mod changes;
 mod enricher;
@@ -19,6 +20,7 @@ pub use accounts::{Accounts, ApiKeyRecord, Role, SessionRecord, UserRecord};
 pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
+pub use beginning::{BeginOutcome, Beginning};
 pub use catalog::{
     AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
     PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
@@ -39,8 +41,8 @@ pub use ledger::{
 pub use links::ConfirmLinks;
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
-    AccountPause, BeginOutcome, Beginning, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed,
-    CommitOutcome, Erased, Erasure, Guard, IdempotencyRecord, LeadRecord, LeasedTimer, NewTimer, NextDue,
-    Receipt, Refusal, Reservation, Revival, SettleOutcome, Settled, Settlement, Store, Transition,
+    AccountPause, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased,
+    Erasure, Guard, IdempotencyRecord, LeadRecord, LeasedTimer, NewTimer, NextDue, Receipt, Refusal,
+    Reservation, Revival, SettleOutcome, Settled, Settlement, Store, Transition,
 };
 pub use unreadable::{SetAside, UnreadableRow, UnreadableRows};

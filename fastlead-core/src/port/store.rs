@@ -15,13 +15,12 @@ use crate::id::{
     WorkspaceId,
 };
 use crate::lead::Capture;
-use crate::message::MessageClass;
 use crate::money::Money;
 use crate::parts::SentPart;
 use crate::policy::PolicyRef;
 use crate::port::{
-    AddressKey, InboundBatch, InboundRecord, InboundRef, LeasedInbound, Leases, Posting, PostingFault,
-    Recovery, SetAside,
+    BeginOutcome, Beginning, InboundBatch, InboundRecord, InboundRef, LeasedInbound, Leases, Posting,
+    PostingFault, Recovery, SetAside,
 };
 use crate::time::Timestamp;
 
@@ -91,6 +90,8 @@ pub trait Store: Leases + Debug + Send + Sync + 'static {
     /// * On success the delivery is [`DeliveryState::Sending`], the attempt is counted and stamped with `at`:
     ///   whoever finds it so after a crash knows that it may have been sent. Under a lease without this, it
     ///   was not.
+    /// * The lease lasts until [`Beginning::until`] at the least, however long the message has waited for its turn and
+    ///   whether or not the lease had run out: nobody else finds it before this attempt is over.
     /// * Refused with [`BeginOutcome::LeaseLost`] unless the delivery is leased with this token: it was
     ///   cancelled, or another worker has taken over. Nothing may be sent then.
     /// * Refused with [`BeginOutcome::Unwanted`] where the delivery is [`Delivery::unwanted`], and with
@@ -308,7 +309,7 @@ pub struct Transition {
     pub actor: Actor,
     /// When it was decided.
     pub at: Timestamp,
-    /// Why it was decided so. Names the policy, which a new lead is pinned to.
+    /// Why it was decided so. Names the policy, which the lead is pinned to from then on.
     pub trace: Trace,
     /// The state after the decision. Ignored with [`Guard::Append`].
     pub state: LeadState,
@@ -605,49 +606,6 @@ pub struct LeasedTimer {
     pub token: LeaseToken,
 }
 
-/// An attempt that begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Beginning {
-    /// Which delivery.
-    pub delivery_id: DeliveryId,
-    /// The lease under which it is worked on.
-    pub token: LeaseToken,
-    /// The moment.
-    pub at: Timestamp,
-    /// Address to which the message goes; `None` for an endpoint, which nobody can suppress.
-    pub address: Option<AddressKey>,
-    /// What kind of message it is.
-    pub class: MessageClass,
-}
-
-impl Beginning {
-    /// An attempt at a service message, of whose address nothing is asked.
-    pub const fn new(delivery_id: DeliveryId, token: LeaseToken, at: Timestamp) -> Self {
-        Self { delivery_id, token, at, address: None, class: MessageClass::Service }
-    }
-
-    /// Asks whether a message of `class` may be sent to `address`.
-    #[must_use]
-    pub const fn to(self, address: AddressKey, class: MessageClass) -> Self {
-        Self { address: Some(address), class, ..self }
-    }
-}
-
-/// The answer to [`Store::begin`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BeginOutcome {
-    /// On disk; the message may be sent now.
-    Begun,
-    /// Cancelled, or leased to somebody else; nothing was changed and nothing may be sent.
-    LeaseLost,
-    /// Its channel is paused; nothing was changed and nothing may be sent.
-    Paused,
-    /// Its address is suppressed, for this reason; nothing was changed and nothing may be sent.
-    Suppressed(String),
-    /// Its lead has no use for it any more; nothing was changed and nothing may be sent.
-    Unwanted,
-}
-
 /// What a provider reports of a message that it had accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
@@ -784,7 +742,7 @@ pub struct LeadRecord {
     pub source_id: SourceId,
     /// When it was captured.
     pub created_at: Timestamp,
-    /// The policy version that decided first, and decides on.
+    /// The policy version that decided last ([`Transition::trace`]), and decides on.
     pub policy: PolicyRef,
     /// What was captured first.
     pub capture: Capture,

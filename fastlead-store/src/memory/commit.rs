@@ -39,6 +39,7 @@ impl Data {
             Guard::Version(_) => {
                 if let Some(lead) = self.leads.get_mut(&lead_id) {
                     lead.state = state;
+                    lead.policy = trace.policy;
                 }
             }
             Guard::Append => {}

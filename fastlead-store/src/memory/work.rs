@@ -216,6 +216,7 @@ impl Data {
             return BeginOutcome::Suppressed(held.reason.clone());
         }
         row.begun_by = Some(beginning.token);
+        row.lease = row.lease.map(|lease| Lease { until: lease.until.max(beginning.until), ..lease });
         row.delivery.state = DeliveryState::Sending;
         row.delivery.attempts += 1;
         row.delivery.last_attempt_at = Some(beginning.at);

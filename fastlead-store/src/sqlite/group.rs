@@ -110,7 +110,8 @@ DELETE FROM timers WHERE lead_id IN (SELECT ", id!("$24", 0), " FROM json_each($
 INSERT OR REPLACE INTO timers (id, workspace_id, project_id, lead_id, name, due_at)
   SELECT ", id!("$25", 0), ", ", id!("$25", 1), ", ", id!("$25", 2), ", ", id!("$25", 3), ", ", text!("$25", 4), ", ", int!("$25", 5), "
   FROM json_each($6) j;
-UPDATE deliveries SET state = 1, begun_by = lease_token, attempts = attempts + 1, last_attempt_at = ", int!("$33", 1), ", updated_at = ", int!("$33", 1), "
+UPDATE deliveries SET state = 1, begun_by = lease_token, attempts = attempts + 1, last_attempt_at = ", int!("$33", 1), ", updated_at = ", int!("$33", 1), ",
+    lease_until = max(lease_until, ", int!("$33", 2), ")
   FROM json_each($14) j WHERE deliveries.id = ", id!("$33", 0), ";
 UPDATE deliveries SET state = ", int!("$34", 1), ", reason = ", maybe_text!("$34", 2), ", uncertain = 0,
     updated_at = max(updated_at, ", int!("$34", 3), "), lease_token = NULL, lease_until = NULL
@@ -140,7 +141,8 @@ INSERT INTO leads
   SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", id!("$29", 3), ", ", int!("$29", 4), ", ", int!("$29", 5), ", ", text!("$29", 6), ", ",
     maybe_text!("$29", 7), ", ", id!("$29", 8), ", ", int!("$29", 9), ", ", text!("$29", 10), "
   FROM json_each($10) j;
-UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), "
+UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), ",
+    policy_id = ", id!("$30", 5), ", policy_version = ", int!("$30", 6), "
   FROM json_each($11) j WHERE leads.id = ", id!("$30", 0), ";
 INSERT INTO events (id, workspace_id, lead_id, at, event, trace, actor)
   SELECT ", id!("$31", 0), ", ", id!("$31", 1), ", ", id!("$31", 2), ", ", int!("$31", 3), ", ", text!("$31", 4), ", ", text!("$31", 5), ", ", text!("$31", 6), "
@@ -417,7 +419,8 @@ impl Changes {
 
     pub(super) fn beginning(&mut self, beginning: &Beginning) -> Result<()> {
         let at = beginning.at.timestamp_millis();
-        self.lists[13].row(2).id(beginning.delivery_id.as_uuid()).int(at).end()
+        let until = beginning.until.timestamp_millis();
+        self.lists[13].row(3).id(beginning.delivery_id.as_uuid()).int(at).int(until).end()
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
@@ -526,12 +529,14 @@ impl Changes {
                 .json(state, "a lead")
                 .end(),
             Guard::Version(_) => self.lists[10]
-                .row(5)
+                .row(7)
                 .id(lead)
                 .int(version)
                 .text(status)
                 .maybe_text(assigned)
                 .json(state, "a lead")
+                .id(transition.trace.policy.id.as_uuid())
+                .int(i64::from(transition.trace.policy.version))
                 .end(),
             Guard::Append => Ok(()),
         }

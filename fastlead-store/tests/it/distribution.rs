@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastlead_core::async_trait;
 use fastlead_core::engine::{CaptureRequest, Change, Engine, ResponseOutcome};
 use fastlead_core::error::Result;
-use fastlead_core::id::{LeadId, RandomIds, WorkspaceId};
+use fastlead_core::id::{LeadId, PolicyId, RandomIds, WorkspaceId};
 use fastlead_core::lead::{Capture, CaptureInput, EnrichmentOutcome, Received};
 use fastlead_core::message::{Locale, Recipient, Response};
 use fastlead_core::policy::Policy;
@@ -244,6 +244,93 @@ async fn nobody_overtakes_the_queue<
     assert_eq!(status(&store, workspace, second).await, "queued");
 }
 
+/// Publishes another version of a policy, as a program beside the engine would.
+async fn publish<S: Catalog>(store: &S, engine: &Engine, policy: &Policy) {
+    let project = engine.directory().source("site").unwrap().project_id;
+    let (workspace, new) = (workspace(engine), PolicyId::generate(&RandomIds, engine.clock().now()));
+    store.publish_policy(workspace, project, new, policy.clone(), engine.clock().now()).await.unwrap();
+}
+
+async fn who_waits_goes_on_by_the_policy_that_was_published<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let route = json!({"strategy": "round_robin", "targets": ["a"], "template": "t"});
+    let engine = engine(&store, &clock, &policy(json!({"a": {"capacity": 1}}), route.clone())).await;
+    let workspace = workspace(&engine);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    let mut changes = engine.changes();
+    let mut leads = Vec::new();
+    for number in 0..6 {
+        clock.advance(Duration::from_millis(1));
+        leads.push(capture(&engine, number).await);
+    }
+    assert_eq!(status(&store, workspace, leads[1]).await, "queued");
+    publish(&store, &engine, &policy(json!({"a": {"capacity": 4}}), route.clone())).await;
+    engine.catch_up().await.unwrap();
+    for lead in &leads[1..] {
+        decided(&mut changes, *lead, "policy_changed").await;
+    }
+    // Whoever comes now waits behind the two who found no room.
+    leads.push(capture(&engine, 6).await);
+    let mut statuses = Vec::new();
+    for lead in &leads {
+        statuses.push(status(&store, workspace, *lead).await);
+    }
+    assert_eq!(statuses, ["open", "open", "open", "open", "queued", "queued", "queued"]);
+    engine.close(workspace, leads[0]).await.unwrap();
+    decided(&mut changes, leads[4], "slot_free").await;
+    // Published while nobody is told of it: it is found by whoever begins to work.
+    stop.cancel();
+    within(running).await.unwrap();
+    publish(&store, &engine, &policy(json!({"a": {"capacity": 9}}), route)).await;
+    engine.catch_up().await.unwrap();
+    let stop = CancellationToken::new();
+    let running = tokio::spawn({
+        let (engine, stop) = (engine.clone(), stop.clone());
+        async move { engine.run(stop).await }
+    });
+    decided(&mut changes, leads[6], "policy_changed").await;
+    assert_eq!(status(&store, workspace, leads[6]).await, "open");
+    stop.cancel();
+    within(running).await.unwrap();
+}
+
+/// A lead that came while a policy was published is stored, and waits, after the others were looked after.
+async fn who_begins_to_wait_by_an_old_policy_goes_on_by_the_newest<
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+>(
+    store: S,
+) {
+    let clock = Arc::new(ManualClock::new(epoch()));
+    let route = json!({"strategy": "round_robin", "targets": ["a"], "template": "t"});
+    let mut first = policy(json!({"a": {"capacity": 1}}), route.clone());
+    first.review =
+        serde_json::from_value(json!({"when": "fields.odd == \"yes\"", "sla_secs": 3600})).unwrap();
+    let engine = engine(&store, &clock, &first).await;
+    let workspace = workspace(&engine);
+    let mut changes = engine.changes();
+    let source = engine.directory().source("site").cloned().unwrap();
+    let input: CaptureInput =
+        serde_json::from_value(json!({"phone": "+79000000001", "fields": {"odd": "yes"}})).unwrap();
+    let input = input.validate(&[], Locale::Ru, Received::at(clock.now())).unwrap();
+    let request = CaptureRequest { source, capture: input, idempotency: None };
+    let reviewed = engine.capture(request).await.unwrap().answer.lead_id;
+    capture(&engine, 2).await;
+    publish(&store, &engine, &policy(json!({"a": {"capacity": 2}}), route)).await;
+    engine.catch_up().await.unwrap();
+    // The policy that it is pinned to knows one place, which is taken.
+    engine.review(workspace, reviewed, true).await.unwrap();
+    decided(&mut changes, reviewed, "policy_changed").await;
+    assert_eq!(status(&store, workspace, reviewed).await, "open");
+}
+
 async fn a_queue_is_worked_off_by_timers<
     S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
 >(
@@ -371,6 +458,8 @@ on_every_store! {
     the_oldest_gets_the_place_that_is_free
     a_queue_is_first_in_first_out_however_many_leave_at_once
     nobody_overtakes_the_queue
+    who_waits_goes_on_by_the_policy_that_was_published
+    who_begins_to_wait_by_an_old_policy_goes_on_by_the_newest
     a_queue_is_worked_off_by_timers
     an_enricher_that_hangs_holds_up_nobody
     the_highest_bid_gets_the_lead

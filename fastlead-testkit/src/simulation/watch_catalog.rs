@@ -86,7 +86,7 @@ impl Catalog for Watch {
         at: Timestamp,
     ) -> Result<PolicyRecord> {
         let record = self.at_once(self.store.publish_policy(workspace, project, new_id, policy, at))?;
-        self.world.model().knows_policy(&record);
+        self.world.model().knows_policy(&record, self.world.now());
         Ok(record)
     }
 

@@ -66,6 +66,7 @@ enum Step {
     Return { lead: usize },
     Review { lead: usize, approved: bool },
     SlotFree { lead: usize },
+    PolicyChanged { lead: usize },
     Pass { seconds: u64 },
 }
 
@@ -82,6 +83,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => lead().prop_map(|lead| Step::Return { lead }),
         1 => (lead(), any::<bool>()).prop_map(|(lead, approved)| Step::Review { lead, approved }),
         3 => lead().prop_map(|lead| Step::SlotFree { lead }),
+        1 => lead().prop_map(|lead| Step::PolicyChanged { lead }),
         3 => prop_oneof![1_u64..200, 3_000_u64..50_000].prop_map(|seconds| Step::Pass { seconds }),
     ];
     prop::collection::vec(step, 1..60)
@@ -154,6 +156,11 @@ impl World {
             Step::SlotFree { lead } => {
                 if let Some(lead) = of(lead) {
                     self.event(lead, Event::SlotFree);
+                }
+            }
+            Step::PolicyChanged { lead } => {
+                if let Some(lead) = of(lead) {
+                    self.event(lead, Event::PolicyChanged);
                 }
             }
             Step::Pass { seconds } => self.advance(*seconds),

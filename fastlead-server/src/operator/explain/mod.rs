@@ -49,6 +49,10 @@ fn happened(event: &Event, locale: Locale) -> String {
             "Возможно, ждущий лид теперь есть кому передать.".to_owned(),
             "Somebody may have room for the waiting lead now.".to_owned(),
         ),
+        Event::PolicyChanged => say(
+            "Опубликована другая версия политики: ждущий лид идёт дальше по ней.".to_owned(),
+            "Another version of the policy was published: the waiting lead goes on by it.".to_owned(),
+        ),
         Event::TimerFired { timer: TimerName::Review } => {
             say("Истекло время на проверку.".to_owned(), "The time for review ran out.".to_owned())
         }

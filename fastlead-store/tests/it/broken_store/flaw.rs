@@ -51,6 +51,7 @@ flaws! {
     NeverLeavesTheOrder
     SettlesBeforeDeciding
     SkipsTheVersion
+    KeepsTheFirstPolicy
     FiresTimersAgain
     RetriesAtOnce
     DropsLateOutcomes
@@ -75,6 +76,7 @@ flaws! {
     ForgetsPartIds
     BeginsNothing
     BeginsForAnybody
+    KeepsTheShortLease
     DropsReceipts
     ForgetsTooMuch
     ForgetsSuppressions
@@ -411,6 +413,9 @@ impl Store for BrokenStore {
         {
             beginning.token = *token;
         }
+        if self.has(Flaw::KeepsTheShortLease) {
+            beginning.until = beginning.at;
+        }
         if self.has(Flaw::SendsToTheSuppressed) {
             beginning.address = None;
         }
@@ -518,6 +523,10 @@ impl Store for BrokenStore {
         let mut record = self.inner.lead(workspace, lead).await?;
         if let Some(record) = &mut record {
             self.misread(&mut record.state);
+            if self.has(Flaw::KeepsTheFirstPolicy) {
+                let history = self.inner.events(workspace, lead, PageRequest::default()).await?;
+                record.policy = history.items.first().map_or(record.policy, |event| event.trace.policy);
+            }
         }
         Ok(record)
     }

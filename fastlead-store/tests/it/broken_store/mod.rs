@@ -91,6 +91,8 @@ caught! {
         a_settlement_stands_and_falls_with_its_decision refusals_come_in_the_promised_order;
     a_decision_at_any_version: SkipsTheVersion by
         a_decision_passes_only_at_its_version of_concurrent_decisions_one_passes random_histories_fit_the_model;
+    a_lease_that_ends_under_a_send: KeepsTheShortLease by an_attempt_that_begins_lengthens_its_lease;
+    a_lead_that_keeps_its_first_policy: KeepsTheFirstPolicy by a_lead_is_pinned_to_the_policy_that_decided_last;
     a_timer_that_fires_again: FiresTimersAgain by a_timer_fires_once;
     a_retry_without_its_delay: RetriesAtOnce by
         a_retry_waits_for_its_moment next_due_names_the_next_moment random_histories_fit_the_model;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fastlead_core::decide::TimerName;
 use fastlead_core::delivery::{Delivery, DeliveryState, NewDelivery};
+use fastlead_core::policy::PolicyRef;
 use fastlead_core::port::{CommitOutcome, Guard, LeadRecord, PageRequest, Refusal, Transition};
 
 use super::StoreHarness;
@@ -122,6 +123,22 @@ pub async fn a_decision_passes_only_at_its_version<H: StoreHarness>() -> Outcome
         record.is_some_and(|record| record.created_at == start()),
         "a decision changed when the lead was captured"
     );
+    Ok(Verdict::Held)
+}
+
+/// A lead is pinned to the policy that decided last, and an appended event changes that as little as the state.
+pub async fn a_lead_is_pinned_to_the_policy_that_decided_last<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let lead = tenant.lead_id();
+    applied(&*store, tenant.capture(lead, start())).await?;
+    let newer = PolicyRef { version: tenant.policy.version + 1, ..tenant.policy };
+    let mut decision = tenant.decide(lead, 1, at(1));
+    decision.trace.policy = newer;
+    applied(&*store, decision).await?;
+    applied(&*store, Transition { guard: Guard::Append, ..tenant.decide(lead, 9, at(2)) }).await?;
+    let record = store.lead(tenant.scope.workspace_id, lead).await?;
+    let pinned = record.map(|record| record.policy);
+    ensure!(pinned == Some(newer), "decided by {newer:?}, and pinned to {pinned:?}");
     Ok(Verdict::Held)
 }
 

@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use fastlead_core::delivery::{DeliveryState, NewDelivery, Phase};
 use fastlead_core::id::LeaseToken;
 use fastlead_core::port::{BeginOutcome, Beginning, ChannelRoom, ClaimRequest, SettleOutcome, Transition};
 
 use super::StoreHarness;
 use super::sample::{applied, at, begin, begun, claimed, delivery, ended, retry, settled, settlement, start};
-use crate::conformance::{Outcome, Verdict, ensure};
+use crate::conformance::{Outcome, Verdict, Violation, ensure};
 
 /// Sixteen claimers share 500 deliveries: each is leased exactly once, and none is left.
 pub async fn concurrent_claimers_share_the_work<H: StoreHarness>() -> Outcome {
@@ -174,6 +175,39 @@ pub async fn an_attempt_begins_under_its_lease<H: StoreHarness>() -> Outcome {
     settled(&*store, settlement(mine, token, at(5), ended(DeliveryState::Sent))).await?;
     let outcome = store.begin(by(mine, token, at(6))).await?;
     ensure!(outcome == BeginOutcome::LeaseLost, "a delivery that has ended was begun again");
+    Ok(Verdict::Held)
+}
+
+/// From the beginning of an attempt on the lease lasts for as long as the worker says, however late it has begun.
+pub async fn an_attempt_that_begins_lengthens_its_lease<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let (lead, now) = (tenant.lead_id(), start());
+    let offer = tenant.delivery(Some(lead), now);
+    let id = offer.id;
+    applied(&*store, Transition { deliveries: vec![offer], ..tenant.capture(lead, now) }).await?;
+    let request = tenant.claim(now, 1);
+    let lease = request.lease;
+    let got = claimed(&*store, request).await?;
+    ensure!(got.len() == 1, "expected the offer, got {got:?}");
+    // It has waited for its turn until its lease had run out, and nobody else has taken it.
+    let (late, until) = (lease.until + TimeDelta::seconds(1), lease.until + TimeDelta::seconds(100));
+    let outcome = store.begin(Beginning::new(id, lease.token, late).lasting_until(until)).await?;
+    ensure!(outcome == BeginOutcome::Begun, "a lease that nobody has taken over: {outcome:?}");
+    let early = claimed(&*store, tenant.claim(until - TimeDelta::seconds(1), 1)).await?;
+    ensure!(early.is_empty(), "it was claimed while its attempt is under way: {early:?}");
+    let due = store.next_due(late, &[tenant.channel]).await?;
+    let next = due.channels.first().map(|(_, at)| *at);
+    ensure!(next == Some(until), "its lease ends at {until}, and the next moment is {next:?}");
+    // A shorter one does not shorten it.
+    let outcome = store.begin(Beginning::new(id, lease.token, late)).await?;
+    ensure!(outcome == BeginOutcome::Begun, "the same attempt goes on: {outcome:?}");
+    let early = claimed(&*store, tenant.claim(until - TimeDelta::seconds(1), 1)).await?;
+    ensure!(early.is_empty(), "a lease was shortened: {early:?}");
+    let taken = store.claim(tenant.claim(until, 1)).await?.deliveries;
+    let [taken] = taken.as_slice() else {
+        return Err(Violation::new("a lease that ended holds its delivery"));
+    };
+    ensure!(taken.phase == Phase::Recover, "after a crash it is taken over as {:?}", taken.phase);
     Ok(Verdict::Held)
 }
 

@@ -119,15 +119,16 @@ pub mod checks {
         a_known_outcome_is_not_thrown_away, a_pause_is_one_commit, what_is_unwanted_is_not_made_due_again,
     };
     pub use super::leads::{
-        a_decision_passes_only_at_its_version, a_lead_is_created_once, a_new_lead_reads_back_with_its_work,
+        a_decision_passes_only_at_its_version, a_lead_is_created_once,
+        a_lead_is_pinned_to_the_policy_that_decided_last, a_new_lead_reads_back_with_its_work,
         a_refused_transition_changes_nothing, an_appended_event_leaves_the_state,
         of_concurrent_decisions_one_passes,
     };
     pub use super::leases::{
         a_claim_takes_the_longest_due_within_its_limits, a_lease_that_ran_out_is_taken_over,
-        an_attempt_begins_under_its_lease, concurrent_claimers_share_the_work,
-        expired_deliveries_are_claimed, next_due_names_the_next_moment, next_due_tells_channels_apart,
-        only_the_holder_settles,
+        an_attempt_begins_under_its_lease, an_attempt_that_begins_lengthens_its_lease,
+        concurrent_claimers_share_the_work, expired_deliveries_are_claimed, next_due_names_the_next_moment,
+        next_due_tells_channels_apart, only_the_holder_settles,
     };
     pub use super::ledger::{
         a_posting_counts_once, a_posting_has_a_sum_of_zero, a_posting_has_the_currencies_of_its_accounts,
@@ -195,6 +196,7 @@ macro_rules! __for_each_store_check {
             a_new_lead_reads_back_with_its_work
             a_lead_is_created_once
             a_decision_passes_only_at_its_version
+            a_lead_is_pinned_to_the_policy_that_decided_last
             of_concurrent_decisions_one_passes
             an_appended_event_leaves_the_state
             a_refused_transition_changes_nothing
@@ -218,6 +220,7 @@ macro_rules! __for_each_store_check {
             a_claim_takes_the_longest_due_within_its_limits
             a_lease_that_ran_out_is_taken_over
             an_attempt_begins_under_its_lease
+            an_attempt_that_begins_lengthens_its_lease
             only_the_holder_settles
             expired_deliveries_are_claimed
             next_due_names_the_next_moment

@@ -66,7 +66,7 @@ impl Model {
         let id = transition.lead_id;
         let known = self.leads.get(&id);
         let before = known.map_or_else(LeadState::default, |lead| lead.state.clone());
-        let reference = known.map_or(transition.trace.policy, |lead| lead.policy);
+        let reference = transition.trace.policy;
         let Some(policy) = self.policies.get(&reference).cloned() else { return Ok(()) };
         self.bid_counts(transition)?;
         self.auction_goes_on(transition, &before, &policy)?;

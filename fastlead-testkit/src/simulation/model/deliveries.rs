@@ -155,6 +155,9 @@ impl Model {
                 }
                 carried.state = DeliveryState::Sending;
                 carried.begun_by = Some(beginning.token);
+                if let Some(lease) = &mut carried.lease {
+                    lease.until = lease.until.max(beginning.until);
+                }
                 carried.begun_at = beginning.at;
                 Ok(())
             }

@@ -3,16 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use fastlead_core::decide::{Decision, Effect, Event, Hold, HoldKind, LeadState, LeadStatus, TimerName};
 use fastlead_core::delivery::Scope;
 use fastlead_core::id::{LeadId, SourceId};
 use fastlead_core::lead::Capture;
 use fastlead_core::policy::{Policy, PolicyRef};
 use fastlead_core::port::{CommitOutcome, Guard, Refusal, Reservation, Revival, Transition};
+use fastlead_core::time::Timestamp;
 
 use super::super::mirror::Decided;
 use super::takes::{Since, Take};
 use super::{Checked, Model, Replayed, auctions, counters, decide_again, takes};
+
+/// Within how many seconds those who wait go on by a policy that was published: every engine looks at the log of changes
+/// every few minutes, and a failing store can cost several looks.
+const HEARS_WITHIN_SECS: i64 = 2_400;
 
 /// A lead as the fold of its events.
 #[derive(Debug, Clone)]
@@ -155,7 +161,8 @@ impl Model {
             return Err(format!("{id} comes from a source that does not exist"));
         };
         let known = self.leads.get(&id).filter(|_| matches!(transition.guard, Guard::Version(_)));
-        if known.is_some_and(|lead| lead.policy != transition.trace.policy) {
+        let pinned = known.is_none_or(|lead| lead.policy == transition.trace.policy);
+        if !pinned && transition.event != Event::PolicyChanged {
             return Err(format!(
                 "{id} was decided upon by another version than the one that it is pinned to"
             ));
@@ -260,6 +267,7 @@ impl Model {
         else {
             return Err(format!("{id} does not exist"));
         };
+        lead.policy = transition.trace.policy;
         let Some(policy) = self.policies.get(&lead.policy) else { return Ok(()) };
         let auction = self.auctions.get(&id);
         let price = |name: &str, forced: bool| auctions::price(policy, auction.filter(|_| !forced), name);
@@ -276,6 +284,25 @@ impl Model {
             format!("{id}: {what}: {}", leads.join(", "))
         })?;
         sold
+    }
+
+    /// Whoever waits in a queue when a policy is published goes on by it.
+    pub(super) fn nobody_waits_by_an_old_policy(&self, now: Timestamp, up_since: Timestamp) -> Checked {
+        let Some((newest, at)) = self.published else { return Ok(()) };
+        let since = now - TimeDelta::seconds(HEARS_WITHIN_SECS);
+        if at.max(up_since) > since {
+            return Ok(());
+        }
+        let waits = |lead: &Lead| {
+            lead.state.queued_at.is_some_and(|queued_at| queued_at <= since) && lead.policy != newest
+        };
+        match self.leads.iter().find(|(_, lead)| waits(lead)) {
+            None => Ok(()),
+            Some((id, lead)) => Err(format!(
+                "{id} waits by version {} of the policy, and version {} was published at {at}",
+                lead.policy.version, newest.version
+            )),
+        }
     }
 
     /// A lead that waits in a queue has a timer that ends its wait.

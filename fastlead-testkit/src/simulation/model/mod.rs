@@ -77,13 +77,18 @@ pub(super) struct Model {
     pub reached: BTreeSet<String>,
     /// How many decisions were made again.
     pub decisions: u64,
+    /// The policy that was published last, and when.
+    pub published: Option<(PolicyRef, Timestamp)>,
     /// Since when the engine works.
     pub up_since: Option<Timestamp>,
 }
 
 impl Model {
-    pub(super) fn knows_policy(&mut self, record: &PolicyRecord) {
+    pub(super) fn knows_policy(&mut self, record: &PolicyRecord, now: Timestamp) {
         self.policies.insert(record.reference, Arc::clone(&record.policy));
+        if self.published.is_none_or(|(known, _)| known != record.reference) {
+            self.published = Some((record.reference, now));
+        }
     }
 
     pub(super) fn knows_source(&mut self, source: &Source) {
@@ -116,6 +121,7 @@ impl Model {
         let Some(up_since) = self.up_since else { return Ok(()) };
         self.no_timer_is_forgotten(now, up_since)?;
         self.no_event_is_forgotten(now, up_since)?;
-        self.no_delivery_is_forgotten(now, up_since)
+        self.no_delivery_is_forgotten(now, up_since)?;
+        self.nobody_waits_by_an_old_policy(now, up_since)
     }
 }
