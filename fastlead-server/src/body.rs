@@ -224,7 +224,13 @@ pub(crate) fn document(
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let (text, guessed) = decoded(body, said);
     let text = crate::json::whole_escapes(&text);
-    let document: Map<String, Value> = crate::json::read(text.as_bytes())?;
+    let document: Map<String, Value> = match crate::json::read(text.as_bytes()) {
+        Ok(document) => document,
+        Err(problem) => match crate::json::within_bounds(&text) {
+            Some(mended) => crate::json::read(mended.as_bytes())?,
+            None => return Err(problem),
+        },
+    };
     if mapping.is_empty()
         && let Some(consents) = document.get("consents")
     {

@@ -280,7 +280,7 @@ pub(crate) async fn submit(
     input.attribution.first = touch::first(&headers);
     let mut page = page(&source, locale, now);
     keep(&mut page, &input);
-    let key = submission.map(|id| IdempotencyKey::new(&format!("form:{id}"), &body));
+    let key = submission.map(|id| IdempotencyKey::new(format!("form:{id}"), &body));
     let problem = match take(&app, &source, &visitor, input, key).await {
         Ok(()) => {
             page.done = true;
@@ -428,8 +428,8 @@ fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
         (Locale::En, "consent_required") => "We cannot take the request without the required consent.",
         (Locale::Ru, "too_long") => "Текст слишком длинный.",
         (Locale::En, "too_long") => "The text is too long.",
-        (Locale::Ru, "looks_automated") => "Форма отправлена слишком быстро. Нажмите «Отправить» ещё раз.",
-        (Locale::En, "looks_automated") => "The form was sent too fast. Please press Send again.",
+        (Locale::Ru, "looks_automated") => "Форма отправлена слишком быстро. Подождите несколько секунд и нажмите «Отправить» ещё раз.",
+        (Locale::En, "looks_automated") => "The form was sent too fast. Please wait a few seconds and press Send again.",
         (Locale::Ru, "rate_limited") => "Слишком много заявок подряд. Повторите через минуту.",
         (Locale::En, "rate_limited") => "Too many requests. Please try again in a minute.",
         (Locale::Ru, "idempotency_key_reused") => {

@@ -1,5 +1,6 @@
 //! Bodies in JSON, and what is wrong with them.
 
+mod bounds;
 mod strict;
 
 use std::borrow::Cow;
@@ -9,6 +10,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub(crate) use bounds::within_bounds;
 pub(crate) use strict::objects_are_objects;
 
 use crate::problem::{FieldProblem, Problem};

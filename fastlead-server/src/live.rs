@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -17,8 +19,7 @@ use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, MissedTickBehavior};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -28,7 +29,9 @@ use crate::problem::Problem;
 
 /// How often a quiet connection is shown to be alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// A stream ends after this long, so that whoever may not listen any more stops listening.
+/// How often it is asked whether somebody may still listen: a key is revoked, a user disabled, a session ended.
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+/// A stream ends after this long.
 const LONGEST: Duration = Duration::from_secs(900);
 
 /// Of how many connections one may be a stream: the others take leads in.
@@ -162,30 +165,55 @@ impl LiveEvent {
         body = ref("#/components/schemas/LiveEvent"),
     )),
 )]
-pub(crate) async fn events(State(app): State<App>, operator: Operator) -> Result<Response, Problem> {
+pub(crate) async fn events(
+    State(app): State<App>,
+    operator: Operator,
+    request: Request,
+) -> Result<Response, Problem> {
     let most = (app.settings.http.max_connections / SHARE).max(1);
     let listener = Listener::begin(&operator.actor.to_string(), most)?;
     let until = Instant::now() + LONGEST;
-    let events = listen(app.engine.changes(), operator.workspace_id, until, app.stopping, listener);
+    let (changes, stopping) = (app.engine.changes(), app.stopping.clone());
+    let (parts, _) = request.into_parts();
+    let over: Over = Box::pin(async move {
+        let asked = tokio::time::timeout_at(until, may_not_listen_any_more(&app, parts, operator));
+        tokio::select! {
+            _ = asked => {}
+            () = stopping.cancelled() => {}
+        }
+    });
+    let events = listen(changes, operator.workspace_id, over, listener);
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([(header::CACHE_CONTROL, "no-store")], events).into_response())
+}
+
+/// Ready when a stream is over.
+type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Asks again and again whether the credential of a request is still that of the same operator, until it is not.
+async fn may_not_listen_any_more(app: &App, mut parts: Parts, operator: Operator) {
+    let mut asked = tokio::time::interval(ASKED_EVERY);
+    asked.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    while Operator::from_request_parts(&mut parts, app).await.is_ok_and(|now| now == operator) {
+        asked.tick().await;
+    }
 }
 
 fn listen(
     changes: Receiver<Change>,
     workspace: WorkspaceId,
-    until: Instant,
-    stopping: CancellationToken,
+    over: Over,
     listener: Listener,
 ) -> impl Stream<Item = Result<Event, Infallible>> + Send {
-    stream::unfold((changes, stopping, listener), move |(mut changes, stopping, listener)| async move {
+    stream::unfold((changes, over, listener), move |(mut changes, mut over, listener)| async move {
         let event = tokio::select! {
-            () = stopping.cancelled() => return None,
-            event = tokio::time::timeout_at(until, next(&mut changes, workspace)) => event.ok()??,
+            biased;
+            () = &mut over => return None,
+            event = next(&mut changes, workspace) => event?,
         };
         let event =
             Event::default().event(event.name()).json_data(event).unwrap_or_else(|_| Event::default());
-        Some((Ok(event), (changes, stopping, listener)))
+        Some((Ok(event), (changes, over, listener)))
     })
 }
 

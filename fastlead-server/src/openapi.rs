@@ -140,7 +140,7 @@ fn capture() -> Value {
             "parameters": [
                 { "name": "source_key", "in": "path", "required": true, "schema": { "type": "string" },
                   "description": "The source's public key" },
-                { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "minLength": 1, "maxLength": 200 },
+                { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" },
                   "description": "The same key with the same body within a day gets the same answer and makes no second lead" },
             ],
             "requestBody": {

@@ -40,9 +40,9 @@ pub struct IdempotencyKey {
 }
 
 impl IdempotencyKey {
-    /// `key` as the caller gave it, `request` as the bytes that came with it.
-    pub fn new(key: &str, request: &[u8]) -> Self {
-        Self { key: digest(key.as_bytes()), request: digest(request) }
+    /// `key` as the caller gave it, of any length, `request` as the bytes that came with it.
+    pub fn new(key: impl AsRef<[u8]>, request: &[u8]) -> Self {
+        Self { key: digest(key.as_ref()), request: digest(request) }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound, TimeDelta};
 use tokio::sync::Notify;
 
 use super::Engine;
@@ -30,6 +30,10 @@ impl StoreTime {
         Self { own, ahead: AtomicI64::new(0), put_right: Notify::new() }
     }
 
+    fn exact(&self) -> Timestamp {
+        self.own.now().checked_add_signed(self.ahead()).unwrap_or(Timestamp::MAX_UTC)
+    }
+
     fn ahead(&self) -> TimeDelta {
         TimeDelta::milliseconds(self.ahead.load(Ordering::Acquire))
     }
@@ -51,8 +55,9 @@ impl StoreTime {
 
 #[async_trait::async_trait]
 impl Clock for StoreTime {
+    /// In whole milliseconds, which is what stores keep: an answer tells no other moment than a later reading.
     fn now(&self) -> Timestamp {
-        self.own.now().checked_add_signed(self.ahead()).unwrap_or(Timestamp::MAX_UTC)
+        self.exact().trunc_subsecs(3)
     }
 
     async fn sleep_until(&self, moment: Timestamp) {
@@ -60,7 +65,7 @@ impl Clock for StoreTime {
             let put_right = self.put_right.notified();
             tokio::pin!(put_right);
             put_right.as_mut().enable();
-            if self.now() >= moment {
+            if self.exact() >= moment {
                 return;
             }
             let by_own = moment.checked_sub_signed(self.ahead()).unwrap_or(Timestamp::MAX_UTC);

@@ -52,6 +52,8 @@ pub struct ConsentAnswer {
     granted: bool,
     /// Whether it was refused in so many words, by `false`: a blank says nothing.
     refused: bool,
+    /// Whether it is what a form sends for a box that is not ticked, beside the box or in its place: `0` or `false`.
+    unticked: bool,
     written: Option<Pii<String>>,
 }
 
@@ -61,14 +63,17 @@ const WRITTEN_CHARS: usize = 200;
 impl ConsentAnswer {
     /// Reads the value of a box in a form.
     pub fn read(text: &str) -> Self {
-        let granted = matches!(text.trim().to_lowercase().as_str(), "1" | "on" | "true" | "yes" | "да");
+        let word = text.trim().to_lowercase();
+        let granted = matches!(word.as_str(), "1" | "on" | "true" | "yes" | "да");
+        let unticked = matches!(word.as_str(), "0" | "false");
         let written = (!granted && !text.is_empty())
             .then(|| Pii::new(text.chars().filter(|c| !c.is_control()).take(WRITTEN_CHARS).collect()));
-        Self { granted, refused: false, written }
+        Self { granted, refused: false, unticked, written }
     }
 
     /// Adds another answer to the same document, which stood in the same request. Both must grant, where neither is
-    /// blank: an answer that contradicts itself grants nothing.
+    /// blank: an answer that contradicts itself grants nothing. The text `0` or `false` beside a tick says nothing: that
+    /// is how Rails and ASP.NET send a ticked box, with a hidden field for the case that it is not.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         if self == Self::default() {
@@ -77,11 +82,21 @@ impl ConsentAnswer {
         if other == Self::default() {
             return self;
         }
+        match (self.unticked && other.granted, other.unticked && self.granted) {
+            (true, _) => return other,
+            (_, true) => return self,
+            _ => {}
+        }
         let written = match (self.written, other.written) {
             (Some(one), Some(two)) => Some(Pii::new(format!("{}, {}", one.expose(), two.expose()))),
             (one, two) => one.or(two),
         };
-        Self { granted: self.granted && other.granted, refused: self.refused || other.refused, written }
+        Self {
+            granted: self.granted && other.granted,
+            refused: self.refused || other.refused,
+            unticked: self.unticked && other.unticked,
+            written,
+        }
     }
 
     /// Whether the answer grants the consent.
@@ -97,7 +112,7 @@ impl ConsentAnswer {
 
 impl From<bool> for ConsentAnswer {
     fn from(granted: bool) -> Self {
-        Self { granted, refused: !granted, written: None }
+        Self { granted, refused: !granted, unticked: false, written: None }
     }
 }
 
@@ -256,8 +271,10 @@ mod tests {
     #[test]
     fn an_answer_that_contradicts_itself_grants_nothing() {
         let both = |one: &str, two: &str| ConsentAnswer::read(one).and(ConsentAnswer::read(two)).granted();
-        assert!(both("1", "да") && both("", "1") && both("1", ""));
-        assert!(!both("0", "1") && !both("1", "0") && !both("Нет", "Нет") && !both("", ""));
+        assert!(both("1", "да") && both("", "1") && both("1", "") && both("0", "1") && both("true", "false"));
+        assert!(!both("нет", "1") && !both("1", "off") && !both("Нет", "Нет") && !both("", "") && !both("0", "0"));
+        let refused = ConsentAnswer::from(false).and(ConsentAnswer::read("1"));
+        assert!(!refused.granted());
     }
 
     proptest! {

@@ -28,8 +28,6 @@ pub mod limits {
     pub const FIELD_CHARS: usize = 2_000;
     /// Number of messenger accounts.
     pub const HANDLES: usize = 8;
-    /// Characters of an idempotency key.
-    pub const IDEMPOTENCY_KEY_CHARS: usize = 200;
 }
 
 /// A lead as somebody sends it. Every field is optional here; [`CaptureInput::validate`] decides.

@@ -400,6 +400,19 @@ mod tests {
         assert_eq!(input.name.unwrap().expose(), "Anna");
         assert_eq!(input.comment.unwrap().expose(), "one\ntwo");
         assert!(!input.consents[&ConsentPurpose::Offer].granted());
+        // A hidden field in the manner of Rails (before the box) and of ASP.NET (behind it) says nothing beside a tick.
+        for (values, granted) in [
+            (["0", "1"], true),
+            (["true", "false"], true),
+            (["", "on"], true),
+            (["0", "0"], false),
+            (["off", "1"], false),
+            (["1", "no"], false),
+            (["false", ""], false),
+        ] {
+            let input = read(&none, &values.map(|value| ("consent_offer", value)));
+            assert_eq!(input.consents[&ConsentPurpose::Offer].granted(), granted, "{values:?}");
+        }
         let second = read(&none, &[("phone", "нет"), ("phone", "+79000000000")]);
         assert_eq!(second.phone.unwrap().expose(), "+79000000000", "the one that is a number");
     }

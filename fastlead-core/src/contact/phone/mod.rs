@@ -22,7 +22,8 @@ pub struct Phone(String);
 
 impl Phone {
     /// Reads a text that is one phone number, in any of the usual spellings. Numbers without `+` are read as they are
-    /// dialled in Russia (`8 900 …`, `900 …`); anything else needs its country code.
+    /// dialled in Russia (`8 900 …`, `900 …`), or with the country code of a neighbour (`375 29 …`); anything else needs
+    /// its country code behind a `+`.
     ///
     /// # Errors
     /// [`AddressError::Phone`] where no country has such a number, or where the text holds more than a number.

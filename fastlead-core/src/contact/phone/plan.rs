@@ -114,10 +114,14 @@ fn matched(form: &str, national: &str) -> Option<Matched> {
     Some(Matched { end: at(&mut digits), group })
 }
 
+/// Country codes whose numbers are longer than those of Russia without its code: Moldova, Armenia, Belarus, Ukraine,
+/// Tajikistan, Turkmenistan, Azerbaijan, Georgia, Kyrgyzstan and Uzbekistan.
+const NEIGHBOURS: [&str; 10] = ["373", "374", "375", "380", "992", "993", "994", "995", "996", "998"];
+
 /// Reads digits as they are dialled in Russia, and gives the E.164 digits of a valid number.
 ///
 /// In this order: another country behind `810`, a national number with or without the trunk prefix 8, one behind the
-/// country code, another country behind `00`.
+/// country code, one of a neighbour behind its country code, another country behind `00`.
 pub(super) fn dialled_in_russia(digits: &str) -> Option<String> {
     if let Some(abroad) = digits.strip_prefix("810").filter(|abroad| !abroad.starts_with('0')) {
         return international(abroad);
@@ -126,6 +130,22 @@ pub(super) fn dialled_in_russia(digits: &str) -> Option<String> {
     if let Some(number) = international(&national) {
         return Some(number);
     }
-    let with_code = if digits.starts_with('7') { international(digits) } else { None };
-    with_code.or_else(|| digits.strip_prefix("00").and_then(international))
+    let with_code = || digits.strip_prefix("00").and_then(international);
+    if digits.starts_with('7') { international(digits) } else { neighbour(digits) }.or_else(with_code)
+}
+
+/// Reads the number of a neighbour of Russia that begins with its country code, as people write it who forget the `+`.
+/// Digits of that length with one of these codes are no national number.
+fn neighbour(digits: &str) -> Option<String> {
+    let code = NEIGHBOURS.iter().any(|code| digits.starts_with(code));
+    (code && region(digits).is_some()).then(|| digits.to_owned())
+}
+
+/// Reads digits behind a `+`: a number of any country, or one with the trunk prefix of Russia in place of its country
+/// code (`+8 900 …`), where no country has it.
+pub(super) fn behind_plus(digits: &str) -> Option<String> {
+    international(digits).or_else(|| {
+        let national = digits.strip_prefix('8').filter(|national| national.len() == 10)?;
+        international(&format!("7{national}"))
+    })
 }

@@ -121,7 +121,7 @@ fn read_plain(text: &str) -> Option<String> {
         }
     }
     let digits = std::str::from_utf8(digits.get(..count)?).ok()?;
-    if number.is_some() { plan::international(digits) } else { plan::dialled_in_russia(digits) }
+    if number.is_some() { plan::behind_plus(digits) } else { plan::dialled_in_russia(digits) }
 }
 
 /// Brings a `tel:` address (RFC 3966) into the form of a typed number. Anything else stays as it is.
@@ -231,7 +231,7 @@ impl Span {
     fn read(&self, digits: &str) -> Option<String> {
         match (digits.len() <= DIGITS_MAX, self.plus) {
             (false, _) => None,
-            (true, true) => plan::international(digits),
+            (true, true) => plan::behind_plus(digits),
             (true, false) => plan::dialled_in_russia(digits),
         }
     }

@@ -215,8 +215,26 @@ fn signs_of_other_keyboards() {
         "tel:9000000000;phone-context=+7",
         "tel:%2B7%20900%20000-00-00",
         "Телефон: +7 900 000-00-00.",
+        "+8 900 000-00-00",
+        "+8(900)000-00-00",
     ] {
         assert_eq!(parsed(text).as_deref(), Some("+79000000000"), "{text}");
+    }
+}
+
+#[test]
+fn neighbours_without_a_plus() {
+    for text in ["375 29 123-45-67", "998901234567", "374 77 123456", "380 50 123 45 67", "996 555 123 456"] {
+        assert_eq!(parsed(text), parsed(&format!("+{text}")), "{text}");
+        assert!(parsed(text).is_some(), "{text}");
+    }
+    // What has the length of a national number is one, or none.
+    for (text, expected) in [("9921234567", Some("+79921234567")), ("3751234567", None), ("37529123456", None)] {
+        assert_eq!(parsed(text).as_deref(), expected, "{text}");
+    }
+    // Of others a number without `+` may be one of Russia with a wrong digit.
+    for text in ["49 1512 3456789", "19001234567", "90 501 234 56 78"] {
+        assert_eq!(parsed(text), None, "{text}");
     }
 }
 
@@ -252,7 +270,6 @@ fn not_phones() {
         "+7 900 000-00-000",
         "8 900 000-00-00 0",
         "8 900 000-00-0_",
-        "+8 900 000-00-00",
         "8 800",
         "phone",
         "доб. 123",

@@ -64,6 +64,10 @@ impl Model {
             return Ok(());
         }
         let id = transition.lead_id;
+        if transition.event == Event::PolicyChanged {
+            // Its rules are numbered anew, and bids for those of an earlier policy count no more.
+            self.auctions.remove(&id);
+        }
         let known = self.leads.get(&id);
         let before = known.map_or_else(LeadState::default, |lead| lead.state.clone());
         let reference = transition.trace.policy;
