@@ -428,8 +428,12 @@ fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
         (Locale::En, "consent_required") => "We cannot take the request without the required consent.",
         (Locale::Ru, "too_long") => "Текст слишком длинный.",
         (Locale::En, "too_long") => "The text is too long.",
-        (Locale::Ru, "looks_automated") => "Форма отправлена слишком быстро. Подождите несколько секунд и нажмите «Отправить» ещё раз.",
-        (Locale::En, "looks_automated") => "The form was sent too fast. Please wait a few seconds and press Send again.",
+        (Locale::Ru, "looks_automated") => {
+            "Форма отправлена слишком быстро. Подождите несколько секунд и нажмите «Отправить» ещё раз."
+        }
+        (Locale::En, "looks_automated") => {
+            "The form was sent too fast. Please wait a few seconds and press Send again."
+        }
         (Locale::Ru, "rate_limited") => "Слишком много заявок подряд. Повторите через минуту.",
         (Locale::En, "rate_limited") => "Too many requests. Please try again in a minute.",
         (Locale::Ru, "idempotency_key_reused") => {

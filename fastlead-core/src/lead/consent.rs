@@ -272,7 +272,9 @@ mod tests {
     fn an_answer_that_contradicts_itself_grants_nothing() {
         let both = |one: &str, two: &str| ConsentAnswer::read(one).and(ConsentAnswer::read(two)).granted();
         assert!(both("1", "да") && both("", "1") && both("1", "") && both("0", "1") && both("true", "false"));
-        assert!(!both("нет", "1") && !both("1", "off") && !both("Нет", "Нет") && !both("", "") && !both("0", "0"));
+        assert!(
+            !both("нет", "1") && !both("1", "off") && !both("Нет", "Нет") && !both("", "") && !both("0", "0")
+        );
         let refused = ConsentAnswer::from(false).and(ConsentAnswer::read("1"));
         assert!(!refused.granted());
     }

@@ -21,7 +21,7 @@ use tokio::sync::Mutex;
 
 pub(crate) use self::device::{COOKIE as DEVICE_COOKIE, KEPT_SECS as DEVICE_KEPT_SECS};
 pub use self::keys::NewApiKey;
-pub use self::operator::{Actor, Denied, Operator};
+pub use self::operator::{Actor, Admin, Denied, Operator};
 pub(crate) use self::password::hash_password;
 pub use self::token::Token;
 

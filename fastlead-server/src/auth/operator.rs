@@ -119,6 +119,21 @@ impl FromRequestParts<App> for Operator {
     }
 }
 
+/// An operator with the role `admin`. In a handler it stands before the body, so that whoever may not do a thing is told
+/// that, and not what is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admin(pub Operator);
+
+impl FromRequestParts<App> for Admin {
+    type Rejection = Denied;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
+        let operator = Operator::from_request_parts(parts, app).await?;
+        operator.require_admin()?;
+        Ok(Self(operator))
+    }
+}
+
 /// A problem that, where it is a 401, says how to authenticate (RFC 9110 section 15.5.2).
 #[derive(Debug)]
 pub struct Denied(pub Problem);

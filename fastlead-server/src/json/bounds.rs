@@ -95,7 +95,8 @@ mod tests {
     #[test]
     fn what_no_reader_can_hold_is_kept_as_its_text() {
         let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
-        let body = format!(r#"{{"a": -1e999, "b": "1e999 \" [", "c": {deep}, "d": [1, 2.5e3, {{"e": {{}}}}]}}"#);
+        let body =
+            format!(r#"{{"a": -1e999, "b": "1e999 \" [", "c": {deep}, "d": [1, 2.5e3, {{"e": {{}}}}]}}"#);
         let mended: Value = serde_json::from_str(&within_bounds(&body).unwrap()).unwrap();
         assert_eq!((&mended["a"], &mended["b"]), (&"-1e999".into(), &"1e999 \" [".into()));
         let mut inner = &mended["c"];

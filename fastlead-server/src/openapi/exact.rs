@@ -202,7 +202,7 @@ mod tests {
             let text = std::fs::read_to_string(file).unwrap();
             for operation in text.split("#[utoipa::path(").skip(1) {
                 operations += 1;
-                if operation.contains("require_admin()?") {
+                if operation.contains(": Admin,") || operation.contains("require_admin()?") {
                     let method = between(operation, "", ',').to_uppercase();
                     needed.insert(format!("{method} {}", between(operation, "path = \"", '"')));
                 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::input::{Body, Faults, Id, List};
 use super::session::private;
 use crate::app::App;
-use crate::auth::{NewApiKey, Operator, scopes};
+use crate::auth::{Admin, NewApiKey, scopes};
 use crate::problem::Problem;
 
 /// An API key, without the key itself.
@@ -97,10 +97,9 @@ pub(crate) struct CreatedApiKey {
 )]
 pub(crate) async fn create_api_key(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<ApiKeyInput>,
 ) -> Result<Response, Problem> {
-    operator.require_admin()?;
     let now = app.engine.clock().now();
     let mut faults = Faults::default();
     faults.text("name", &input.name, 100);
@@ -146,9 +145,8 @@ pub(crate) async fn create_api_key(
 )]
 pub(crate) async fn list_api_keys(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
 ) -> Result<Json<List<ApiKeyView>>, Problem> {
-    operator.require_admin()?;
     let keys = app.store.api_keys(operator.workspace_id).await?;
     Ok(Json(List::whole(keys.into_iter().map(ApiKeyView::from).collect())))
 }
@@ -161,10 +159,9 @@ pub(crate) async fn list_api_keys(
 )]
 pub(crate) async fn revoke_api_key(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<ApiKeyId>,
 ) -> Result<StatusCode, Problem> {
-    operator.require_admin()?;
     if app.store.revoke_api_key(operator.workspace_id, id, app.engine.clock().now()).await? {
         tracing::info!(key = %id, actor = %operator.actor, "API key revoked");
         return Ok(StatusCode::NO_CONTENT);

@@ -23,7 +23,7 @@ use super::channels::{ChannelView, active, stored, view};
 use super::input::{Body, Faults, Id};
 use super::projects::own;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::problem::Problem;
 use crate::registration::{self, Standing};
 
@@ -206,11 +206,10 @@ pub(crate) struct EnqueuedView {
 )]
 pub(crate) async fn test_channel(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<ChannelId>,
     Body(input): Body<TestInput>,
 ) -> Result<(StatusCode, Json<EnqueuedView>), Problem> {
-    operator.require_admin()?;
     let channel = active(&app, &operator, id).await?;
     if channel.is_paused() {
         let detail = "the channel is paused; check it and resume it first";

@@ -19,7 +19,7 @@ use serde_json::Value;
 use super::CATALOG;
 use super::input::{Body, Faults, Id, List};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::bootstrap::random_text;
 use crate::problem::Problem;
 
@@ -216,10 +216,9 @@ impl std::fmt::Debug for Config {
 )]
 pub(crate) async fn create_channel(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<NewChannelInput>,
 ) -> Result<(StatusCode, Json<ChannelView>), Problem> {
-    operator.require_admin()?;
     let mut faults = Faults::default();
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if input.name.is_empty() || input.name.len() > 64 || !input.name.chars().all(good) {
@@ -265,11 +264,10 @@ pub(crate) struct ChannelUpdateInput {
 )]
 pub(crate) async fn update_channel(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<ChannelId>,
     Body(input): Body<ChannelUpdateInput>,
 ) -> Result<Json<ChannelView>, Problem> {
-    operator.require_admin()?;
     let _order = CATALOG.lock().await;
     let mut record = stored(&app, &operator, id).await?;
     let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Body, Faults, Id, List, Query, meaningless};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::problem::Problem;
 
 /// That a messenger account is that of who has a phone number.
@@ -104,10 +104,9 @@ pub(crate) async fn list_identities(
 )]
 pub(crate) async fn create_identity(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<IdentityInput>,
 ) -> Result<(StatusCode, Json<IdentityView>), Problem> {
-    operator.require_admin()?;
     let mut faults = Faults::default();
     let handle = input.handle.read();
     if handle.is_none() {
@@ -143,10 +142,9 @@ pub(crate) async fn create_identity(
 )]
 pub(crate) async fn undo_identity(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<IdentityId>,
 ) -> Result<Json<IdentityView>, Problem> {
-    operator.require_admin()?;
     let actor = operator.actor.to_string();
     let undone =
         Undone { at: app.engine.clock().now(), reason: "operator".to_owned(), by: Some(actor.clone()) };

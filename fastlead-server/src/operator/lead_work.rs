@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::input::{Body, Id};
 use super::views::LeadStateView;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::problem::Problem;
 
 /// What a person thinks of a lead that was kept for review.
@@ -140,10 +140,9 @@ fn decided(outcome: ResponseOutcome) -> Result<LeadState, Problem> {
 )]
 pub(crate) async fn erase_person(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<LeadId>,
 ) -> Result<Json<Erased>, Problem> {
-    operator.require_admin()?;
     let erased = operator.engine(&app).erase(operator.workspace_id, id).await?;
     erased.map(Json).ok_or_else(|| Problem::not_found("this lead"))
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::CATALOG;
 use super::input::{Body, Faults, List};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::problem::Problem;
 
 /// A project.
@@ -66,10 +66,9 @@ pub(crate) async fn list_projects(
 )]
 pub(crate) async fn create_project(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<ProjectInput>,
 ) -> Result<(StatusCode, Json<ProjectView>), Problem> {
-    operator.require_admin()?;
     let mut faults = Faults::default();
     faults.text("name", &input.name, 100);
     faults.finish()?;

@@ -17,7 +17,7 @@ use super::CATALOG;
 use super::input::{Body, Faults, Id, List, Query};
 use super::projects::own;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::bootstrap::random_text;
 use crate::problem::Problem;
 
@@ -140,10 +140,9 @@ pub(crate) async fn list_sources(
 )]
 pub(crate) async fn create_source(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<NewSourceInput>,
 ) -> Result<(StatusCode, Json<SourceView>), Problem> {
-    operator.require_admin()?;
     own(&app, &operator, input.project_id)?;
     check(&input.settings, "settings.", &[])?;
     let now = app.engine.clock().now();
@@ -178,11 +177,10 @@ pub(crate) async fn create_source(
 )]
 pub(crate) async fn update_source(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<SourceId>,
     Body(settings): Body<SourceSettings>,
 ) -> Result<Json<SourceView>, Problem> {
-    operator.require_admin()?;
     let _order = CATALOG.lock().await;
     let sources = app.store.load_workspace(operator.workspace_id).await?.sources;
     let mut source = sources

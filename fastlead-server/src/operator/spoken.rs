@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::channels::stored;
 use super::input::{Id, List, Query};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::Admin;
 use crate::problem::Problem;
 
 /// What a person has said over a channel.
@@ -83,11 +83,10 @@ impl InboundView {
 )]
 pub(crate) async fn list_inbound(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<ChannelId>,
     mut query: Query,
 ) -> Result<Json<List<InboundView>>, Problem> {
-    operator.require_admin()?;
     let page = query.take_page()?;
     query.finish()?;
     stored(&app, &operator, id).await?;

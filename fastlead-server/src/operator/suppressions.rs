@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::input::{Body, Faults, Id, List, Query};
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::problem::Problem;
 
 /// An address to which nothing more may be sent.
@@ -98,10 +98,9 @@ pub(crate) async fn list_suppressions(
 )]
 pub(crate) async fn create_suppression(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<SuppressionInput>,
 ) -> Result<(StatusCode, Json<SuppressionView>), Problem> {
-    operator.require_admin()?;
     let directory = app.engine.directory();
     let channel = directory.channel(input.channel_id);
     let channel = channel.filter(|channel| channel.workspace_id == operator.workspace_id);
@@ -149,10 +148,9 @@ pub(crate) async fn create_suppression(
 )]
 pub(crate) async fn lift_suppression(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<SuppressionId>,
 ) -> Result<StatusCode, Problem> {
-    operator.require_admin()?;
     let held = app.store.suppression(operator.workspace_id, id).await?;
     let held = held.ok_or_else(|| Problem::not_found("this suppression"))?;
     app.engine.lift(operator.workspace_id, held.key()).await?;

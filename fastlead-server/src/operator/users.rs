@@ -15,7 +15,7 @@ use super::CATALOG;
 use super::input::{Body, Faults, Id, List};
 use super::session::private;
 use crate::app::App;
-use crate::auth::{self, Actor, Operator};
+use crate::auth::{self, Actor, Admin, Operator};
 use crate::bootstrap::{PASSWORD_CHARS, random_text};
 use crate::problem::Problem;
 
@@ -86,9 +86,8 @@ pub(crate) struct UserWithPassword {
 )]
 pub(crate) async fn list_users(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
 ) -> Result<Json<List<UserView>>, Problem> {
-    operator.require_admin()?;
     let users = app.store.users(operator.workspace_id).await?;
     Ok(Json(List::whole(users.into_iter().map(UserView::from).collect())))
 }
@@ -101,10 +100,9 @@ pub(crate) async fn list_users(
 )]
 pub(crate) async fn create_user(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Body(input): Body<NewUserInput>,
 ) -> Result<Response, Problem> {
-    operator.require_admin()?;
     let mut faults = Faults::default();
     faults.text("login", input.login.expose(), 200);
     if input.login.expose().chars().any(char::is_control) {
@@ -137,10 +135,9 @@ pub(crate) async fn create_user(
 )]
 pub(crate) async fn disable_user(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<UserId>,
 ) -> Result<Json<UserView>, Problem> {
-    operator.require_admin()?;
     let _order = CATALOG.lock().await;
     let users = app.store.users(operator.workspace_id).await?;
     let is_left = |user: &UserRecord| user.id != id && user.role == Role::Admin && user.disabled_at.is_none();
@@ -167,10 +164,9 @@ pub(crate) async fn disable_user(
 )]
 pub(crate) async fn enable_user(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<UserId>,
 ) -> Result<Json<UserView>, Problem> {
-    operator.require_admin()?;
     let _order = CATALOG.lock().await;
     let user = UserRecord { disabled_at: None, ..own(&app, &operator, id).await? };
     app.store.put_user(user.clone()).await?;
@@ -187,11 +183,10 @@ pub(crate) async fn enable_user(
 )]
 pub(crate) async fn reset_password(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(id): Id<UserId>,
     Body(input): Body<ResetInput>,
 ) -> Result<Response, Problem> {
-    operator.require_admin()?;
     if matches!(operator.actor, Actor::User { id: own, .. } if own == id) {
         let detail = "change your own password with POST /v1/me/password, which asks for the one of today";
         return Err(Problem::new(StatusCode::CONFLICT, "own_password", detail));

@@ -239,6 +239,41 @@ async fn an_idempotency_key_has_one_answer() {
 }
 
 #[tokio::test]
+async fn what_the_visitor_has_not_typed_costs_no_lead() {
+    let shop = shop(open(), true).await;
+    let deep = format!("{}{}", "[".repeat(20_000), "]".repeat(20_000));
+    let json = |fields: &str| {
+        format!(
+            r#"{{"phone": "+79000000001", "consents": {{"personal_data": true}}, "fields": {{{fields}}}}}"#
+        )
+    };
+    for body in
+        [json(r#""sum": 1e999"#), json(&format!(r#""tree": {deep}"#)), json(r#""a": -1E+400, "b": 1"#)]
+    {
+        let sent = shop.http.post(shop.capture_url()).header("content-type", "application/json").body(body);
+        assert_eq!(sent.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    }
+    let broken = shop.http.post(shop.capture_url()).header("content-type", "application/json");
+    let broken = broken.body(r#"{"phone": 1e999"#).send().await.unwrap();
+    assert_eq!(judged("broken", broken).await, (StatusCode::BAD_REQUEST, "invalid_json".to_owned()));
+    for (phone, boxes, number) in [
+        ("375 29 123-45-67", vec!["1"], "+375291234567"),
+        ("998901234567", vec!["0", "1"], "+998901234567"),
+        ("+8 900 000-00-02", vec!["true", "false"], "+79000000002"),
+    ] {
+        let mut form = vec![("phone", phone)];
+        form.extend(boxes.into_iter().map(|value| ("consent_personal_data", value)));
+        let taken = shop.http.post(shop.capture_url()).form(&form).send().await.unwrap();
+        assert_eq!(taken.status(), StatusCode::ACCEPTED, "{phone}");
+        let page = PageRequest { after: None, limit: 1 };
+        let lead = shop.store.leads(workspace(), LeadFilter::default(), page).await.unwrap().items.remove(0);
+        assert_eq!(lead.capture.contact.phone.unwrap().expose(), number);
+        // What the store keeps of a moment is what was answered.
+        assert_eq!(lead.created_at.timestamp_subsec_nanos() % 1_000_000, 0);
+    }
+}
+
+#[tokio::test]
 async fn an_idempotency_key_has_one_answer_across_restarts() {
     let shop = shop(open(), false).await;
     // A file has one server at a time.

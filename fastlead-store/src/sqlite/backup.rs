@@ -1,5 +1,6 @@
 //! Copies of a database: made while a server works on it, and put back where none does.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,8 @@ use tempfile::NamedTempFile;
 use super::fault::failed;
 use super::lock::FileLock;
 use super::{MIGRATIONS, too_new, version};
+
+const RESTORE: &str = "restore";
 
 /// Contents of a copy, counted in the copy itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,9 +80,9 @@ pub async fn back_up(database: &Path, target: &Path) -> Result<Backup> {
 /// # Errors
 /// [`ErrorKind::Conflict`] where a server has the database open, or it exists, or a log of an earlier one stands
 /// there; [`ErrorKind::NotFound`] where there is no copy; [`ErrorKind::Config`] where the copy is of a newer program
-/// or no database of FastLead; [`ErrorKind::Storage`] where it is not whole, or cannot be read or written.
+/// or no database of FastLead as it makes them; [`ErrorKind::Storage`] where it is not whole, or cannot be read or written.
 pub async fn restore(backup: &Path, database: &Path) -> Result<Backup> {
-    const OPERATION: &str = "restore";
+    const OPERATION: &str = RESTORE;
     let target = named(database, OPERATION)?;
     let _lock = FileLock::take(target.clone()).await?;
     refuse_existing(&target, OPERATION)?;
@@ -209,6 +212,9 @@ async fn check(path: &Path, operation: &'static str) -> Result<Backup> {
         let message = format!("the copy is damaged: {verdict}");
         return Err(Error::new(ErrorKind::Storage, message).with_operation(operation));
     }
+    if operation == RESTORE {
+        has_the_schema(&mut connection, found).await?;
+    }
     let backup = Backup {
         leads: count(&mut connection, "leads").await?,
         events: count(&mut connection, "events").await?,
@@ -217,6 +223,36 @@ async fn check(path: &Path, operation: &'static str) -> Result<Backup> {
     };
     sqlx::Connection::close(connection).await.map_err(fault)?;
     Ok(backup)
+}
+
+/// Checks that a database of a version has what the migrations up to it have made: a file that somebody has edited may lack
+/// the triggers that keep postings and events as they are, and have others. Texts are compared of triggers alone, because
+/// versions of SQLite write those of tables that were altered in different ways.
+async fn has_the_schema(connection: &mut SqliteConnection, version: usize) -> Result<()> {
+    let fault = |error: sqlx::Error| failed(RESTORE, &error);
+    let empty = SqliteConnectOptions::new().in_memory(true).disable_statement_logging();
+    let mut made = empty.connect().await.map_err(fault)?;
+    for migration in MIGRATIONS.iter().take(version) {
+        sqlx::raw_sql(*migration).execute(&mut made).await.map_err(fault)?;
+    }
+    let (wanted, found) = (schema(&mut made).await.map_err(fault)?, schema(connection).await.map_err(fault)?);
+    // An index or a table that somebody has added does no harm.
+    let acts = |added: &&(String, String, String)| matches!(added.0.as_str(), "trigger" | "view");
+    let differs = wanted.difference(&found).next().or_else(|| found.difference(&wanted).find(acts));
+    let Some((kind, name, _)) = differs else { return Ok(()) };
+    let message = format!(
+        "the {kind} `{name}` of the copy is missing, is not FastLead's, or was changed; take a copy that was made with \
+         `fastlead backup` and not edited"
+    );
+    Err(Error::new(ErrorKind::Config, message).with_operation(RESTORE))
+}
+
+/// Kind, name and, of triggers, text of everything in a schema but what SQLite makes by itself.
+async fn schema(connection: &mut SqliteConnection) -> sqlx::Result<BTreeSet<(String, String, String)>> {
+    let all = sqlx::query_as(
+        r"SELECT type, name, iif(type = 'trigger', sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite\_%' ESCAPE '\'",
+    );
+    Ok(all.fetch_all(connection).await?.into_iter().collect())
 }
 
 async fn count(connection: &mut SqliteConnection, table: &'static str) -> Result<u64> {

@@ -230,10 +230,20 @@ async fn a_copy_is_made_under_load_and_put_back() {
     whole.close().await.unwrap();
 
     std::fs::remove_file(&path).unwrap();
-    assert_eq!(restore(&copy, &path).await.unwrap(), made);
+    // Somebody looks for something of their own by an index.
+    edit(&copy, &["CREATE INDEX own ON leads (status)"]).await;
+    assert_eq!(restore(&copy, &path).await.unwrap().leads, made.leads);
     let again = open(&path).await;
     assert_eq!(missing(&again, &before).await, 0);
     capture(&again, &site, 2_000, 1).await;
+}
+
+async fn edit(path: &Path, edits: &[&'static str]) {
+    let mut raw = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    for edit in edits {
+        sqlx::query(*edit).execute(&mut raw).await.unwrap();
+    }
+    raw.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,6 +276,20 @@ async fn what_is_no_whole_copy_is_not_put_back() {
     sqlx::query("PRAGMA user_version = 99").execute(&mut raw).await.unwrap();
     assert_eq!(restore(&other, &target).await.unwrap_err().kind(), ErrorKind::Config);
     raw.close().await.unwrap();
+    // One that somebody has edited: what keeps postings as they are is gone, or something else is done on the way.
+    let named = "CREATE TRIGGER ledger_postings_stay BEFORE UPDATE ON ledger_postings BEGIN SELECT 1; END";
+    for (edits, name) in [
+        (vec!["DROP TRIGGER ledger_postings_stay"], "ledger_postings_stay"),
+        (vec!["DROP TRIGGER ledger_postings_stay", named], "ledger_postings_stay"),
+        (vec!["CREATE TRIGGER more AFTER INSERT ON leads BEGIN DELETE FROM timers; END"], "more"),
+        (vec!["DROP TABLE timers"], "timers"),
+    ] {
+        std::fs::copy(&copy, &bad).unwrap();
+        edit(&bad, &edits).await;
+        let error = restore(&bad, &target).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        assert!(error.message().contains(&format!("`{name}`")), "{error}");
+    }
     let none = folder.path().join("none.db");
     assert_eq!(restore(&none, &target).await.unwrap_err().kind(), ErrorKind::NotFound);
     assert_eq!(back_up(&none, &target).await.unwrap_err().kind(), ErrorKind::NotFound);

@@ -229,7 +229,9 @@ fn neighbours_without_a_plus() {
         assert!(parsed(text).is_some(), "{text}");
     }
     // What has the length of a national number is one, or none.
-    for (text, expected) in [("9921234567", Some("+79921234567")), ("3751234567", None), ("37529123456", None)] {
+    for (text, expected) in
+        [("9921234567", Some("+79921234567")), ("3751234567", None), ("37529123456", None)]
+    {
         assert_eq!(parsed(text).as_deref(), expected, "{text}");
     }
     // Of others a number without `+` may be one of Russia with a wrong digit.

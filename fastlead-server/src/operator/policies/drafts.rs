@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::PolicyView;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::operator::input::{Body, Id};
 use crate::operator::projects::own;
 use crate::policies;
@@ -71,11 +71,10 @@ pub(crate) async fn get_draft(
 )]
 pub(crate) async fn save_draft(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(project): Id<ProjectId>,
     Body(document): Body<serde_json::Map<String, serde_json::Value>>,
 ) -> Result<Json<DraftView>, Problem> {
-    operator.require_admin()?;
     own(&app, &operator, project)?;
     let draft = policies::save_draft(&app, operator.workspace_id, project, document.into()).await?;
     Ok(Json(view(&app, draft)))
@@ -89,10 +88,9 @@ pub(crate) async fn save_draft(
 )]
 pub(crate) async fn discard_draft(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(project): Id<ProjectId>,
 ) -> Result<StatusCode, Problem> {
-    operator.require_admin()?;
     own(&app, &operator, project)?;
     if app.store.discard_draft(operator.workspace_id, project).await? {
         Ok(StatusCode::NO_CONTENT)
@@ -109,10 +107,9 @@ pub(crate) async fn discard_draft(
 )]
 pub(crate) async fn publish_draft(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(project): Id<ProjectId>,
 ) -> Result<Json<PolicyView>, Problem> {
-    operator.require_admin()?;
     own(&app, &operator, project)?;
     Ok(Json(policies::publish_draft(&app, operator.workspace_id, project).await?.into()))
 }

@@ -18,7 +18,7 @@ use super::input::{Document, Id, List, Query};
 use super::projects::own;
 use super::unreadable;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::policies;
 use crate::problem::Problem;
 
@@ -75,11 +75,10 @@ pub(crate) async fn get_policy(
 )]
 pub(crate) async fn publish_policy(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(project): Id<ProjectId>,
     Document(policy): Document,
 ) -> Result<Json<PolicyView>, Problem> {
-    operator.require_admin()?;
     own(&app, &operator, project)?;
     let policy = policy.map_err(Problem::policy)?;
     let record = policies::publish(&app, operator.workspace_id, project, policy).await?;

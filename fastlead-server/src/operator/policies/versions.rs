@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::PolicyView;
 use crate::app::App;
-use crate::auth::Operator;
+use crate::auth::{Admin, Operator};
 use crate::operator::input::{Body, Id, Query};
 use crate::operator::projects::own;
 use crate::policies;
@@ -139,11 +139,10 @@ pub(crate) struct RollbackInput {
 )]
 pub(crate) async fn roll_back_policy(
     State(app): State<App>,
-    operator: Operator,
+    Admin(operator): Admin,
     Id(project): Id<ProjectId>,
     Body(input): Body<RollbackInput>,
 ) -> Result<Json<PolicyView>, Problem> {
-    operator.require_admin()?;
     own(&app, &operator, project)?;
     let record = policies::roll_back(&app, operator.workspace_id, project, input.version).await?;
     Ok(Json(record.into()))
