@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-use fastlead_core::lead::{Automated, Capture, CaptureInput, NoteCode, limits};
+use fastlead_core::lead::{Automated, Capture, CaptureInput, NoteCode};
 use fastlead_core::port::{AutomatedAction, CaptureAnswer, CaptureVerdict, Source};
 use fastlead_core::secret::Pii;
 use schemars::JsonSchema;
