@@ -7,8 +7,10 @@ use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use fastlead_core::layer::{
-    Account, BreakerHandle, Limits, Operation, Progress, RecipientKey, ResiliencePolicy, Resilient,
+    Account, AccountQuota, BreakerHandle, Limits, Operation, Progress, ResiliencePolicy, Resilient,
 };
+use fastlead_core::port::{Quota, QuotaKey};
+use fastlead_core::quota::LocalQuota;
 use fastlead_core::time::{Clock, Timestamp};
 use fastlead_core::{Error, ErrorKind, Result};
 use futures_util::future::BoxFuture;
@@ -86,7 +88,7 @@ impl Operation for Call {
         &self.account.instance
     }
 
-    fn recipient(&self) -> Option<RecipientKey> {
+    fn recipient(&self) -> Option<QuotaKey> {
         None
     }
 
@@ -166,7 +168,8 @@ pub struct LayeredProvider {
 }
 
 impl LayeredProvider {
-    /// Puts `provider` behind the layers. `instance` is the id of the account for logs and metrics.
+    /// Puts `provider` behind the layers. `instance` is the id of the account for logs and metrics. Its permits are counted
+    /// for it alone.
     pub fn new(
         policy: &ResiliencePolicy,
         limits: &Limits,
@@ -174,8 +177,21 @@ impl LayeredProvider {
         instance: impl Into<String>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
+        Self::counted_in(Arc::new(LocalQuota::new()), policy, limits, provider, instance, clock)
+    }
+
+    /// The same with permits that are counted in `quota`, under `instance`.
+    pub fn counted_in(
+        quota: Arc<dyn Quota>,
+        policy: &ResiliencePolicy,
+        limits: &Limits,
+        provider: Arc<dyn PaymentProvider>,
+        instance: impl Into<String>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
         let account = Account { kind: provider.info().kind, instance: instance.into() };
-        let service = policy.stack(Asked(Arc::clone(&provider)), limits, clock);
+        let quota = AccountQuota::shared(quota, &account);
+        let service = policy.stack(Asked(Arc::clone(&provider)), limits, clock, quota);
         Self { provider, service, account: Arc::new(account) }
     }
 

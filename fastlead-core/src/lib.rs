@@ -13,6 +13,7 @@
 )]
 
 pub mod actor;
+pub mod allowance;
 pub mod channel;
 pub mod contact;
 pub mod decide;
@@ -33,6 +34,7 @@ pub mod parts;
 pub mod person;
 pub mod policy;
 pub mod port;
+pub mod quota;
 pub mod registry;
 pub mod replay;
 pub mod schedule;

@@ -18,6 +18,14 @@ pub(crate) fn network(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// The bytes of an address, 4 or 16.
+pub(crate) fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
 /// The address in an entry of `X-Forwarded-For`: alone, with a port, or in brackets. IPv4-mapped addresses come out as IPv4.
 pub(crate) fn read(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');

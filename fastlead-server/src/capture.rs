@@ -117,7 +117,7 @@ async fn take(
 ) -> Result<Response, Problem> {
     let (mut head, body) = request.into_parts();
     let sender = sender(app, source, visitor, &mut head).await;
-    admit(app, source, sender)?;
+    admit(app, source, sender).await?;
     let limit = app.settings.http.body_limit_bytes;
     let (media, charset) = body::media(&head.headers);
     let (mut input, identity) = if let Media::Multipart(boundary) = media {
@@ -187,20 +187,20 @@ fn page_of(input: &mut CaptureInput, headers: &HeaderMap) {
 }
 
 /// Whether the source takes anything from this visitor now.
-pub(crate) fn admit(app: &App, source: &Source, sender: Sender) -> Result<(), Problem> {
+pub(crate) async fn admit(app: &App, source: &Source, sender: Sender) -> Result<(), Problem> {
     if !source.active {
         return Err(Problem::new(StatusCode::GONE, "source_closed", "this source takes no leads any more"));
     }
-    app.limits.check(source.id, &source.limits, sender).map_err(|wait| {
-        metrics::counter!("fastlead_captures_total", "decision" => "rate_limited").increment(1);
-        Problem::new(
-            StatusCode::TOO_MANY_REQUESTS,
-            "rate_limited",
-            "too many leads from here; send it again later. A program that sends the leads of many people \
-             authenticates with an API key",
-        )
-        .retry_after(wait.as_secs().max(1))
-    })
+    let now = app.engine.clock().now();
+    let Some(wait) = app.limits.check(source.id, &source.limits, sender, now).await? else { return Ok(()) };
+    metrics::counter!("fastlead_captures_total", "decision" => "rate_limited").increment(1);
+    let problem = Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "rate_limited",
+        "too many leads from here; send it again later. A program that sends the leads of many people \
+         authenticates with an API key",
+    );
+    Err(problem.retry_after(wait.as_secs().max(1)))
 }
 
 /// Why the input seems to be made by a program: a field that people do not see is filled in, or the form was sent

@@ -311,7 +311,7 @@ async fn take(
     mut input: CaptureInput,
     key: Option<IdempotencyKey>,
 ) -> Result<(), Problem> {
-    admit(app, source, Sender::Visitor(visitor.ip))?;
+    admit(app, source, Sender::Visitor(visitor.ip)).await?;
     input.automated = is_program(&input, source)?;
     let capture = validated(app, source, visitor, input)?;
     if capture.notes.iter().any(|note| note.code == NoteCode::InvalidPhone) {

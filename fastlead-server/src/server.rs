@@ -8,6 +8,8 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use fastlead_channels::egress::Egress;
+use fastlead_core::port::Quota;
+use fastlead_core::quota::LocalQuota;
 use fastlead_core::registry::{Registry, RegistryBuilder};
 use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Engine, Error, ErrorKind, Result};
@@ -22,7 +24,7 @@ use crate::auth::Authenticator;
 use crate::channels::Channels;
 use crate::confirm::{self, Links};
 use crate::doors::{Door, Room, Table};
-use crate::limits::CaptureLimits;
+use crate::limits::{CaptureLimits, TestLimits};
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
@@ -53,6 +55,7 @@ pub struct ServerBuilder {
     beside_others: bool,
     routes: Router<App>,
     only_this_machine: bool,
+    quota: Arc<dyn Quota>,
 }
 
 /// Functions that add adapters from outside to a registry.
@@ -97,6 +100,7 @@ impl Server {
             beside_others: false,
             routes: Router::new(),
             only_this_machine: false,
+            quota: Arc::new(LocalQuota::new()),
         }
     }
 
@@ -236,6 +240,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Counts rates of channels, captures and attempts to sign in there, in place of the memory of this program. Several
+    /// servers on one store must share one: else each takes and sends as much as is allowed to all of them.
+    #[must_use]
+    pub fn quota(mut self, quota: Arc<dyn Quota>) -> Self {
+        self.quota = quota;
+        self
+    }
+
     /// Opens the SQLite file of the settings also where a server has it open: for commands that look.
     #[must_use]
     pub(crate) const fn beside_others(mut self, beside: bool) -> Self {
@@ -303,10 +315,18 @@ impl ServerBuilder {
         .opener(Arc::clone(&channels) as _)
         .confirm_links(Arc::clone(&links) as _)
         .lease(Duration::from_secs(settings.engine.lease_secs))
+        .quota(self.quota)
         .build()
         .await?;
         let auth = Arc::new(
-            Authenticator::load(Arc::clone(&store), &keyring, &settings, engine.clock().now()).await?,
+            Authenticator::load(
+                Arc::clone(&store),
+                &keyring,
+                &settings,
+                Arc::clone(engine.quota()),
+                engine.clock().now(),
+            )
+            .await?,
         );
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
@@ -315,6 +335,7 @@ impl ServerBuilder {
             tracing::debug!("metrics are recorded by an earlier server of this process");
         }
         let limit = settings.http.body_limit_bytes;
+        let quota = Arc::clone(engine.quota());
         let app = App {
             engine,
             store,
@@ -322,8 +343,8 @@ impl ServerBuilder {
             channels,
             keyring,
             auth,
-            limits: Arc::new(CaptureLimits::default()),
-            tests: Arc::default(),
+            limits: Arc::new(CaptureLimits::new(Arc::clone(&quota))),
+            tests: Arc::new(TestLimits::new(quota)),
             settings,
             metrics: handle,
             backtests: Default::default(),

@@ -21,8 +21,9 @@ use crate::layer::ResiliencePolicy;
 use crate::policy::{Policy, PolicyFault};
 use crate::port::{
     Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher, Identities,
-    PolicyRecord, Project, SealedConfig, Store, Workspace,
+    PolicyRecord, Project, Quota, SealedConfig, Store, Workspace,
 };
+use crate::quota::LocalQuota;
 use crate::time::{Clock, SystemClock};
 
 /// Opens a stored channel instance: unseals its configuration and builds the adapter.
@@ -88,6 +89,7 @@ pub struct EngineBuilder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     resilience: ResiliencePolicy,
+    quota: Arc<dyn Quota>,
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
     follow_every: Option<Duration>,
@@ -134,6 +136,7 @@ impl EngineBuilder {
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIds),
             resilience: ResiliencePolicy::default(),
+            quota: Arc::new(LocalQuota::new()),
             opener: None,
             lease: Duration::from_secs(120),
             follow_every: Some(Duration::from_secs(1)),
@@ -165,6 +168,17 @@ impl EngineBuilder {
     #[must_use]
     pub fn resilience(mut self, resilience: ResiliencePolicy) -> Self {
         self.resilience = resilience;
+        self
+    }
+
+    /// Counts the rates of channels there, in place of the memory of this engine. Several engines on one store must share
+    /// one, such as that of their store: else each sends as much as a provider allows to all of them.
+    ///
+    /// The SQLite store writes to the disk for every permit. As no other process has its file, one
+    /// [`LocalQuota`] for all engines of the process does the same without.
+    #[must_use]
+    pub fn quota(mut self, quota: Arc<dyn Quota>) -> Self {
+        self.quota = quota;
         self
     }
 
@@ -261,6 +275,7 @@ impl EngineBuilder {
             ids: self.ids,
             holder,
             resilience: self.resilience,
+            quota: self.quota,
             opener: self.opener,
             lease: self.lease,
             directory: directory::Shared::default(),

@@ -67,7 +67,7 @@ use crate::layer::{LayeredChannel, ResiliencePolicy};
 use crate::policy::PolicyRef;
 use crate::port::{
     AddressBook, Addresses, Catalog, ChangeLog, ChannelRecord, ChannelStatus, ConfirmLinks, Enricher,
-    Identities, IdentityBook, PolicyRecord, Project, Revision, Source, Store,
+    Identities, IdentityBook, PolicyRecord, Project, Quota, Revision, Source, Store,
 };
 use crate::time::{Clock, Timestamp};
 
@@ -102,6 +102,7 @@ struct Inner {
     /// Who this engine is to others on the store.
     holder: LeaseToken,
     resilience: ResiliencePolicy,
+    quota: Arc<dyn Quota>,
     opener: Option<Arc<dyn ChannelOpener>>,
     lease: Duration,
     directory: directory::Shared,
@@ -218,6 +219,11 @@ impl Engine {
         &self.inner.store
     }
 
+    /// Where rates are counted: those of channels, and those of a program around the engine.
+    pub fn quota(&self) -> &Arc<dyn Quota> {
+        &self.inner.quota
+    }
+
     /// What is known of the installation at this moment.
     pub fn directory(&self) -> Arc<Directory> {
         self.inner.directory.get()
@@ -318,15 +324,14 @@ impl Engine {
     /// Whether a channel instance could be put to work; changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] where a send may take longer than a worker holds a delivery, or the channel has a rate and
-    /// this program was built without the cargo feature `rate-limit`.
+    /// [`ErrorKind::Config`] where a send may take longer than a worker holds a delivery.
     pub fn admit(&self, channel: &Arc<dyn Channel>) -> Result<()> {
         self.layered(Arc::clone(channel)).map(drop)
     }
 
     fn layered(&self, channel: Arc<dyn Channel>) -> Result<LayeredChannel> {
-        let layered = self.inner.resilience.wrap(channel, Arc::clone(&self.inner.clock));
-        layered.check_rates()?;
+        let (clock, quota) = (Arc::clone(&self.inner.clock), Arc::clone(&self.inner.quota));
+        let layered = self.inner.resilience.wrap_counted_in(channel, clock, quota);
         lease_covers(self.inner.lease, layered.total_deadline())
             .map_err(|error| error.with_adapter(layered.info().kind))?;
         Ok(layered)

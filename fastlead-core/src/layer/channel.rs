@@ -10,9 +10,11 @@ use super::breaker::BreakerState;
 use super::operation::{Account, BeforeAttempt, ChannelService, Operation as _, SendMessage};
 use super::policy::{Limits, ResiliencePolicy, Resilient};
 use super::question::{Ask, Check, LayeredRegistration};
+use super::rate_limit::AccountQuota;
 use crate::channel::{Capabilities, Channel, ChannelInfo, Lookup, Poller, SendReceipt, SentReference};
-use crate::error::{Error, ErrorKind, Result, RetryHint};
+use crate::error::{Result, RetryHint};
 use crate::message::OutboundMessage;
+use crate::port::Quota;
 use crate::time::Clock;
 use crate::webhook::{WebhookReceiver, WebhookRegistration};
 
@@ -43,7 +45,12 @@ pub struct LayeredChannel {
 }
 
 impl LayeredChannel {
-    pub(super) fn new(policy: &ResiliencePolicy, inner: Arc<dyn Channel>, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        policy: &ResiliencePolicy,
+        inner: Arc<dyn Channel>,
+        clock: Arc<dyn Clock>,
+        quota: Arc<dyn Quota>,
+    ) -> Self {
         let capabilities = inner.capabilities();
         let info = inner.info();
         let account = Arc::new(Account { kind: info.kind, instance: info.id.to_string() });
@@ -51,7 +58,7 @@ impl LayeredChannel {
         let limits = Limits::from(&capabilities);
         let rates =
             [policy.rate.account.or(limits.account_rate), policy.rate.recipient.or(limits.recipient_rate)];
-        let service = policy.stack(service, &limits, &clock);
+        let service = policy.stack(service, &limits, &clock, AccountQuota::shared(quota, &account));
         let registration = inner
             .registration()
             .map(|_| LayeredRegistration { service: service.clone(), account: Arc::clone(&account) });
@@ -97,18 +104,6 @@ impl LayeredChannel {
     /// Whether a message may have to wait for a rate before it goes out.
     pub const fn is_rate_limited(&self) -> bool {
         self.rate_limited
-    }
-
-    /// Whether this program can keep the rates that the channel has.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Config`] where it has one, and nothing keeps it.
-    pub(crate) fn check_rates(&self) -> Result<()> {
-        if cfg!(feature = "rate-limit") || !self.rate_limited {
-            return Ok(());
-        }
-        let message = "the channel has a rate that nothing keeps: enable the cargo feature `rate-limit` of fastlead-core";
-        Err(Error::new(ErrorKind::Config, message).with_adapter(self.info().kind))
     }
 
     /// How long one send may take in all.
@@ -162,6 +157,7 @@ mod tests {
 
     use super::*;
     use crate::channel::Rate;
+    use crate::error::{Error, ErrorKind};
     use crate::layer::scripted::*;
     use crate::time::ManualClock;
 
@@ -228,7 +224,6 @@ mod tests {
         assert_eq!(sends.calls(), 2);
     }
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_wait_for_the_rate_is_not_counted_by_the_attempt_timeout() {
         let slow = policy(
@@ -242,7 +237,6 @@ mod tests {
         assert_eq!(sends.called_at_millis(), [0, 900]);
     }
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_refusal_by_the_rate_says_nothing_about_the_provider() {
         let strict = policy(r#"{"breaker": {"min_requests": 1, "failure_percent": 1}}"#);
@@ -256,7 +250,6 @@ mod tests {
         assert_eq!((sends.calls(), channel.breaker_state()), (1, BreakerState::Closed));
     }
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn who_waits_for_a_rate_holds_no_place() {
         let narrow =
@@ -347,17 +340,6 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_kept_or_refused() {
-        let script = || [Script::Succeed];
-        let (free, ..) = wrapped(ResiliencePolicy::default(), script(), unchanged);
-        let (rated, ..) = wrapped(ResiliencePolicy::default(), script(), |declared| {
-            declared.account_rate = Some(Rate::per_minute(1));
-        });
-        assert!(free.check_rates().is_ok());
-        assert_eq!(rated.check_rates().is_ok(), cfg!(feature = "rate-limit"));
-    }
-
-    #[test]
     fn the_policy_overrides_what_the_channel_declares() {
         let one = policy(r#"{"max_in_flight": 1}"#);
         assert_eq!(one.max_in_flight, Some(NonZeroU32::MIN));
@@ -444,7 +426,6 @@ mod tests {
     }
 
     /// An account in trouble gets no burst of questions.
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn questions_take_permits_and_places_and_count_against_the_provider() {
         let (channel, sends, _clock) = wrapped(ResiliencePolicy::default(), [Script::Succeed], |c| {

@@ -52,9 +52,9 @@ pub use deadline::DeadlineLayer;
 pub use frame::{Around, Layered};
 pub use observe::ObserveLayer;
 pub use operation::{
-    Account, BeforeAttempt, ChannelService, Operation, Progress, RecipientKey, SendMessage, Waiting, Wrapped,
+    Account, BeforeAttempt, ChannelService, Operation, Progress, SendMessage, Waiting, Wrapped,
 };
 pub use policy::{Limits, RatePolicy, ResiliencePolicy, Resilient};
-pub use rate_limit::RateLimitLayer;
+pub use rate_limit::{AccountQuota, RateLimitLayer};
 pub use retry::{RetryLayer, RetryPolicy};
 pub use trace::TraceLayer;

@@ -1,7 +1,6 @@
 //! What the layers need to know of a request, so that the same ones serve messages and payments.
 
 use std::fmt::{self, Debug};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
@@ -11,7 +10,8 @@ use tower_service::Service;
 
 use crate::channel::{Channel, SendReceipt};
 use crate::error::{Error, Result};
-use crate::message::{Content, OutboundMessage};
+use crate::message::{Content, OutboundMessage, RecipientKind};
+use crate::port::QuotaKey;
 
 /// A request that is the whole operation: it can be cloned for another attempt, and says what the
 /// layers ask of it.
@@ -42,7 +42,7 @@ pub trait Operation: Clone + Debug + Send + Sync + 'static {
     fn reference(&self) -> &dyn fmt::Display;
 
     /// Who it is addressed to, for a limit per recipient; `None` where that limit does not apply.
-    fn recipient(&self) -> Option<RecipientKey>;
+    fn recipient(&self) -> Option<QuotaKey>;
 
     /// Whether the provider does not act twice on the same request.
     fn is_idempotent(&self) -> bool;
@@ -102,19 +102,6 @@ pub struct Account {
     pub kind: &'static str,
     /// The id of the configured instance, such as `chn_…`.
     pub instance: String,
-}
-
-/// A recipient reduced to a hash, so that no address stays in a limiter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RecipientKey(u64);
-
-impl RecipientKey {
-    /// The key of an address.
-    pub fn of(address: &impl Hash) -> Self {
-        let mut hasher = DefaultHasher::new();
-        address.hash(&mut hasher);
-        Self(hasher.finish())
-    }
 }
 
 /// How far an operation has got, so that a deadline knows whether the provider may have acted.
@@ -206,10 +193,19 @@ impl Operation for SendMessage {
     }
 
     /// The answer to a pressed button writes nothing into the chat, so the chat's limit does not hold it up.
-    fn recipient(&self) -> Option<RecipientKey> {
+    fn recipient(&self) -> Option<QuotaKey> {
+        let recipient = &self.message.recipient;
+        let kind: &[u8] = match recipient.kind() {
+            RecipientKind::Phone => b"phone",
+            RecipientKind::Email => b"email",
+            RecipientKind::Chat => b"chat",
+            RecipientKind::Endpoint => b"endpoint",
+        };
         match self.message.content {
             Content::InteractionReply(_) => None,
-            _ => Some(RecipientKey::of(&self.message.recipient)),
+            _ => {
+                Some(QuotaKey::of(&[self.account.instance.as_bytes(), kind, recipient.address().as_bytes()]))
+            }
         }
     }
 

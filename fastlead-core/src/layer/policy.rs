@@ -19,11 +19,13 @@ use super::deadline::DeadlineLayer;
 use super::frame::Layered;
 use super::observe::ObserveLayer;
 use super::operation::{Operation, Wrapped};
-use super::rate_limit::RateLimitLayer;
+use super::rate_limit::{AccountQuota, RateLimitLayer};
 use super::retry::{RetryLayer, RetryPolicy};
 use super::trace::TraceLayer;
 use crate::channel::{Capabilities, Channel, Rate};
 use crate::error::{Error, ErrorKind, Result};
+use crate::port::Quota;
+use crate::quota::LocalQuota;
 use crate::time::Clock;
 
 /// How one channel account is used with care: how long to wait for it, when to try again within
@@ -167,14 +169,31 @@ impl ResiliencePolicy {
         self.total_deadline().saturating_add(longer)
     }
 
-    /// `channel` behind all the layers. What the policy leaves open comes from the channel's capabilities.
+    /// `channel` behind all the layers. What the policy leaves open comes from the channel's capabilities. Its permits are
+    /// counted for this channel alone.
     pub fn wrap(&self, channel: Arc<dyn Channel>, clock: Arc<dyn Clock>) -> LayeredChannel {
-        LayeredChannel::new(self, channel, clock)
+        self.wrap_counted_in(channel, clock, Arc::new(LocalQuota::new()))
+    }
+
+    /// The same with permits that are counted in `quota`, under the channel's id.
+    pub fn wrap_counted_in(
+        &self,
+        channel: Arc<dyn Channel>,
+        clock: Arc<dyn Clock>,
+        quota: Arc<dyn Quota>,
+    ) -> LayeredChannel {
+        LayeredChannel::new(self, channel, clock, quota)
     }
 
     /// Any service behind all the layers, in the one order: trace, observe, total deadline, short
     /// retry, circuit breaker, rate limit, concurrency, begin, attempt timeout, `service`.
-    pub fn stack<S>(&self, service: S, limits: &Limits, clock: &Arc<dyn Clock>) -> Resilient<S> {
+    pub fn stack<S>(
+        &self,
+        service: S,
+        limits: &Limits,
+        clock: &Arc<dyn Clock>,
+        quota: AccountQuota,
+    ) -> Resilient<S> {
         let clock = || Arc::clone(clock);
         let attempt = AttemptTimeoutLayer::new(self.attempt_timeout_for(limits), clock()).layer(service);
         let places = self.max_in_flight.unwrap_or(limits.max_in_flight);
@@ -182,7 +201,8 @@ impl ResiliencePolicy {
         let account = self.rate.account.or(limits.account_rate);
         let recipient = self.rate.recipient.or(limits.recipient_rate);
         let max_wait = Duration::from_millis(self.rate.max_wait_millis);
-        let rate = RateLimitLayer::new(account, recipient, max_wait, clock()).layer(concurrency);
+        let rate = RateLimitLayer::new(account, recipient, max_wait, clock());
+        let rate = rate.counted_in(quota).layer(concurrency);
         let breaker_layer = CircuitBreakerLayer::new(self.breaker, clock());
         let breaker = breaker_layer.layer(rate);
         let total = self.total_deadline_for(limits);

@@ -12,10 +12,11 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use tower_service::Service;
 
-use super::operation::{Account, ChannelService, Operation, Progress, RecipientKey};
+use super::operation::{Account, ChannelService, Operation, Progress};
 use super::policy::Resilient;
 use crate::channel::{Channel, Lookup, SentReference};
 use crate::error::{Error, ErrorKind, Result};
+use crate::port::QuotaKey;
 use crate::secret::Secret;
 use crate::webhook::{RegistrationStatus, WebhookRegistration};
 
@@ -68,7 +69,7 @@ impl<Q: Question> Operation for Ask<Q> {
     }
 
     /// It writes to nobody.
-    fn recipient(&self) -> Option<RecipientKey> {
+    fn recipient(&self) -> Option<QuotaKey> {
         None
     }
 

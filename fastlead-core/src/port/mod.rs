@@ -12,6 +12,7 @@ mod journal;
 mod leases;
 mod ledger;
 mod links;
+mod quota;
 mod risk;
 mod store;
 mod unreadable;
@@ -39,6 +40,7 @@ pub use ledger::{
     AccountBalance, AccountEntry, Entry, Ledger, LedgerAccount, Posting, PostingFault, check_postings,
 };
 pub use links::ConfirmLinks;
+pub use quota::{Quota, QuotaAnswer, QuotaHold, QuotaKey, QuotaLimit, QuotaRequest};
 pub use risk::{LeadAtRisk, RiskFilter, is_deadline, place_at_risk};
 pub use store::{
     AccountPause, CaptureAnswer, CaptureVerdict, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased,

@@ -1,127 +1,114 @@
 //! How often somebody may try to sign in.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
+use fastlead_core::Result;
 use fastlead_core::id::UserId;
-use governor::clock::{Clock as _, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use sha2::{Digest, Sha256};
+use fastlead_core::port::{Quota, QuotaKey};
+use fastlead_core::time::Timestamp;
 
 use super::device::Device;
-use crate::address::network;
+use crate::address::{network, octets};
+use crate::limits::{per_minute, take};
 
 /// Attempts per minute for one login from one address or one known device.
-const PER_LOGIN: NonZeroU32 = per_minute(10);
+const PER_LOGIN: u32 = 10;
 /// Attempts per minute from one address, whatever the logins.
-const PER_ADDRESS: NonZeroU32 = per_minute(60);
-/// Keys remembered before idle ones are forgotten.
-const REMEMBERED: usize = 10_000;
+const PER_ADDRESS: u32 = 60;
+/// Where attempts of strangers are counted.
+const STRANGERS: &str = "sign-in";
+/// Where attempts on known devices are: strangers, however many, do not fill it up.
+const DEVICES: &str = "sign-in:devices";
 
-const fn per_minute(count: u32) -> NonZeroU32 {
-    match NonZeroU32::new(count) {
-        Some(count) => count,
-        None => NonZeroU32::MIN,
-    }
-}
-
-/// Counts attempts. It keeps hashes of logins, not the logins.
+/// Counts attempts. Logins and addresses are hashed, and forgotten within minutes.
 ///
 /// There is no limit for a login alone: with one, anybody who knows a login could keep its owner out.
 #[derive(Debug)]
-pub(super) struct Attempts {
-    by_address: DefaultKeyedRateLimiter<IpAddr>,
-    by_login: DefaultKeyedRateLimiter<[u8; 16]>,
-}
-
-impl Default for Attempts {
-    fn default() -> Self {
-        Self {
-            by_address: RateLimiter::keyed(Quota::per_minute(PER_ADDRESS)),
-            by_login: RateLimiter::keyed(Quota::per_minute(PER_LOGIN)),
-        }
-    }
-}
+pub(super) struct Attempts(Arc<dyn Quota>);
 
 impl Attempts {
-    /// Counts an attempt by a stranger to sign in.
+    pub(super) fn new(quota: Arc<dyn Quota>) -> Self {
+        Self(quota)
+    }
+
+    /// Counts an attempt by a stranger to sign in. Answers how long to wait where there were too many.
     ///
     /// # Errors
-    /// How long to wait.
-    pub(super) fn check(&self, login: &str, ip: Option<IpAddr>) -> Result<(), Duration> {
+    /// Where the quota cannot be asked.
+    pub(super) async fn check(
+        &self,
+        login: &str,
+        ip: Option<IpAddr>,
+        now: Timestamp,
+    ) -> Result<Option<Duration>> {
         // Who connects from nowhere, as embedded programs may, counts as one address.
-        let address = network(ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)));
-        check(&self.by_address, &address)?;
-        check(&self.by_login, &key(&[b"address", address.to_string().as_bytes(), login.as_bytes()]))
+        let address = octets(network(ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))));
+        let limits = [
+            per_minute(QuotaKey::of(&[b"address", &address]), PER_ADDRESS),
+            per_minute(QuotaKey::of(&[b"login", &address, login.as_bytes()]), PER_LOGIN),
+        ];
+        take(&*self.0, STRANGERS, &limits, now).await
     }
 
-    /// Counts an attempt on a device from which `user` has signed in before: strangers cannot use it up.
+    /// Counts an attempt on a device from which `user` has signed in before: strangers cannot use it up. Answers how long
+    /// to wait where there were too many.
     ///
     /// # Errors
-    /// How long to wait.
-    pub(super) fn check_known(&self, user: UserId, device: &Device) -> Result<(), Duration> {
-        check(&self.by_login, &key(&[b"device", user.as_uuid().as_bytes(), &device.nonce]))
+    /// Where the quota cannot be asked.
+    pub(super) async fn check_known(
+        &self,
+        user: UserId,
+        device: &Device,
+        now: Timestamp,
+    ) -> Result<Option<Duration>> {
+        let key = QuotaKey::of(&[b"device", user.as_uuid().as_bytes(), &device.nonce]);
+        take(&*self.0, DEVICES, &[per_minute(key, PER_LOGIN)], now).await
     }
-}
-
-fn key(parts: &[&[u8]]) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    let mut key = [0; 16];
-    key.copy_from_slice(&hash.finalize()[..16]);
-    key
-}
-
-fn check<K: Clone + Eq + std::hash::Hash>(
-    limiter: &DefaultKeyedRateLimiter<K>,
-    key: &K,
-) -> Result<(), Duration> {
-    if limiter.len() > REMEMBERED {
-        limiter.retain_recent();
-    }
-    limiter.check_key(key).map_err(|not_yet| not_yet.wait_time_from(DefaultClock::default().now()))
 }
 
 #[cfg(test)]
 mod tests {
+    use fastlead_core::quota::LocalQuota;
+    use fastlead_core::time::{epoch, plus_seconds};
+
     use super::*;
 
-    fn ip(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
+    /// Whether somebody at this address may try this login.
+    async fn may(attempts: &Attempts, login: &str, last: u8) -> bool {
+        let ip = Some(IpAddr::from([192, 0, 2, last]));
+        attempts.check(login, ip, epoch()).await.unwrap().is_none()
     }
 
-    /// Attempts come back while the test runs, so it tries until one is refused.
-    fn is_refused_in_time(attempt: impl Fn() -> Result<(), Duration>) -> bool {
-        (0..10_000).any(|_| attempt().is_err())
-    }
-
-    #[test]
-    fn nobody_uses_up_the_attempts_of_another_address() {
-        let attempts = Attempts::default();
+    #[tokio::test]
+    async fn nobody_uses_up_the_attempts_of_another_address() {
+        let attempts = Attempts::new(Arc::new(LocalQuota::new()));
         for _ in 0..10 {
-            assert!(attempts.check("anna", ip(1)).is_ok());
+            assert!(may(&attempts, "anna", 1).await);
         }
-        assert!(is_refused_in_time(|| attempts.check("anna", ip(1))));
-        assert!(attempts.check("anna", ip(2)).is_ok());
+        assert!(!may(&attempts, "anna", 1).await);
+        assert!(may(&attempts, "anna", 2).await);
         for number in 0..59 {
-            assert!(attempts.check(&format!("user{number}"), ip(2)).is_ok(), "{number}");
+            assert!(may(&attempts, &format!("user{number}"), 2).await, "{number}");
         }
-        let number = std::cell::Cell::new(0);
-        assert!(is_refused_in_time(|| {
-            number.set(number.get() + 1);
-            attempts.check(&format!("somebody{}", number.get()), ip(2))
-        }));
-        assert!(attempts.check("anna", ip(3)).is_ok());
+        assert!(!may(&attempts, "somebody", 2).await);
+        assert!(may(&attempts, "anna", 3).await);
+    }
+
+    #[tokio::test]
+    async fn strangers_use_up_no_attempts_of_a_known_device() {
+        let attempts = Attempts::new(Arc::new(LocalQuota::new()));
         let user = UserId::from_uuid(uuid::Uuid::from_u128(1));
-        let device = |fill| Device { nonce: [fill; 16] };
+        let may = async |fill, second| {
+            let now = plus_seconds(epoch(), second);
+            attempts.check_known(user, &Device { nonce: [fill; 16] }, now).await.unwrap().is_none()
+        };
         for _ in 0..10 {
-            assert!(attempts.check_known(user, &device(1)).is_ok());
+            assert!(may(1, 0).await);
         }
-        assert!(is_refused_in_time(|| attempts.check_known(user, &device(1))));
-        assert!(attempts.check_known(user, &device(2)).is_ok());
+        assert!(!may(1, 0).await);
+        assert!(may(2, 0).await);
+        assert!(may(1, 6).await && !may(1, 6).await);
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use fastlead_core::id::{IdSource, SessionId, UserId};
-use fastlead_core::port::{SessionRecord, UserRecord};
+use fastlead_core::port::{Quota, SessionRecord, UserRecord};
 use fastlead_core::secret::{Pii, Secret};
 use fastlead_core::time::{Timestamp, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint};
@@ -84,7 +84,7 @@ pub struct Identified {
 }
 
 impl Authenticator {
-    /// Reads the keys that sign, which are made at the first start.
+    /// Reads the keys that sign, which are made at the first start. Attempts to sign in are counted in `quota`.
     ///
     /// # Errors
     /// Those of the store; [`ErrorKind::Config`] where a key does not open.
@@ -92,6 +92,7 @@ impl Authenticator {
         store: Arc<dyn Backend>,
         keyring: &Keyring,
         settings: &Settings,
+        quota: Arc<dyn Quota>,
         now: Timestamp,
     ) -> Result<Self> {
         let keys = KeySet::load(&*store, keyring, keyset::TOKENS, now).await?;
@@ -99,7 +100,7 @@ impl Authenticator {
             tokens: Tokens::new(&keys, settings.auth.token_ttl_secs)?,
             devices: KeySet::load(&*store, keyring, keyset::DEVICES, now).await?,
             passwords: Passwords::new(),
-            attempts: Attempts::default(),
+            attempts: Attempts::new(quota),
             session_secs: settings.auth.session_ttl_secs,
             store,
         })
@@ -117,11 +118,11 @@ impl Authenticator {
         let known = known.and_then(|(user, text)| {
             Device::read(text, &self.devices, user.id, now).map(|device| (user.id, device))
         });
-        let admitted = match &known {
-            Some((user, device)) => self.attempts.check_known(*user, device),
-            None => self.attempts.check(login, ip),
+        let wait = match &known {
+            Some((user, device)) => self.attempts.check_known(*user, device, now).await?,
+            None => self.attempts.check(login, ip, now).await?,
         };
-        admitted.map_err(too_many)?;
+        wait.map_or(Ok(()), |wait| Err(too_many(wait)))?;
         let lane = if known.is_some() { Lane::Known } else { Lane::Strangers };
         let hash = user.as_ref().map(|user| user.password_hash.clone());
         let is_right = self.passwords.verify(password, hash, lane).await?;

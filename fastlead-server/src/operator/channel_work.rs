@@ -217,10 +217,11 @@ pub(crate) async fn test_channel(
     }
     let now = app.engine.clock().now();
     let content = content(&input, &channel.capabilities, now)?;
-    app.tests.check(id).map_err(|wait| {
+    if let Some(wait) = app.tests.check(id, now).await? {
         let detail = "a channel carries five test messages a minute; try again later";
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail).retry_after(wait.as_secs().max(1))
-    })?;
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail);
+        return Err(problem.retry_after(wait.as_secs().max(1)));
+    }
     let project_id = match input.project_id {
         Some(project) => own(&app, &operator, project).map(|()| project)?,
         None => any_project(&app, &operator).await?,

@@ -28,6 +28,7 @@ use fastlead_core::port::{
     PolicyDraft, PolicyRecord, Project, SessionRecord, Source, StoredEvent, Suppression, UnreadableRows,
     UserRecord, Workspace,
 };
+use fastlead_core::quota::LocalQuota;
 use fastlead_core::time::Timestamp;
 
 use crate::named::NamedLeases;
@@ -37,6 +38,7 @@ use crate::named::NamedLeases;
 pub struct MemoryStore {
     inner: Arc<Mutex<Data>>,
     named: NamedLeases,
+    quota: LocalQuota,
 }
 
 #[derive(Debug, Default)]

@@ -13,8 +13,8 @@ use fastlead_core::parts::SentPart;
 use fastlead_core::port::{
     BeginOutcome, Beginning, ChannelRoom, ClaimRequest, Claimed, CommitOutcome, Erased, Erasure,
     InboundBatch, InboundRecord, InboundRef, LeadRecord, LeaseAnswer, LeasedInbound, LeasedTimer, Leases,
-    NamedLease, NextDue, Receipt, Recovery, SetAside, SettleOutcome, Settlement, Store, Transition,
-    UnreadableRow,
+    NamedLease, NextDue, Quota, QuotaAnswer, QuotaHold, QuotaRequest, Receipt, Recovery, SetAside,
+    SettleOutcome, Settlement, Store, Transition, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 
@@ -477,6 +477,18 @@ impl Leases for MemoryStore {
 
     async fn end_lease(&self, name: &str, holder: LeaseToken) -> Result<()> {
         self.named.end(name, holder);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Quota for MemoryStore {
+    async fn take(&self, request: QuotaRequest<'_>) -> Result<QuotaAnswer> {
+        Ok(self.quota.take_at_once(&request))
+    }
+
+    async fn hold(&self, hold: QuotaHold<'_>) -> Result<()> {
+        self.quota.hold_at_once(&hold);
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ mod parts;
 #[cfg(test)]
 mod plans;
 mod postings;
+mod quota;
 mod reading;
 mod resolve;
 #[cfg(test)]
@@ -75,6 +76,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("changes.sql"),
     include_str!("ledger.sql"),
     include_str!("intents.sql"),
+    include_str!("quota.sql"),
 ];
 
 /// Where the database is and how it is opened.

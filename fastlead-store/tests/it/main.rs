@@ -40,6 +40,7 @@ mod people;
 mod polling;
 #[cfg(target_os = "linux")]
 mod power;
+mod rates;
 mod simulation;
 mod spill;
 mod sqlite;

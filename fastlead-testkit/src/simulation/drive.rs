@@ -85,11 +85,12 @@ pub(super) fn play(
                     let ended = watch.at_once(watch.store.end_lease(&name, holder));
                     world.check(ended.map_err(|error| format!("`{name}` cannot be given back: {error}")));
                 }
-                let Watch { store, chance, .. } = watch;
+                let Watch { store, chance, rates, .. } = watch;
                 // Whoever opens a file twice would find it in use.
                 drop(store);
                 let (gate, holder) = (Gate::new(), Arc::default());
-                watch = Watch { store: opened(world, open)?, world: Arc::clone(world), chance, gate, holder };
+                let (store, world) = (opened(world, open)?, Arc::clone(world));
+                watch = Watch { store, world, chance, gate, holder, rates };
             }
             End::Rest | End::Stop => return Some(watch.store),
         }
@@ -200,6 +201,7 @@ impl Life<'_> {
             .clock(Arc::new(clock))
             .ids(Arc::clone(&self.world.ids) as Arc<dyn fastlead_core::id::IdSource>)
             .lease(Duration::from_secs(LEASE_SECS))
+            .quota(Arc::new(watch.clone()))
             .follow_every(follow_every)
             .poll_wait(if self.world.setting.engines > 1 { POLL_WAIT } else { Duration::MAX })
             .enricher(Arc::new(people::Cities(Arc::clone(self.world))))

@@ -32,6 +32,7 @@ mod rest;
 mod setting;
 mod watch;
 mod watch_catalog;
+mod watch_rates;
 mod world;
 
 use std::collections::BTreeSet;

@@ -86,6 +86,7 @@ impl Account {
         };
         let chance = Chance::new(world.setting.seed, &format!("updates of {}", line.name));
         let updates = (Mutex::new(Updates::new(chance)), Notify::new());
+        world.model().knows_rate(info.id, line.capabilities.account_rate);
         Self(Arc::new(Inner {
             info,
             number,
@@ -310,6 +311,8 @@ impl Channel for Account {
             let mut state = inner.state();
             let asked = inner.world.model().asked_to_send(message, inner.world.now());
             inner.world.check(asked);
+            let permitted = inner.world.model().permit_used(inner.info.id);
+            inner.world.check(permitted);
             let course = inner.course(&mut state);
             if course.answer.as_ref().is_err_and(|error| error.retry() == RetryHint::UNKNOWN) {
                 inner.world.model().unanswered(message.delivery_id);
@@ -345,6 +348,8 @@ impl Channel for Account {
 
     async fn lookup(&self, sent: &SentReference) -> Result<Lookup> {
         let inner = &*self.0;
+        let permitted = inner.world.model().permit_used(inner.info.id);
+        inner.world.check(permitted);
         let wait = Duration::from_millis(inner.state().chance.between(1, 500));
         inner.world.clock.sleep_until(plus(inner.world.now(), wait)).await;
         let mut state = inner.state();

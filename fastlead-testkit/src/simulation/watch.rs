@@ -34,6 +34,8 @@ pub(super) struct Watch {
     pub gate: Arc<Gate>,
     /// By which name the engine takes leases.
     pub holder: Arc<OnceLock<LeaseToken>>,
+    /// What goes wrong where rates are asked.
+    pub rates: Arc<Mutex<Chance>>,
 }
 
 /// Whether an engine goes on. One that stands still does so at its next call of the store.
@@ -61,7 +63,7 @@ impl Gate {
         self.open.load(Ordering::Relaxed)
     }
 
-    async fn pass(&self) {
+    pub(super) async fn pass(&self) {
         while !self.is_open() {
             self.opened.notified().await;
         }
@@ -71,7 +73,8 @@ impl Gate {
 impl Watch {
     pub(super) fn new(store: Arc<dyn FullStore>, world: &Arc<World>) -> Self {
         let chance = Arc::new(Mutex::new(Chance::new(world.setting.seed, "store")));
-        Self { store, world: Arc::clone(world), chance, gate: Gate::new(), holder: Arc::default() }
+        let rates = Arc::new(Mutex::new(Chance::new(world.setting.seed, "rates")));
+        Self { store, world: Arc::clone(world), chance, gate: Gate::new(), holder: Arc::default(), rates }
     }
 
     fn draw(&self, below: u64) -> u64 {

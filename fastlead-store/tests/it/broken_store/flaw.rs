@@ -128,6 +128,17 @@ flaws! {
     LeasesToAll
     EndsTheLeasesOfOthers
     KeepsLeases
+    ForgetsRates
+    RatesForEachEngine
+    LumpsScopes
+    LumpsKeys
+    TakesByHalf
+    WaitsTooShort
+    BelievesClocksThatGoBack
+    WaitsForWrongClocks
+    ForgetsHolds
+    ShortensHolds
+    HoldsOneByOne
     ForgetsTheFloor
     LooksBeforePosting
     SwallowsFaults
@@ -162,6 +173,7 @@ pub(super) struct Seen {
     pub(super) settings: HashMap<String, Vec<u8>>,
     damaged: HashSet<DeliveryId>,
     pub(super) money: super::money::Seen,
+    pub(super) rates: super::rates::Seen,
     /// Leads that are gone, though their timers are not.
     gone: HashSet<LeadId>,
     /// Where it is closed, nobody learns which delivery a message belongs to.

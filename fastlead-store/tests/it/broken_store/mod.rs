@@ -3,6 +3,7 @@
 mod flaw;
 mod money;
 mod ports;
+mod rates;
 
 use std::sync::Arc;
 
@@ -173,6 +174,24 @@ caught! {
         a_named_lease_has_one_holder a_named_lease_is_given_back_by_its_holder of_concurrent_takers_one_has_the_lease;
     a_lease_that_others_end: EndsTheLeasesOfOthers by a_named_lease_is_given_back_by_its_holder;
     a_lease_that_nobody_ends: KeepsLeases by a_named_lease_is_given_back_by_its_holder;
+    a_rate_that_nobody_keeps: ForgetsRates by
+        no_period_holds_more_than_the_rate permits_are_taken_together_or_not_at_all
+        scopes_and_keys_have_permits_of_their_own of_concurrent_takers_as_many_pass_as_there_are_permits;
+    a_rate_for_each_engine: RatesForEachEngine by
+        no_period_holds_more_than_the_rate of_concurrent_takers_as_many_pass_as_there_are_permits
+        scopes_and_keys_have_permits_of_their_own;
+    a_rate_for_everything_together: LumpsScopes by
+        scopes_and_keys_have_permits_of_their_own;
+    a_rate_for_everybody_together: LumpsKeys by
+        scopes_and_keys_have_permits_of_their_own permits_are_taken_together_or_not_at_all;
+    a_permit_taken_in_vain: TakesByHalf by permits_are_taken_together_or_not_at_all;
+    a_wait_that_is_too_short: WaitsTooShort by no_period_holds_more_than_the_rate;
+    a_permit_made_by_a_clock: BelievesClocksThatGoBack by a_clock_that_goes_back_makes_no_permits;
+    a_wait_for_what_will_not_come: WaitsForWrongClocks by a_clock_that_was_set_back_blocks_nobody;
+    a_hold_that_nobody_hears_of: ForgetsHolds by
+        a_hold_lasts_as_long_as_was_asked two_that_are_held_mean_the_account;
+    a_hold_cut_short: ShortensHolds by a_hold_lasts_as_long_as_was_asked;
+    an_account_that_is_not_meant: HoldsOneByOne by two_that_are_held_mean_the_account;
     a_posting_that_makes_money: BalancesTheUnbalanced by a_posting_has_a_sum_of_zero;
     a_charge_repeated: PostsTwice by
         a_posting_counts_once another_posting_under_the_same_id_is_refused the_ledger_survives_a_restart

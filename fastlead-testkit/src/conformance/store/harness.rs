@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use fastlead_core::async_trait;
 use fastlead_core::id::{AccountId, DeliveryId, PostingId};
-use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Ledger, Store};
+use fastlead_core::port::{
+    Accounts, Addresses, Catalog, ChangeLog, Identities, Journal, Ledger, Quota, Store,
+};
 
-/// All eight ports of a store in one. Every type that implements them has it.
+/// All nine ports of a store in one. Every type that implements them has it.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -21,11 +23,14 @@ use fastlead_core::port::{Accounts, Addresses, Catalog, ChangeLog, Identities, J
 /// }
 /// ```
 pub trait FullStore:
-    Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger
+    Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger + Quota
 {
 }
 
-impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger> FullStore for S {}
+impl<S: Store + Catalog + Journal + Accounts + Addresses + Identities + ChangeLog + Ledger + Quota> FullStore
+    for S
+{
+}
 
 /// One empty store. Every check starts its own.
 ///

@@ -1,8 +1,8 @@
 //! What every store promises: [`Store`](fastlead_core::port::Store), [`Leases`](fastlead_core::port::Leases),
 //! [`Catalog`](fastlead_core::port::Catalog), [`Journal`](fastlead_core::port::Journal),
 //! [`Accounts`](fastlead_core::port::Accounts), [`Addresses`](fastlead_core::port::Addresses),
-//! [`Identities`](fastlead_core::port::Identities), [`ChangeLog`](fastlead_core::port::ChangeLog) and
-//! [`Ledger`](fastlead_core::port::Ledger).
+//! [`Identities`](fastlead_core::port::Identities), [`ChangeLog`](fastlead_core::port::ChangeLog),
+//! [`Ledger`](fastlead_core::port::Ledger) and [`Quota`](fastlead_core::port::Quota).
 //!
 //! ```
 //! use std::sync::Arc;
@@ -56,6 +56,7 @@ mod order;
 mod outcomes;
 mod positions;
 mod postings;
+mod quota;
 mod receipts;
 mod repair;
 mod restart;
@@ -165,6 +166,12 @@ pub mod checks {
         money_that_cannot_be_read_stops_no_other, of_two_hundred_concurrent_charges_twenty_fit_a_balance,
         the_ledger_survives_a_restart,
     };
+    pub use super::quota::{
+        a_clock_that_goes_back_makes_no_permits, a_clock_that_was_set_back_blocks_nobody,
+        a_hold_lasts_as_long_as_was_asked, no_period_holds_more_than_the_rate,
+        of_concurrent_takers_as_many_pass_as_there_are_permits, permits_are_taken_together_or_not_at_all,
+        scopes_and_keys_have_permits_of_their_own, two_that_are_held_mean_the_account,
+    };
     pub use super::receipts::{
         a_delivery_is_found_on_its_own_channel, a_receipt_brings_its_reason,
         a_receipt_stands_and_falls_with_its_decision, every_part_has_its_receipt, receipts_come_in_any_order,
@@ -228,6 +235,14 @@ macro_rules! __for_each_store_check {
             a_named_lease_has_one_holder
             a_named_lease_is_given_back_by_its_holder
             of_concurrent_takers_one_has_the_lease
+            no_period_holds_more_than_the_rate
+            permits_are_taken_together_or_not_at_all
+            of_concurrent_takers_as_many_pass_as_there_are_permits
+            scopes_and_keys_have_permits_of_their_own
+            a_hold_lasts_as_long_as_was_asked
+            two_that_are_held_mean_the_account
+            a_clock_that_goes_back_makes_no_permits
+            a_clock_that_was_set_back_blocks_nobody
             a_retry_waits_for_its_moment
             a_delivery_and_its_attempts_are_of_one_moment
             an_uncounted_retry_gives_its_number_back

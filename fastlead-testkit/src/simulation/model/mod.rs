@@ -10,6 +10,7 @@ mod deliveries;
 mod inbound;
 mod leads;
 mod leases;
+mod rates;
 mod reached;
 mod rest;
 mod takes;
@@ -71,6 +72,8 @@ pub(super) struct Model {
     happened: BTreeSet<(ChannelId, String)>,
     /// Who has which lease by name, and until when.
     leases: HashMap<String, (LeaseToken, Timestamp)>,
+    /// Rates and holds of accounts, by the scope in which they are counted.
+    accounts: rates::Accounts,
     /// Every decision, where they are kept.
     pub decided: Option<Vec<Decided>>,
     /// What has happened at least once, see [`Report::reached`](super::Report::reached).

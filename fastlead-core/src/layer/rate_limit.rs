@@ -1,19 +1,16 @@
 //! Keeps to the rates that a provider allows, for the account and for each recipient, and to the delays that it names.
 
-mod hold;
-#[cfg_attr(not(feature = "rate-limit"), path = "unlimited.rs")]
-mod limiter;
-
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use self::hold::Holds;
-use self::limiter::Limiter;
 use super::frame::{Around, impl_layer};
-use super::operation::{Operation, RecipientKey, Wrapped, call};
+use super::operation::{Account, Operation, Wrapped, call};
+use crate::allowance::Allowance;
 use crate::channel::Rate;
 use crate::error::{Error, ErrorKind, Result, RetryHint};
-use crate::time::{Clock, Timestamp, plus};
+use crate::port::{Quota, QuotaAnswer, QuotaHold, QuotaKey, QuotaLimit, QuotaRequest};
+use crate::quota::LocalQuota;
+use crate::time::{Clock, plus};
 
 /// Waits for a permit of the account and one of the recipient where that is short; else refuses
 /// with [`ErrorKind::RateLimited`], which is [`RetryHint::Safe`] and says when to come back.
@@ -24,77 +21,107 @@ use crate::time::{Clock, Timestamp, plus};
 /// would be asked by all of them.
 ///
 /// A permit is taken from both or from neither, so that a busy recipient does not use up the account.
-/// One layer has one set of limits: everything it wraps shares it. At most 65,536 recipients are
-/// remembered; where so many are busy at once, others are refused until some have recovered.
-///
-/// Without the cargo feature `rate-limit` only the delays that a provider names are kept, and the engine refuses a channel that
-/// has a rate.
+/// Permits are counted in an [`AccountQuota`]: everything that one layer wraps shares it, and so do all engines that
+/// share its [`Quota`]. Where that cannot be asked, nothing is sent, and the error is [`RetryHint::Safe`].
 #[derive(Debug, Clone)]
 pub struct RateLimitLayer {
-    gate: Arc<Mutex<Gate>>,
+    account: Option<Allowance>,
+    recipient: Option<Allowance>,
+    quota: AccountQuota,
     max_wait: Duration,
     clock: Arc<dyn Clock>,
 }
 
-#[derive(Debug)]
-struct Gate {
-    limiter: Limiter,
-    holds: Holds,
+/// Where the permits of one account are counted.
+#[derive(Debug, Clone)]
+pub struct AccountQuota {
+    quota: Arc<dyn Quota>,
+    scope: Arc<str>,
 }
 
-/// Why an operation has to wait, and how long.
-struct Wait {
-    left: Duration,
-    kind: ErrorKind,
-    why: &'static str,
-}
+impl AccountQuota {
+    /// Permits that are shared with nobody.
+    pub fn alone() -> Self {
+        Self { quota: Arc::new(LocalQuota::new()), scope: "account".into() }
+    }
 
-impl Gate {
-    fn pass(&mut self, recipient: Option<RecipientKey>, now: Timestamp) -> Result<(), Wait> {
-        if let Some(left) = self.holds.left(recipient, now) {
-            return Err(Wait { left, kind: ErrorKind::Paused, why: "the provider has asked to wait" });
-        }
-        let why = "the channel's rate is used up";
-        self.limiter.take(recipient).map_err(|left| Wait { left, kind: ErrorKind::RateLimited, why })
+    /// Permits of an account that are shared with everybody who counts the same account in `quota`.
+    pub fn shared(quota: Arc<dyn Quota>, account: &Account) -> Self {
+        Self { quota, scope: format!("account:{}", account.instance).into() }
     }
 }
 
 impl RateLimitLayer {
     /// Keeps to the rate of the `account` and of each `recipient`; `None` has no limit. Nobody
-    /// waits longer than `max_wait`.
+    /// waits longer than `max_wait`. Permits are those of this layer alone, unless [`Self::counted_in`] says otherwise.
     pub fn new(
         account: Option<Rate>,
         recipient: Option<Rate>,
         max_wait: Duration,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let limiter = Limiter::new(account, recipient, Arc::clone(&clock));
-        Self { gate: Arc::new(Mutex::new(Gate { limiter, holds: Holds::default() })), max_wait, clock }
+        Self {
+            account: account.map(Allowance::within),
+            recipient: recipient.map(Allowance::within),
+            quota: AccountQuota::alone(),
+            max_wait,
+            clock,
+        }
     }
 
-    /// A panic elsewhere leaves a state behind that is still good.
-    fn gate(&self) -> MutexGuard<'_, Gate> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts permits there.
+    #[must_use]
+    pub fn counted_in(mut self, quota: AccountQuota) -> Self {
+        self.quota = quota;
+        self
     }
 
-    async fn permit<Op: Operation>(&self, operation: &Op) -> Result<()> {
-        let recipient = operation.recipient();
+    async fn permit<Op: Operation>(&self, operation: &Op, recipient: Option<QuotaKey>) -> Result<()> {
+        let _waiting = operation.progress().wait();
         let end = plus(self.clock.now(), self.max_wait);
+        let account = QuotaLimit { key: QuotaKey::SCOPE, allowance: self.account };
+        let key = recipient.unwrap_or(QuotaKey::SCOPE);
+        let limits = [account, QuotaLimit { key, allowance: self.recipient }];
+        let limits = if recipient.is_some() { &limits[..] } else { &limits[..1] };
         loop {
             let now = self.clock.now();
-            let passed = self.gate().pass(recipient, now);
-            let Err(wait) = passed else { return Ok(()) };
-            let next = plus(now, wait.left);
+            let request = QuotaRequest { scope: &self.quota.scope, limits, now };
+            let answer =
+                self.quota.quota.take(request).await.map_err(|error| cannot_ask(error, operation))?;
+            let (left, kind, why) = match answer {
+                QuotaAnswer::Granted => return Ok(()),
+                QuotaAnswer::Wait { left } => (left, ErrorKind::RateLimited, "the channel's rate is used up"),
+                QuotaAnswer::Held { left } => (left, ErrorKind::Paused, "the provider has asked to wait"),
+            };
+            let next = plus(now, left);
             if next > end {
-                return Err(Error::new(wait.kind, wait.why)
-                    .with_retry(RetryHint::Safe { after: Some(wait.left) })
+                return Err(Error::new(kind, why)
+                    .with_retry(RetryHint::Safe { after: Some(left) })
                     .with_adapter(operation.account().kind)
                     .with_operation(Op::NAME));
             }
-            let _waiting = operation.progress().wait();
             self.clock.sleep_until(next).await;
         }
     }
+
+    /// Notes that the provider wants to be left alone.
+    async fn hold(&self, recipient: Option<QuotaKey>, delay: Duration) {
+        let key = recipient.unwrap_or(QuotaKey::SCOPE);
+        let hold = QuotaHold { scope: &self.quota.scope, key, delay, now: self.clock.now() };
+        if let Err(error) = self.quota.quota.hold(hold).await {
+            // Whoever has sent hears of the provider's refusal, and others will hear it themselves.
+            tracing::warn!(%error, scope = %self.quota.scope, "others cannot be told to wait");
+        }
+    }
+}
+
+/// Nothing was sent. Whether a permit was taken is not known, which costs one at the most.
+fn cannot_ask<Op: Operation>(error: Error, operation: &Op) -> Error {
+    Error::new(ErrorKind::Storage, "it cannot be asked whether the rate allows it; nothing was sent")
+        .with_retry(RetryHint::SAFE)
+        .with_adapter(operation.account().kind)
+        .with_operation(Op::NAME)
+        .with_source(error)
 }
 
 impl_layer!(RateLimitLayer);
@@ -105,14 +132,14 @@ impl Around for RateLimitLayer {
         Op: Operation,
         S: Wrapped<Op>,
     {
-        self.permit(&operation).await?;
         let recipient = operation.recipient();
+        self.permit(&operation, recipient).await?;
         let result = call(inner, operation).await;
         if let Err(error) = &result
             && error.kind() == ErrorKind::RateLimited
             && let Some(delay) = error.retry().after()
         {
-            self.gate().holds.note(recipient, delay, self.clock.now());
+            self.hold(recipient, delay).await;
         }
         result
     }
@@ -126,10 +153,8 @@ mod tests {
     use super::*;
     use crate::layer::scripted::{Script, Scripted, manual_clock, operation_to, pending, ready, shared};
 
-    #[cfg(feature = "rate-limit")]
     const NOTHING: [Script; 0] = [];
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn a_short_wait_is_waited_for_and_a_long_one_is_handed_back() {
         let clock = manual_clock();
@@ -161,7 +186,6 @@ mod tests {
         assert_eq!(service.calls(), 6);
     }
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn the_wait_is_bounded_also_where_others_are_quicker() {
         let clock = manual_clock();
@@ -212,7 +236,6 @@ mod tests {
         assert!(ready(held.call(operation_to("crm", true))).is_ok());
     }
 
-    #[cfg(feature = "rate-limit")]
     #[test]
     fn clones_and_layers_share_the_limit() {
         let clock = manual_clock();
@@ -220,5 +243,58 @@ mod tests {
         let layer = RateLimitLayer::new(Some(Rate::per_minute(1)), None, Duration::ZERO, shared(&clock));
         assert!(ready(layer.layer(service.clone()).call(operation_to("a", false))).is_ok());
         assert!(ready(layer.clone().layer(service).call(operation_to("b", false))).is_err());
+    }
+
+    /// A quota that cannot be asked, and notes that it was.
+    #[derive(Debug)]
+    struct OutOfOrder;
+
+    #[async_trait::async_trait]
+    impl Quota for OutOfOrder {
+        async fn take(&self, request: QuotaRequest<'_>) -> Result<QuotaAnswer> {
+            match request.scope {
+                "account:granted" => Ok(QuotaAnswer::Granted),
+                _ => Err(Error::new(ErrorKind::Storage, "the disk is full")),
+            }
+        }
+
+        async fn hold(&self, _: QuotaHold<'_>) -> Result<()> {
+            Err(Error::new(ErrorKind::Storage, "the disk is full"))
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_where_the_quota_cannot_be_asked() {
+        let clock = manual_clock();
+        let after = RetryHint::Safe { after: Some(Duration::from_secs(9)) };
+        let refused = Error::new(ErrorKind::RateLimited, "too many requests").with_retry(after);
+        let service = Scripted::with_clock([Err(refused)], &clock);
+        let counted_as = |instance: &str| {
+            let account = Account { kind: "scripted", instance: instance.to_owned() };
+            RateLimitLayer::new(None, None, Duration::ZERO, shared(&clock))
+                .counted_in(AccountQuota::shared(Arc::new(OutOfOrder), &account))
+        };
+        let error = ready(counted_as("asked").layer(service.clone()).call(operation_to("a", false)));
+        let error = error.unwrap_err();
+        assert_eq!((error.kind(), error.retry()), (ErrorKind::Storage, RetryHint::SAFE));
+        assert_eq!(service.calls(), 0);
+        // Whoever was refused hears of that, and not of the trouble to tell others.
+        let error = ready(counted_as("granted").layer(service.clone()).call(operation_to("a", false)));
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::RateLimited);
+    }
+
+    #[test]
+    fn layers_that_share_a_quota_share_the_limit_of_an_account() {
+        let clock = manual_clock();
+        let service = Scripted::with_clock(NOTHING, &clock);
+        let quota: Arc<dyn Quota> = Arc::new(LocalQuota::new());
+        let mut sent = 0;
+        for instance in ["one", "one", "other"] {
+            let account = Account { kind: "scripted", instance: instance.to_owned() };
+            let layer = RateLimitLayer::new(Some(Rate::per_minute(1)), None, Duration::ZERO, shared(&clock))
+                .counted_in(AccountQuota::shared(Arc::clone(&quota), &account));
+            sent += u32::from(ready(layer.layer(service.clone()).call(operation_to("a", false))).is_ok());
+        }
+        assert_eq!(sent, 2);
     }
 }
