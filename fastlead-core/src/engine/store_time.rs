@@ -61,6 +61,10 @@ impl Clock for StoreTime {
     }
 
     async fn sleep_until(&self, moment: Timestamp) {
+        // Whoever wakes sees a moment that is not before the one that was waited for.
+        let whole = moment.trunc_subsecs(3);
+        let next = whole.checked_add_signed(TimeDelta::milliseconds(1)).unwrap_or(Timestamp::MAX_UTC);
+        let moment = if whole == moment { moment } else { next };
         loop {
             let put_right = self.put_right.notified();
             tokio::pin!(put_right);
@@ -128,6 +132,22 @@ mod tests {
         tokio::task::yield_now().await;
         assert!(!early.is_finished());
         early.abort();
+    }
+
+    #[tokio::test]
+    async fn whoever_wakes_sees_the_moment_that_was_waited_for() {
+        let own = Arc::new(ManualClock::new(epoch() + TimeDelta::microseconds(1_700)));
+        let time = StoreTime::new(Arc::clone(&own) as Arc<dyn Clock>);
+        assert_eq!(time.now(), epoch() + TimeDelta::milliseconds(1));
+        // It has come, and cannot be seen in whole milliseconds yet.
+        let due = epoch() + TimeDelta::microseconds(1_500);
+        let mut asleep = std::pin::pin!(time.sleep_until(due));
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        assert!(Future::poll(asleep.as_mut(), &mut context).is_pending());
+        own.advance(Duration::from_micros(300));
+        asleep.await;
+        assert!(time.now() >= due);
     }
 
     #[test]
