@@ -1,6 +1,6 @@
 //! Leads that wait: the oldest gets the place that is free again.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -28,13 +28,13 @@ const FRUITLESS: u32 = 10_000;
 
 /// Queues that could not be looked after, because the store has failed.
 #[derive(Debug, Default)]
-pub(super) struct PutOff(Mutex<Option<(Timestamp, HashSet<Scope>)>>);
+pub(super) struct PutOff(Mutex<Option<(Timestamp, BTreeSet<Scope>)>>);
 
 impl PutOff {
     /// Puts a queue off. Answers until when.
     fn add(&self, scope: Scope, now: Timestamp) -> Timestamp {
         let mut put_off = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, scopes) = put_off.get_or_insert_with(|| (plus(now, REST), HashSet::new()));
+        let (until, scopes) = put_off.get_or_insert_with(|| (plus(now, REST), BTreeSet::new()));
         scopes.insert(scope);
         *until
     }
@@ -44,7 +44,7 @@ impl PutOff {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|(until, _)| *until)
     }
 
-    fn take(&self, now: Timestamp) -> HashSet<Scope> {
+    fn take(&self, now: Timestamp) -> BTreeSet<Scope> {
         let mut put_off = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         put_off.take_if(|(until, _)| *until <= now).map(|(_, scopes)| scopes).unwrap_or_default()
     }
