@@ -114,6 +114,18 @@ pub(crate) fn channels() -> &'static [Arc<dyn Channel>] {
             ),
             ("max", json!({ "bot_token": "invented", "updates": "webhook", "webhook_secret": secret })),
             ("vk", json!({ "access_token": "invented", "group_id": 1, "callback_secret": secret })),
+            (
+                "whatsapp",
+                json!({ "access_token": "invented", "phone_number_id": "1", "app_secret": secret, "verify_token": secret }),
+            ),
+            (
+                "postal",
+                json!({
+                    "endpoint": "https://postal.example.com", "api_key": "invented",
+                    "from": { "address": "no-reply@example.com" },
+                    "signing_keys": json!({ "keys": [{ "kty": "RSA", "n": format!("{}w", "v".repeat(341)), "e": "AQAB" }] }).to_string(),
+                }),
+            ),
             ("smsc", json!({ "login": "invented", "password": "invented", "callback_secret": secret })),
         ];
         let build = |(kind, config): (&'static str, serde_json::Value)| {

@@ -4,11 +4,13 @@
     not(any(
         feature = "client",
         feature = "max",
+        feature = "postal",
         feature = "smsc",
         feature = "smtp",
         feature = "telegram",
         feature = "vk",
-        feature = "webhook"
+        feature = "webhook",
+        feature = "whatsapp"
     )),
     allow(
         dead_code,
@@ -19,6 +21,8 @@
 
 #[cfg(feature = "max")]
 pub mod max;
+#[cfg(feature = "postal")]
+pub mod postal;
 #[cfg(feature = "smsc")]
 pub mod smsc;
 #[cfg(feature = "smtp")]
@@ -29,6 +33,8 @@ pub mod telegram;
 pub mod vk;
 #[cfg(feature = "webhook")]
 pub mod webhook;
+#[cfg(feature = "whatsapp")]
+pub mod whatsapp;
 
 pub mod egress;
 #[cfg(feature = "client")]
@@ -38,10 +44,12 @@ mod address;
 #[cfg(any(
     feature = "client",
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod http;
 #[cfg(any(feature = "max", feature = "telegram"))]
@@ -49,30 +57,36 @@ mod markup;
 #[cfg(any(
     feature = "client",
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod resolver;
 #[cfg(any(
     feature = "client",
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod tls;
 
 #[cfg(any(
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 use std::sync::Arc;
 
@@ -96,6 +110,13 @@ pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> Registry
         });
         #[cfg(not(feature = "max"))]
         let builder = builder.absent("max", "max");
+        #[cfg(feature = "postal")]
+        let builder = builder.channel_with::<postal::PostalAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(postal::Postal::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "postal"))]
+        let builder = builder.absent("postal", "postal");
         #[cfg(feature = "smsc")]
         let builder = builder.channel_with::<smsc::SmscAdapter>({
             let egress = egress.clone();
@@ -125,11 +146,18 @@ pub fn register_with(egress: Egress) -> impl FnOnce(RegistryBuilder) -> Registry
         #[cfg(not(feature = "vk"))]
         let builder = builder.absent("vk", "vk");
         #[cfg(feature = "webhook")]
-        let builder = builder.channel_with::<webhook::WebhookAdapter>(move |info, config| {
-            Ok(Arc::new(webhook::Webhook::with_egress(info, config, &egress)?))
+        let builder = builder.channel_with::<webhook::WebhookAdapter>({
+            let egress = egress.clone();
+            move |info, config| Ok(Arc::new(webhook::Webhook::with_egress(info, config, &egress)?))
         });
         #[cfg(not(feature = "webhook"))]
         let builder = builder.absent("webhook", "webhook");
+        #[cfg(feature = "whatsapp")]
+        let builder = builder.channel_with::<whatsapp::WhatsAppAdapter>(move |info, config| {
+            Ok(Arc::new(whatsapp::WhatsApp::with_egress(info, config, &egress)?))
+        });
+        #[cfg(not(feature = "whatsapp"))]
+        let builder = builder.absent("whatsapp", "whatsapp");
         builder
     }
 }

@@ -367,6 +367,8 @@ pub enum FailureReason {
     Expired,
     /// The account ran out of money.
     Balance,
+    /// The time in which this person may be written to freely is over; an approved template would have been carried.
+    WindowClosed,
     /// Anything else.
     Other,
 }
@@ -379,6 +381,7 @@ impl FailureReason {
             Self::Content => "content",
             Self::Expired => "expired",
             Self::Balance => "balance",
+            Self::WindowClosed => "window_closed",
             Self::Other => "other",
         }
     }

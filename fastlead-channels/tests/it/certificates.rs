@@ -33,7 +33,13 @@ impl Authority {
     }
 
     /// Certificates of `host` that nobody accepts who does not know the authority.
-    #[cfg(any(feature = "smsc", feature = "telegram", feature = "vk"))]
+    #[cfg(any(
+        feature = "postal",
+        feature = "smsc",
+        feature = "telegram",
+        feature = "vk",
+        feature = "whatsapp"
+    ))]
     pub(crate) fn unacceptable(&self, host: &str) -> [SimTls; 3] {
         [self.certify(host), self.certify("elsewhere.example.org"), self.certify_expired(host)]
     }

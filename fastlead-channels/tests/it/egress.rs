@@ -9,11 +9,13 @@ pub(crate) fn loopback() -> Egress {
 
 #[cfg(all(
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod every_adapter {
     use std::net::TcpListener;
@@ -54,6 +56,12 @@ mod every_adapter {
                 [&clear, &encrypted].map(|endpoint| json!({"bot_token": token, "endpoint": endpoint})),
             ),
             (
+                "postal",
+                "endpoint",
+                [&clear, &encrypted]
+                    .map(|endpoint| json!({"api_key": "k", "endpoint": endpoint, "from": from})),
+            ),
+            (
                 "smsc",
                 "endpoint",
                 [&clear, &encrypted].map(|endpoint| json!({"api_key": "k", "endpoint": endpoint})),
@@ -63,6 +71,13 @@ mod every_adapter {
                 "endpoint",
                 [&clear, &encrypted]
                     .map(|endpoint| json!({"access_token": "k", "group_id": 1, "endpoint": endpoint})),
+            ),
+            (
+                "whatsapp",
+                "endpoint",
+                [&clear, &encrypted].map(
+                    |endpoint| json!({"access_token": "k", "phone_number_id": "1", "endpoint": endpoint}),
+                ),
             ),
             (
                 "smtp",
@@ -182,6 +197,7 @@ mod every_adapter {
             ("max", json!({"bot_token": "some-token"})),
             ("smsc", json!({"api_key": "some-key"})),
             ("vk", json!({"access_token": "some-key", "group_id": 1})),
+            ("whatsapp", json!({"access_token": "some-key", "phone_number_id": "1"})),
         ] {
             assert!(build(kind, &config, &Egress::public()).is_ok(), "{kind}");
         }

@@ -9,24 +9,30 @@
 
 #[cfg(any(
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod certificates;
 #[cfg(any(
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod egress;
 #[cfg(feature = "max")]
 mod max;
+#[cfg(feature = "postal")]
+mod postal;
 #[cfg(feature = "smsc")]
 mod smsc;
 #[cfg(feature = "smtp")]
@@ -37,11 +43,13 @@ mod smtp_tls;
 mod telegram;
 #[cfg(all(
     feature = "max",
+    feature = "postal",
     feature = "smsc",
     feature = "smtp",
     feature = "telegram",
     feature = "vk",
-    feature = "webhook"
+    feature = "webhook",
+    feature = "whatsapp"
 ))]
 mod transport;
 #[cfg(feature = "vk")]
@@ -50,3 +58,5 @@ mod vk;
 mod webhook;
 #[cfg(feature = "webhook")]
 mod webhook_tls;
+#[cfg(feature = "whatsapp")]
+mod whatsapp;

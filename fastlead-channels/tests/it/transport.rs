@@ -25,10 +25,10 @@ use tokio_util::task::AbortOnDropHandle;
 use super::certificates::Authority;
 use super::egress::loopback;
 
-const HTTP: [&str; 5] = ["telegram", "max", "smsc", "vk", "webhook"];
-const ALL: [&str; 6] = ["telegram", "max", "smsc", "vk", "webhook", "smtp"];
+const HTTP: [&str; 7] = ["telegram", "max", "postal", "smsc", "vk", "webhook", "whatsapp"];
+const ALL: [&str; 8] = ["telegram", "max", "postal", "smsc", "vk", "webhook", "whatsapp", "smtp"];
 /// Those that answer in words of their own.
-const SPOKEN: [&str; 4] = ["telegram", "max", "smsc", "vk"];
+const SPOKEN: [&str; 6] = ["telegram", "max", "postal", "smsc", "vk", "whatsapp"];
 
 /// What a server does once it has got the whole message.
 #[derive(Debug, Clone, Copy)]
@@ -64,8 +64,14 @@ fn channel(kind: &str, host: &str, port: u16, encrypted: bool) -> Arc<dyn Channe
     let config: Value = match kind {
         "telegram" => json!({"bot_token": "123456:ABC-DEF", "endpoint": url, "timeout_secs": 1}),
         "max" => json!({"bot_token": "some-token", "endpoint": url, "timeout_secs": 1}),
+        "postal" => json!({
+            "api_key": "k", "endpoint": url, "from": {"address": "leads@example.net"}, "timeout_secs": 1,
+        }),
         "smsc" => json!({"api_key": "k", "endpoint": url, "timeout_secs": 1}),
         "vk" => json!({"access_token": "k", "group_id": 1, "endpoint": url, "timeout_secs": 1}),
+        "whatsapp" => {
+            json!({"access_token": "k", "phone_number_id": "1", "endpoint": url, "timeout_secs": 1})
+        }
         "webhook" => {
             json!({"url": url, "secrets": ["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"], "timeout_secs": 1})
         }

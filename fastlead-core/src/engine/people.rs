@@ -114,7 +114,7 @@ impl Engine {
         let address = address(channel, from);
         let known = match &address {
             Some(Recipient::Phone(phone)) => Some(phone.clone()),
-            _ => self.phone_of(channel, from),
+            _ => self.phone_of(channel, from).or_else(|| number(channel, from)),
         };
         let mut places: Vec<Place> = address.map(|address| (channel.id, address)).into_iter().collect();
         if let Some(phone) = known {
@@ -222,6 +222,13 @@ impl Engine {
 /// The account of who has written over a channel.
 fn handle(channel: &ActiveChannel, from: &Peer) -> Handle {
     Handle { messenger: channel.channel.info().kind.to_owned(), id: from.user.clone() }
+}
+
+/// The phone number that a chat is called by, on a channel that writes to numbers and to chats (WhatsApp).
+fn number(channel: &ActiveChannel, from: &Peer) -> Option<Phone> {
+    let writes_to_numbers = channel.capabilities.recipients.contains(&RecipientKind::Phone);
+    let chat = from.chat.expose();
+    (writes_to_numbers && chat.starts_with('+')).then(|| Phone::parse(chat).ok()).flatten()
 }
 
 /// Where messages to a person who has written over this channel go.

@@ -109,7 +109,7 @@ enum Command {
         /// Which one.
         kind: String,
     },
-    /// Run one provider simulator: `telegram`, `max`, `vk`, `smsc`, `smtp` or `webhook`.
+    /// Run one provider simulator: `telegram`, `max`, `vk`, `whatsapp`, `smsc`, `smtp`, `postal` or `webhook`.
     Sim {
         /// Which one.
         kind: String,

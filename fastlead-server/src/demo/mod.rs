@@ -13,11 +13,13 @@ use fastlead_core::secret::Secret;
 use fastlead_core::time::{Clock as _, SystemClock};
 use fastlead_core::{Error, ErrorKind, Result};
 use fastlead_testkit::sim::max::MaxSim;
+use fastlead_testkit::sim::postal::PostalSim;
 use fastlead_testkit::sim::smsc::SmscSim;
 use fastlead_testkit::sim::smtp::SmtpSim;
 use fastlead_testkit::sim::telegram::TelegramSim;
 use fastlead_testkit::sim::vk::VkSim;
 use fastlead_testkit::sim::webhook::WebhookSim;
+use fastlead_testkit::sim::whatsapp::WhatsAppSim;
 
 use crate::cli::say;
 use crate::server::{Server, stop_on_signal};
@@ -32,6 +34,8 @@ pub const SOURCE_KEY: &str = "demo";
 pub const PASSWORD: &str = "demo-password";
 /// The manager's chat in the simulated Telegram.
 pub const MANAGER_CHAT: i64 = 1_001;
+/// Number of the manager in the simulated WhatsApp.
+const MANAGER_NUMBER: &str = "79000000000";
 /// The senior manager's chat, where the ladder leads.
 pub const SENIOR_CHAT: i64 = 1_002;
 
@@ -151,6 +155,13 @@ pub async fn simulate(kind: &str) -> Result<()> {
             say_page(&sim.base_url());
             stop.cancelled().await;
         }
+        "postal" => {
+            let sim = PostalSim::start().await.map_err(fault)?;
+            let (url, key) = (sim.base_url(), sim.api_key());
+            say(&format!("endpoint {url}  api_key {key}  from an address of example.com"));
+            say_page(&url);
+            stop.cancelled().await;
+        }
         "smsc" => {
             let sim = SmscSim::start().await.map_err(fault)?;
             say(&format!("endpoint {}  login {}  password {}", sim.base_url(), sim.login(), sim.password()));
@@ -177,8 +188,20 @@ pub async fn simulate(kind: &str) -> Result<()> {
             say_page(sim.url().trim_end_matches("/webhook"));
             stop.cancelled().await;
         }
+        "whatsapp" => {
+            let sim = WhatsAppSim::start().await.map_err(fault)?;
+            sim.add_person(MANAGER_NUMBER, "Manager");
+            let (url, token, id) = (sim.base_url(), sim.token(), sim.phone_number_id());
+            say(&format!(
+                "endpoint {url}  access_token {token}  phone_number_id {id}  person {MANAGER_NUMBER}"
+            ));
+            say(&format!("app_secret {}  verify_token {}", sim.app_secret(), sim.verify_token()));
+            say_page(&url);
+            stop.cancelled().await;
+        }
         _ => {
-            let message = "unknown simulator; known: telegram, max, vk, smsc, smtp, webhook";
+            let message =
+                "unknown simulator; known: telegram, max, vk, whatsapp, smsc, smtp, postal, webhook";
             return Err(Error::new(ErrorKind::NotFound, message));
         }
     }

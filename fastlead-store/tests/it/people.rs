@@ -73,15 +73,20 @@ impl<S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone> 
     }
 
     async fn with(store: S, policy: Policy, words: StopWords) -> Self {
+        Self::over(store, policy, words, &[RecipientKind::Phone]).await
+    }
+
+    /// The same, where the channel `sms` writes to these kinds of address.
+    async fn over(store: S, policy: Policy, words: StopWords, kinds: &[RecipientKind]) -> Self {
         let clock = Arc::new(ManualClock::new(epoch()));
-        let only = |name: &str, kind| {
+        let only = |name: &str, kinds: &[RecipientKind]| {
             let channel = MemoryChannel::new(name).with_id(ChannelInfo::embedded("memory", name).id);
             let mut capabilities = channel.capabilities();
             // No receipts: what is accepted has ended.
-            (capabilities.recipients, capabilities.receipts) = (vec![kind], false);
+            (capabilities.recipients, capabilities.receipts) = (kinds.to_vec(), false);
             channel.with_capabilities(capabilities)
         };
-        let (bot, sms) = (only("bot", RecipientKind::Chat), only("sms", RecipientKind::Phone));
+        let (bot, sms) = (only("bot", &[RecipientKind::Chat]), only("sms", kinds));
         let engine = Engine::builder(Arc::new(store.clone()))
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
             .channel(Arc::new(bot.clone()))
@@ -251,6 +256,27 @@ where
     world.finish().await;
 }
 
+/// STOP in a messenger whose chats are phone numbers holds for the number, over any channel.
+async fn stop_in_a_messenger_of_numbers_holds_for_the_number<S>(store: S)
+where
+    S: Store + Catalog + Journal + Addresses + Identities + ChangeLog + Clone,
+{
+    let kinds = [RecipientKind::Phone, RecipientKind::Chat];
+    let mut world = World::over(store, policy(), StopWords::default(), &kinds).await;
+    let (bot, messenger) = (world.bot.clone(), world.sms.clone());
+    world.writes(&messenger, VERA, "стоп").await;
+    world.writes(&messenger, "US.13491208655302741918", "стоп").await;
+    for to in [phone(VERA), Recipient::Chat(VERA.into()), Recipient::Chat("US.13491208655302741918".into())] {
+        let reason = world.reason(&messenger, &to, MessageClass::Advertising).await;
+        assert_eq!(reason.as_deref(), Some("unsubscribed"), "{to:?}");
+    }
+    // A chat of a channel that writes to no numbers is called as it likes.
+    let other = "+79000000002";
+    world.writes(&bot, other, "стоп").await;
+    assert_eq!(world.reason(&bot, &phone(other), MessageClass::Advertising).await, None);
+    world.finish().await;
+}
+
 /// STOP in a messenger holds for the phone number that was shared there, and one by SMS for the chat; also where the
 /// number is shared afterwards.
 async fn stop_holds_for_every_linked_address<S>(store: S)
@@ -401,6 +427,7 @@ where
 on_every_store! {
     who_writes_stop_gets_no_advertising
     only_an_operator_lifts_an_unsubscription
+    stop_in_a_messenger_of_numbers_holds_for_the_number
     stop_holds_for_every_linked_address
     an_engine_can_have_words_of_its_own
     a_shared_phone_number_makes_one_person

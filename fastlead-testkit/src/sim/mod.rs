@@ -8,6 +8,7 @@ pub mod max;
 mod page;
 mod played;
 mod post;
+pub mod postal;
 mod serve;
 pub mod smsc;
 pub mod smtp;
@@ -16,6 +17,7 @@ pub mod telegram;
 mod tls;
 pub mod vk;
 pub mod webhook;
+pub mod whatsapp;
 pub mod yookassa;
 
 pub use door::Door;

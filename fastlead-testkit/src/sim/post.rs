@@ -51,8 +51,7 @@ async fn request(method: &str, url: &str, headers: &[(&str, &str)], body: &[u8])
     Ok(answer)
 }
 
-/// The raw answer to a `GET`.
-#[cfg(test)]
+/// The raw answer to a `GET`. The caller bounds the wait.
 pub(crate) async fn get(url: &str) -> Result<Vec<u8>> {
     request("GET", url, &[], b"").await
 }

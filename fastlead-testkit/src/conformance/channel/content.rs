@@ -104,8 +104,8 @@ pub async fn html_is_shown<H: ChannelHarness>() -> Outcome {
     Ok(Verdict::Held)
 }
 
-/// A link reaches its reader: under the text where the channel shows no buttons, as the engine writes it there, else on a
-/// button.
+/// A link reaches its reader: under the text where the channel shows no buttons, as the engine writes it there, or where the
+/// harness says that the provider has none for links; else on a button.
 pub async fn links_reach_their_reader<H: ChannelHarness>() -> Outcome {
     let probe = Probe::<H>::start().await;
     applies_if!(probe.capabilities.text, "capability text");
@@ -119,7 +119,8 @@ pub async fn links_reach_their_reader<H: ChannelHarness>() -> Outcome {
     probe.send(&outbound(probe.harness.recipient(), Content::Text(text))).await?;
     let seen = probe.only_arrival().await?;
     let on_a_button = seen.buttons.iter().any(|button| button.opens_url && button.data == address);
-    let shown = if probe.capabilities.buttons { on_a_button } else { seen.text.contains(address) };
+    let belongs_on_a_button = probe.capabilities.buttons && probe.harness.shows_links_on_buttons();
+    let shown = if belongs_on_a_button { on_a_button } else { seen.text.contains(address) };
     ensure!(
         shown,
         "a link was lost on the way: a person sees {:?} and the buttons {:?}",

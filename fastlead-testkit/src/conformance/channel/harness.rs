@@ -121,6 +121,12 @@ pub trait ChannelHarness: Send + Sync + Sized + 'static {
         vec![500, 502, 503, 504]
     }
 
+    /// Whether a link that belongs to a message with buttons is on a button. Override it where the provider has no such button
+    /// beside those that answer: the link stands in the text then.
+    fn shows_links_on_buttons(&self) -> bool {
+        true
+    }
+
     /// Whether "too many requests" names a delay that the channel must pass on exactly. Override it
     /// where the provider names none.
     fn rate_limit_names_delay(&self) -> bool {

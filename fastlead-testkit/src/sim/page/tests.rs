@@ -6,11 +6,13 @@ use tokio::net::TcpStream;
 
 use crate::sim::max::MaxSim;
 use crate::sim::post::{exchange, get, status};
+use crate::sim::postal::PostalSim;
 use crate::sim::smsc::SmscSim;
 use crate::sim::smtp::SmtpSim;
 use crate::sim::telegram::TelegramSim;
 use crate::sim::vk::VkSim;
 use crate::sim::webhook::WebhookSim;
+use crate::sim::whatsapp::WhatsAppSim;
 
 const CHAT: i64 = 790_000_000;
 const JSON: [(&str, &str); 1] = [("Content-Type", "application/json")];
@@ -285,6 +287,77 @@ async fn vks_page_shows_the_conversation_and_plays_the_person() {
 }
 
 #[tokio::test]
+async fn whatsapps_page_shows_the_conversation_and_plays_the_person() {
+    let sim = WhatsAppSim::start().await.unwrap();
+    let page = Page(sim.base_url());
+    page.is_whole().await;
+    page.act(json!({"action": "add_person", "number": "79000000000", "name": "Anna"})).await;
+    let mut news = News::of(&page).await;
+    let bearer = format!("Bearer {}", sim.token());
+    let send = async |content: Value| {
+        let url = format!("{}/v25.0/{}/messages", sim.base_url(), sim.phone_number_id());
+        let mut request = json!({"messaging_product": "whatsapp", "to": "79000000000"});
+        request.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
+        let headers = [JSON[0], ("Authorization", bearer.as_str())];
+        body(&exchange(&url, &headers, request.to_string().as_bytes()).await.unwrap())
+    };
+    let button = json!({"type": "reply", "reply": {"id": "a", "title": "Беру"}});
+    let interactive = json!({"type": "button", "body": {"text": "Заявка"}, "action": {"buttons": [button]}});
+    send(json!({"type": "interactive", "interactive": interactive})).await;
+    news.next().await;
+    let shown = page.state().await["arrivals"][0].clone();
+    let acts = shown["acts"].as_array().unwrap();
+    assert_eq!((&shown["text"], acts.len()), (&json!("Заявка"), 4));
+    for act in acts {
+        page.act(act["body"].clone()).await;
+    }
+    page.act(json!({"action": "write", "person": "79000000000", "text": "Здравствуйте"})).await;
+    page.act(json!({"action": "come_by_ad", "person": "79000000000", "text": "Hi", "click": "ARAk"})).await;
+    assert_eq!(page.fact("Events waiting").await, "6");
+    page.act(json!({"action": "close_window", "person": "79000000000"})).await;
+    send(json!({"type": "text", "text": {"body": "closed"}})).await;
+    assert_eq!((page.fact("Events waiting").await.as_str(), sim.inbox().all().len()), ("7", 1));
+    let template = json!({"action": "add_template", "name": "hello", "language": "ru", "body": "Привет", "replies": "Да, Нет"});
+    page.act(template).await;
+    send(json!({"type": "template", "template": {"name": "hello", "language": {"code": "ru"}}})).await;
+    assert_eq!(page.state().await["arrivals"][0]["acts"].as_array().unwrap().len(), 5);
+    for (request, said) in [
+        (json!({"action": "press", "message": "wamid.other", "data": "a", "label": "a"}), "no such message"),
+        (json!({"action": "add_person", "number": "anna", "name": "Anna"}), "digits"),
+        (json!({"action": "subscribe", "url": "http://127.0.0.1:9/hook"}), "not confirmed"),
+    ] {
+        assert!(page.refuses(request).await.contains(said), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn postals_page_tells_what_becomes_of_a_mail() {
+    let sim = PostalSim::start().await.unwrap();
+    let page = Page(sim.base_url());
+    page.is_whole().await;
+    let mut news = News::of(&page).await;
+    let headers = [JSON[0], ("X-Server-API-Key", sim.api_key())];
+    let mail = json!({"to": ["anna@example.net"], "from": "no-reply@example.com", "plain_body": "Заявка"});
+    let url = format!("{}/api/v1/send/message", sim.base_url());
+    let send = async || body(&exchange(&url, &headers, mail.to_string().as_bytes()).await.unwrap());
+    assert_eq!(send().await["status"], "success");
+    news.next().await;
+    let shown = page.state().await["arrivals"][0].clone();
+    let acts = shown["acts"].as_array().unwrap();
+    assert_eq!((&shown["text"], acts.len()), (&json!("Заявка"), 6));
+    for act in acts {
+        page.act(act["body"].clone()).await;
+    }
+    page.act(json!({"action": "write", "from": "anna@example.net", "subject": "?", "text": "Здравствуйте"}))
+        .await;
+    page.act(json!({"action": "suppress", "address": "anna@example.net"})).await;
+    assert_eq!(send().await["status"], "success");
+    assert_eq!((page.fact("Waiting to be posted").await.as_str(), sim.inbox().all().len()), ("8", 1));
+    let nobody = json!({"action": "tell", "mail": 1, "event": "MessageSent", "output": ""});
+    assert!(page.refuses(nobody).await.contains("no such mail"));
+}
+
+#[tokio::test]
 async fn smscs_page_delivers_fails_and_answers() {
     let sim = SmscSim::start().await.unwrap();
     let page = Page(sim.base_url());
@@ -435,10 +508,11 @@ async fn takes_connections(address: &str) -> bool {
 async fn a_page_refuses_connections_for_a_while() {
     let (telegram, smsc) = (TelegramSim::start().await.unwrap(), SmscSim::start().await.unwrap());
     let (mail, webhook) = (SmtpSim::start().await.unwrap(), WebhookSim::start().await.unwrap());
-    let vk = VkSim::start().await.unwrap();
+    let (vk, whatsapp) = (VkSim::start().await.unwrap(), WhatsAppSim::start().await.unwrap());
     let receiver = webhook.url().trim_end_matches("/webhook").to_owned();
     for (page, address, door) in [
         (vk.base_url(), vk.base_url(), vk.door()),
+        (whatsapp.base_url(), whatsapp.base_url(), whatsapp.door()),
         (telegram.base_url(), telegram.base_url(), telegram.door()),
         (smsc.base_url(), smsc.base_url(), smsc.door()),
         (mail.page_url(), mail.address().to_string(), mail.door()),
