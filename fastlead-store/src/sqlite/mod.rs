@@ -30,9 +30,6 @@ mod parts;
 mod plans;
 mod postings;
 mod reading;
-mod resolve;
-#[cfg(test)]
-mod resolve_tests;
 mod risk;
 mod rows;
 mod sessions;
