@@ -17,6 +17,16 @@ struct Need {
     purpose: &'static str,
 }
 
+/// Debian keeps the server's own programs out of PATH.
+const POSTGRES: &[&str] = &[
+    "postgres",
+    "/usr/lib/postgresql/18/bin/postgres",
+    "/usr/lib/postgresql/17/bin/postgres",
+    "/usr/lib/postgresql/16/bin/postgres",
+    "/usr/lib/postgresql/15/bin/postgres",
+    "/usr/lib/postgresql/14/bin/postgres",
+];
+
 const NEEDS: &[Need] = &[
     Need { programs: &["git"], package: "git", purpose: "the architecture tests list files with it" },
     Need { programs: &["node"], package: "nodejs", purpose: "the browser test is driven by Node" },
@@ -27,6 +37,7 @@ const NEEDS: &[Need] = &[
         purpose: "the browser test opens pages in it",
     },
     Need { programs: &["python3"], package: "python3", purpose: "schemathesis runs in it" },
+    Need { programs: POSTGRES, package: "postgresql", purpose: "the PostgreSQL store is tried on a server" },
 ];
 
 /// The oldest Node that playwright-core takes (its `engines` field).
@@ -223,8 +234,8 @@ mod tests {
         let names = |present: &[&str]| -> Vec<&str> {
             missing(NEEDS, |program| present.contains(&program)).iter().map(|need| need.package).collect()
         };
-        assert_eq!(names(&["git", "node", "npm", "google-chrome", "python3"]), [""; 0]);
-        assert_eq!(names(&["git", "node", "python3"]), ["npm", "chromium"]);
+        assert_eq!(names(&["git", "node", "npm", "google-chrome", "python3", "postgres"]), [""; 0]);
+        assert_eq!(names(&["git", "node", "python3", "postgres"]), ["npm", "chromium"]);
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! A person's data are taken out.
 
-use fastlead_core::channel::{InboundKind, Peer};
 use fastlead_core::decide::Event;
 use fastlead_core::delivery::{AttemptError, DeliveryState};
 use fastlead_core::erasure::PersonAddresses;
@@ -9,6 +8,7 @@ use fastlead_core::port::{Erased, Erasure};
 
 use super::Data;
 use super::changes::Logged;
+use crate::senders::wrote;
 
 impl Data {
     pub(super) fn leads_of(&self, workspace: WorkspaceId, person: &PersonAddresses) -> Vec<LeadId> {
@@ -114,18 +114,4 @@ impl Data {
 
 fn count(items: usize) -> u64 {
     u64::try_from(items).unwrap_or(u64::MAX)
-}
-
-/// Whether the person is who an event came from.
-fn wrote(person: &PersonAddresses, kind: &str, event: &InboundKind) -> bool {
-    let peer = |from: &Peer| person.wrote(kind, from.chat.expose()) || person.wrote(kind, from.user.expose());
-    match event {
-        InboundKind::PhoneShared { from, phone } => peer(from) || person.wrote(kind, phone.expose()),
-        InboundKind::Message { from, .. }
-        | InboundKind::Started { from, .. }
-        | InboundKind::Blocked { from }
-        | InboundKind::Unblocked { from }
-        | InboundKind::Interaction { from, .. } => peer(from),
-        _ => false,
-    }
 }

@@ -20,8 +20,8 @@ use uuid::Uuid;
 use super::counters::counter;
 use super::list::{List, id, int, maybe_id, maybe_int, maybe_text, text};
 use super::reading::Origin;
-use super::resolve::{Facts, Held, Named, Used, counter_ids, unique_keys};
 use super::rows::{self, integer, json, optional_uuid, unread, uuid};
+use crate::resolve::{Facts, Held, Named, Used, counter_ids, unique_keys};
 
 /// Begins the transaction and looks. `CROSS JOIN` keeps the short list outside and the index inside.
 pub(super) const LOOK: &str = concat!(

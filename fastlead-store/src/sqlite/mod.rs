@@ -31,9 +31,6 @@ mod plans;
 mod postings;
 mod quota;
 mod reading;
-mod resolve;
-#[cfg(test)]
-mod resolve_tests;
 mod risk;
 mod rows;
 mod sessions;

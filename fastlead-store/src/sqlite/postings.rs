@@ -1,21 +1,21 @@
 //! Postings of a group: one look at the accounts and postings that its members name, one set of changes. A group without
 //! postings makes neither of these two calls.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::HashSet;
 
 use fastlead_core::error::Result;
 use fastlead_core::id::{AccountId, LeadId, PostingId, WorkspaceId};
 use fastlead_core::money::{Currency, Money};
-use fastlead_core::port::{Entry, Posting, Refusal, UnreadableRow, UnreadableRows};
+use fastlead_core::port::{Entry, Posting, UnreadableRows};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
-use uuid::Uuid;
 
 use super::group::bound;
 use super::list::{List, id, int, maybe_id, text};
 use super::reading::Origin;
 use super::rows::{integer, moment, optional_integer, optional_uuid, text as column_text, unread, uuid};
-use crate::book::{Book, NewEntry, Plan, Standing};
+use crate::book::Standing;
+use crate::known_ledger::{KnownLedger, Name, Named, names};
 
 /// Looks, within the transaction.
 pub(super) const LOOK_AT_LEDGER: &str = concat!(
@@ -86,30 +86,6 @@ UPDATE ledger_accounts SET balance = ",
     id!("$6", 1),
 );
 
-/// What members name of a ledger.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Named {
-    Account,
-    Posting,
-    /// A posting that is to be taken back.
-    Reversed,
-}
-
-type Name = (Named, Uuid, Uuid);
-
-fn names(workspace: WorkspaceId, postings: &[Posting]) -> impl Iterator<Item = Name> {
-    let workspace = workspace.as_uuid();
-    postings.iter().flat_map(move |posting| {
-        let accounts = posting.entries.iter().map(|entry| (Named::Account, entry.account.as_uuid()));
-        let reversed = posting.reverses.map(|reversed| reversed.as_uuid());
-        let own = (Named::Posting, posting.id.as_uuid());
-        let before = reversed.map(|reversed| (Named::Posting, reversed));
-        let again = reversed.map(|reversed| (Named::Reversed, reversed));
-        let all = accounts.chain([own]).chain(before).chain(again);
-        all.map(move |(named, id)| (named, workspace, id))
-    })
-}
-
 /// What is asked of the ledger.
 #[derive(Debug, Default)]
 pub(super) struct LedgerQuestions {
@@ -142,17 +118,6 @@ impl LedgerQuestions {
         }
         bound(LOOK_AT_LEDGER, self.lists).fetch_all(connection).await
     }
-}
-
-/// What is known of the ledger, and what members have posted.
-#[derive(Debug, Default)]
-pub(super) struct KnownLedger {
-    book: Book,
-    /// What is there and cannot be read: who names it gets no verdict.
-    unread: HashMap<Name, UnreadableRow>,
-    postings: Vec<(WorkspaceId, Posting)>,
-    entries: Vec<(WorkspaceId, NewEntry)>,
-    accounts: BTreeSet<(WorkspaceId, AccountId)>,
 }
 
 impl KnownLedger {
@@ -200,31 +165,6 @@ impl KnownLedger {
             _ => drop(self.book.reversed.insert((workspace, PostingId::from_uuid(uuid(row, 2)?)))),
         }
         Ok(())
-    }
-
-    /// Something that these postings name and that cannot be read.
-    pub(super) fn unread(&self, workspace: WorkspaceId, postings: &[Posting]) -> Option<&UnreadableRow> {
-        if self.unread.is_empty() {
-            return None;
-        }
-        names(workspace, postings).find_map(|name| self.unread.get(&name))
-    }
-
-    /// Says what postings change, after those of the members before.
-    pub(super) fn plan<'a>(
-        &self,
-        workspace: WorkspaceId,
-        postings: &'a [Posting],
-    ) -> std::result::Result<Plan<'a>, Refusal> {
-        self.book.plan(workspace, postings)
-    }
-
-    /// Makes the postings of a plan.
-    pub(super) fn apply(&mut self, workspace: WorkspaceId, plan: &Plan<'_>) {
-        self.book.apply(workspace, plan);
-        self.postings.extend(plan.postings.iter().map(|posting| (workspace, Posting::clone(posting))));
-        self.accounts.extend(plan.entries.iter().map(|entry| (workspace, entry.account)));
-        self.entries.extend(plan.entries.iter().map(|entry| (workspace, *entry)));
     }
 
     /// What members have posted, written down; `None` where none has.

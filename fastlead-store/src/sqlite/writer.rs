@@ -18,8 +18,9 @@ use super::fault::{closed, failed, leaves_no_doubt, unanswered, unknown};
 use super::forget::Forgetting;
 use super::group::{Changes, Questions, WRITE, WRITE_AND_COMMIT, facts};
 use super::lock::FileLock;
-use super::postings::{KnownLedger, LedgerChanges, LedgerQuestions};
-use super::resolve::Resolver;
+use super::postings::{LedgerChanges, LedgerQuestions};
+use crate::known_ledger::KnownLedger;
+use crate::resolve::Resolver;
 
 /// How many jobs share a transaction at the most.
 const GROUP: usize = 256;

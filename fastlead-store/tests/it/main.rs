@@ -23,6 +23,18 @@ macro_rules! on_every_store {
                 }
             )*
         }
+
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $name() {
+                    let database = crate::postgres::cluster::Database::new().await;
+                    super::$name(database.open().await).await;
+                    drop(database);
+                }
+            )*
+        }
     };
 }
 
@@ -38,6 +50,8 @@ mod ledger;
 mod memory;
 mod people;
 mod polling;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(target_os = "linux")]
 mod power;
 mod rates;

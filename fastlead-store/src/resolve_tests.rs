@@ -12,8 +12,8 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 
-use super::postings::KnownLedger;
-use super::resolve::{Facts, Held, Resolver, Used};
+use crate::known_ledger::KnownLedger;
+use crate::resolve::{Facts, Held, Resolver, Used};
 
 fn knowing(facts: Facts) -> Resolver {
     Resolver::new(facts, KnownLedger::default())

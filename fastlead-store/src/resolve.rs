@@ -11,40 +11,40 @@ use fastlead_core::port::{
 };
 use fastlead_core::time::Timestamp;
 
-use super::postings::KnownLedger;
+use crate::known_ledger::KnownLedger;
 
 /// What the database says about everything that a group names.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Version and scope check of the leads that exist.
-    pub leads: HashMap<LeadId, (u64, uuid::Uuid, uuid::Uuid)>,
+    pub(crate) leads: HashMap<LeadId, (u64, uuid::Uuid, uuid::Uuid)>,
     /// Live and dead unique keys.
-    pub unique: HashMap<UniqueKey, (LeadId, i64)>,
+    pub(crate) unique: HashMap<UniqueKey, (LeadId, i64)>,
     /// Idempotency keys.
-    pub idempotency: HashMap<(SourceId, [u8; 16]), Used>,
+    pub(crate) idempotency: HashMap<(SourceId, [u8; 16]), Used>,
     /// Deliveries that are leased, or whose last attempt has no recorded outcome.
-    pub held: HashMap<DeliveryId, Held>,
+    pub(crate) held: HashMap<DeliveryId, Held>,
     /// Lease tokens of timers.
-    pub timers: HashMap<uuid::Uuid, LeaseToken>,
+    pub(crate) timers: HashMap<uuid::Uuid, LeaseToken>,
     /// Channels that are not paused.
-    pub active: HashSet<ChannelId>,
+    pub(crate) active: HashSet<ChannelId>,
     /// Inbound events that wait.
-    pub inbound: HashSet<(ChannelId, String)>,
+    pub(crate) inbound: HashSet<(ChannelId, String)>,
     /// Events that are in some lead's history already.
-    pub events: HashSet<EventId>,
+    pub(crate) events: HashSet<EventId>,
     /// What counters say, the changes of earlier members included.
-    pub counters: HashMap<CounterId, Counter>,
+    pub(crate) counters: HashMap<CounterId, Counter>,
     /// Where the deliveries stand that receipts are about.
-    pub states: HashMap<DeliveryId, DeliveryState>,
+    pub(crate) states: HashMap<DeliveryId, DeliveryState>,
     /// Suppressions of addresses, by their keys.
-    pub suppressed: HashMap<[u8; 16], Suppression>,
+    pub(crate) suppressed: HashMap<[u8; 16], Suppression>,
     /// What is there and cannot be read: who needs it gets no verdict.
-    pub unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
+    pub(crate) unread: HashMap<(Named, uuid::Uuid), UnreadableRow>,
 }
 
 /// What members name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Named {
+pub(crate) enum Named {
     Lead,
     Delivery,
     Idempotency,
@@ -53,17 +53,17 @@ pub(super) enum Named {
 
 /// Who works on a delivery.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(crate) struct Held {
     /// Lease that holds.
-    pub lease: Option<LeaseToken>,
+    pub(crate) lease: Option<LeaseToken>,
     /// Lease under which the last attempt was begun, where nobody has recorded its outcome under it.
-    pub begun_by: Option<LeaseToken>,
-    pub state: DeliveryState,
-    pub uncertain: bool,
+    pub(crate) begun_by: Option<LeaseToken>,
+    pub(crate) state: DeliveryState,
+    pub(crate) uncertain: bool,
     /// Whether its lead has no use for it.
-    pub unwanted: bool,
+    pub(crate) unwanted: bool,
     /// Whether its channel is paused.
-    pub paused: bool,
+    pub(crate) paused: bool,
 }
 
 impl Held {
@@ -76,10 +76,10 @@ impl Held {
 
 /// An idempotency key that was used.
 #[derive(Debug)]
-pub(super) struct Used {
-    pub request: [u8; 16],
-    pub answer: CaptureAnswer,
-    pub until: i64,
+pub(crate) struct Used {
+    pub(crate) request: [u8; 16],
+    pub(crate) answer: CaptureAnswer,
+    pub(crate) until: i64,
 }
 
 /// What earlier members of the same group have taken.
@@ -97,31 +97,31 @@ struct Taken {
 
 /// Decides member after member, in the order of arrival.
 #[derive(Debug, Default)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     facts: Facts,
     taken: Taken,
     ledger: KnownLedger,
 }
 
 impl Resolver {
-    pub(super) fn new(facts: Facts, ledger: KnownLedger) -> Self {
+    pub(crate) fn new(facts: Facts, ledger: KnownLedger) -> Self {
         Self { facts, taken: Taken::default(), ledger }
     }
 
     /// What is known of the ledger, and what members have posted.
-    pub(super) const fn ledger(&self) -> &KnownLedger {
+    pub(crate) const fn ledger(&self) -> &KnownLedger {
         &self.ledger
     }
 
     /// Makes postings that belong to no lead.
-    pub(super) fn post(&mut self, workspace: WorkspaceId, postings: &[Posting]) -> Result<(), Refusal> {
+    pub(crate) fn post(&mut self, workspace: WorkspaceId, postings: &[Posting]) -> Result<(), Refusal> {
         let plan = self.ledger.plan(workspace, postings)?;
         self.ledger.apply(workspace, &plan);
         Ok(())
     }
 
     /// Takes a delivery for a settlement, where it may be settled.
-    pub(super) fn settle(&mut self, settlement: &Settlement) -> Result<(), Refusal> {
+    pub(crate) fn settle(&mut self, settlement: &Settlement) -> Result<(), Refusal> {
         let id = settlement.delivery_id;
         let mine = self.may_settle(settlement) && self.taken.deliveries.insert(id);
         if mine { Ok(()) } else { Err(Refusal::LeaseLost) }
@@ -134,7 +134,7 @@ impl Resolver {
 
     /// Takes a delivery for the beginning of an attempt, where its lease holds, its channel is not paused, and its address
     /// is not suppressed.
-    pub(super) fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
+    pub(crate) fn begin(&mut self, beginning: &Beginning) -> BeginOutcome {
         let held = self.facts.held.get(&beginning.delivery_id);
         let Some(held) = held.filter(|held| held.lease == Some(beginning.token)) else {
             return BeginOutcome::LeaseLost;
@@ -163,12 +163,12 @@ impl Resolver {
     }
 
     /// Takes a channel to pause it. Returns whether nobody has paused it before.
-    pub(super) fn pause(&mut self, channel: ChannelId) -> bool {
+    pub(crate) fn pause(&mut self, channel: ChannelId) -> bool {
         self.facts.active.remove(&channel)
     }
 
     /// Something that the transition names and that cannot be read.
-    pub(super) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
+    pub(crate) fn unread(&self, transition: &Transition) -> Option<&UnreadableRow> {
         let posted = self.ledger.unread(transition.scope.workspace_id, &transition.postings);
         if posted.is_some() || self.facts.unread.is_empty() {
             return posted;
@@ -182,7 +182,7 @@ impl Resolver {
     }
 
     /// `Ok` takes everything that the transition needs.
-    pub(super) fn commit(&mut self, transition: &Transition) -> Result<(), Refusal> {
+    pub(crate) fn commit(&mut self, transition: &Transition) -> Result<(), Refusal> {
         self.check(transition)?;
         self.post(transition.scope.workspace_id, &transition.postings)?;
         let taken = &mut self.taken;
@@ -213,7 +213,7 @@ impl Resolver {
 
     /// The counters that members have changed, as they are after all of them. What was given back of nothing makes
     /// none.
-    pub(super) fn counters(&self) -> impl Iterator<Item = (CounterId, &Counter)> {
+    pub(crate) fn counters(&self) -> impl Iterator<Item = (CounterId, &Counter)> {
         let changed = self.taken.counters.iter().filter_map(|id| Some((*id, self.facts.counters.get(id)?)));
         changed.filter(|(_, counter)| !counter.is_nothing())
     }
@@ -316,14 +316,14 @@ impl Resolver {
     }
 }
 
-pub(super) fn counter_ids(transition: &Transition) -> impl Iterator<Item = CounterId> {
+pub(crate) fn counter_ids(transition: &Transition) -> impl Iterator<Item = CounterId> {
     transition.reservations.iter().filter_map(|reservation| match reservation {
         Reservation::Counter { id, .. } => Some(*id),
         _ => None,
     })
 }
 
-pub(super) fn unique_keys(transition: &Transition) -> impl Iterator<Item = UniqueKey> {
+pub(crate) fn unique_keys(transition: &Transition) -> impl Iterator<Item = UniqueKey> {
     transition.reservations.iter().filter_map(|reservation| match reservation {
         Reservation::Unique { key, .. } => Some(*key),
         _ => None,
