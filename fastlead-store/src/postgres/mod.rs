@@ -57,6 +57,7 @@ mod locks;
 mod options;
 mod parts;
 mod postings;
+mod quota;
 mod reading;
 mod risk;
 mod rows;

@@ -121,6 +121,13 @@ CREATE TABLE poll_cursors (channel_id uuid PRIMARY KEY, cursor text NOT NULL);
 CREATE TABLE set_aside (work text NOT NULL, id text NOT NULL, order_key uuid, PRIMARY KEY (work, id));
 -- Nothing of it need outlive a crash of the server: a lease that is forgotten has ended.
 CREATE UNLOGGED TABLE named_leases (name text PRIMARY KEY, holder uuid NOT NULL, until bigint NOT NULL);
+-- Rates and holds, by scope and key: `arrival` is when all permits are back, in nanoseconds since the Unix epoch, `held_until`
+-- and `gone_at`, after which the row says nothing, are in milliseconds. Nothing of it need outlive a crash either.
+CREATE UNLOGGED TABLE quota (
+  scope text NOT NULL, key uuid NOT NULL, arrival bigint, held_until bigint, gone_at bigint NOT NULL, PRIMARY KEY (scope, key)
+);
+CREATE INDEX quota_gone ON quota (gone_at);
+CREATE INDEX quota_held ON quota (scope) WHERE held_until IS NOT NULL;
 
 CREATE TABLE suppressions (key uuid PRIMARY KEY, id uuid NOT NULL, workspace_id uuid NOT NULL, doc text NOT NULL);
 CREATE INDEX suppressions_by_workspace ON suppressions (workspace_id, id);

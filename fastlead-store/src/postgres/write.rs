@@ -33,7 +33,7 @@ pub(super) struct Changes {
     states: Vec<StateRow>,
     events: Vec<EventRow>,
     deliveries: Vec<DeliveryRow>,
-    begun: Vec<(Uuid, i64)>,
+    begun: Vec<(Uuid, i64, i64)>,
     receipts: Vec<ReceiptRow>,
     counters: Vec<(Uuid, Counter)>,
     paused: Vec<(Uuid, String)>,
@@ -92,8 +92,6 @@ struct LeadRow {
     project: Uuid,
     source: Uuid,
     at: i64,
-    policy: Uuid,
-    policy_version: i32,
     state: StateRow,
 }
 
@@ -103,6 +101,8 @@ struct StateRow {
     version: i64,
     status: &'static str,
     assigned: Option<String>,
+    policy: Uuid,
+    policy_version: i32,
     doc: String,
 }
 
@@ -206,7 +206,7 @@ impl Changes {
 
     /// Whether it makes leases, whose ends are told by the database's clock.
     pub(super) fn leases_anything(&self) -> bool {
-        self.deliveries.iter().any(|delivery| delivery.lease_until.is_some())
+        !self.begun.is_empty() || self.deliveries.iter().any(|delivery| delivery.lease_until.is_some())
     }
 
     /// What a counter says after the whole group.
@@ -215,7 +215,8 @@ impl Changes {
     }
 
     pub(super) fn beginning(&mut self, beginning: &Beginning) {
-        self.begun.push((beginning.delivery_id.as_uuid(), beginning.at.timestamp_millis()));
+        let (at, until) = (beginning.at.timestamp_millis(), beginning.until.timestamp_millis());
+        self.begun.push((beginning.delivery_id.as_uuid(), at, until));
     }
 
     pub(super) fn receipt(&mut self, receipt: &Receipt) -> Result<()> {
@@ -364,6 +365,8 @@ impl Changes {
             version: i64::try_from(transition.state.version).unwrap_or(i64::MAX),
             status: transition.state.status.as_str(),
             assigned: cleaned(transition.state.assigned_to.as_deref()),
+            policy: transition.trace.policy.id.as_uuid(),
+            policy_version: small(transition.trace.policy.version),
             doc: to_json(&transition.state, "a lead")?,
         };
         match transition.guard {
@@ -373,8 +376,6 @@ impl Changes {
                 project: transition.scope.project_id.as_uuid(),
                 source: transition.source_id.as_uuid(),
                 at: transition.at.timestamp_millis(),
-                policy: transition.trace.policy.id.as_uuid(),
-                policy_version: small(transition.trace.policy.version),
                 state,
             }),
             _ => self.states.push(state),
@@ -413,6 +414,9 @@ impl Changes {
             for row in &mut self.deliveries {
                 row.lease_until =
                     row.lease_until.map(|until| now.saturating_add(until.saturating_sub(row.created_at)));
+            }
+            for (_, at, until) in &mut self.begun {
+                *until = now.saturating_add(until.saturating_sub(*at));
             }
         }
         self.settle(connection).await?;
@@ -459,8 +463,9 @@ const RECEIPTS: &str = "UPDATE deliveries d SET state = j.state, reason = j.reas
     updated_at = greatest(d.updated_at, j.at), lease_token = NULL, lease_until = NULL
   FROM unnest($1::uuid[], $2::smallint[], $3::text[], $4::bigint[]) AS j(id, state, reason, at) WHERE d.id = j.id";
 
-const BEGIN: &str = "UPDATE deliveries d SET state = 1, begun_by = d.lease_token, attempts = d.attempts + 1, last_attempt_at = j.at, updated_at = j.at
-  FROM unnest($1::uuid[], $2::bigint[]) AS j(id, at) WHERE d.id = j.id";
+const BEGIN: &str = "UPDATE deliveries d SET state = 1, begun_by = d.lease_token, attempts = d.attempts + 1, last_attempt_at = j.at, updated_at = j.at,
+    lease_until = greatest(d.lease_until, j.until)
+  FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS j(id, at, until) WHERE d.id = j.id";
 
 /// Makes lost deliveries due again. `j` has their ids, the moment and the end of their new lifetime.
 pub(super) const REVIVE: &str = "UPDATE deliveries d SET state = 0, reason = NULL, due_at = j.at, expires_at = j.expires_at, updated_at = j.at,
@@ -470,8 +475,12 @@ pub(super) const REVIVE: &str = "UPDATE deliveries d SET state = 0, reason = NUL
 const LEADS: &str = "INSERT INTO leads (id, workspace_id, project_id, source_id, created_at, policy_id, policy_version, version, status, assigned_to, state)
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::integer[], $8::bigint[], $9::text[], $10::text[], $11::text[])";
 
-const STATES: &str = "UPDATE leads l SET version = j.version, status = j.status, assigned_to = j.assigned, state = j.doc
-  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[]) AS j(id, version, status, assigned, doc) WHERE l.id = j.id";
+const STATES: &str =
+    "UPDATE leads l SET version = j.version, status = j.status, assigned_to = j.assigned, state = j.doc,
+    policy_id = j.policy, policy_version = j.policy_version
+  FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::integer[])
+    AS j(id, version, status, assigned, doc, policy, policy_version)
+  WHERE l.id = j.id";
 
 /// The lock of the workspace is held, so that nobody else appends.
 const EVENTS: &str = "WITH j AS MATERIALIZED (
@@ -573,6 +582,7 @@ impl Changes {
             sqlx::query(BEGIN)
                 .bind(column(&self.begun, |row| row.0))
                 .bind(column(&self.begun, |row| row.1))
+                .bind(column(&self.begun, |row| row.2))
                 .execute(&mut *connection)
                 .await?;
         }
@@ -641,8 +651,8 @@ impl Changes {
                 .bind(column(rows, |row| row.project))
                 .bind(column(rows, |row| row.source))
                 .bind(column(rows, |row| row.at))
-                .bind(column(rows, |row| row.policy))
-                .bind(column(rows, |row| row.policy_version))
+                .bind(column(rows, |row| row.state.policy))
+                .bind(column(rows, |row| row.state.policy_version))
                 .bind(column(rows, |row| row.state.version))
                 .bind(column(rows, |row| row.state.status))
                 .bind(column(rows, |row| row.state.assigned.as_deref()))
@@ -658,6 +668,8 @@ impl Changes {
                 .bind(column(rows, |row| row.status))
                 .bind(column(rows, |row| row.assigned.as_deref()))
                 .bind(column(rows, |row| row.doc.as_str()))
+                .bind(column(rows, |row| row.policy))
+                .bind(column(rows, |row| row.policy_version))
                 .execute(&mut *connection)
                 .await?;
         }
