@@ -90,6 +90,7 @@ flaws! {
     ShowsEveryLead
     FindsOnEveryChannel
     SkipsBetweenPages
+    MiscountsLeads
     ErasesLeadsOnly
     KeepsWhatIsErased
     ErasesEverybody
