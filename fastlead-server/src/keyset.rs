@@ -40,8 +40,11 @@ pub(crate) const LINKS: Purpose =
 /// Keys that devices are known by.
 pub(crate) const DEVICES: Purpose =
     Purpose { setting: "device_key", believed_for: TimeDelta::days(365), keeps_clear_key: false };
+/// Keys of the cookies by which browsers name their sessions. A session lasts 90 days at most.
+pub(crate) const SESSIONS: Purpose =
+    Purpose { setting: "session_key", believed_for: TimeDelta::days(90), keeps_clear_key: false };
 /// All of them.
-pub(crate) const PURPOSES: [Purpose; 3] = [TOKENS, LINKS, DEVICES];
+pub(crate) const PURPOSES: [Purpose; 4] = [TOKENS, LINKS, DEVICES, SESSIONS];
 
 /// Keys for one purpose, never none; they do not print.
 #[derive(Debug, Clone)]

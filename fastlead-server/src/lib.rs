@@ -9,6 +9,7 @@ mod capture;
 pub mod channels;
 mod client;
 mod confirm;
+mod console;
 mod doors;
 mod form;
 mod health;

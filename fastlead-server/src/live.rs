@@ -9,12 +9,13 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::engine::Change;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, WorkspaceId};
-use futures_util::stream::{self, Stream};
+use fastlead_core::time::Timestamp;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 use tokio::sync::broadcast::Receiver;
@@ -25,6 +26,8 @@ use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::auth::Operator;
+use crate::console;
+use crate::operator::names;
 use crate::problem::Problem;
 
 /// How often a quiet connection is shown to be alive.
@@ -33,6 +36,10 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 /// A stream ends after this long.
 const LONGEST: Duration = Duration::from_secs(900);
+
+/// What keeps a reverse proxy from collecting an answer before it passes it on
+/// ([nginx](https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering)).
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// Of how many connections one may be a stream: the others take leads in.
 const SHARE: usize = 8;
@@ -95,13 +102,23 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum LiveEvent {
+    /// The stream is open: from now on nothing is missed. It comes first, and at once.
+    Hello {
+        /// Version of the server.
+        server: &'static str,
+        /// The build of its console: an open page of another build loads itself anew.
+        console: &'static str,
+        /// What the server's clock says.
+        now: Timestamp,
+    },
     /// Something was decided about a lead.
     Lead {
         /// Which one.
         lead_id: LeadId,
         /// The entry of its history.
         event_id: EventId,
-        /// `captured`, `delivery_ended`, `timer_fired` or `responded`.
+        /// What happened.
+        #[schemars(extend("enum" = names::EVENTS))]
         kind: String,
     },
     /// A delivery has moved on.
@@ -130,6 +147,7 @@ enum LiveEvent {
 impl LiveEvent {
     const fn name(&self) -> &'static str {
         match self {
+            Self::Hello { .. } => "hello",
             Self::Lead { .. } => "lead",
             Self::Delivery { .. } => "delivery",
             Self::Channel { .. } => "channel",
@@ -154,7 +172,7 @@ impl LiveEvent {
     }
 }
 
-/// What has just happened, as server-sent events named `lead`, `delivery`, `channel` and `lagged`. Nothing is
+/// What has just happened, as server-sent events named `hello`, `lead`, `delivery`, `channel` and `lagged`. Nothing is
 /// repeated after a break: read the lists, or `/v1/history` after the last position, again then. The stream ends after 15 minutes and when the server stops; connect anew.
 #[utoipa::path(
     get, path = "/v1/events", tag = "live",
@@ -173,7 +191,13 @@ pub(crate) async fn events(
     let most = (app.settings.http.max_connections / SHARE).max(1);
     let listener = Listener::begin(&operator.actor.to_string(), most)?;
     let until = Instant::now() + LONGEST;
+    // Before the first word, so that nothing is missed after it.
     let (changes, stopping) = (app.engine.changes(), app.stopping.clone());
+    let hello = LiveEvent::Hello {
+        server: env!("CARGO_PKG_VERSION"),
+        console: console::build(),
+        now: app.engine.clock().now(),
+    };
     let (parts, _) = request.into_parts();
     let over: Over = Box::pin(async move {
         let asked = tokio::time::timeout_at(until, may_not_listen_any_more(&app, parts, operator));
@@ -182,9 +206,12 @@ pub(crate) async fn events(
             () = stopping.cancelled() => {}
         }
     });
-    let events = listen(changes, operator.workspace_id, over, listener);
+    let hello = stream::once(std::future::ready(Ok(said(&hello))));
+    let events = hello.chain(listen(changes, operator.workspace_id, over, listener));
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
-    Ok(([(header::CACHE_CONTROL, "no-store")], events).into_response())
+    // nginx would keep the first words back otherwise.
+    let headers = [(header::CACHE_CONTROL, "no-store"), (ACCEL_BUFFERING, "no")];
+    Ok((headers, events).into_response())
 }
 
 /// Ready when a stream is over.
@@ -211,10 +238,12 @@ fn listen(
             () = &mut over => return None,
             event = next(&mut changes, workspace) => event?,
         };
-        let event =
-            Event::default().event(event.name()).json_data(event).unwrap_or_else(|_| Event::default());
-        Some((Ok(event), (changes, over, listener)))
+        Some((Ok(said(&event)), (changes, over, listener)))
     })
+}
+
+fn said(event: &LiveEvent) -> Event {
+    Event::default().event(event.name()).json_data(event).unwrap_or_else(|_| Event::default())
 }
 
 /// The next change that concerns `workspace`; `None` where the engine is gone.

@@ -28,7 +28,9 @@ use crate::limits::{CaptureLimits, TestLimits};
 use crate::problem::Problem;
 use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
-use crate::{capture, channels, form, health, keys, live, openapi, operator, outer, permissions, retention};
+use crate::{
+    capture, channels, console, form, health, keys, live, openapi, operator, outer, permissions, retention,
+};
 
 /// How long the database may take to close after a stop: longer than it waits for readers of other programs.
 const CLOSE_WITHIN: Duration = Duration::from_secs(15);
@@ -380,6 +382,7 @@ fn router(limit: usize, with_metrics: bool) -> Router<App> {
         .merge(operator::routes())
         .merge(live::routes())
         .merge(openapi::routes())
+        .merge(console::routes())
         .fallback(|| async { Problem::not_found("this address") })
         .layer(DefaultBodyLimit::max(limit))
         .layer(nosniff)

@@ -101,6 +101,8 @@ pub struct AuthSettings {
     pub token_ttl_secs: u64,
     /// For how many seconds a session goes on, however often its token is renewed.
     pub session_ttl_secs: u64,
+    /// For how many seconds a browser stays signed in at most.
+    pub browser_session_secs: u64,
     /// Password of the first administrator.
     pub admin_password: Secret<String>,
 }
@@ -112,6 +114,7 @@ impl AuthSettings {
         let lives = [
             ("token_ttl_secs", self.token_ttl_secs, LONGEST_TOKEN_SECS),
             ("session_ttl_secs", self.session_ttl_secs, LONGEST_SESSION_SECS),
+            ("browser_session_secs", self.browser_session_secs, LONGEST_SESSION_SECS),
         ];
         for (name, given, longest) in lives {
             if !(1..=longest).contains(&given) {
@@ -343,11 +346,10 @@ mod tests {
             ("FASTLEAD__AUTH__TOKEN_TTL_SECS", "86401"),
             ("FASTLEAD__AUTH__TOKEN_TTL_SECS", "0"),
             ("FASTLEAD__AUTH__SESSION_TTL_SECS", "946080000"),
+            ("FASTLEAD__AUTH__BROWSER_SESSION_SECS", "7776001"),
         ] {
-            assert!(
-                with(&[(name, value)]).unwrap_err().message().contains("_ttl_secs: expected 1 to"),
-                "{name}"
-            );
+            let error = with(&[(name, value)]).unwrap_err();
+            assert!(error.message().contains("_secs: expected 1 to"), "{name}");
         }
     }
 

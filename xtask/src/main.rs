@@ -14,6 +14,7 @@ mod setup;
 mod simulate;
 mod steps;
 mod test;
+mod web;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ usage: cargo xtask <command>
             with --long also the pages of rustdoc, and each cargo feature alone
   features  build every published crate without features and with each alone, and run core's tests so
   agents    make AGENTS.md and llms.txt from the documents
+  web       build the pages of fastlead-server/web; with --check compare them with what is committed
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
   simulate  play whole installations from seeds: --seeds N, --seed S, --visits N, --steps N, --show N, --store sqlite, --replay, --policy
@@ -60,6 +62,8 @@ fn main() -> ExitCode {
         ["test", "--long"] => test::run(test::Extent::Long),
         ["features"] => features::run(),
         ["agents"] => agents::run(),
+        ["web"] => web::run(web::Aim::Build),
+        ["web", "--check"] => web::run(web::Aim::Check),
         ["package"] => package::run(),
         ["bench", options @ ..] => bench::run(options),
         ["simulate", options @ ..] => simulate::run(options),

@@ -172,7 +172,9 @@ fn node_packages(steps: &mut Steps) -> Outcome {
     let source = root().join("fastlead-server/tests/e2e");
     let private = root().join("target/e2e");
     if same(&source.join("package-lock.json"), &private.join("package-lock.json"))
-        && private.join("node_modules/playwright-core/package.json").exists()
+        && ["axe-core", "playwright-core"]
+            .iter()
+            .all(|name| private.join("node_modules").join(name).join("package.json").exists())
     {
         println!("playwright-core: present in target/e2e");
         return Ok(());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::metadata::workspace;
 use crate::steps::{Steps, available, cargo};
-use crate::{Outcome, features};
+use crate::{Outcome, features, web};
 
 /// The package whose programs are run one by one.
 const EXAMPLES: &str = "fastlead-examples";
@@ -81,6 +81,7 @@ fn check(steps: &mut Steps) -> Outcome {
     ];
     steps.run("simulation", &mut cargo(&simulate))?;
     examples(steps)?;
+    web::check(steps)?;
     licences(steps)
 }
 

@@ -8,6 +8,7 @@ mod mapping;
 mod note;
 mod preset;
 mod reading;
+mod search;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ pub use mapping::{FieldMapping, Place};
 pub use note::{CaptureNote, NoteCode};
 pub use preset::Preset;
 pub use reading::{InputReader, TRAP_FIELD};
+pub use search::{Needle, search_text};
 
 use crate::contact::Contact;
 use crate::id::SourceId;

@@ -1,5 +1,6 @@
 //! What people read and mend: leads, their history, deliveries and attempts.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
@@ -10,7 +11,7 @@ use crate::decide::{Event, LeadState, Trace};
 use crate::delivery::{Attempt, Delivery, DeliveryState};
 use crate::error::Result;
 use crate::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
-use crate::lead::Capture;
+use crate::lead::{Capture, Needle};
 use crate::port::{InboundRecord, LeadAtRisk, RiskFilter, UnreadableRow};
 use crate::time::Timestamp;
 
@@ -31,13 +32,20 @@ use crate::time::Timestamp;
 /// ```
 #[async_trait]
 pub trait Journal: Debug + Send + Sync + 'static {
-    /// Leads, newest first.
+    /// Leads, newest first unless the filter says otherwise.
     async fn leads(
         &self,
         workspace: WorkspaceId,
         filter: LeadFilter,
         page: PageRequest,
     ) -> Result<Page<LeadSummary>>;
+
+    /// How many leads there are in each status. The filter's own status and order are left aside.
+    ///
+    /// # Behavior
+    /// * Exact, unless the filter has a text: then at most `most` of the leads that match are counted, the newest first,
+    ///   and [`LeadCounts::complete`] says whether these are all.
+    async fn count_leads(&self, workspace: WorkspaceId, filter: LeadFilter, most: u32) -> Result<LeadCounts>;
 
     /// A lead's history, in the order in which it was committed.
     async fn events(
@@ -150,8 +158,25 @@ pub struct LeadFilter {
     pub project_id: Option<ProjectId>,
     /// Only of this source.
     pub source_id: Option<SourceId>,
-    /// Only with this status: `open`, `accepted`, `rejected` or `unanswered`.
+    /// Only with this status, one of [`LeadStatus::NAMES`](crate::decide::LeadStatus::NAMES).
     pub status: Option<String>,
+    /// Only those captured at this moment or later.
+    pub since: Option<Timestamp>,
+    /// Only those captured before this moment.
+    pub until: Option<Timestamp>,
+    /// Only those whose [`search_text`](crate::lead::search_text) has this in it.
+    pub text: Option<Needle>,
+    /// Whether the oldest comes first.
+    pub oldest_first: bool,
+}
+
+/// How many leads there are in each status.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LeadCounts {
+    /// By the name of the status; those that no lead has are left out.
+    pub by_status: BTreeMap<String, u64>,
+    /// Whether all leads that match were counted.
+    pub complete: bool,
 }
 
 /// Which captures.

@@ -32,8 +32,8 @@ pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, Iden
 pub use inbound::{InboundBatch, InboundRecord, InboundRef, LeasedInbound};
 pub use journal::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
-    Journal, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery, StoredCapture,
-    StoredEvent,
+    Journal, LeadCounts, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
+    StoredCapture, StoredEvent,
 };
 pub use leases::{LeaseAnswer, Leases, NamedLease};
 pub use ledger::{

@@ -1,6 +1,7 @@
 //! Who is who: passwords, sessions and tokens for people, keys for programs.
 
 mod attempts;
+pub(crate) mod cookie;
 mod device;
 mod keys;
 mod operator;
@@ -19,8 +20,10 @@ use fastlead_core::time::{Timestamp, plus_seconds};
 use fastlead_core::{Error, ErrorKind, Result, RetryHint};
 use tokio::sync::Mutex;
 
+pub use self::cookie::SessionCookie;
 pub(crate) use self::device::{COOKIE as DEVICE_COOKIE, KEPT_SECS as DEVICE_KEPT_SECS};
 pub use self::keys::NewApiKey;
+pub(crate) use self::operator::require_own_page;
 pub use self::operator::{Actor, Admin, Denied, Operator};
 pub(crate) use self::password::hash_password;
 pub use self::token::Token;
@@ -45,9 +48,11 @@ pub struct Authenticator {
     store: Arc<dyn Backend>,
     tokens: Tokens,
     devices: KeySet,
+    sessions: KeySet,
     passwords: Passwords,
     attempts: Attempts,
     session_secs: u64,
+    browser_secs: u64,
 }
 
 /// What somebody who signs in has sent.
@@ -63,6 +68,17 @@ pub struct SignIn<'a> {
     pub ip: Option<IpAddr>,
     /// The program (`User-Agent`).
     pub client: Option<String>,
+    /// How the session is kept.
+    pub keeping: Keeping,
+}
+
+/// Who keeps the credential of a session, which says how long the session may last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keeping {
+    /// A program renews a token: for `auth.session_ttl_secs`.
+    Token,
+    /// A browser keeps a cookie: for `auth.browser_session_secs`, and no longer than `auth.session_ttl_secs` without use.
+    Cookie,
 }
 
 /// Somebody who has signed in.
@@ -72,6 +88,10 @@ pub struct SignedIn {
     pub token: Token,
     /// What the device shall keep, so that strangers cannot keep its owner out.
     pub device: Secret<String>,
+    /// The session's cookie, for a browser.
+    pub cookie: SessionCookie,
+    /// Who it is.
+    pub operator: Operator,
 }
 
 /// Who has sent a credential, and which parts of the API it is for.
@@ -81,6 +101,13 @@ pub struct Identified {
     pub operator: Operator,
     /// Scopes of an API key; empty for everything that the role may.
     pub scopes: Vec<String>,
+}
+
+/// A session that was just opened, with both of its credentials.
+struct Opened {
+    session: SessionRecord,
+    token: Token,
+    cookie: SessionCookie,
 }
 
 impl Authenticator {
@@ -99,9 +126,11 @@ impl Authenticator {
         Ok(Self {
             tokens: Tokens::new(&keys, settings.auth.token_ttl_secs)?,
             devices: KeySet::load(&*store, keyring, keyset::DEVICES, now).await?,
+            sessions: KeySet::load(&*store, keyring, keyset::SESSIONS, now).await?,
             passwords: Passwords::new(),
             attempts: Attempts::new(quota),
             session_secs: settings.auth.session_ttl_secs,
+            browser_secs: settings.auth.browser_session_secs,
             store,
         })
     }
@@ -112,7 +141,7 @@ impl Authenticator {
     /// [`ErrorKind::Unauthenticated`]; [`ErrorKind::RateLimited`] after too many attempts from one address, or for one
     /// login from one address or device; [`ErrorKind::Overloaded`] where too many wait; those of the store.
     pub async fn login(&self, sign_in: SignIn<'_>, ids: &dyn IdSource, now: Timestamp) -> Result<SignedIn> {
-        let SignIn { login, password, device, ip, client } = sign_in;
+        let SignIn { login, password, device, ip, client, keeping } = sign_in;
         let user = self.store.user_by_login(login).await?;
         let known = user.as_ref().zip(device);
         let known = known.and_then(|(user, text)| {
@@ -137,20 +166,8 @@ impl Authenticator {
             user.tokens_valid_from = now;
             self.store.put_user(user.clone()).await?;
         }
-        let session = SessionRecord {
-            id: SessionId::generate(ids, now),
-            user_id: user.id,
-            workspace_id: user.workspace_id,
-            created_at: now,
-            expires_at: plus_seconds(now, self.session_secs),
-            last_used_at: now,
-            address: ip.map(|ip| Pii::new(ip.to_canonical().to_string())),
-            client: client.map(Pii::new),
-            ended_at: None,
-        };
-        let token = self.tokens.issue(&user, &session, now)?;
-        let (workspace, id) = (session.workspace_id, session.id);
-        self.store.open_session(session).await?;
+        let opened = self.open(&user, (ip, client), keeping, ids, now).await?;
+        let (workspace, id) = (opened.session.workspace_id, opened.session.id);
         // Whoever has reset the password or disabled the user meanwhile has ended the sessions of before, not this one.
         if let Err(error) = self.unchanged(&user).await {
             self.store.end_session(workspace, id, now).await?;
@@ -158,7 +175,53 @@ impl Authenticator {
         }
         let device = known.map_or_else(Device::new, |(_, device)| device);
         let device = Secret::new(device.write(&self.devices, user.id, now));
-        Ok(SignedIn { token, device })
+        let operator = of(&user, id);
+        Ok(SignedIn { token: opened.token, device, cookie: opened.cookie, operator })
+    }
+
+    /// Opens a session of the demo's own account for a browser, without a password: the demo answers this machine alone, and
+    /// its password stands on the screen.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthenticated`] where nobody has this login; those of the store.
+    pub(crate) async fn open_for_demo(
+        &self,
+        login: &str,
+        ids: &dyn IdSource,
+        now: Timestamp,
+    ) -> Result<SessionCookie> {
+        let user = self.store.user_by_login(login).await?.ok_or_else(wrong)?;
+        Ok(self.open(&user, (None, None), Keeping::Cookie, ids, now).await?.cookie)
+    }
+
+    /// Opens a session, always a new one: nobody can make a person use a session that was known before.
+    async fn open(
+        &self,
+        user: &UserRecord,
+        (ip, client): (Option<IpAddr>, Option<String>),
+        keeping: Keeping,
+        ids: &dyn IdSource,
+        now: Timestamp,
+    ) -> Result<Opened> {
+        let lasts_secs = match keeping {
+            Keeping::Token => self.session_secs,
+            Keeping::Cookie => self.browser_secs,
+        };
+        let session = SessionRecord {
+            id: SessionId::generate(ids, now),
+            user_id: user.id,
+            workspace_id: user.workspace_id,
+            created_at: now,
+            expires_at: plus_seconds(now, lasts_secs),
+            last_used_at: now,
+            address: ip.map(|ip| Pii::new(ip.to_canonical().to_string())),
+            client: client.map(Pii::new),
+            ended_at: None,
+        };
+        let token = self.tokens.issue(user, &session, now)?;
+        let cookie = SessionCookie::new(&self.sessions, session.id, lasts_secs);
+        self.store.open_session(session.clone()).await?;
+        Ok(Opened { session, token, cookie })
     }
 
     /// Makes another token for a session that goes on.
@@ -223,13 +286,32 @@ impl Authenticator {
         if user.workspace_id != claims.workspace || claims.issued_at < user.tokens_valid_from.timestamp() {
             return Err(over());
         }
+        self.note_use(&session, now).await;
+        Ok(Identified { operator: of(&user, session.id), scopes: Vec::new() })
+    }
+
+    /// Reads whose session a cookie names. A use of it counts from then on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthenticated`] where the session has ended, is over, was not used for too long, or was not opened here;
+    /// those of the store.
+    pub async fn identify_cookie(&self, cookie: &str, now: Timestamp) -> Result<Operator> {
+        let id = cookie::read(cookie, &self.sessions).ok_or_else(over)?;
+        let session = self.store.session(id).await?.ok_or_else(over)?;
+        let (user, session) = self.going_on(session.user_id, id, now).await?;
+        self.note_use(&session, now).await;
+        Ok(of(&user, id))
+    }
+
+    async fn note_use(&self, session: &SessionRecord, now: Timestamp) {
         if now - session.last_used_at >= NOTED_EVERY {
             note(self.store.touch_session(session.id, now).await);
         }
-        // The role is the one of today, not the one of the moment of issue.
-        let actor = Actor::User { id: user.id, session: session.id };
-        let operator = Operator { workspace_id: user.workspace_id, role: user.role, actor };
-        Ok(Identified { operator, scopes: Vec::new() })
+    }
+
+    /// Whether a session that was not ended is good now: not over, and used lately.
+    pub(crate) fn is_current(&self, session: &SessionRecord, now: Timestamp) -> bool {
+        now < session.expires_at && now < plus_seconds(session.last_used_at, self.session_secs)
     }
 
     /// The user as stored now, where the password is still that of `user` and signing in is allowed.
@@ -249,7 +331,7 @@ impl Authenticator {
     ) -> Result<(UserRecord, SessionRecord)> {
         let session = self.store.session(session).await?;
         let goes_on = |session: &SessionRecord| {
-            session.user_id == user && session.ended_at.is_none() && now < session.expires_at
+            session.user_id == user && session.ended_at.is_none() && self.is_current(session, now)
         };
         let session = session.filter(goes_on).ok_or_else(over)?;
         let user = self.store.user(user).await?.filter(|user| user.disabled_at.is_none()).ok_or_else(over)?;
@@ -281,6 +363,12 @@ pub(crate) async fn set_password(
 /// [`ErrorKind::Internal`] where the stored hash cannot be read.
 pub(crate) async fn is_password_of(password: &str, user: &UserRecord) -> Result<bool> {
     Passwords::new().verify(Secret::from(password), Some(user.password_hash.clone()), Lane::Known).await
+}
+
+/// The role is the one of today, not the one of the moment at which the credential was made.
+const fn of(user: &UserRecord, session: SessionId) -> Operator {
+    let actor = Actor::User { id: user.id, session };
+    Operator { workspace_id: user.workspace_id, role: user.role, actor }
 }
 
 /// A use that could not be noted does not refuse the request.

@@ -4,13 +4,13 @@ use std::fmt;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::Engine;
 use fastlead_core::id::{ApiKeyId, SessionId, UserId, WorkspaceId};
 use fastlead_core::port::Role;
 
-use super::scopes;
+use super::{cookie, scopes};
 use crate::app::App;
 use crate::problem::Problem;
 
@@ -96,21 +96,40 @@ impl fmt::Display for Actor {
     }
 }
 
+fn missing() -> Denied {
+    let detail = "send `Authorization: Bearer` with a token from POST /v1/login or an API key, or the cookie of POST /v1/session";
+    Denied(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail))
+}
+
+/// Lets requests pass that a page of this server has made.
+///
+/// # Errors
+/// A 403 problem for those of other sites.
+pub(crate) fn require_own_page(method: &Method, headers: &HeaderMap, app: &App) -> Result<(), Problem> {
+    if cookie::is_own(method, headers, &app.public_url) {
+        return Ok(());
+    }
+    let detail = "cookies are for this server's own pages; a program sends `Authorization: Bearer`";
+    Err(Problem::new(StatusCode::FORBIDDEN, "cross_site", detail))
+}
+
 impl FromRequestParts<App> for Operator {
     type Rejection = Denied;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Self::Rejection> {
-        let missing = || {
-            let detail = "send `Authorization: Bearer` with a token from POST /v1/login or an API key";
-            Denied(Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail))
+        let now = app.engine.clock().now();
+        let Some(header) = parts.headers.get(header::AUTHORIZATION) else {
+            let name = cookie::name(app.has_public_address());
+            let cookie = cookie::value(&parts.headers, name).ok_or_else(missing)?;
+            require_own_page(&parts.method, &parts.headers, app)?;
+            return app.auth.identify_cookie(cookie, now).await.map_err(Denied::from);
         };
-        let header = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let (scheme, credential) = header.and_then(|text| text.trim().split_once(' ')).ok_or_else(missing)?;
+        let given = header.to_str().ok().and_then(|text| text.trim().split_once(' '));
+        let (scheme, credential) = given.ok_or_else(missing)?;
         if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(missing());
         }
-        let identified = app.auth.identify(credential.trim(), app.engine.clock().now()).await;
-        let identified = identified.map_err(|error| Denied(Problem::from(error)))?;
+        let identified = app.auth.identify(credential.trim(), now).await.map_err(Denied::from)?;
         if !scopes::allow(&identified.scopes, &parts.method, parts.uri.path()) {
             let detail = "the scopes of this API key do not cover this; ask an administrator for another key";
             return Err(Denied(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)));

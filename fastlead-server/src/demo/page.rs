@@ -10,7 +10,7 @@ use std::time::Duration;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use fastlead_core::Result;
@@ -26,7 +26,8 @@ use serde_json::{Value, json};
 
 use super::{MANAGER_CHAT, Providers, SENIOR_CHAT};
 use crate::app::App;
-use crate::operator::{ExplanationView, explanation};
+use crate::bootstrap;
+use crate::operator::{ExplanationView, explanation, set_cookie};
 use crate::problem::Problem;
 
 /// What the demo's routes share.
@@ -85,6 +86,7 @@ pub(super) fn routes(state: DemoState) -> Router<App> {
                 live(app, watch, |app, state| Box::pin(async move { collect(&app, &state).await }))
             }),
         )
+        .route("/demo/console", get(open_console))
         .route("/demo/press/{chat}/{message}", post(move |path, body| press_button(press, path, body)))
 }
 
@@ -94,6 +96,15 @@ pub(super) fn asset(content_type: &'static str, text: &'static str) -> Response 
     let mut response = (headers, text).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
+}
+
+/// Signs the visitor in as the demo's own account and goes to the console.
+async fn open_console(State(app): State<App>) -> Result<Response, Problem> {
+    let now = app.engine.clock().now();
+    let cookie = app.auth.open_for_demo(bootstrap::ADMIN, &**app.engine.ids(), now).await?;
+    let mut response = Redirect::to("/console/").into_response();
+    set_cookie(&mut response, cookie.line(app.has_public_address()));
+    Ok(response)
 }
 
 #[derive(Debug, Serialize)]

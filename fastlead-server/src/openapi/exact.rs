@@ -4,7 +4,7 @@
 use fastlead_core::decide::LeadStatus;
 use serde_json::{Map, Value, json};
 
-use crate::operator::{MAX_AT_RISK_SECS, MAX_LIMIT};
+use crate::operator::{LEAD_SORTS, MAX_AT_RISK_SECS, MAX_LIMIT};
 
 /// Which id stands in a path, by the collection that it belongs to.
 const IDS: [(&str, &str); 10] = [
@@ -21,13 +21,14 @@ const IDS: [(&str, &str); 10] = [
 ];
 
 /// Operations for which the role `admin` is needed.
-pub(super) const ADMIN: [&str; 25] = [
+pub(super) const ADMIN: [&str; 26] = [
     "POST /v1/api-keys",
     "GET /v1/api-keys",
     "DELETE /v1/api-keys/{id}",
     "POST /v1/channels",
     "PUT /v1/channels/{id}",
     "POST /v1/channels/{id}/test",
+    "GET /v1/channels/{id}/config",
     "GET /v1/channels/{id}/inbound",
     "POST /v1/identities",
     "POST /v1/identities/{id}/undo",
@@ -50,8 +51,13 @@ pub(super) const ADMIN: [&str; 25] = [
 ];
 
 /// Operations that are counted, and refused where there are too many.
-const LIMITED: [&str; 4] =
-    ["GET /v1/events", "POST /v1/capture/{source_key}", "POST /v1/channels/{id}/test", "POST /v1/login"];
+const LIMITED: [&str; 5] = [
+    "GET /v1/events",
+    "POST /v1/capture/{source_key}",
+    "POST /v1/channels/{id}/test",
+    "POST /v1/login",
+    "POST /v1/session",
+];
 
 /// Makes one operation exact. `method` in capitals.
 pub(super) fn make_exact(path: &str, method: &str, operation: &mut Value) {
@@ -104,6 +110,11 @@ fn schema(path: &str, name: &str) -> Option<Value> {
         "within_secs" => {
             json!({ "type": "integer", "minimum": 0, "maximum": MAX_AT_RISK_SECS, "default": 300 })
         }
+        "from" | "to" if path.starts_with("/v1/leads") => {
+            json!({ "type": "string", "format": "date-time" })
+        }
+        "q" => json!({ "type": "string" }),
+        "sort" => json!({ "type": "string", "enum": LEAD_SORTS, "default": LEAD_SORTS[0] }),
         "from" | "to" => json!({ "type": "string", "pattern": "^(current|draft|[0-9]{1,9})$" }),
         // Sixteen bytes in base64.
         "cursor" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$" }),
@@ -123,11 +134,13 @@ fn endings(path: &str, method: &str, name: &str, operation: &Value) -> Map<Strin
     if has_parameters || has_body || method == "GET" {
         can_end("400", "A parameter, or the form of the body, is not as described; `errors` names the field");
     }
-    if !is_open || path == "/v1/login" {
+    if !is_open || path == "/v1/login" || path == "/v1/session" {
         can_end("401", "No credential that is good, or a wrong one");
     }
     if !is_open {
         can_end("403", "The role or the scopes of the credential do not cover this");
+    } else if name == "POST /v1/session" {
+        can_end("403", "The request was made by a page of another site");
     } else if name.contains("/capture/") {
         can_end("403", "The source takes nothing from this origin, or nothing at all");
     }

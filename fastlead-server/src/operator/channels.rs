@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::CATALOG;
+use super::channel_config::with_credentials;
 use super::input::{Body, Faults, Id, List};
+use super::names;
 use crate::app::App;
 use crate::auth::{Admin, Operator};
 use crate::bootstrap::random_text;
@@ -49,6 +51,7 @@ pub(crate) struct ChannelView {
     /// What its owner calls it; policies name it so.
     name: String,
     /// `active`, or `paused`: it receives, but nothing is sent over it.
+    #[schemars(extend("enum" = names::CHANNELS))]
     status: String,
     /// Why it is paused: `operator`, or the code of the error that paused it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,6 +66,7 @@ pub(crate) struct ChannelView {
     capabilities: Option<Capabilities>,
     /// The circuit breaker: `closed` (everything goes through), `open` or `half_open`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = names::BREAKERS))]
     breaker: Option<String>,
     /// When an open breaker lets the next attempt through.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,7 +255,7 @@ pub(crate) async fn create_channel(
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ChannelUpdate")]
 pub(crate) struct ChannelUpdateInput {
-    /// The whole configuration, credentials included.
+    /// The whole configuration. A credential that is `null` stays as it is.
     config: Config,
 }
 
@@ -270,8 +274,9 @@ pub(crate) async fn update_channel(
 ) -> Result<Json<ChannelView>, Problem> {
     let _order = CATALOG.lock().await;
     let mut record = stored(&app, &operator, id).await?;
-    let channel = build(&app, &record.kind, id, &record.name, input.config.0.clone())?;
-    record.config = app.keyring.seal(operator.workspace_id, id, input.config.0.to_string().as_bytes())?;
+    let config = with_credentials(&app, &record, input.config.0)?;
+    let channel = build(&app, &record.kind, id, &record.name, config.clone())?;
+    record.config = app.keyring.seal(operator.workspace_id, id, config.to_string().as_bytes())?;
     let before = app.engine.directory().channel(id).map(Arc::clone);
     app.store.put_channel(record.clone()).await?;
     let takes_webhooks = channel.registration().is_some();

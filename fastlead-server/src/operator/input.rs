@@ -163,6 +163,16 @@ impl Query {
         Err(parameter(name, "invalid_parameter", format!("expected one of {}", known.join(", "))))
     }
 
+    /// Takes a moment out.
+    pub(crate) fn take_moment(&mut self, name: &str) -> Result<Option<Timestamp>, Problem> {
+        let fault = || {
+            let message = "expected a moment of the years 1970 to 9999, such as 2026-11-28T23:03:07Z";
+            parameter(name, "invalid_parameter", message.to_owned())
+        };
+        let Some(text) = self.0.remove(name) else { return Ok(None) };
+        text.parse::<Timestamp>().ok().filter(|moment| is_plausible(*moment)).map(Some).ok_or_else(fault)
+    }
+
     /// Takes `limit` out.
     pub(crate) fn take_limit(&mut self) -> Result<u32, Problem> {
         let limit = match self.take::<u32>("limit") {

@@ -1,11 +1,14 @@
 //! Leads: what came in, what happened to it and why.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use fastlead_core::decide::{Event, LeadStatus, Trace};
 use fastlead_core::engine::ResponseOutcome;
 use fastlead_core::id::{EventId, LeadId, SourceId, WorkspaceId};
+use fastlead_core::lead::Needle;
 use fastlead_core::message::{Locale, Response};
 use fastlead_core::port::{DeliveryFilter, LeadFilter, LeadRecord, PageRequest, StoredEvent, UnreadableRow};
 use fastlead_core::secret::Pii;
@@ -17,12 +20,17 @@ use serde::{Deserialize, Serialize};
 use super::deliveries::details;
 use super::explain::sentences;
 use super::input::{Body, Faults, Id, List, Query};
+use super::names;
 use super::unreadable;
 use super::views::{DeliveryDetailsView, LeadStateView, LeadSummaryView, LeadView};
 use crate::app::App;
 use crate::auth::Operator;
 use crate::problem::Problem;
 
+/// Leads that are counted one by one at most.
+const MOST_COUNTED: u32 = 10_000;
+/// The orders of a list.
+pub(crate) const SORTS: [&str; 2] = ["-created_at", "created_at"];
 /// Entries that are read at a time for an explanation.
 const EXPLAIN_PAGE: u32 = 200;
 /// Pages that an explanation has at most.
@@ -35,6 +43,10 @@ const EXPLAIN_PAGES: usize = 5;
         ("project_id" = Option<String>, Query, description = "Only of this project"),
         ("source_id" = Option<String>, Query, description = "Only of this source"),
         ("status" = Option<String>, Query, description = "Only those with this status"),
+        ("q" = Option<String>, Query, description = "Only those with this in their name, phone number (however it is written), e-mail address or messenger account; 100 characters of it are read"),
+        ("from" = Option<String>, Query, description = "Only those captured at this moment or later"),
+        ("to" = Option<String>, Query, description = "Only those captured before this moment"),
+        ("sort" = Option<String>, Query, description = "`-created_at`, the newest first, or `created_at`; `-created_at` unless said"),
         ("limit" = Option<u32>, Query, description = "At most so many, 1 to 200; 50 unless said"),
         ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before"),
     ),
@@ -47,11 +59,60 @@ pub(crate) async fn list_leads(
 ) -> Result<Json<List<LeadSummaryView>>, Problem> {
     let page = query.take_page()?;
     let status = query.take_name("status", &LeadStatus::NAMES)?;
-    let filter =
-        LeadFilter { project_id: query.take("project_id")?, source_id: query.take("source_id")?, status };
+    let sort = query.take_name("sort", &SORTS)?;
+    let oldest_first = sort.as_deref() == Some("created_at");
+    let filter = LeadFilter { status, oldest_first, ..take_filter(&mut query)? };
     query.finish()?;
     let page = app.store.leads(operator.workspace_id, filter, page).await?;
     Ok(Json(List::of(page, LeadSummaryView::from)))
+}
+
+/// What a list and a count have in common.
+fn take_filter(query: &mut Query) -> Result<LeadFilter, Problem> {
+    Ok(LeadFilter {
+        project_id: query.take("project_id")?,
+        source_id: query.take("source_id")?,
+        since: query.take_moment("from")?,
+        until: query.take_moment("to")?,
+        text: query.take::<String>("q")?.and_then(|typed| Needle::new(&typed)),
+        ..LeadFilter::default()
+    })
+}
+
+/// How many leads there are.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "LeadCounts")]
+pub(crate) struct LeadCountsView {
+    /// All of them.
+    total: u64,
+    /// By their status; those that no lead has are left out.
+    by_status: BTreeMap<String, u64>,
+    /// Whether all were counted; otherwise there are more than `total`.
+    exact: bool,
+}
+
+/// How many leads there are in each status, for the same filters as the list. With `q` the newest 10,000 that match are counted.
+#[utoipa::path(
+    get, path = "/v1/leads/count", tag = "leads",
+    params(
+        ("project_id" = Option<String>, Query, description = "Only of this project"),
+        ("source_id" = Option<String>, Query, description = "Only of this source"),
+        ("q" = Option<String>, Query, description = "As in the list"),
+        ("from" = Option<String>, Query, description = "Only those captured at this moment or later"),
+        ("to" = Option<String>, Query, description = "Only those captured before this moment"),
+    ),
+    responses((status = 200, description = "The counts", body = ref("#/components/schemas/LeadCounts"))),
+)]
+pub(crate) async fn count_leads(
+    State(app): State<App>,
+    operator: Operator,
+    mut query: Query,
+) -> Result<Json<LeadCountsView>, Problem> {
+    let filter = take_filter(&mut query)?;
+    query.finish()?;
+    let counts = app.store.count_leads(operator.workspace_id, filter, MOST_COUNTED).await?;
+    let total = counts.by_status.values().sum();
+    Ok(Json(LeadCountsView { total, by_status: counts.by_status, exact: counts.complete }))
 }
 
 /// One lead.
@@ -101,7 +162,8 @@ pub(crate) struct EventView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
     actor: Option<fastlead_core::Actor>,
-    /// Such as `captured`, `delivery_ended`, `timer_fired`, `responded` or `returned`.
+    /// What happened.
+    #[schemars(extend("enum" = names::EVENTS))]
     kind: String,
     /// The source that a capture came over; a repeated one may come over another than the first.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod at_risk;
+mod channel_config;
 mod channel_work;
 mod channels;
 mod consents;
@@ -12,6 +13,7 @@ mod identities;
 mod input;
 mod lead_work;
 mod leads;
+pub(crate) mod names;
 mod policies;
 mod projects;
 mod providers;
@@ -36,8 +38,9 @@ use utoipa_axum::routes;
 
 pub(crate) use at_risk::MAX_SECS as MAX_AT_RISK_SECS;
 pub(crate) use input::MAX_LIMIT;
-pub(crate) use leads::{ExplanationView, explanation};
+pub(crate) use leads::{ExplanationView, SORTS as LEAD_SORTS, explanation};
 pub(crate) use policies::backtest::Running;
+pub(crate) use session::set_cookie;
 pub(crate) use views::LeadView;
 
 use crate::app::App;
@@ -63,6 +66,7 @@ pub(crate) fn routes() -> Router<App> {
 pub(crate) fn documented() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .routes(routes!(session::login))
+        .routes(routes!(session::open_session, session::close_session))
         .routes(routes!(session::logout))
         .routes(routes!(session::renew_session))
         .routes(routes!(session::me))
@@ -95,6 +99,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channels::list_channel_kinds))
         .routes(routes!(channels::list_channels, channels::create_channel))
         .routes(routes!(channels::get_channel, channels::update_channel))
+        .routes(routes!(channel_config::get_channel_config))
         .routes(routes!(spoken::list_inbound))
         .routes(routes!(channel_work::check_channel))
         .routes(routes!(channel_work::test_channel))
@@ -103,6 +108,7 @@ pub(crate) fn documented() -> OpenApiRouter<App> {
         .routes(routes!(channel_work::recover_channel))
         .routes(routes!(history::list_history))
         .routes(routes!(leads::list_leads))
+        .routes(routes!(leads::count_leads))
         .routes(routes!(at_risk::list_leads_at_risk))
         .routes(routes!(leads::get_lead))
         .routes(routes!(leads::explain_lead))
@@ -161,6 +167,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         channels::NewChannelInput,
         channels::ChannelUpdateInput,
         List<channels::ChannelView>,
+        channel_config::ConfigView,
         channel_work::CheckView,
         channel_work::RecoverInput,
         channel_work::TestInput,
@@ -168,6 +175,7 @@ pub(crate) fn schemas(generator: &mut SchemaGenerator) {
         fastlead_core::engine::Recovered,
         List<views::LeadSummaryView>,
         List<views::LeadAtRiskView>,
+        leads::LeadCountsView,
         views::LeadView,
         history::EventBatchView,
         leads::ExplanationView,

@@ -27,12 +27,20 @@ pub(crate) struct ProjectView {
     created_at: Timestamp,
     /// The version of its current policy; `null` where none was published, and no lead is taken then.
     policy_version: Option<u32>,
+    /// The time zone of that policy, such as `Europe/Moscow`; `null` where there is none.
+    zone: Option<&'static str>,
 }
 
 fn view(app: &App, project: Project) -> ProjectView {
-    let policy_version =
-        app.engine.directory().current_policy(project.id).map(|policy| policy.reference.version);
-    ProjectView { id: project.id, name: project.name, created_at: project.created_at, policy_version }
+    let directory = app.engine.directory();
+    let policy = directory.current_policy(project.id);
+    ProjectView {
+        id: project.id,
+        name: project.name,
+        created_at: project.created_at,
+        policy_version: policy.map(|policy| policy.reference.version),
+        zone: policy.map(|policy| policy.policy.timezone.name()),
+    }
 }
 
 /// A project to be made.

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::id::{ApiKeyId, SessionId, UserId, WorkspaceId};
 use fastlead_core::port::{Role, SessionRecord};
@@ -14,8 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::CATALOG;
 use super::input::{Body, Id, List};
 use crate::app::App;
-use crate::auth::{Actor, DEVICE_COOKIE, DEVICE_KEPT_SECS, Denied, Operator, SignIn, Token};
+use crate::auth::{
+    Actor, DEVICE_COOKIE, DEVICE_KEPT_SECS, Denied, Keeping, Operator, SessionCookie, SignIn, SignedIn,
+    Token, cookie, require_own_page,
+};
 use crate::client::Visitor;
+use crate::console;
 use crate::problem::Problem;
 
 /// Login and password.
@@ -62,33 +66,83 @@ pub(crate) async fn login(
     headers: HeaderMap,
     Body(input): Body<LoginInput>,
 ) -> Result<Response, Denied> {
+    let signed_in = sign_in(&app, input, visitor, &headers, Keeping::Token).await?;
+    let mut response = private(StatusCode::OK, Json(TokenView::from(signed_in.token)));
+    set_cookie(&mut response, device_line(&app, &signed_in.device, "/v1/login"));
+    Ok(response)
+}
+
+async fn sign_in(
+    app: &App,
+    input: LoginInput,
+    visitor: Visitor,
+    headers: &HeaderMap,
+    keeping: Keeping,
+) -> Result<SignedIn, Denied> {
     let now = app.engine.clock().now();
     let sign_in = SignIn {
         login: input.login.expose(),
         password: input.password,
-        device: device(&headers),
+        device: cookie::value(headers, DEVICE_COOKIE),
         ip: visitor.ip,
         client: visitor.user_agent,
+        keeping,
     };
-    let signed_in = app.auth.login(sign_in, &**app.engine.ids(), now).await?;
-    let secure = if app.public_url.starts_with("https://") { "; Secure" } else { "" };
-    let cookie = format!(
-        "{DEVICE_COOKIE}={}; Path=/v1/login; Max-Age={DEVICE_KEPT_SECS}; HttpOnly; SameSite=Strict{secure}",
-        signed_in.device.expose()
-    );
-    let mut response = private(StatusCode::OK, Json(TokenView::from(signed_in.token)));
-    if let Ok(mut cookie) = HeaderValue::try_from(cookie) {
-        cookie.set_sensitive(true);
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(app.auth.login(sign_in, &**app.engine.ids(), now).await?)
+}
+
+/// The line that makes a device known, sent back to `path` alone.
+fn device_line(app: &App, device: &Secret<String>, path: &str) -> String {
+    let secure = if app.has_public_address() { "; Secure" } else { "" };
+    let device = device.expose();
+    format!(
+        "{DEVICE_COOKIE}={device}; Path={path}; Max-Age={DEVICE_KEPT_SECS}; HttpOnly; SameSite=Strict{secure}"
+    )
+}
+
+pub(crate) fn set_cookie(response: &mut Response, line: String) {
+    if let Ok(mut line) = HeaderValue::try_from(line) {
+        line.set_sensitive(true);
+        response.headers_mut().append(header::SET_COOKIE, line);
     }
+}
+
+/// Sign in with a browser: a cookie that no script can read names the session. It is good for requests of this server's own
+/// pages alone, which browsers mark with `Sec-Fetch-Site` or `Origin`. The session ends when it is not used for
+/// `auth.session_ttl_secs`, and after `auth.browser_session_secs` at the latest.
+#[utoipa::path(
+    post, path = "/v1/session", tag = "session", security(()),
+    request_body = ref("#/components/schemas/Login"),
+    responses((status = 200, description = "Who has signed in", body = ref("#/components/schemas/Caller"))),
+)]
+pub(crate) async fn open_session(
+    State(app): State<App>,
+    visitor: Visitor,
+    method: Method,
+    headers: HeaderMap,
+    Body(input): Body<LoginInput>,
+) -> Result<Response, Denied> {
+    // Nobody is signed in as somebody else by another site.
+    require_own_page(&method, &headers, &app)?;
+    let signed_in = sign_in(&app, input, visitor, &headers, Keeping::Cookie).await?;
+    let caller = caller(&app, signed_in.operator).await?;
+    let mut response = private(StatusCode::OK, Json(caller));
+    set_cookie(&mut response, signed_in.cookie.line(app.has_public_address()));
+    set_cookie(&mut response, device_line(&app, &signed_in.device, "/v1/session"));
     Ok(response)
 }
 
-/// What the device has kept of an earlier sign-in.
-fn device(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = cookies.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == DEVICE_COOKIE).map(|(_, value)| value)
+/// Sign out with a browser: the session ends, and its cookie is taken away.
+#[utoipa::path(
+    delete, path = "/v1/session", tag = "session",
+    responses((status = 204, description = "Signed out")),
+)]
+pub(crate) async fn close_session(State(app): State<App>, operator: Operator) -> Result<Response, Problem> {
+    let (_, session) = operator.require_person()?;
+    app.store.end_session(operator.workspace_id, session, app.engine.clock().now()).await?;
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    set_cookie(&mut response, SessionCookie::removal(app.has_public_address()));
+    Ok(response)
 }
 
 /// Who is calling.
@@ -102,12 +156,27 @@ pub(crate) struct CallerView {
     /// The person, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     user_id: Option<UserId>,
+    /// The name that the person signs in with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<Pii<String>>,
     /// The person's session.
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<SessionId>,
     /// The API key, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     api_key_id: Option<ApiKeyId>,
+    /// Which program answers.
+    server: ServerView,
+}
+
+/// The program that answers.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ServerVersion")]
+pub(crate) struct ServerView {
+    /// Its version.
+    version: &'static str,
+    /// The build of its console: an open page of another build loads itself anew.
+    console: &'static str,
 }
 
 /// Who am I?
@@ -115,17 +184,29 @@ pub(crate) struct CallerView {
     get, path = "/v1/me", tag = "session",
     responses((status = 200, description = "The caller", body = ref("#/components/schemas/Caller"))),
 )]
-pub(crate) async fn me(operator: Operator) -> Json<CallerView> {
+pub(crate) async fn me(State(app): State<App>, operator: Operator) -> Result<Json<CallerView>, Problem> {
+    Ok(Json(caller(&app, operator).await?))
+}
+
+async fn caller(app: &App, operator: Operator) -> Result<CallerView, Problem> {
     let Operator { workspace_id, role, actor } = operator;
-    Json(match actor {
+    let mut caller = CallerView {
+        workspace_id,
+        role,
+        user_id: None,
+        login: None,
+        session_id: None,
+        api_key_id: None,
+        server: ServerView { version: env!("CARGO_PKG_VERSION"), console: console::build() },
+    };
+    match actor {
         Actor::User { id, session } => {
-            let (user_id, session_id) = (Some(id), Some(session));
-            CallerView { workspace_id, role, user_id, session_id, api_key_id: None }
+            caller.login = app.store.user(id).await?.map(|user| user.login);
+            (caller.user_id, caller.session_id) = (Some(id), Some(session));
         }
-        Actor::ApiKey(id) => {
-            CallerView { workspace_id, role, user_id: None, session_id: None, api_key_id: Some(id) }
-        }
-    })
+        Actor::ApiKey(id) => caller.api_key_id = Some(id),
+    }
+    Ok(caller)
 }
 
 /// One's own password, changed.
@@ -210,7 +291,8 @@ pub(crate) async fn list_sessions(
 ) -> Result<Json<List<SessionView>>, Problem> {
     let (user, own) = operator.require_person()?;
     let now = app.engine.clock().now();
-    let sessions = app.store.sessions(user).await?.into_iter().filter(|session| now < session.expires_at);
+    let sessions = app.store.sessions(user).await?.into_iter();
+    let sessions = sessions.filter(|session| app.auth.is_current(session, now));
     let view = |session: SessionRecord| {
         let SessionRecord { id, created_at, expires_at, last_used_at, address, client, .. } = session;
         SessionView { id, current: id == own, created_at, expires_at, last_used_at, address, client }

@@ -16,6 +16,8 @@ use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::names;
+
 /// A lead in a list.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadSummary")]
@@ -28,7 +30,8 @@ pub(crate) struct LeadSummaryView {
     source_id: SourceId,
     /// When it was captured.
     created_at: Timestamp,
-    /// `open`, `accepted`, `rejected` or `unanswered`.
+    /// Where it stands.
+    #[schemars(extend("enum" = LeadStatus::NAMES))]
     status: String,
     /// The target that has it.
     assigned_to: Option<String>,
@@ -90,7 +93,8 @@ impl From<LeadRecord> for LeadView {
 pub(crate) struct LeadStateView {
     /// How many decisions have changed it.
     version: u64,
-    /// `review`, `unconfirmed`, `auction`, `open`, `queued`, `accepted`, `rejected`, `unanswered`, `returned` or `closed`.
+    /// Where it stands; `new` until the first decision.
+    #[schemars(extend("enum" = LeadStatus::NAMES))]
     status: String,
     /// Why it was rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,7 +172,8 @@ pub(crate) struct SaleView {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "LeadTimer")]
 pub(crate) struct TimerView {
-    /// `escalate`, `unanswered`, `offer`, `group`, `queue`, `review`, `confirm` or `auction_ends`.
+    /// What comes.
+    #[schemars(extend("enum" = names::TIMERS))]
     name: String,
     /// The rung of the ladder, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -385,7 +390,8 @@ pub(crate) struct DeliveryView {
     lead_id: Option<LeadId>,
     /// The channel instance that carries it.
     channel_id: ChannelId,
-    /// `offer`, `ping`, `auto_reply`, `webhook`, `interaction_reply`, `notice` or `manual`.
+    /// What it is for.
+    #[schemars(extend("enum" = names::PURPOSES))]
     purpose: String,
     /// The target that is offered the lead.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -509,6 +515,7 @@ pub(crate) struct AttemptErrorView {
     /// Stable code of the kind of error.
     code: String,
     /// `never`, `safe` (the provider certainly did not act) or `if_idempotent` (the outcome is unknown).
+    #[schemars(extend("enum" = names::RETRIES))]
     retry: String,
     /// The provider's own code.
     provider_code: Option<String>,

@@ -4,10 +4,10 @@
 const BOTH = {
   ru: {
     offline: 'Нет связи с сервером, пробую снова…', other: 'English', empty: 'Пока пусто',
-    tabStory: 'Одна заявка', tabDay: 'День агентства',
+    tabStory: 'Одна заявка', tabDay: 'День агентства', tabConsole: 'Консоль',
     status: { unconfirmed: 'не подтверждена', open: 'ждёт', queued: 'в очереди', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа', closed: 'закрыта', returned: 'возвращена' },
   },
-  en: { offline: 'No connection to the server, trying again…', other: 'Русский', empty: 'Nothing yet', tabStory: 'One lead', tabDay: 'An agency’s day', status: {} },
+  en: { offline: 'No connection to the server, trying again…', other: 'Русский', empty: 'Nothing yet', tabStory: 'One lead', tabDay: 'An agency’s day', tabConsole: 'Console', status: {} },
 };
 
 let lang = new URLSearchParams(location.search).get('lang') === 'en' ? 'en' : 'ru';

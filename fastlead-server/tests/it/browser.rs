@@ -19,8 +19,10 @@ fn on_path(program: &str) -> bool {
 fn require_tools(root: &Path) {
     assert!(on_path("node"), "node is not on PATH: run `cargo xtask setup`");
     assert!(BROWSERS.iter().any(|name| on_path(name)), "no Chromium on PATH: run `cargo xtask setup`");
-    let library = root.join("target/e2e/node_modules/playwright-core/package.json");
-    assert!(library.is_file(), "playwright-core is not in target/e2e: run `cargo xtask setup`");
+    for library in ["axe-core", "playwright-core"] {
+        let library = root.join("target/e2e/node_modules").join(library).join("package.json");
+        assert!(library.is_file(), "{} is not there: run `cargo xtask setup`", library.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,6 +38,26 @@ async fn an_agency_lives_its_day_in_a_browser() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_posts_form_data_in_a_browser() {
     play("tests/e2e/forms.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_is_worked_on_in_the_console() {
+    play("tests/e2e/console-leads.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lead_is_worked_on_in_the_console_on_a_phone() {
+    play("tests/e2e/console-leads-phone.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn channels_are_looked_after_in_the_console() {
+    play("tests/e2e/console-channels.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_policy_is_published_in_the_console() {
+    play("tests/e2e/console-policies.mjs").await;
 }
 
 /// Runs a script on a demo of its own.

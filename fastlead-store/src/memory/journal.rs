@@ -5,11 +5,11 @@ use fastlead_core::decide::Event;
 use fastlead_core::delivery::DeliveryState;
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, LeadId, WorkspaceId};
-use fastlead_core::lead::Capture;
+use fastlead_core::lead::{Capture, search_text};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
-    InboundRecord, Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
-    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
+    InboundRecord, Journal, LeadAtRisk, LeadCounts, LeadFilter, LeadRecord, LeadSummary, Page, PageRequest,
+    Purged, QueueDepth, RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use uuid::Uuid;
@@ -30,6 +30,27 @@ pub(super) fn page<T>(
     Page { items, next, unreadable: Vec::new() }
 }
 
+fn fits(lead: &LeadRecord, filter: &LeadFilter) -> bool {
+    filter.project_id.is_none_or(|project| lead.scope.project_id == project)
+        && filter.source_id.is_none_or(|source| lead.source_id == source)
+        && filter.status.as_ref().is_none_or(|status| lead.state.status.as_str() == status)
+        && filter.since.is_none_or(|since| lead.created_at >= since)
+        && filter.until.is_none_or(|until| lead.created_at < until)
+        && filter.text.as_ref().is_none_or(|text| text.is_in(search_text(&lead.capture).expose()))
+}
+
+fn summary(lead: &LeadRecord) -> LeadSummary {
+    LeadSummary {
+        id: lead.id,
+        project_id: lead.scope.project_id,
+        source_id: lead.source_id,
+        created_at: lead.created_at,
+        status: lead.state.status.as_str().to_owned(),
+        assigned_to: lead.state.assigned_to.clone(),
+        capture: lead.capture.clone(),
+    }
+}
+
 #[async_trait]
 impl Journal for MemoryStore {
     async fn leads(
@@ -40,23 +61,32 @@ impl Journal for MemoryStore {
     ) -> Result<Page<LeadSummary>> {
         let data = self.lock();
         let after = request.after.map(|cursor| cursor.0);
-        let leads = data.leads.values().rev().filter(|lead| {
-            lead.scope.workspace_id == workspace
-                && after.is_none_or(|after| lead.id.as_uuid() < after)
-                && filter.project_id.is_none_or(|project| lead.scope.project_id == project)
-                && filter.source_id.is_none_or(|source| lead.source_id == source)
-                && filter.status.as_ref().is_none_or(|status| lead.state.status.as_str() == status)
-        });
-        let summaries = leads.map(|lead| LeadSummary {
-            id: lead.id,
-            project_id: lead.scope.project_id,
-            source_id: lead.source_id,
-            created_at: lead.created_at,
-            status: lead.state.status.as_str().to_owned(),
-            assigned_to: lead.state.assigned_to.clone(),
-            capture: lead.capture.clone(),
-        });
-        Ok(page(summaries, &request, |lead| lead.id.as_uuid()))
+        let fits = |lead: &&LeadRecord| lead.scope.workspace_id == workspace && fits(lead, &filter);
+        if filter.oldest_first {
+            let leads = data.leads.values().filter(fits);
+            let leads = leads.filter(|lead| after.is_none_or(|after| lead.id.as_uuid() > after));
+            return Ok(page(leads.map(summary), &request, |lead| lead.id.as_uuid()));
+        }
+        let leads = data.leads.values().rev().filter(fits);
+        let leads = leads.filter(|lead| after.is_none_or(|after| lead.id.as_uuid() < after));
+        Ok(page(leads.map(summary), &request, |lead| lead.id.as_uuid()))
+    }
+
+    async fn count_leads(&self, workspace: WorkspaceId, filter: LeadFilter, most: u32) -> Result<LeadCounts> {
+        let filter = LeadFilter { status: None, ..filter };
+        let data = self.lock();
+        let leads = data.leads.values().rev();
+        let mut leads = leads.filter(|lead| lead.scope.workspace_id == workspace && fits(lead, &filter));
+        let most = match filter.text {
+            Some(_) => usize::try_from(most).unwrap_or(usize::MAX),
+            None => usize::MAX,
+        };
+        let mut counts = LeadCounts { complete: true, ..LeadCounts::default() };
+        for lead in leads.by_ref().take(most) {
+            *counts.by_status.entry(lead.state.status.as_str().to_owned()).or_default() += 1;
+        }
+        counts.complete = leads.next().is_none();
+        Ok(counts)
     }
 
     async fn events(

@@ -221,6 +221,12 @@ impl Work {
         for lead in &leads {
             erased.leads += erase_events(connection, workspace, *lead, erasure.at).await?;
         }
+        sqlx::query("UPDATE leads SET search = '' WHERE id = ANY($1) AND workspace_id = $2 AND search <> ''")
+            .bind(&leads)
+            .bind(workspace)
+            .execute(&mut *connection)
+            .await
+            .map_err(fault)?;
         erased.deliveries = self.erase_deliveries(connection, &leads).await?;
         erased.inbound = delete(connection, "inbound WHERE number = ANY($1)", &found.inbound).await?;
         erased.links = delete(connection, "identities WHERE id = ANY($1)", &found.links).await?;

@@ -6,8 +6,8 @@ use fastlead_core::error::{Error, ErrorKind, Result};
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch, InboundRecord,
-    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
-    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
+    Journal, LeadAtRisk, LeadCounts, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
+    Recovery, RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::postgres::PgRow;
@@ -43,22 +43,7 @@ fn list_deliveries(filter: &DeliveryFilter, after: bool) -> String {
     )
 }
 
-/// The list of leads.
-fn list_leads(filter: &LeadFilter, after: bool) -> String {
-    let narrow = [
-        (after, "l.id < $2"),
-        (filter.project_id.is_some(), "l.project_id = $3"),
-        (filter.source_id.is_some(), "l.source_id = $4"),
-        (filter.status.is_some(), "l.status = $5"),
-    ];
-    format!(
-        "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
-         FROM leads l JOIN events e ON e.id = l.id WHERE l.workspace_id = $1{} ORDER BY l.id DESC LIMIT $6",
-        conditions(&narrow)
-    )
-}
-
-fn conditions(all: &[(bool, &str)]) -> String {
+pub(super) fn conditions(all: &[(bool, &str)]) -> String {
     all.iter().filter(|(wanted, _)| *wanted).map(|(_, condition)| format!(" AND {condition}")).collect()
 }
 
@@ -152,30 +137,11 @@ impl Journal for PostgresStore {
         filter: LeadFilter,
         request: PageRequest,
     ) -> Result<Page<LeadSummary>> {
-        let limit = limit(&request);
-        let rows = sqlx::query(AssertSqlSafe(list_leads(&filter, request.after.is_some())))
-            .bind(workspace.as_uuid())
-            .bind(request.after.map(|cursor| cursor.0))
-            .bind(filter.project_id.map(|id| id.as_uuid()))
-            .bind(filter.source_id.map(|id| id.as_uuid()))
-            .bind(filter.status)
-            .bind(limit + 1)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| failed("list leads", &error))?;
-        let summary = |row: &PgRow| {
-            Ok(LeadSummary {
-                id: LeadId::from_uuid(uuid(row, 0)?),
-                project_id: ProjectId::from_uuid(uuid(row, 1)?),
-                source_id: SourceId::from_uuid(uuid(row, 2)?),
-                created_at: moment(row, 3)?,
-                status: get::<String>(row, 4)?,
-                assigned_to: get::<Option<String>>(row, 5)?,
-                capture: rows::capture(row, 6)?,
-            })
-        };
-        let from = Origin::new("leads", 0).of(workspace);
-        Ok(reading::page(&self.unreadable, from, &rows, limit, summary))
+        self.list_leads(workspace, filter, request).await
+    }
+
+    async fn count_leads(&self, workspace: WorkspaceId, filter: LeadFilter, most: u32) -> Result<LeadCounts> {
+        self.count_leads_by_status(workspace, filter, most).await
     }
 
     async fn events(

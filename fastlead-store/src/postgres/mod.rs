@@ -51,6 +51,7 @@ mod inbound;
 #[cfg(feature = "billing")]
 mod intents;
 mod journal;
+mod leads;
 mod leases;
 mod ledger;
 mod locks;

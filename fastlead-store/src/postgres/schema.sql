@@ -48,9 +48,10 @@ CREATE TABLE settings (name text PRIMARY KEY, value bytea NOT NULL);
 CREATE TABLE leads (
   id uuid PRIMARY KEY, workspace_id uuid NOT NULL, project_id uuid NOT NULL, source_id uuid NOT NULL, created_at bigint NOT NULL,
   version bigint NOT NULL, status text NOT NULL, assigned_to text, policy_id uuid NOT NULL, policy_version integer NOT NULL,
-  state text NOT NULL
+  state text NOT NULL, search text NOT NULL
 );
 CREATE INDEX leads_by_workspace ON leads (workspace_id, id);
+CREATE INDEX leads_by_status ON leads (workspace_id, status, id);
 CREATE INDEX leads_waiting ON leads (project_id, id) WHERE status = 'queued';
 
 -- The first event of a lead has the lead's own id: the capture is kept there and nowhere else. Positions are counted within a

@@ -7,6 +7,7 @@ use fastlead_core::decide::{Counter, CounterId, Event};
 use fastlead_core::delivery::{Attempt, AttemptOperation, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::DeliveryId;
+use fastlead_core::lead::search_text;
 use fastlead_core::port::{
     AccountPause, Beginning, ChannelStatus, Guard, Receipt, Reservation, Settled, Settlement, Transition,
     is_deadline, place_at_risk,
@@ -93,6 +94,7 @@ struct LeadRow {
     source: Uuid,
     at: i64,
     state: StateRow,
+    search: String,
 }
 
 #[derive(Debug, Clone)]
@@ -377,6 +379,7 @@ impl Changes {
                 source: transition.source_id.as_uuid(),
                 at: transition.at.timestamp_millis(),
                 state,
+                search: clean(&found_by(&transition.event)).into_owned(),
             }),
             _ => self.states.push(state),
         }
@@ -427,6 +430,14 @@ impl Changes {
     }
 }
 
+/// What a lead is found by, which its first event says.
+fn found_by(event: &Event) -> String {
+    match event {
+        Event::Captured(capture) => search_text(capture).into_inner(),
+        _ => String::new(),
+    }
+}
+
 /// One column of rows.
 fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
@@ -472,8 +483,8 @@ pub(super) const REVIVE: &str = "UPDATE deliveries d SET state = 0, reason = NUL
     attempts = 0, checks = 0, uncertain = (d.state = 16), unwanted = false, begun_by = NULL, lease_token = NULL, lease_until = NULL
   FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS j(id, at, expires_at) WHERE d.id = j.id";
 
-const LEADS: &str = "INSERT INTO leads (id, workspace_id, project_id, source_id, created_at, policy_id, policy_version, version, status, assigned_to, state)
-  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::integer[], $8::bigint[], $9::text[], $10::text[], $11::text[])";
+const LEADS: &str = "INSERT INTO leads (id, workspace_id, project_id, source_id, created_at, policy_id, policy_version, version, status, assigned_to, state, search)
+  SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::bigint[], $6::uuid[], $7::integer[], $8::bigint[], $9::text[], $10::text[], $11::text[], $12::text[])";
 
 const STATES: &str =
     "UPDATE leads l SET version = j.version, status = j.status, assigned_to = j.assigned, state = j.doc,
@@ -657,6 +668,7 @@ impl Changes {
                 .bind(column(rows, |row| row.state.status))
                 .bind(column(rows, |row| row.state.assigned.as_deref()))
                 .bind(column(rows, |row| row.state.doc.as_str()))
+                .bind(column(rows, |row| row.search.as_str()))
                 .execute(&mut *connection)
                 .await?;
         }

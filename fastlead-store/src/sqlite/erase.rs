@@ -261,6 +261,9 @@ impl Work {
             let update = sqlx::query("UPDATE events SET event = ?2 WHERE position = ?1");
             update.bind(integer(row, 0)?).bind(left).execute(&mut *connection).await.map_err(fault)?;
         }
+        let nothing =
+            sqlx::query("UPDATE leads SET search = '' WHERE id = ?1 AND workspace_id = ?2 AND search <> ''");
+        nothing.bind(lead).bind(&self.workspace).execute(&mut *connection).await.map_err(fault)?;
         Ok(u64::from(!rows.is_empty()))
     }
 

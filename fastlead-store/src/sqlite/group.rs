@@ -4,10 +4,11 @@
 //! group makes one call to look and one to write. Each list of rows is two parameters, see [`super::list`];
 //! a parameter `$n` keeps its number in every statement of a text.
 
-use fastlead_core::decide::{Counter, CounterId, UniqueKey};
+use fastlead_core::decide::{Counter, CounterId, Event, UniqueKey};
 use fastlead_core::delivery::{Attempt, DeliveryState, NewDelivery};
 use fastlead_core::error::Result;
 use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, LeaseToken, SourceId};
+use fastlead_core::lead::search_text;
 use fastlead_core::port::{
     AccountPause, Beginning, ChannelStatus, Guard, Receipt, Reservation, Settled, Settlement, Transition,
     UnreadableRows,
@@ -139,7 +140,7 @@ INSERT INTO idempotency
   ON CONFLICT (source_id, key) DO UPDATE SET request = excluded.request, answer = excluded.answer, until = excluded.until;
 INSERT INTO leads
   SELECT ", id!("$29", 0), ", ", id!("$29", 1), ", ", id!("$29", 2), ", ", id!("$29", 3), ", ", int!("$29", 4), ", ", int!("$29", 5), ", ", text!("$29", 6), ", ",
-    maybe_text!("$29", 7), ", ", id!("$29", 8), ", ", int!("$29", 9), ", ", text!("$29", 10), "
+    maybe_text!("$29", 7), ", ", id!("$29", 8), ", ", int!("$29", 9), ", ", text!("$29", 10), ", ", text!("$29", 11), "
   FROM json_each($10) j;
 UPDATE leads SET version = ", int!("$30", 1), ", status = ", text!("$30", 2), ", assigned_to = ", maybe_text!("$30", 3), ", state = ", text!("$30", 4), ",
     policy_id = ", id!("$30", 5), ", policy_version = ", int!("$30", 6), "
@@ -321,6 +322,14 @@ fn fact(kind: i64, row: &SqliteRow, facts: &mut Facts) -> Result<()> {
 
 fn state(row: &SqliteRow) -> Result<DeliveryState> {
     DeliveryState::from_number(integer(row, 4)?).ok_or_else(|| unread(row, 4))
+}
+
+/// What a lead is found by, which its first event says.
+fn found_by(event: &Event) -> String {
+    match event {
+        Event::Captured(capture) => search_text(capture).into_inner(),
+        _ => String::new(),
+    }
 }
 
 /// What a member of a group changes, and then what the group changes.
@@ -515,7 +524,7 @@ impl Changes {
         let (status, assigned) = (state.status.as_str(), state.assigned_to.as_deref());
         match transition.guard {
             Guard::New => self.lists[9]
-                .row(11)
+                .row(12)
                 .id(lead)
                 .id(transition.scope.workspace_id.as_uuid())
                 .id(transition.scope.project_id.as_uuid())
@@ -527,6 +536,7 @@ impl Changes {
                 .id(transition.trace.policy.id.as_uuid())
                 .int(i64::from(transition.trace.policy.version))
                 .json(state, "a lead")
+                .text(&found_by(&transition.event))
                 .end(),
             Guard::Version(_) => self.lists[10]
                 .row(7)

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch, InboundRecord,
-    Journal, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, Recovery,
-    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
+    Journal, LeadAtRisk, LeadCounts, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
+    Recovery, RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::Timestamp;
 use sqlx::sqlite::SqliteRow;
@@ -16,7 +16,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use super::SqliteStore;
 use super::fault::failed;
 use super::reading::{self, Origin};
-use super::rows::{self, DELIVERY, blob, integer, json, moment, optional_text, text, uuid};
+use super::rows::{self, DELIVERY, blob, integer, json, moment, uuid};
 
 pub(super) fn limit(request: &PageRequest) -> i64 {
     i64::from(request.limit.clamp(1, 500))
@@ -41,15 +41,6 @@ fn way(filter: &DeliveryFilter) -> (&'static str, &'static str) {
         (None, _) => ("deliveries_by_workspace", "?3 IS NULL"),
     }
 }
-
-pub(super) const LEADS: &str = concat!(
-    "SELECT l.id, l.project_id, l.source_id, l.created_at, l.status, l.assigned_to, e.event
-     FROM leads l CROSS JOIN events e ON e.id = l.id
-     WHERE l.workspace_id = ?1 AND l.",
-    before!(),
-    " AND (?3 IS NULL OR l.project_id = ?3) AND (?4 IS NULL OR l.source_id = ?4) AND (?5 IS NULL OR l.status = ?5)
-     ORDER BY l.id DESC LIMIT ?6",
-);
 
 pub(super) const EVENTS: &str = "SELECT id, lead_id, at, event, trace, actor, position FROM events INDEXED BY events_by_lead
     WHERE lead_id = ?1 AND workspace_id = ?2 AND position > coalesce((SELECT position FROM events WHERE id = ?3), 0)
@@ -153,30 +144,11 @@ impl Journal for SqliteStore {
         filter: LeadFilter,
         request: PageRequest,
     ) -> Result<Page<LeadSummary>> {
-        let limit = limit(&request);
-        let rows = sqlx::query(LEADS)
-            .bind(blob(workspace.as_uuid()))
-            .bind(request.after.map(|cursor| blob(cursor.0)))
-            .bind(filter.project_id.map(|id| blob(id.as_uuid())))
-            .bind(filter.source_id.map(|id| blob(id.as_uuid())))
-            .bind(filter.status)
-            .bind(limit + 1)
-            .fetch_all(&self.readers)
-            .await
-            .map_err(|error| failed("list leads", &error))?;
-        let summary = |row: &SqliteRow| {
-            Ok(LeadSummary {
-                id: LeadId::from_uuid(uuid(row, 0)?),
-                project_id: ProjectId::from_uuid(uuid(row, 1)?),
-                source_id: SourceId::from_uuid(uuid(row, 2)?),
-                created_at: moment(row, 3)?,
-                status: text(row, 4)?,
-                assigned_to: optional_text(row, 5)?,
-                capture: rows::capture(row, 6)?,
-            })
-        };
-        let from = Origin::new("leads", 0).of(workspace);
-        Ok(reading::page(&self.unreadable, from, &rows, limit, summary))
+        self.list_leads(workspace, filter, request).await
+    }
+
+    async fn count_leads(&self, workspace: WorkspaceId, filter: LeadFilter, most: u32) -> Result<LeadCounts> {
+        self.count_leads_by_status(workspace, filter, most).await
     }
 
     async fn events(

@@ -20,6 +20,7 @@ mod identities;
 #[cfg(feature = "billing")]
 mod intents;
 mod journal;
+mod leads;
 mod ledger;
 mod list;
 mod lock;
@@ -74,6 +75,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("ledger.sql"),
     include_str!("intents.sql"),
     include_str!("quota.sql"),
+    include_str!("search.sql"),
 ];
 
 /// Where the database is and how it is opened.
@@ -290,6 +292,9 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<()> {
         sqlx::raw_sql(*migration).execute(&mut *connection).await.map_err(fault)?;
         let version = format!("PRAGMA user_version = {}", index + 1);
         sqlx::raw_sql(sqlx::AssertSqlSafe(version)).execute(&mut *connection).await.map_err(fault)?;
+        if index + 1 == leads::SEARCHED {
+            leads::fill_search(&mut *connection).await?;
+        }
         tracing::info!(version = index + 1, "database migrated");
     }
     sqlx::query("COMMIT").execute(&mut *connection).await.map_err(fault)?;

@@ -1,8 +1,9 @@
 //! No statement of the hot path or of a list reads a whole table, however large it is.
 
 use fastlead_core::delivery::DeliveryState;
-use fastlead_core::id::{LeadId, RandomIds};
-use fastlead_core::port::DeliveryFilter;
+use fastlead_core::id::{LeadId, ProjectId, RandomIds};
+use fastlead_core::lead::Needle;
+use fastlead_core::port::{DeliveryFilter, LeadFilter};
 use fastlead_core::time::epoch;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 
@@ -16,8 +17,9 @@ use super::forget::FORGET;
 use super::group::{LOOK, WRITE};
 use super::identities::{KNOWN, LINKS, LINKS_OF_ACCOUNT, LINKS_OF_PHONE, SPOKEN};
 use super::journal::{
-    EVENTS, EVENTS_SINCE, LEADS, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
+    EVENTS, EVENTS_SINCE, PURGE_ATTEMPTS, PURGE_DELIVERIES, PURGE_INBOUND, list_deliveries, lost,
 };
+use super::leads::{SHARE, Share, count_leads, list_leads};
 use super::ledger::{ENTRIES, POSTING, all_accounts, one_account, some_accounts};
 use super::parts::by_part;
 use super::postings::{LOOK_AT_LEDGER, WRITE_LEDGER};
@@ -75,7 +77,6 @@ async fn every_statement_finds_its_rows_by_an_index() {
             CAPTURES,
             CLAIM_TIMERS,
             CLAIM_INBOUND,
-            LEADS,
             EVENTS,
             EVENTS_SINCE,
             SUPPRESSIONS,
@@ -88,6 +89,7 @@ async fn every_statement_finds_its_rows_by_an_index() {
             LINKS_OF_ACCOUNT,
             LINKS_OF_PHONE,
             SPOKEN,
+            SHARE,
         ]
         .map(str::to_owned),
     );
@@ -99,6 +101,10 @@ async fn every_statement_finds_its_rows_by_an_index() {
     statements.extend(one_statements());
     statements.push(CHANGES.to_owned());
     statements.extend(filters.iter().map(list_deliveries));
+    for filter in lead_filters() {
+        statements.extend([Share::Few, Share::Many].map(|share| list_leads(&filter, share)));
+        statements.push(count_leads(&filter));
+    }
     for statement in statements {
         let steps = plan(&mut connection, &statement).await;
         assert!(!steps.is_empty(), "no plan: {statement}");
@@ -106,6 +112,45 @@ async fn every_statement_finds_its_rows_by_an_index() {
         assert!(long.is_empty(), "{long:?} in {statement}");
         let sorted = steps.iter().any(|step| step.contains("TEMP B-TREE"));
         assert!(!sorted, "sorts instead of reading in order: {steps:?} in {statement}");
+    }
+}
+
+/// Every way to look for leads.
+fn lead_filters() -> Vec<LeadFilter> {
+    let mut filters = Vec::new();
+    for oldest_first in [false, true] {
+        for (project, status, text) in (0..8).map(|bits| (bits & 1 > 0, bits & 2 > 0, bits & 4 > 0)) {
+            filters.push(LeadFilter {
+                project_id: project.then(|| ProjectId::generate(&RandomIds, epoch())),
+                status: status.then(|| "open".to_owned()),
+                text: Needle::new("anna").filter(|_| text),
+                oldest_first,
+                ..LeadFilter::default()
+            });
+        }
+    }
+    filters
+}
+
+/// Leads are found in an index alone: only those that fit are read.
+#[tokio::test]
+async fn leads_are_found_without_reading_others() {
+    let mut connection = database().await;
+    for filter in lead_filters() {
+        let steps = plan(&mut connection, &list_leads(&filter, Share::Few)).await;
+        let both = filter.text.is_some() && filter.status.is_some();
+        assert!(!both || steps[0].contains("leads_by_status (workspace_id=? AND status=?"), "{steps:#?}");
+        let steps = plan(&mut connection, &list_leads(&filter, Share::Many)).await;
+        let found = |step: &&String| {
+            step.contains("f USING COVERING INDEX leads_by_") && step.contains("id>? AND id<?")
+        };
+        assert_eq!(steps.iter().filter(found).count(), 1, "{filter:?} {steps:#?}");
+        let status = steps
+            .iter()
+            .any(|step| step.contains("leads_by_status (workspace_id=? AND status=? AND id>? AND id<?)"));
+        assert_eq!(status, filter.status.is_some() && filter.text.is_none(), "{filter:?} {steps:#?}");
+        let steps = plan(&mut connection, &count_leads(&filter)).await;
+        assert!(steps[0].contains("COVERING INDEX leads_by_"), "{filter:?} {steps:#?}");
     }
 }
 

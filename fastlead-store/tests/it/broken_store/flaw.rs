@@ -92,6 +92,7 @@ flaws! {
     ShowsEveryLead
     FindsOnEveryChannel
     SkipsBetweenPages
+    MiscountsLeads
     ErasesLeadsOnly
     KeepsWhatIsErased
     ErasesEverybody

@@ -142,6 +142,7 @@ caught! {
     a_gap_between_pages: SkipsBetweenPages by pages_have_no_gaps_or_repeats page_sizes_are_clamped captures_are_listed_oldest_first
         leads_at_risk_are_listed_soonest_first links_are_listed_by_account_and_number
         what_people_say_is_listed_newest_first entries_are_listed_newest_first;
+    a_lead_counted_twice: MiscountsLeads by leads_are_searched_and_counted;
     a_delivery_of_two_moments: ReadsTwoMoments by a_delivery_and_its_attempts_are_of_one_moment;
     a_person_erased_by_half: ErasesLeadsOnly by erasing_takes_out_one_person;
     a_person_kept: KeepsWhatIsErased by erasing_takes_out_one_person;

@@ -2,10 +2,14 @@
 
 use std::sync::Arc;
 
-use fastlead_core::decide::LeadStatus;
+use fastlead_core::contact::{Contact, Email, Phone};
+use fastlead_core::decide::{Event, LeadStatus};
 use fastlead_core::delivery::{DeliveryState, NewDelivery};
-use fastlead_core::id::{ProjectId, SourceId};
-use fastlead_core::port::{DeliveryFilter, Guard, LeadFilter, Page, PageRequest, QueueDepth, Transition};
+use fastlead_core::id::{LeadId, ProjectId, RandomIds, SourceId};
+use fastlead_core::lead::Needle;
+use fastlead_core::port::{
+    DeliveryFilter, Guard, LeadCounts, LeadFilter, Page, PageRequest, QueueDepth, Transition,
+};
 
 use super::sample::{Tenant, applied, at, awaiting, begin, ended, retry, settled, settlement, start};
 use super::{FullStore, StoreHarness};
@@ -25,6 +29,70 @@ async fn leads(
     }
     tasks.join_all().await.into_iter().collect::<Result<Vec<()>, _>>()?;
     Ok(ids)
+}
+
+/// A lead with a name, a phone number and an e-mail address.
+fn named(tenant: &Tenant, name: &str, phone: &str, email: &str, second: u64) -> Transition {
+    let id = LeadId::generate(&RandomIds, at(second));
+    let mut transition = tenant.capture(id, at(second));
+    if let Event::Captured(capture) = &mut transition.event {
+        let (phone, email) = (Phone::parse(phone).ok(), Email::parse(email).ok());
+        capture.contact = Contact { name: Some(name.into()), phone, email, ..Contact::default() };
+    }
+    transition
+}
+
+/// Leads are found by a part of what names them, within a period, in both orders, a page at a time; and counted by status.
+pub async fn leads_are_searched_and_counted<H: StoreHarness>() -> Outcome {
+    let (_harness, store, tenant) = begin::<H>().await?;
+    let workspace = tenant.scope.workspace_id;
+    let anna = named(&tenant, "Анна Пример", "+7 900 000-00-01", "anna@example.com", 10);
+    let mut ivan = named(&tenant, "ИВАН Пример", "+7 900 000-00-12", "Ivan@Example.com", 20);
+    ivan.state.status = LeadStatus::Queued;
+    let oleg = named(&tenant, "Oleg Sample", "+7 900 000-01-23", "oleg@example.org", 30);
+    for transition in [&anna, &ivan, &oleg] {
+        applied(&*store, transition.clone()).await?;
+    }
+    let text = |typed: &str| LeadFilter { text: Needle::new(typed), ..LeadFilter::default() };
+    let within = |since, until| LeadFilter { since, until, ..LeadFilter::default() };
+    let cases = [
+        (text("пример"), vec![&ivan, &anna]),
+        (text("иван"), vec![&ivan]),
+        (text("8 (900) 000-00"), vec![&ivan, &anna]),
+        (text("0123"), vec![&oleg]),
+        (text("EXAMPLE.COM"), vec![&ivan, &anna]),
+        (text("nobody"), vec![]),
+        (LeadFilter { status: Some("queued".to_owned()), ..text("пример") }, vec![&ivan]),
+        (LeadFilter { oldest_first: true, ..text("9000") }, vec![&anna, &ivan, &oleg]),
+        (LeadFilter { project_id: Some(tenant.scope.project_id), ..text("oleg") }, vec![&oleg]),
+        (within(Some(at(20)), None), vec![&oleg, &ivan]),
+        (within(None, Some(at(20))), vec![&anna]),
+        (within(Some(at(11)), Some(at(30))), vec![&ivan]),
+    ];
+    for (filter, wanted) in cases {
+        let (mut after, mut seen) = (None, Vec::new());
+        loop {
+            let page = store.leads(workspace, filter.clone(), PageRequest { after, limit: 1 }).await?;
+            seen.extend(page.items.iter().map(|lead| lead.id));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let wanted: Vec<_> = wanted.iter().map(|transition| transition.lead_id).collect();
+        ensure!(seen == wanted, "{filter:?}: expected {wanted:?}, got {seen:?}");
+        let counts = store.count_leads(workspace, LeadFilter { status: None, ..filter.clone() }, 100).await?;
+        let total: u64 = counts.by_status.values().sum();
+        let all = filter.status.is_some() || total == u64::try_from(wanted.len()).unwrap_or(u64::MAX);
+        ensure!(counts.complete && all, "{filter:?}: counted {counts:?}");
+    }
+    let counts = store.count_leads(workspace, LeadFilter::default(), 1).await?;
+    let by_status = [("open".to_owned(), 2), ("queued".to_owned(), 1)].into();
+    ensure!(counts == LeadCounts { by_status, complete: true }, "without a text all count: {counts:?}");
+    let counts = store.count_leads(workspace, text("пример"), 1).await?;
+    let by_status = [("queued".to_owned(), 1)].into();
+    ensure!(counts == LeadCounts { by_status, complete: false }, "the newest counts: {counts:?}");
+    Ok(Verdict::Held)
 }
 
 /// A thousand leads and deliveries, newest first, without gaps or repeats while more are added.
@@ -146,7 +214,7 @@ pub async fn filters_select_what_they_say<H: StoreHarness>() -> Outcome {
     let project = |id| LeadFilter { project_id: Some(id), ..LeadFilter::default() };
     let source = |id| LeadFilter { source_id: Some(id), ..LeadFilter::default() };
     let status = |status: &str| LeadFilter { status: Some(status.to_owned()), ..LeadFilter::default() };
-    let mine = LeadFilter { project_id: Some(elsewhere), source_id: Some(partner), status: None };
+    let mine = LeadFilter { project_id: Some(elsewhere), source_id: Some(partner), ..LeadFilter::default() };
     for (filter, wanted) in [
         (all, vec![&refused, &taken, &open]),
         (project(tenant.scope.project_id), vec![&taken, &open]),

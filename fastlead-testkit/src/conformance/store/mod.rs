@@ -138,8 +138,8 @@ pub mod checks {
     };
     pub use super::ledger_model::random_histories_of_money_fit_the_model;
     pub use super::lists::{
-        a_history_is_listed_oldest_first, filters_select_what_they_say, page_sizes_are_clamped,
-        pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
+        a_history_is_listed_oldest_first, filters_select_what_they_say, leads_are_searched_and_counted,
+        page_sizes_are_clamped, pages_have_no_gaps_or_repeats, queue_depth_counts_what_waits,
     };
     pub use super::model::random_histories_fit_the_model;
     pub use super::named::{

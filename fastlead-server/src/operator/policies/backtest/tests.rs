@@ -7,8 +7,8 @@ use fastlead_core::message::{Locale, Recipient};
 use fastlead_core::policy::Policy;
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, Cursor, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch,
-    InboundRecord, LeadAtRisk, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth, RiskFilter,
-    StoredCapture, StoredEvent, UnreadableRow,
+    InboundRecord, LeadAtRisk, LeadCounts, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
+    RiskFilter, StoredCapture, StoredEvent, UnreadableRow,
 };
 use fastlead_core::time::{from_millis, plus_seconds};
 use fastlead_store::MemoryStore;
@@ -69,6 +69,10 @@ impl Journal for Endless {
         let items: Vec<StoredCapture> = (first..first + u64::from(page.limit)).map(capture).collect();
         self.read.send_modify(|read| *read += u64::from(page.limit));
         Ok(Page { next: items.last().map(|last| Cursor(last.id.as_uuid())), items, unreadable: Vec::new() })
+    }
+
+    async fn count_leads(&self, _: WorkspaceId, _: LeadFilter, _: u32) -> Result<LeadCounts> {
+        unreachable!()
     }
 
     async fn leads(&self, _: WorkspaceId, _: LeadFilter, _: PageRequest) -> Result<Page<LeadSummary>> {

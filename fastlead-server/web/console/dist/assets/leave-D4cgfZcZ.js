@@ -1,0 +1,1 @@
+import{i as e}from"./shared-CSAMmjoC.js";import{v as t,y as n}from"./state-4lbAm-Wn.js";var r=t({sure:`Изменения не сохранены. Уйти без них?`},{sure:`The changes are not saved. Leave without them?`});function i(t){let i=n(r);e({shouldBlockFn:({current:e,next:t})=>e.pathname!==t.pathname&&!window.confirm(i.sure),enableBeforeUnload:()=>t,disabled:!t})}export{i as t};
