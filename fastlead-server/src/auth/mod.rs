@@ -248,9 +248,10 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Token> {
         let (user, session) = self.going_on(user, session, now).await?;
-        self.attempts
-            .check_known(user.id, &Device { nonce: *session.id.as_uuid().as_bytes() })
-            .map_err(too_many)?;
+        let device = Device { nonce: *session.id.as_uuid().as_bytes() };
+        if let Some(wait) = self.attempts.check_known(user.id, &device, now).await? {
+            return Err(too_many(wait));
+        }
         if !self.passwords.verify(current, Some(user.password_hash.clone()), Lane::Known).await? {
             let wrong = Error::new(ErrorKind::Invalid, "current: this is not the password of today");
             return Err(wrong.with_operation("change password"));

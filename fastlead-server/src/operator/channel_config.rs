@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use super::channels::stored;
 use super::input::Id;
 use crate::app::App;
-use crate::auth::{Admin, Operator};
+use crate::auth::Admin;
 use crate::problem::Problem;
 
 /// Schemas inside schemas are followed no deeper than this.

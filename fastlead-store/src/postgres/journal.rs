@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use fastlead_core::delivery::{Delivery, DeliveryState};
 use fastlead_core::error::{Error, ErrorKind, Result};
-use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, ProjectId, SourceId, WorkspaceId};
+use fastlead_core::id::{ChannelId, DeliveryId, EventId, LeadId, WorkspaceId};
 use fastlead_core::port::{
     AttemptRecord, CaptureFilter, DeliveryFilter, DeliveryRecord, DeliverySummary, EventBatch, InboundRecord,
     Journal, LeadAtRisk, LeadCounts, LeadFilter, LeadSummary, Page, PageRequest, Purged, QueueDepth,
