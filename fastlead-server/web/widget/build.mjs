@@ -36,10 +36,12 @@ const { outputFiles } = await build({
   write: false,
 });
 const [{ contents }] = outputFiles;
-const zipped = gzipSync(contents, { level: 9 }).length;
-if (zipped > GZIP_BYTES_MAX) throw new Error(`w.js is ${zipped} bytes in gzip, and ${GZIP_BYTES_MAX} is the most`);
+const zipped = gzipSync(contents, { level: 9 });
+if (zipped.length > GZIP_BYTES_MAX) throw new Error(`w.js is ${zipped.length} bytes in gzip, and ${GZIP_BYTES_MAX} is the most`);
 mkdirSync(dirname(resolve(out)), { recursive: true });
 writeFileSync(out, contents);
+// Other versions of zlib make other bytes of the same script, so these are compared unpacked (test/parts.test.mjs).
+writeFileSync(`${out}.gz`, zipped);
 // Parts that are tested by themselves.
 await build({
   absWorkingDir: here,
@@ -49,4 +51,4 @@ await build({
   outExtension: { '.js': '.mjs' },
   outdir: join(dirname(resolve(out)), 'parts'),
 });
-console.log(`w.js: ${contents.length} bytes, ${zipped} in gzip (at most ${GZIP_BYTES_MAX})`);
+console.log(`w.js: ${contents.length} bytes, ${zipped.length} in gzip (at most ${GZIP_BYTES_MAX})`);

@@ -1,8 +1,10 @@
 // Parts of the widget without a browser: the phone number, the queue, the visits. `WIDGET_PARTS` is where `build.mjs` puts them.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 
 const part = (name) => import(pathToFileURL(join(process.env.WIDGET_PARTS, `${name}.mjs`)).href);
 const { mask, settled } = await part('phone');
@@ -55,6 +57,13 @@ test('listed names of an address are taken, in any case, cut and once', () => {
   const touch = marks(`?UTM_Source=a&utm_source=b&utm_term=${'я'.repeat(400)}&YCLID=7&phone=1&utm_medium=%20`, Date.parse('2026-11-01T00:00:00Z'));
   assert.deepEqual(touch, { utm_source: 'a', utm_term: 'я'.repeat(300), click_ids: { yclid: '7' }, at: '2026-11-01T00:00:00.000Z' });
   for (const search of ['', '?', '?page=2&phone=1', '?utm_source=', '?__proto__=x&constructor=y']) assert.equal(marks(search, 0), undefined, search);
+});
+
+test('what is committed in gzip is the committed script, and small enough', () => {
+  const dist = new URL('../dist/', import.meta.url);
+  const zipped = readFileSync(new URL('w.js.gz', dist));
+  assert.ok(zipped.length <= 6 * 1024, `${zipped.length} bytes`);
+  assert.ok(gunzipSync(zipped).equals(readFileSync(new URL('w.js', dist))), 'run `cargo xtask web`');
 });
 
 // A storage in memory, and a server that answers what it is told.
