@@ -5,6 +5,7 @@ mod addresses;
 mod catalog;
 mod changes;
 mod enricher;
+mod form;
 mod identities;
 mod inbound;
 mod journal;
@@ -20,11 +21,12 @@ pub use addresses::{
     AddressBook, AddressKey, AddressMove, Addresses, NoAdvertising, Suppression, SuppressionScope,
 };
 pub use catalog::{
-    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
-    PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
+    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord,
+    Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
+pub use form::{FormSettings, FormTexts};
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use inbound::{InboundBatch, InboundRecord, InboundRef, LeasedInbound};
 pub use journal::{
