@@ -14,6 +14,7 @@ mod setup;
 mod simulate;
 mod steps;
 mod test;
+mod web;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -25,6 +26,7 @@ usage: cargo xtask <command>
   test      everything that CI checks: format, lints, tests, doc tests, examples, licences;
             with --long also the pages of rustdoc, and each cargo feature alone
   features  build every published crate without features and with each alone, and run core's tests so
+  web       build the widget for sites and keep it; with --check compare it with what is committed
   agents    make AGENTS.md and llms.txt from the documents
   package   build the .crate file of every published crate, without uploading anything
   bench     measure throughput, latency and memory: --seconds N, --only NAME, --save
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
         ["test"] => test::run(test::Extent::Usual),
         ["test", "--long"] => test::run(test::Extent::Long),
         ["features"] => features::run(),
+        ["web"] => web::run(web::Built::Kept),
+        ["web", "--check"] => web::run(web::Built::Compared),
         ["agents"] => agents::run(),
         ["package"] => package::run(),
         ["bench", options @ ..] => bench::run(options),

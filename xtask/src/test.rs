@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::metadata::workspace;
 use crate::steps::{Steps, available, cargo};
-use crate::{Outcome, features};
+use crate::{Outcome, features, web};
 
 /// The package whose programs are run one by one.
 const EXAMPLES: &str = "fastlead-examples";
@@ -44,6 +44,7 @@ fn check(steps: &mut Steps) -> Outcome {
         "lints",
         &mut cargo(&["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"]),
     )?;
+    web::check(steps, web::Built::Compared)?;
     if available("cargo", &["nextest", "--version"]) {
         let arguments = ["nextest", "run", "--workspace", "--locked", "--no-fail-fast", "--color", "never"];
         steps.run_tests("tests", &mut cargo(&arguments))?;
