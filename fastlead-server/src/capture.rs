@@ -1,5 +1,6 @@
 //! `POST /v1/capture/{source_key}`: where leads come in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-use fastlead_core::lead::{Automated, Capture, CaptureInput, NoteCode, limits};
+use fastlead_core::lead::{Automated, Capture, CaptureInput, ConsentDocument, NoteCode, limits};
 use fastlead_core::port::{AutomatedAction, CaptureAnswer, CaptureVerdict, Source};
 use fastlead_core::secret::Pii;
 use schemars::JsonSchema;
@@ -25,6 +26,9 @@ use crate::{form, outer};
 
 /// After how many seconds somebody may have published a policy.
 const NOT_CONFIGURED_SECS: u64 = 60;
+
+/// Characters of the parameter `submission`.
+const SUBMISSION_CHARS: usize = 64;
 
 /// What a caller is told of a capture.
 #[derive(Debug, Serialize)]
@@ -153,20 +157,8 @@ async fn take(
     };
     input.automated = is_program(&input, source)?;
     page_of(&mut input, &head.headers);
-    let idempotency = match head.headers.get("idempotency-key").map(HeaderValue::to_str) {
-        None => None,
-        Some(Ok(key)) if !key.is_empty() && key.len() <= limits::IDEMPOTENCY_KEY_CHARS => {
-            Some(IdempotencyKey::new(key, &identity))
-        }
-        Some(_) => {
-            let detail = format!(
-                "Idempotency-Key: expected 1 to {} visible ASCII characters",
-                limits::IDEMPOTENCY_KEY_CHARS
-            );
-            return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail));
-        }
-    };
-    let capture = validated(app, source, visitor, input)?;
+    let idempotency = idempotency(&head, &identity)?;
+    let capture = validated(app, source, visitor, input).await?;
     let notes =
         capture.notes.iter().map(|note| NoteView { field: note.field.clone(), code: note.code }).collect();
     let outcome = store(app, source, capture, idempotency).await?;
@@ -176,6 +168,36 @@ async fn take(
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// The key under which a capture counts once: the header `Idempotency-Key`, or else the parameter `submission` of the
+/// address, by which a page of another origin says the same without asking first (a header of its own costs a browser a
+/// request before).
+fn idempotency(head: &Parts, identity: &[u8]) -> Result<Option<IdempotencyKey>, Problem> {
+    if let Some(key) = head.headers.get("idempotency-key") {
+        return match key.to_str() {
+            Ok(key) if !key.is_empty() && key.len() <= limits::IDEMPOTENCY_KEY_CHARS => {
+                Ok(Some(IdempotencyKey::new(key, identity)))
+            }
+            _ => {
+                let detail = format!(
+                    "Idempotency-Key: expected 1 to {} visible ASCII characters",
+                    limits::IDEMPOTENCY_KEY_CHARS
+                );
+                Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail))
+            }
+        };
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let named =
+        |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name == "submission").then(|| value.into_owned());
+    let Some(id) = url::form_urlencoded::parse(query.as_bytes()).find_map(named) else { return Ok(None) };
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if id.is_empty() || id.len() > SUBMISSION_CHARS || !id.bytes().all(is_plain) {
+        let detail = format!("submission: expected 1 to {SUBMISSION_CHARS} letters, digits, `-` and `_`");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_idempotency_key", detail));
+    }
+    Ok(Some(IdempotencyKey::new(&format!("submission:{id}"), identity)))
 }
 
 /// Who sends it. A key that is not one is no reason to refuse the lead: it is counted by its address then.
@@ -234,14 +256,46 @@ pub(crate) fn is_program(input: &CaptureInput, source: &Source) -> Result<Option
 }
 
 /// Validates the input.
-pub(crate) fn validated(
+pub(crate) async fn validated(
     app: &App,
     source: &Source,
     visitor: &Visitor,
     input: CaptureInput,
 ) -> Result<Capture, Problem> {
     let received = visitor.received(app.engine.clock().now());
-    input.validate(&source.consents, source.locale, received).map_err(Problem::fields)
+    let documents = documents(app, source, &input).await?;
+    input.validate(&documents, source.locale, received).map_err(Problem::fields)
+}
+
+/// The documents of the source and, where the visitor has answered to an earlier version of one, that version: a page that
+/// was opened before a change shows the text that it had then.
+async fn documents<'s>(
+    app: &App,
+    source: &'s Source,
+    input: &CaptureInput,
+) -> Result<Cow<'s, [ConsentDocument]>, Problem> {
+    let mut documents = Cow::Borrowed(source.consents.as_slice());
+    for (purpose, answer) in &input.consents {
+        let Some(shown) = answer.shown() else { continue };
+        let of_purpose = |document: &&ConsentDocument| document.purpose == *purpose;
+        let is_shown = |document: &ConsentDocument| {
+            document.version == shown.version && document.text_sha256() == shown.text_sha256
+        };
+        if source.consents.iter().filter(of_purpose).any(is_shown) {
+            continue;
+        }
+        for current in source.consents.iter().filter(of_purpose) {
+            let kept = app
+                .store
+                .consent_documents(source.workspace_id, &current.document_id, &shown.version)
+                .await?;
+            if let Some(earlier) = kept.into_iter().find(|kept| of_purpose(&kept) && is_shown(kept)) {
+                documents.to_mut().push(ConsentDocument { required: current.required, ..earlier });
+                break;
+            }
+        }
+    }
+    Ok(documents)
 }
 
 /// Hands the capture to the engine.
@@ -285,7 +339,7 @@ pub(crate) fn too_large(status: StatusCode, limit: usize) -> Problem {
 }
 
 /// The origin to answer to, where a browser sent one that may post here.
-fn allowed_origin(
+pub(crate) fn allowed_origin(
     source: &Source,
     headers: &HeaderMap,
     public_url: &str,

@@ -113,6 +113,7 @@ pub async fn run(settings: Settings, port: u16, store: Option<PathBuf>) -> Resul
     let url = server.app().public_url.to_string();
     say(&format!("Demo:     {url}/demo"));
     say(&format!("A day:    {url}/demo/day"));
+    say(&format!("Widget:   {url}/demo/widget"));
     say(&format!("Form:     {url}/f/{SOURCE_KEY}"));
     say(&format!("API page: {url}/api   (login {}, password {PASSWORD})", bootstrap::ADMIN));
     let (telegram, smsc) = (providers.telegram.base_url(), providers.smsc.base_url());

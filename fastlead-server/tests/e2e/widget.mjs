@@ -286,7 +286,8 @@ async function w14WhereTheVisitorCameFrom(world) {
   await page.locator('.form').getByText('Спасибо').waitFor();
   const { attribution } = (await office.one('+79000000045')).capture;
   assert.equal(attribution.first.utm_source, 'yandex', 'the first touch stays');
-  assert.equal(attribution.first.utm_term.length, 300);
+  assert.equal(JSON.parse(kept['fastlead:first']).utm_term.length, 300);
+  assert.equal(attribution.first.utm_term, 'x'.repeat(256), 'the server keeps less');
   assert.equal(attribution.first.click_ids.yclid, '77');
   assert.equal(attribution.last.utm_source, 'mail', 'the last one that was marked');
   assert.equal(attribution.last.page, `${url}?page=2`);

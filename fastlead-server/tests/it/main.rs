@@ -33,3 +33,4 @@ mod touch;
 mod trouble;
 mod unconfigured;
 mod unreadable;
+mod widget;
