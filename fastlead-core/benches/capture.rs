@@ -21,6 +21,7 @@ const SLOW: &str = "+1 202 555 0143";
 fn documents() -> Vec<ConsentDocument> {
     vec![ConsentDocument {
         purpose: ConsentPurpose::PersonalData,
+        locale: None,
         document_id: "personal-data".to_owned(),
         version: "1".to_owned(),
         label: "Я согласен на обработку персональных данных".to_owned(),

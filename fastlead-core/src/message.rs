@@ -22,6 +22,9 @@ pub enum Locale {
 }
 
 impl Locale {
+    /// Every language.
+    pub const ALL: [Self; 2] = [Self::Ru, Self::En];
+
     /// The language of a BCP 47 tag such as `ru-RU`; `None` where it is neither Russian nor English.
     pub fn from_tag(tag: &str) -> Option<Self> {
         let primary = tag.split(['-', '_']).next().unwrap_or_default();

@@ -143,31 +143,50 @@ pub fn random_text(length: usize) -> String {
     (0..length).map(|_| char::from(ALPHABET[rng.random_range(0..ALPHABET.len())])).collect()
 }
 
-/// Two separate documents, as 152-FZ and 38-FZ ask. The texts are samples: the operator puts in its own name,
-/// address and purposes, and has a lawyer read them.
+/// Two separate documents, as 152-FZ and 38-FZ ask, in both languages. The texts are samples: the operator puts in its own
+/// name, address and purposes, and has a lawyer read them.
 fn starter_consents() -> Vec<ConsentDocument> {
+    let document = |locale, purpose: ConsentPurpose, label: &str, text: &str| ConsentDocument {
+        purpose,
+        locale: Some(locale),
+        document_id: purpose.as_str().replace('_', "-"),
+        version: "1".to_owned(),
+        label: label.to_owned(),
+        text: text.to_owned(),
+        required: purpose == ConsentPurpose::PersonalData,
+    };
     vec![
-        ConsentDocument {
-            purpose: ConsentPurpose::PersonalData,
-            document_id: "personal-data".to_owned(),
-            version: "1".to_owned(),
-            label: "Я согласен на обработку персональных данных".to_owned(),
-            text: "Образец. Замените своим текстом.\n\nЯ даю оператору [наименование, адрес] согласие на обработку моих \
-                   персональных данных: имя, номер телефона, адрес электронной почты — в целях ответа на мою заявку. \
-                   Действия: сбор, запись, хранение, использование, передача исполнителям заявки, удаление. Согласие \
-                   действует до достижения цели и может быть отозвано письмом на адрес оператора."
-                .to_owned(),
-            required: true,
-        },
-        ConsentDocument {
-            purpose: ConsentPurpose::Advertising,
-            document_id: "advertising".to_owned(),
-            version: "1".to_owned(),
-            label: "Я согласен получать рекламу".to_owned(),
-            text: "Образец. Замените своим текстом.\n\nЯ согласен получать от оператора [наименование, адрес] рекламу по \
-                   телефону, SMS, электронной почте и в мессенджерах. Согласие можно отозвать в любой момент."
-                .to_owned(),
-            required: false,
-        },
+        document(
+            Locale::Ru,
+            ConsentPurpose::PersonalData,
+            "Я согласен на обработку персональных данных",
+            "Образец. Замените своим текстом.\n\nЯ даю оператору [наименование, адрес] согласие на обработку моих \
+             персональных данных: имя, номер телефона, адрес электронной почты — в целях ответа на мою заявку. \
+             Действия: сбор, запись, хранение, использование, передача исполнителям заявки, удаление. Согласие \
+             действует до достижения цели и может быть отозвано письмом на адрес оператора.",
+        ),
+        document(
+            Locale::Ru,
+            ConsentPurpose::Advertising,
+            "Я согласен получать рекламу",
+            "Образец. Замените своим текстом.\n\nЯ согласен получать от оператора [наименование, адрес] рекламу по \
+             телефону, SMS, электронной почте и в мессенджерах. Согласие можно отозвать в любой момент.",
+        ),
+        document(
+            Locale::En,
+            ConsentPurpose::PersonalData,
+            "I agree to the processing of my personal data",
+            "Sample. Replace it by your own text.\n\nI give the operator [name, address] my consent to process my \
+             personal data: name, phone number, e-mail address, in order to answer my request. Actions: collecting, \
+             recording, keeping, using, handing over to those who carry out the request, erasing. The consent holds \
+             until the purpose is reached and can be withdrawn by a letter to the operator's address.",
+        ),
+        document(
+            Locale::En,
+            ConsentPurpose::Advertising,
+            "I agree to receive advertising",
+            "Sample. Replace it by your own text.\n\nI agree to receive advertising from the operator [name, address] by \
+             phone, SMS, e-mail and in messengers. The consent can be withdrawn at any time.",
+        ),
     ]
 }

@@ -1,5 +1,6 @@
 //! `POST /v1/capture/{source_key}`: where leads come in.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use fastlead_core::ErrorKind;
 use fastlead_core::engine::{CaptureOutcome, CaptureRequest, IdempotencyKey};
-use fastlead_core::lead::{Automated, Capture, CaptureInput, NoteCode};
+use fastlead_core::lead::{Automated, Capture, CaptureInput, ConsentDocument, NoteCode};
 use fastlead_core::port::{AutomatedAction, CaptureAnswer, CaptureVerdict, Source};
 use fastlead_core::secret::Pii;
 use schemars::JsonSchema;
@@ -153,10 +154,8 @@ async fn take(
     };
     input.automated = is_program(&input, source)?;
     page_of(&mut input, &head.headers);
-    // Whatever its caller has made of it, it tells two requests apart. An empty one tells nothing.
-    let key = head.headers.get("idempotency-key").map(HeaderValue::as_bytes).filter(|key| !key.is_empty());
-    let idempotency = key.map(|key| IdempotencyKey::new(key, &identity));
-    let capture = validated(app, source, visitor, input)?;
+    let idempotency = idempotency(&head, &identity);
+    let capture = validated(app, source, visitor, input).await?;
     let notes =
         capture.notes.iter().map(|note| NoteView { field: note.field.clone(), code: note.code }).collect();
     let outcome = store(app, source, capture, idempotency).await?;
@@ -166,6 +165,22 @@ async fn take(
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// The key under which a capture counts once: the header `Idempotency-Key`, or else the parameter `submission` of the
+/// address, by which a page of another origin says the same without asking first (a header of its own costs a browser a
+/// request before).
+///
+/// Whatever its caller has made of it, it tells two requests apart. An empty one tells nothing.
+fn idempotency(head: &Parts, identity: &[u8]) -> Option<IdempotencyKey> {
+    if let Some(key) = head.headers.get("idempotency-key").filter(|key| !key.is_empty()) {
+        return Some(IdempotencyKey::new(key, identity));
+    }
+    let query = head.uri.query().unwrap_or_default();
+    let named =
+        |(name, value): (Cow<'_, str>, Cow<'_, str>)| (name == "submission").then(|| value.into_owned());
+    let id = url::form_urlencoded::parse(query.as_bytes()).find_map(named).filter(|id| !id.is_empty())?;
+    Some(IdempotencyKey::new(format!("submission:{id}"), identity))
 }
 
 /// Who sends it. A key that is not one is no reason to refuse the lead: it is counted by its address then.
@@ -224,14 +239,46 @@ pub(crate) fn is_program(input: &CaptureInput, source: &Source) -> Result<Option
 }
 
 /// Validates the input.
-pub(crate) fn validated(
+pub(crate) async fn validated(
     app: &App,
     source: &Source,
     visitor: &Visitor,
     input: CaptureInput,
 ) -> Result<Capture, Problem> {
     let received = visitor.received(app.engine.clock().now());
-    input.validate(&source.consents, source.locale, received).map_err(Problem::fields)
+    let documents = documents(app, source, &input).await?;
+    input.validate(&documents, source.locale, received).map_err(Problem::fields)
+}
+
+/// The documents of the source and, where the visitor has answered to an earlier version of one, that version: a page that
+/// was opened before a change shows the text that it had then.
+async fn documents<'s>(
+    app: &App,
+    source: &'s Source,
+    input: &CaptureInput,
+) -> Result<Cow<'s, [ConsentDocument]>, Problem> {
+    let mut documents = Cow::Borrowed(source.consents.as_slice());
+    for (purpose, answer) in &input.consents {
+        let Some(shown) = answer.shown() else { continue };
+        let of_purpose = |document: &&ConsentDocument| document.purpose == *purpose;
+        let is_shown = |document: &ConsentDocument| {
+            document.version == shown.version && document.text_sha256() == shown.text_sha256
+        };
+        if source.consents.iter().filter(of_purpose).any(is_shown) {
+            continue;
+        }
+        for current in source.consents.iter().filter(of_purpose) {
+            let kept = app
+                .store
+                .consent_documents(source.workspace_id, &current.document_id, &shown.version)
+                .await?;
+            if let Some(earlier) = kept.into_iter().find(|kept| of_purpose(&kept) && is_shown(kept)) {
+                documents.to_mut().push(ConsentDocument { required: current.required, ..earlier });
+                break;
+            }
+        }
+    }
+    Ok(documents)
 }
 
 /// Hands the capture to the engine.
@@ -275,7 +322,7 @@ pub(crate) fn too_large(status: StatusCode, limit: usize) -> Problem {
 }
 
 /// The origin to answer to, where a browser sent one that may post here.
-fn allowed_origin(
+pub(crate) fn allowed_origin(
     source: &Source,
     headers: &HeaderMap,
     public_url: &str,

@@ -207,7 +207,7 @@ async fn answer(
         lead = read().await?;
         shown = standing(&lead.state, now).ok_or_else(unknown)?;
     }
-    let locale = form::locale(query, headers, lead.capture.locale);
+    let locale = form::locale(query, headers, lead.capture.locale, &Locale::ALL);
     let status = if shown == Standing::TooLate { StatusCode::GONE } else { StatusCode::OK };
     Ok(form::html(PAGE, &page(shown, locale), status))
 }

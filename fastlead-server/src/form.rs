@@ -10,9 +10,11 @@ use axum::response::{Html, IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fastlead_core::engine::IdempotencyKey;
-use fastlead_core::lead::{CaptureInput, FieldMapping, NoteCode, TRAP_FIELD, Touch};
+use fastlead_core::lead::{
+    CaptureInput, ConsentDocument, ConsentPurpose, FieldMapping, NoteCode, ShownText, TRAP_FIELD, Touch,
+};
 use fastlead_core::message::Locale;
-use fastlead_core::port::Source;
+use fastlead_core::port::{FormTexts, Source};
 use fastlead_core::secret::Pii;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
@@ -25,6 +27,7 @@ use crate::client::Visitor;
 use crate::limits::Sender;
 use crate::problem::Problem;
 use crate::touch;
+use crate::words::{Words, explain, words};
 
 const PAGE: &str = include_str!("web/form.html");
 const NOTICE: &str = include_str!("web/confirm.html");
@@ -34,6 +37,7 @@ const STYLE: &str = include_str!("web/form.css");
 #[derive(Debug, Deserialize)]
 pub(crate) struct PageQuery {
     lang: Option<String>,
+    version: Option<String>,
 }
 
 #[derive(Debug, Serialize, Default)]
@@ -49,6 +53,7 @@ struct ConsentBox {
     purpose: &'static str,
     label: String,
     document: String,
+    shown: String,
     required: bool,
     ticked: bool,
 }
@@ -58,9 +63,11 @@ struct Page<'a> {
     lang: &'static str,
     words: &'static Words,
     source_key: &'a str,
-    title: &'a str,
-    intro: Option<&'a str>,
-    operator: Option<&'a str>,
+    title: String,
+    intro: Option<String>,
+    operator: Option<String>,
+    thanks: String,
+    other: Option<(&'static str, &'static str)>,
     ask_email: bool,
     ask_comment: bool,
     values: Values,
@@ -71,106 +78,51 @@ struct Page<'a> {
     submission: String,
     carried: Vec<(String, String)>,
     done: bool,
-    document: Option<(&'a str, &'a str)>,
+    document: Option<(String, String)>,
 }
 
-#[derive(Debug, Serialize)]
-struct Words {
-    title: &'static str,
-    name: &'static str,
-    phone: &'static str,
-    email: &'static str,
-    comment: &'static str,
-    trap: &'static str,
-    send: &'static str,
-    required: &'static str,
-    read: &'static str,
-    thanks: &'static str,
-    thanks_more: &'static str,
-    mend: &'static str,
-    back: &'static str,
-    go_back: &'static str,
-    operator: &'static str,
-    other_lang: &'static str,
-    other_lang_name: &'static str,
-}
-
-static RU: Words = Words {
-    title: "Оставьте номер, и мы перезвоним",
-    name: "Как вас зовут",
-    phone: "Телефон",
-    email: "Электронная почта",
-    comment: "Комментарий",
-    trap: "Оставьте это поле пустым",
-    send: "Отправить",
-    required: "обязательно",
-    read: "прочитать",
-    thanks: "Спасибо, заявка принята",
-    thanks_more: "Мы скоро с вами свяжемся.",
-    mend: "Проверьте форму",
-    back: "Назад к форме",
-    go_back: "Вернитесь на предыдущую страницу и отправьте форму ещё раз.",
-    operator: "Оператор персональных данных",
-    other_lang: "en",
-    other_lang_name: "English",
-};
-
-static EN: Words = Words {
-    title: "Leave your number and we will call you back",
-    name: "Your name",
-    phone: "Phone",
-    email: "E-mail",
-    comment: "Comment",
-    trap: "Leave this field empty",
-    send: "Send",
-    required: "required",
-    read: "read",
-    thanks: "Thank you, we have got it",
-    thanks_more: "We will contact you soon.",
-    mend: "Please check the form",
-    back: "Back to the form",
-    go_back: "Please go back to the page before and send the form again.",
-    operator: "Personal data operator",
-    other_lang: "ru",
-    other_lang_name: "Русский",
-};
-
-/// The language that was asked for, the browser's, or else `default`.
-pub(crate) fn locale(query: &PageQuery, headers: &HeaderMap, default: Locale) -> Locale {
+/// The language that was asked for, the browser's, or else `default`; of those that are `offered`.
+pub(crate) fn locale(query: &PageQuery, headers: &HeaderMap, default: Locale, offered: &[Locale]) -> Locale {
+    let known = |tag: &str| Locale::from_tag(tag).filter(|locale| offered.contains(locale));
     let accepted = || {
         let header = headers.get(header::ACCEPT_LANGUAGE)?.to_str().ok()?;
-        header.split(',').find_map(|tag| Locale::from_tag(tag.split(';').next().unwrap_or_default().trim()))
+        header.split(',').find_map(|tag| known(tag.split(';').next().unwrap_or_default().trim()))
     };
-    query.lang.as_deref().and_then(Locale::from_tag).or_else(accepted).unwrap_or(default)
+    query.lang.as_deref().and_then(known).or_else(accepted).unwrap_or(default)
+}
+
+/// The same for the form of a source, which is offered in the languages in which it has all its texts.
+pub(crate) fn locale_of_form(query: &PageQuery, headers: &HeaderMap, source: &Source) -> Locale {
+    locale(query, headers, source.locale, &source.form.offered(source.locale, &source.consents))
 }
 
 fn source(app: &App, key: &str) -> Result<Arc<Source>, Problem> {
     app.engine.directory().source(key).map(Arc::clone).ok_or_else(|| Problem::not_found("this form"))
 }
 
-fn words(locale: Locale) -> &'static Words {
-    match locale {
-        Locale::Ru => &RU,
-        Locale::En => &EN,
-    }
-}
-
-fn page<'a>(source: &'a Source, locale: Locale, now_millis: i64) -> Page<'a> {
+fn page(source: &Source, locale: Locale, now_millis: i64) -> Page<'_> {
     let words = words(locale);
-    let boxes = source.consents.iter().map(|document| ConsentBox {
+    let documents = ConsentDocument::in_locale(&source.consents, locale, source.locale);
+    let boxes = documents.into_iter().map(|document| ConsentBox {
         purpose: document.purpose.as_str(),
         label: document.label.clone(),
         document: format!("/f/{}/documents/{}", source.key, document.purpose.as_str()),
+        shown: format!("{}:{}", document.text_sha256(), document.version),
         required: document.required,
         ticked: false,
     });
+    let FormTexts { title, intro, operator, thanks } = source.form.texts(locale, source.locale);
+    let offered = source.form.offered(source.locale, &source.consents);
+    let other = offered.into_iter().find(|other| *other != locale);
     Page {
         lang: locale.as_str(),
         words,
         source_key: &source.key,
-        title: source.form.title.as_deref().unwrap_or(words.title),
-        intro: source.form.intro.as_deref(),
-        operator: source.form.operator.as_deref(),
+        title: title.unwrap_or_else(|| words.title.to_owned()),
+        intro,
+        operator,
+        thanks: thanks.unwrap_or_else(|| words.thanks_more.to_owned()),
+        other: other.map(|other| (other.as_str(), self::words(other).language)),
         ask_email: source.form.ask_email,
         ask_comment: source.form.ask_comment,
         values: Values::default(),
@@ -228,7 +180,7 @@ pub(crate) async fn show(
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
-    let locale = locale(&query, &headers, source.locale);
+    let locale = locale_of_form(&query, &headers, &source);
     let now = app.engine.clock().now();
     let mut page = page(&source, locale, now.timestamp_millis());
     let (visit, carried) = visit(parameters);
@@ -266,7 +218,7 @@ pub(crate) async fn submit(
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
-    let locale = locale(&query, &headers, source.locale);
+    let locale = locale_of_form(&query, &headers, &source);
     let body = match body {
         Ok(body) => body,
         Err(rejection) => {
@@ -313,7 +265,7 @@ async fn take(
 ) -> Result<(), Problem> {
     admit(app, source, Sender::Visitor(visitor.ip)).await?;
     input.automated = is_program(&input, source)?;
-    let capture = validated(app, source, visitor, input)?;
+    let capture = validated(app, source, visitor, input).await?;
     if capture.notes.iter().any(|note| note.code == NoteCode::InvalidPhone) {
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_phone", "not a phone number"));
     }
@@ -361,13 +313,36 @@ pub(crate) async fn document(
         Ok(source) => source,
         Err(problem) => return problem.into_response(),
     };
-    let Some(document) = source.consents.iter().find(|document| document.purpose.as_str() == purpose) else {
-        return Problem::not_found("this document").into_response();
+    let locale = locale_of_form(&query, &headers, &source);
+    let shown = ConsentDocument::in_locale(&source.consents, locale, source.locale);
+    let current = shown.into_iter().find(|document| document.purpose.as_str() == purpose);
+    let Some(current) = current else { return Problem::not_found("this document").into_response() };
+    let earlier = match query.version.as_deref() {
+        Some(version) if version != current.version => match earlier(&app, &source, current, version).await {
+            Ok(earlier) => Some(earlier),
+            Err(problem) => return problem.into_response(),
+        },
+        _ => None,
     };
-    let locale = locale(&query, &headers, source.locale);
+    let document = earlier.as_ref().unwrap_or(current);
     let mut page = page(&source, locale, 0);
-    page.document = Some((&document.label, &document.text));
+    page.document = Some((document.label.clone(), document.text.clone()));
     render(&page, StatusCode::OK)
+}
+
+/// An earlier version of a document, which a page that was opened before may still show.
+async fn earlier(
+    app: &App,
+    source: &Source,
+    current: &ConsentDocument,
+    version: &str,
+) -> Result<ConsentDocument, Problem> {
+    let kept = app.store.consent_documents(source.workspace_id, &current.document_id, version).await?;
+    let same = |other: &ConsentDocument| {
+        other.purpose == current.purpose
+            && other.locale.unwrap_or(source.locale) == current.locale.unwrap_or(source.locale)
+    };
+    kept.into_iter().find(same).ok_or_else(|| Problem::not_found("this document"))
 }
 
 /// `GET /f/form.css`.
@@ -382,6 +357,15 @@ fn read(body: &[u8]) -> (CaptureInput, Option<i64>, Option<String>) {
         |name: &str| input.fields.remove(name).and_then(|value| value.expose().as_str().map(str::to_owned));
     let shown_at = take("shown_at").and_then(|text| text.parse().ok());
     let submission = take("submission").filter(|text| !text.is_empty() && text.len() <= 64);
+    for purpose in ConsentPurpose::ALL {
+        let shown = take(&format!("shown_{}", purpose.as_str()));
+        let Some((text_sha256, version)) = shown.as_deref().and_then(|text| text.split_once(':')) else {
+            continue;
+        };
+        let shown = ShownText { version: version.to_owned(), text_sha256: text_sha256.to_owned() };
+        let answer = input.consents.remove(&purpose).unwrap_or_default();
+        input.consents.insert(purpose, answer.beside(shown));
+    }
     (input, shown_at, submission)
 }
 
@@ -412,55 +396,6 @@ fn keep(page: &mut Page<'_>, input: &CaptureInput) {
         let referrer = touch.referrer.iter().map(|text| ("referrer".to_owned(), text.expose().clone()));
         page.carried = named.chain(touch.click_ids.clone()).chain(referrer).collect();
     }
-}
-
-fn explain(problem: &Problem, locale: Locale) -> Vec<String> {
-    let by_code = |code: &str| match (locale, code) {
-        (Locale::Ru, "invalid_phone") => "Проверьте номер телефона: например, +7 900 000-00-00.",
-        (Locale::En, "invalid_phone") => "Please check the phone number, such as +7 900 000-00-00.",
-        (Locale::Ru, "invalid_email") => "Проверьте адрес почты: например, name@example.com.",
-        (Locale::En, "invalid_email") => "Please check the e-mail address, such as name@example.com.",
-        (Locale::Ru, "contact_required") => "Укажите номер телефона.",
-        (Locale::En, "contact_required") => "Please give a phone number.",
-        (Locale::Ru, "consent_required") => {
-            "Без согласия на обработку персональных данных заявку принять нельзя."
-        }
-        (Locale::En, "consent_required") => "We cannot take the request without the required consent.",
-        (Locale::Ru, "too_long") => "Текст слишком длинный.",
-        (Locale::En, "too_long") => "The text is too long.",
-        (Locale::Ru, "looks_automated") => {
-            "Форма отправлена слишком быстро. Подождите несколько секунд и нажмите «Отправить» ещё раз."
-        }
-        (Locale::En, "looks_automated") => {
-            "The form was sent too fast. Please wait a few seconds and press Send again."
-        }
-        (Locale::Ru, "rate_limited") => "Слишком много заявок подряд. Повторите через минуту.",
-        (Locale::En, "rate_limited") => "Too many requests. Please try again in a minute.",
-        (Locale::Ru, "idempotency_key_reused") => {
-            "Эта форма уже отправлена. Откройте страницу заново, чтобы отправить ещё одну."
-        }
-        (Locale::En, "idempotency_key_reused") => {
-            "This form was sent already. Open the page anew to send another one."
-        }
-        (Locale::Ru, "not_configured") => "Форма пока не принимает заявки. Попробуйте позже.",
-        (Locale::En, "not_configured") => "This form takes no requests yet. Please try again later.",
-        (Locale::Ru, "origin_not_allowed") => {
-            "С этого сайта заявки сюда не принимаются: его владелец должен разрешить адрес сайта."
-        }
-        (Locale::En, "origin_not_allowed") => {
-            "Requests from this site are not taken here: its owner must allow the site's address."
-        }
-        (Locale::Ru, "source_closed") => "Заявки здесь больше не принимаются.",
-        (Locale::En, "source_closed") => "This form takes no requests any more.",
-        (Locale::Ru, "not_found") => "Адрес, по которому отправлена форма, не существует.",
-        (Locale::En, "not_found") => "The address to which the form was sent does not exist.",
-        (Locale::Ru, _) => "Не получилось принять заявку. Попробуйте ещё раз.",
-        (Locale::En, _) => "We could not take the request. Please try again.",
-    };
-    if problem.errors.is_empty() {
-        return vec![by_code(&problem.code).to_owned()];
-    }
-    problem.errors.iter().map(|error| by_code(&error.code).to_owned()).collect()
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub mod server;
 pub mod settings;
 mod signal;
 mod touch;
+mod widget;
+mod words;
 
 pub mod cli;
 pub mod demo;

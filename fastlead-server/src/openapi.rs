@@ -142,6 +142,9 @@ fn capture() -> Value {
                   "description": "The source's public key" },
                 { "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" },
                   "description": "The same key with the same body within a day gets the same answer and makes no second lead" },
+                { "name": "submission", "in": "query", "schema": { "type": "string" },
+                  "description": "The same for pages of other origins, whose browsers ask before they send a header; not looked \
+                      at where there is `Idempotency-Key`" },
             ],
             "requestBody": {
                 "required": true,

@@ -30,6 +30,7 @@ use crate::settings::Settings;
 pub use crate::signal::stop_on_signal;
 use crate::{
     capture, channels, console, form, health, keys, live, openapi, operator, outer, permissions, retention,
+    widget,
 };
 
 /// How long the database may take to close after a stop: longer than it waits for readers of other programs.
@@ -377,6 +378,8 @@ fn router(limit: usize, with_metrics: bool) -> Router<App> {
         .route("/f/form.css", get(form::style))
         .route("/f/{source_key}", get(form::show).post(form::submit))
         .route("/f/{source_key}/documents/{purpose}", get(form::document))
+        .route("/w.js", get(widget::script))
+        .route("/w/{file}", get(widget::form))
         .route("/c/{token}", get(confirm::show).post(confirm::confirm))
         .merge(if with_metrics { health::routes() } else { health::signs_of_life() })
         .merge(operator::routes())

@@ -30,7 +30,11 @@ const POSTGRES: &[&str] = &[
 const NEEDS: &[Need] = &[
     Need { programs: &["git"], package: "git", purpose: "the architecture tests list files with it" },
     Need { programs: &["node"], package: "nodejs", purpose: "the browser test is driven by Node" },
-    Need { programs: &["npm"], package: "npm", purpose: "it installs playwright-core" },
+    Need {
+        programs: &["npm"],
+        package: "npm",
+        purpose: "it installs playwright-core and what builds the widget",
+    },
     Need {
         programs: &["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
         package: "chromium",
@@ -223,7 +227,7 @@ fn python_packages(steps: &mut Steps) -> Outcome {
 }
 
 /// Whether both files exist and are equal.
-fn same(left: &Path, right: &Path) -> bool {
+pub(crate) fn same(left: &Path, right: &Path) -> bool {
     matches!((std::fs::read(left), std::fs::read(right)), (Ok(left), Ok(right)) if left == right)
 }
 

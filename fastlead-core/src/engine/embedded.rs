@@ -23,6 +23,7 @@ use crate::time::Timestamp;
 ///     .origin("https://example.com")
 ///     .consent(ConsentDocument {
 ///         purpose: ConsentPurpose::PersonalData,
+///         locale: None,
 ///         document_id: "privacy".to_owned(),
 ///         version: "1".to_owned(),
 ///         label: "I agree to the processing of my data".to_owned(),
@@ -130,8 +131,9 @@ impl EmbeddedSource {
         }
         let mut purposes = BTreeSet::new();
         for (index, document) in self.consents.iter().enumerate() {
-            if !purposes.insert(document.purpose) {
-                return fault(&format!("consents[{index}].purpose"), "each purpose has one document");
+            if !purposes.insert((document.purpose, document.locale.unwrap_or(self.locale))) {
+                let message = "each purpose has one document in each language";
+                return fault(&format!("consents[{index}].purpose"), message);
             }
             if document.text.trim().is_empty() {
                 return fault(&format!("consents[{index}].text"), "the text of the document is missing");
@@ -156,7 +158,8 @@ impl EmbeddedSource {
         for (index, document) in self.consents.iter().enumerate() {
             let known =
                 catalog.consent_documents(workspace_id, &document.document_id, &document.version).await?;
-            if known.iter().any(|known| known.text != document.text) {
+            let same_language = |known: &&ConsentDocument| known.locale == document.locale;
+            if known.iter().filter(same_language).any(|known| known.text != document.text) {
                 let message = format!(
                     "source `{}`: consents[{index}].version: the text of a version never changes: people have \
                      agreed to it; give the new text a new version",
@@ -205,6 +208,7 @@ mod tests {
     fn document(text: &str) -> ConsentDocument {
         ConsentDocument {
             purpose: ConsentPurpose::PersonalData,
+            locale: None,
             document_id: "privacy".to_owned(),
             version: "1".to_owned(),
             label: "I agree".to_owned(),

@@ -5,10 +5,12 @@ use std::fmt;
 use std::net::IpAddr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::message::Locale;
 use crate::secret::Pii;
 use crate::time::Timestamp;
 
@@ -26,6 +28,9 @@ pub enum ConsentPurpose {
 }
 
 impl ConsentPurpose {
+    /// Every purpose.
+    pub const ALL: [Self; 3] = [Self::PersonalData, Self::Advertising, Self::Offer];
+
     /// `personal_data`, `advertising` or `offer`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,6 +60,17 @@ pub struct ConsentAnswer {
     /// Whether it is what a form sends for a box that is not ticked, beside the box or in its place: `0` or `false`.
     unticked: bool,
     written: Option<Pii<String>>,
+    shown: Option<ShownText>,
+}
+
+/// Text of a document as it stood beside a box, named by whoever has shown it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ShownText {
+    /// Version of the document.
+    pub version: String,
+    /// SHA-256 of the exact text, as 64 hexadecimal digits in lower case.
+    pub text_sha256: String,
 }
 
 /// Characters that are kept of an answer that does not grant.
@@ -68,25 +84,35 @@ impl ConsentAnswer {
         let unticked = matches!(word.as_str(), "0" | "false");
         let written = (!granted && !text.is_empty())
             .then(|| Pii::new(text.chars().filter(|c| !c.is_control()).take(WRITTEN_CHARS).collect()));
-        Self { granted, refused: false, unticked, written }
+        Self { granted, refused: false, unticked, written, shown: None }
+    }
+
+    /// Names the text that was shown beside the box. Without it the text counts that the source shows in the person's
+    /// language.
+    #[must_use]
+    pub fn beside(mut self, shown: ShownText) -> Self {
+        self.shown = Some(shown);
+        self
     }
 
     /// Adds another answer to the same document, which stood in the same request. Both must grant, where neither is
     /// blank: an answer that contradicts itself grants nothing. The text `0` or `false` beside a tick says nothing: that
     /// is how Rails and ASP.NET send a ticked box, with a hidden field for the case that it is not.
     #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        if self == Self::default() {
-            return other;
-        }
-        if other == Self::default() {
-            return self;
-        }
-        match (self.unticked && other.granted, other.unticked && self.granted) {
-            (true, _) => return other,
-            (_, true) => return self,
-            _ => {}
-        }
+    pub fn and(mut self, mut other: Self) -> Self {
+        let shown = self.shown.take().or_else(|| other.shown.take());
+        other.shown = None;
+        let both = if self == Self::default() || (self.unticked && other.granted) {
+            other
+        } else if other == Self::default() || (other.unticked && self.granted) {
+            self
+        } else {
+            self.merged(other)
+        };
+        Self { shown, ..both }
+    }
+
+    fn merged(self, other: Self) -> Self {
         let written = match (self.written, other.written) {
             (Some(one), Some(two)) => Some(Pii::new(format!("{}, {}", one.expose(), two.expose()))),
             (one, two) => one.or(two),
@@ -96,6 +122,7 @@ impl ConsentAnswer {
             refused: self.refused || other.refused,
             unticked: self.unticked && other.unticked,
             written,
+            shown: None,
         }
     }
 
@@ -108,11 +135,16 @@ impl ConsentAnswer {
     pub const fn written(&self) -> Option<&Pii<String>> {
         self.written.as_ref()
     }
+
+    /// Text that was shown beside the box, where whoever has shown it said so.
+    pub const fn shown(&self) -> Option<&ShownText> {
+        self.shown.as_ref()
+    }
 }
 
 impl From<bool> for ConsentAnswer {
     fn from(granted: bool) -> Self {
-        Self { granted, refused: !granted, unticked: false, written: None }
+        Self { granted, refused: !granted, unticked: false, written: None, shown: None }
     }
 }
 
@@ -124,11 +156,27 @@ impl<'de> Deserialize<'de> for ConsentAnswer {
 
 struct Answer;
 
-impl Visitor<'_> for Answer {
+/// An answer together with the text that it was given to.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shown {
+    granted: ConsentAnswer,
+    version: String,
+    text_sha256: String,
+}
+
+impl<'de> Visitor<'de> for Answer {
     type Value = ConsentAnswer;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("true, false or the text of a box")
+        f.write_str(
+            "true, false, the text of a box, or an object with `granted`, `version` and `text_sha256`",
+        )
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, map: M) -> Result<ConsentAnswer, M::Error> {
+        let Shown { granted, version, text_sha256 } = Shown::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(granted.beside(ShownText { version, text_sha256 }))
     }
 
     fn visit_bool<E: Error>(self, granted: bool) -> Result<ConsentAnswer, E> {
@@ -167,8 +215,23 @@ impl JsonSchema for ConsentAnswer {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": ["boolean", "string", "number", "null"],
-            "description": "Whether the box was ticked. As text, only `1`, `on`, `true`, `yes` and `да` grant.",
+            "type": ["boolean", "string", "number", "null", "object"],
+            "description": "Whether the box was ticked. As text, only `1`, `on`, `true`, `yes` and `да` grant. An object names \
+                the text that was shown beside the box as well; without it that text counts which the source shows in the \
+                lead's language.",
+            "properties": {
+                "granted": {
+                    "type": ["boolean", "string", "number", "null"],
+                    "description": "Whether the box was ticked.",
+                },
+                "version": { "type": "string", "description": "Version of the document." },
+                "text_sha256": {
+                    "type": "string",
+                    "description": "SHA-256 of the exact text, as 64 hexadecimal digits in lower case.",
+                },
+            },
+            "required": ["granted", "version", "text_sha256"],
+            "additionalProperties": false,
         })
     }
 }
@@ -179,6 +242,9 @@ impl JsonSchema for ConsentAnswer {
 pub struct ConsentDocument {
     /// What it asks for.
     pub purpose: ConsentPurpose,
+    /// Language of the label and the text; left out: that of the source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<Locale>,
     /// The document's name in the operator's own books.
     pub document_id: String,
     /// The version; the text of a version never changes.
@@ -196,6 +262,26 @@ impl ConsentDocument {
     /// SHA-256 of the exact text, as 64 hexadecimal digits.
     pub fn text_sha256(&self) -> String {
         hex::encode(Sha256::digest(self.text.as_bytes()))
+    }
+
+    /// Chooses the documents that stand on a page in `locale`, one for each purpose: in that language, or else in
+    /// `default`, the source's own.
+    pub fn in_locale(documents: &[Self], locale: Locale, default: Locale) -> Vec<&Self> {
+        let chosen = |purpose| {
+            let own = documents.iter().filter(move |document| document.purpose == purpose);
+            let speaks = |wanted| move |document: &&Self| document.locale.unwrap_or(default) == wanted;
+            let found = own.clone().find(speaks(locale)).or_else(|| own.clone().find(speaks(default)));
+            found.or_else(|| own.clone().next())
+        };
+        Self::purposes(documents).filter_map(chosen).collect()
+    }
+
+    /// Purposes in the order in which they stand first.
+    pub(super) fn purposes(documents: &[Self]) -> impl Iterator<Item = ConsentPurpose> {
+        let is_first = |(index, document): &(usize, &Self)| {
+            !documents.iter().take(*index).any(|earlier| earlier.purpose == document.purpose)
+        };
+        documents.iter().enumerate().filter(is_first).map(|(_, document)| document.purpose)
     }
 }
 
@@ -277,6 +363,53 @@ mod tests {
         );
         let refused = ConsentAnswer::from(false).and(ConsentAnswer::read("1"));
         assert!(!refused.granted());
+    }
+
+    fn document(purpose: ConsentPurpose, locale: Option<Locale>, text: &str) -> ConsentDocument {
+        ConsentDocument {
+            purpose,
+            locale,
+            document_id: "d".to_owned(),
+            version: "1".to_owned(),
+            label: text.to_owned(),
+            text: text.to_owned(),
+            required: false,
+        }
+    }
+
+    #[test]
+    fn a_page_shows_each_purpose_once_in_its_language() {
+        use ConsentPurpose::{Advertising, Offer, PersonalData};
+
+        let documents = [
+            document(PersonalData, None, "согласие"),
+            document(Advertising, Some(Locale::En), "adverts"),
+            document(PersonalData, Some(Locale::En), "consent"),
+            document(Advertising, Some(Locale::Ru), "реклама"),
+            document(Offer, None, "оферта"),
+        ];
+        let texts = |locale, default| {
+            let found = ConsentDocument::in_locale(&documents, locale, default);
+            found.iter().map(|document| document.text.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(Locale::Ru, Locale::Ru), ["согласие", "реклама", "оферта"]);
+        assert_eq!(texts(Locale::En, Locale::Ru), ["consent", "adverts", "оферта"]);
+    }
+
+    #[test]
+    fn an_answer_may_name_the_text_that_was_shown() {
+        let read = |json: &str| serde_json::from_str::<ConsentAnswer>(json);
+        let shown = ShownText { version: "2".to_owned(), text_sha256: "ab".to_owned() };
+        let answer = read(r#"{"granted": "да", "version": "2", "text_sha256": "ab"}"#).unwrap();
+        assert_eq!(answer, ConsentAnswer::read("да").beside(shown.clone()));
+        let twice = answer.clone().and(ConsentAnswer::read("нет"));
+        assert!(!twice.granted() && twice.shown() == Some(&shown));
+        assert!(ConsentAnswer::default().beside(shown.clone()).and(true.into()).granted());
+        for wrong in
+            [r#"{"granted": true}"#, r#"{"granted": true, "version": "2", "text_sha256": "", "x": 1}"#]
+        {
+            assert!(read(wrong).is_err(), "{wrong}");
+        }
     }
 
     proptest! {

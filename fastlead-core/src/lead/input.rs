@@ -48,7 +48,7 @@ pub struct CaptureInput {
     pub fields: BTreeMap<String, Pii<serde_json::Value>>,
     /// Where the person came from.
     pub attribution: Attribution,
-    /// Which boxes were ticked, by purpose.
+    /// Which boxes were ticked, by purpose; and, where the sender says so, beside which text.
     pub consents: BTreeMap<ConsentPurpose, ConsentAnswer>,
     /// The language to answer in, as a BCP 47 tag; the source's language where absent.
     pub locale: Option<String>,
@@ -213,11 +213,13 @@ impl CaptureInput {
             last: self.attribution.last.map(super::Touch::tidy).filter(|touch| !touch.is_empty()),
         };
         let page = attribution.last.as_ref().and_then(|touch| touch.page.clone());
-        let consents = consents(&self.consents, documents, &received, page.as_ref(), &mut errors, &mut notes);
+        let locale = self.locale.as_deref().and_then(Locale::from_tag).unwrap_or(default_locale);
+        let shown = shown(&self.consents, documents, (locale, default_locale), &mut errors);
+        note_unknown(&self.consents, documents, &mut notes);
+        let consents = consents(&self.consents, &shown, &received, page.as_ref(), &mut errors);
         if !errors.is_empty() {
             return Err(errors);
         }
-        let locale = self.locale.as_deref().and_then(Locale::from_tag).unwrap_or(default_locale);
         let (enrichment, person) = (Vec::new(), None);
         let (notes, automated) = (notes.into_inner(), self.automated);
         Ok(Capture {
@@ -409,14 +411,40 @@ fn scalar(value: &serde_json::Value, lists: bool) -> Option<String> {
     }
 }
 
-fn consents(
+/// Documents beside whose boxes the person has answered, one for each purpose: those that the answers name, or else
+/// those that the source shows in the person's language.
+fn shown<'d>(
+    given: &BTreeMap<ConsentPurpose, ConsentAnswer>,
+    documents: &'d [ConsentDocument],
+    (locale, default): (Locale, Locale),
+    errors: &mut Vec<FieldError>,
+) -> Vec<&'d ConsentDocument> {
+    let mut chosen = ConsentDocument::in_locale(documents, locale, default);
+    for document in &mut chosen {
+        let Some(named) = given.get(&document.purpose).and_then(ConsentAnswer::shown) else { continue };
+        let same = |other: &&ConsentDocument| {
+            other.purpose == document.purpose
+                && other.version == named.version
+                && other.text_sha256() == named.text_sha256
+        };
+        match documents.iter().find(same) {
+            Some(found) => *document = found,
+            None => errors.push(FieldError::new(
+                format!("consents.{}", document.purpose.as_str()),
+                "consent_changed",
+                "the source has no such text: show the document that it has now, and ask again",
+            )),
+        }
+    }
+    chosen
+}
+
+/// Notes the answers to documents that the source does not show.
+fn note_unknown(
     given: &BTreeMap<ConsentPurpose, ConsentAnswer>,
     documents: &[ConsentDocument],
-    received: &Received,
-    page: Option<&Pii<String>>,
-    errors: &mut Vec<FieldError>,
     notes: &mut Notes,
-) -> Vec<Consent> {
+) {
     for (purpose, answer) in given {
         if !documents.iter().any(|document| document.purpose == *purpose) {
             let note = CaptureNote::new(&format!("consents.{}", purpose.as_str()), NoteCode::UnknownConsent);
@@ -425,6 +453,15 @@ fn consents(
             notes.add(note.keeping(&sent));
         }
     }
+}
+
+fn consents(
+    given: &BTreeMap<ConsentPurpose, ConsentAnswer>,
+    documents: &[&ConsentDocument],
+    received: &Received,
+    page: Option<&Pii<String>>,
+    errors: &mut Vec<FieldError>,
+) -> Vec<Consent> {
     let mut kept = Vec::with_capacity(documents.len());
     for document in documents {
         let answer = given.get(&document.purpose);
@@ -561,6 +598,7 @@ mod tests {
         let documents = [
             ConsentDocument {
                 purpose: ConsentPurpose::PersonalData,
+                locale: None,
                 document_id: "pd".into(),
                 version: "1".into(),
                 label: "Согласие".into(),
@@ -569,6 +607,7 @@ mod tests {
             },
             ConsentDocument {
                 purpose: ConsentPurpose::Advertising,
+                locale: None,
                 document_id: "ad".into(),
                 version: "1".into(),
                 label: "Реклама".into(),
@@ -589,5 +628,49 @@ mod tests {
         assert!(!capture.consented(ConsentPurpose::Advertising));
         assert_eq!(capture.consents.len(), 2);
         assert_eq!(capture.consents[0].text_sha256.len(), 64);
+    }
+
+    #[test]
+    fn the_text_that_was_shown_is_proved_and_no_other() {
+        let russian = ConsentDocument {
+            purpose: ConsentPurpose::PersonalData,
+            locale: None,
+            document_id: "pd".into(),
+            version: "1".into(),
+            label: "Согласие".into(),
+            text: "Текст".into(),
+            required: true,
+        };
+        let english = ConsentDocument {
+            locale: Some(Locale::En),
+            label: "Consent".into(),
+            text: "Text".into(),
+            ..russian.clone()
+        };
+        let documents = [russian.clone(), english.clone()];
+        let capture = |locale: Option<&str>, shown: Option<(&str, String)>| {
+            let answer = ConsentAnswer::from(true);
+            let answer = match shown {
+                Some((version, text_sha256)) => {
+                    answer.beside(super::super::ShownText { version: version.to_owned(), text_sha256 })
+                }
+                None => answer,
+            };
+            let input = CaptureInput {
+                phone: Some("+79000000000".into()),
+                locale: locale.map(str::to_owned),
+                consents: BTreeMap::from([(ConsentPurpose::PersonalData, answer)]),
+                ..CaptureInput::default()
+            };
+            let capture = input.validate(&documents, Locale::Ru, Received::at(crate::time::epoch()))?;
+            assert_eq!(capture.consents.len(), 1);
+            Ok::<_, Vec<FieldError>>(capture.consents[0].text_sha256.clone())
+        };
+        assert_eq!(capture(None, None).unwrap(), russian.text_sha256());
+        assert_eq!(capture(Some("en"), None).unwrap(), english.text_sha256());
+        assert_eq!(capture(Some("ru"), Some(("1", english.text_sha256()))).unwrap(), english.text_sha256());
+        for wrong in [("1", "0".repeat(64)), ("2", english.text_sha256())] {
+            assert_eq!(capture(None, Some(wrong)).unwrap_err()[0].code, "consent_changed");
+        }
     }
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use attribution::CLICK_IDS;
 pub use attribution::{Attribution, Touch};
-pub use consent::{Consent, ConsentAnswer, ConsentDocument, ConsentPurpose};
+pub use consent::{Consent, ConsentAnswer, ConsentDocument, ConsentPurpose, ShownText};
 pub use input::{BotCheck, CaptureInput, FieldError, InputFaults, limits};
 pub use mapping::{FieldMapping, Place};
 pub use note::{CaptureNote, NoteCode};

@@ -1,5 +1,6 @@
 //! How the fields of a form or of another program's document become a [`CaptureInput`].
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use super::mapping::{FieldMapping, Place, compared, dotted, find_place};
@@ -180,6 +181,8 @@ impl<'m> InputReader<'m> {
             Value::Bool(granted) => (*granted).into(),
             Value::Null => ConsentAnswer::default(),
             Value::String(text) => ConsentAnswer::read(text),
+            Value::Object(_) => ConsentAnswer::deserialize(value)
+                .unwrap_or_else(|_unknown| ConsentAnswer::read(&value.to_string())),
             other => ConsentAnswer::read(&other.to_string()),
         };
         // A box that stands twice must be ticked twice.

@@ -11,7 +11,7 @@ use crate::id::{ChannelId, PolicyId, ProjectId, SourceId, WorkspaceId};
 use crate::lead::{ConsentDocument, FieldMapping};
 use crate::message::Locale;
 use crate::policy::{Policy, PolicyRef};
-use crate::port::UnreadableRow;
+use crate::port::{FormSettings, UnreadableRow};
 use crate::time::Timestamp;
 
 /// Keeps the installation's settings. Small and read often: the engine keeps a copy in memory.
@@ -170,9 +170,9 @@ pub struct Source {
     /// Origins whose pages may post here, such as `https://example.com`; empty: only the hosted form
     /// and programs, no browser of another origin.
     pub allowed_origins: Vec<String>,
-    /// The documents that it shows, one box each.
+    /// The documents that it shows, one box for each purpose, in each language of the form.
     pub consents: Vec<ConsentDocument>,
-    /// The hosted form page.
+    /// Its form: the hosted page, and the widget on a site.
     pub form: FormSettings,
     /// How much is taken.
     pub limits: SourceLimits,
@@ -181,26 +181,6 @@ pub struct Source {
     pub mapping: FieldMapping,
     /// When it was created.
     pub created_at: Timestamp,
-}
-
-/// The hosted form page of a source.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct FormSettings {
-    /// Heading; the default asks to leave a phone number.
-    pub title: Option<String>,
-    /// Text under the heading.
-    pub intro: Option<String>,
-    /// Whether the form asks for an e-mail address too.
-    pub ask_email: bool,
-    /// Whether the form has a field for a comment.
-    pub ask_comment: bool,
-    /// Whom the visitor gives the data to: name and address of the operator (152-FZ art. 9 p. 4).
-    pub operator: Option<String>,
-    /// Sites whose pages may show the form in a frame, such as `https://example.com` or `https://*.example.com`; `none` alone for
-    /// no page at all. Left out: any page may.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub frame_ancestors: Vec<String>,
 }
 
 /// How much a source takes.

@@ -6,6 +6,7 @@ mod beginning;
 mod catalog;
 mod changes;
 mod enricher;
+mod form;
 mod identities;
 mod inbound;
 mod journal;
@@ -23,11 +24,12 @@ pub use addresses::{
 };
 pub use beginning::{BeginOutcome, Beginning};
 pub use catalog::{
-    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, FormSettings, PolicyDraft,
-    PolicyRecord, Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
+    AutomatedAction, Catalog, CatalogSnapshot, ChannelRecord, ChannelStatus, PolicyDraft, PolicyRecord,
+    Project, Resealed, SealedConfig, Source, SourceLimits, Workspace,
 };
 pub use changes::{ChangeLog, Changes, InstallationChange, Revision};
 pub use enricher::Enricher;
+pub use form::{FormSettings, FormTexts};
 pub use identities::{Identities, IdentityBook, IdentityFilter, IdentityKey, IdentityLink, LinkedBy, Undone};
 pub use inbound::{InboundBatch, InboundRecord, InboundRef, LeasedInbound};
 pub use journal::{

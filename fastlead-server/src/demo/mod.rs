@@ -118,6 +118,7 @@ pub async fn run(settings: Settings, port: u16, store: Option<PathBuf>) -> Resul
     say(&format!("Demo:     {url}/demo"));
     say(&format!("A day:    {url}/demo/day"));
     say(&format!("Console:  {url}/demo/console   (signs you in as {})", bootstrap::ADMIN));
+    say(&format!("Widget:   {url}/demo/widget"));
     say(&format!("Form:     {url}/f/{SOURCE_KEY}"));
     say(&format!("API page: {url}/api   (login {}, password {PASSWORD})", bootstrap::ADMIN));
     let (telegram, smsc) = (providers.telegram.base_url(), providers.smsc.base_url());

@@ -81,6 +81,14 @@ pub(super) fn routes(state: DemoState) -> Router<App> {
             get(|| async { asset("text/javascript; charset=utf-8", include_str!("../web/page.js")) }),
         )
         .route(
+            "/demo/widget",
+            get(|| async { asset("text/html; charset=utf-8", include_str!("../web/widget.html")) }),
+        )
+        .route(
+            "/demo/widget.js",
+            get(|| async { asset("text/javascript; charset=utf-8", include_str!("../web/widget.js")) }),
+        )
+        .route(
             "/demo/stream",
             get(move |State(app): State<App>| {
                 live(app, watch, |app, state| Box::pin(async move { collect(&app, &state).await }))

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use fastlead_core::id::{ProjectId, SourceId};
 use fastlead_core::lead::{ConsentDocument, FieldMapping};
 use fastlead_core::message::Locale;
-use fastlead_core::port::{FormSettings, Source, SourceLimits};
+use fastlead_core::port::{FormSettings, FormTexts, Source, SourceLimits};
 use fastlead_core::time::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,10 +60,10 @@ pub(crate) struct SourceSettings {
     /// Origins whose pages may post here, such as `https://example.com`, or `*` for all.
     #[serde(default)]
     allowed_origins: Vec<String>,
-    /// The documents that it shows, at most one for each purpose. The text of a published version never changes.
+    /// The documents that it shows, at most one for each purpose and language. The text of a published version never changes.
     #[serde(default)]
     consents: Vec<ConsentDocument>,
-    /// The hosted form page.
+    /// Its form: the hosted page, and the widget on a site.
     #[serde(default)]
     form: FormSettings,
     /// How much is taken.
@@ -233,27 +233,27 @@ fn check(settings: &SourceSettings, prefix: &str, before: &[ConsentDocument]) ->
         faults.text(&format!("{path}.version"), &document.version, 64);
         faults.text(&format!("{path}.label"), &document.label, 500);
         faults.text(&format!("{path}.text"), &document.text, 100_000);
-        if !purposes.insert(document.purpose) {
-            faults.add(format!("{path}.purpose"), "repeated", "each purpose has one document");
+        let language = document.locale.unwrap_or(settings.locale);
+        if !purposes.insert((document.purpose, language)) {
+            let message = "each purpose has one document in each language";
+            faults.add(format!("{path}.purpose"), "repeated", message);
+        }
+        let first = settings.consents.iter().find(|first| first.purpose == document.purpose);
+        if first.is_some_and(|first| first.required != document.required) {
+            let message = "a consent is required in every language or in none";
+            faults.add(format!("{path}.required"), "languages_differ", message);
         }
         let same = |old: &&ConsentDocument| {
-            old.document_id == document.document_id && old.version == document.version
+            old.document_id == document.document_id
+                && old.version == document.version
+                && old.locale.unwrap_or(settings.locale) == language
         };
         if before.iter().find(same).is_some_and(|old| old.text != document.text) {
             let message = "the text of a version never changes: people have agreed to it; give the new text a new version";
             faults.add(format!("{path}.version"), "version_exists", message);
         }
     }
-    let texts = [
-        ("form.title", &settings.form.title, 200),
-        ("form.intro", &settings.form.intro, 2_000),
-        ("form.operator", &settings.form.operator, 500),
-    ];
-    for (name, text, max) in texts {
-        if let Some(text) = text {
-            faults.text(&path(name), text, max);
-        }
-    }
+    check_form(settings, prefix, &mut faults);
     if settings.mapping.names.len() > 200 {
         faults.add(path("mapping.names"), "too_many", "at most 200 names are mapped");
     }
@@ -276,6 +276,38 @@ fn check(settings: &SourceSettings, prefix: &str, before: &[ConsentDocument]) ->
         }
     }
     faults.finish()
+}
+
+/// What is wrong with the texts of the form and their languages.
+fn check_form(settings: &SourceSettings, prefix: &str, faults: &mut Faults) {
+    let SourceSettings { form, locale, consents, .. } = settings;
+    let mut check = |path: String, texts: &FormTexts| {
+        let longest = [200, 2_000, 500, 500];
+        for ((name, text), max) in texts.named().into_iter().zip(longest) {
+            if let Some(text) = text {
+                faults.text(&format!("{prefix}{path}.{name}"), text, max);
+            }
+        }
+    };
+    check("form".to_owned(), &form.texts(*locale, *locale));
+    for (language, texts) in &form.translations {
+        check(format!("form.translations.{}", language.as_str()), texts);
+    }
+    if form.translations.contains_key(locale) {
+        let message = "the texts in the source's own language stand in the form itself";
+        faults.add(format!("{prefix}form.translations.{}", locale.as_str()), "repeated", message);
+    }
+    if !form.languages.is_empty() && !form.languages.contains(locale) {
+        let message = "the source's own language is always offered; name it as well";
+        faults.add(format!("{prefix}form.languages"), "own_language_missing", message);
+    }
+    let named = form.languages.iter().copied().filter(|language| language != locale);
+    for language in std::iter::once(*locale).chain(named) {
+        for path in form.missing(language, *locale, consents) {
+            let message = format!("the form is offered in `{}`, and this text is missing", language.as_str());
+            faults.add(format!("{prefix}{path}"), "translation_missing", message);
+        }
+    }
 }
 
 fn is_origin(text: &str) -> bool {
@@ -314,6 +346,7 @@ mod tests {
     fn every_fault_is_named_and_a_published_text_stays() {
         let document = ConsentDocument {
             purpose: ConsentPurpose::PersonalData,
+            locale: None,
             document_id: "pd".to_owned(),
             version: "1".to_owned(),
             label: "I agree".to_owned(),
@@ -328,5 +361,37 @@ mod tests {
         let problem = check(&settings, "", &[document]).unwrap_err();
         let fields: Vec<&str> = problem.errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(fields, ["name", "allowed_origins[0]", "consents[0].version"]);
+    }
+
+    #[test]
+    fn a_form_in_two_languages_has_every_text_in_both() {
+        let faults = |settings: serde_json::Value| -> Vec<String> {
+            let settings: SourceSettings = serde_json::from_value(settings).unwrap();
+            let problem = check(&settings, "", &[]).err();
+            problem.into_iter().flat_map(|problem| problem.errors).map(|error| error.field).collect()
+        };
+        let document = |locale: Option<&str>, required: bool| {
+            serde_json::json!({
+                "purpose": "personal_data", "locale": locale, "document_id": "pd", "version": "1", "label": "x", "text": "x",
+                "required": required,
+            })
+        };
+        let settings = |consents: &[serde_json::Value], form: serde_json::Value| serde_json::json!({"name": "Site", "locale": "ru", "consents": consents, "form": form});
+        let none = serde_json::json!({});
+        let both = serde_json::json!({"languages": ["ru", "en"], "title": "Запись"});
+        assert_eq!(faults(settings(&[document(None, true)], none.clone())), [""; 0], "Russian alone");
+        assert_eq!(
+            faults(settings(&[document(None, true)], both)),
+            ["consents[0].locale", "form.translations.en.title"]
+        );
+        let whole = serde_json::json!({
+            "languages": ["ru", "en"], "title": "Запись", "translations": {"en": {"title": "Appointment"}},
+        });
+        assert_eq!(faults(settings(&[document(None, true), document(Some("en"), true)], whole)), [""; 0]);
+        let pair = [document(None, true), document(Some("en"), false), document(Some("ru"), true)];
+        assert_eq!(faults(settings(&pair, none.clone())), ["consents[1].required", "consents[2].purpose"]);
+        assert_eq!(faults(settings(&[document(Some("en"), true)], none)), ["consents[0].locale"]);
+        let strange = serde_json::json!({"languages": ["en"], "translations": {"ru": {"title": "Запись"}}});
+        assert_eq!(faults(settings(&[], strange)), ["form.translations.ru", "form.languages"]);
     }
 }

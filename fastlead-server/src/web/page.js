@@ -1,13 +1,13 @@
-// What both pages of the demo share: the language, boxes that are filled anew, messages, the live stream.
+// What the pages of the demo share: the language, boxes that are filled anew, messages, the live stream.
 'use strict';
 
 const BOTH = {
   ru: {
     offline: 'Нет связи с сервером, пробую снова…', other: 'English', empty: 'Пока пусто',
-    tabStory: 'Одна заявка', tabDay: 'День агентства', tabConsole: 'Консоль',
+    tabStory: 'Одна заявка', tabDay: 'День агентства', tabWidget: 'Форма на сайте', tabConsole: 'Консоль',
     status: { unconfirmed: 'не подтверждена', open: 'ждёт', queued: 'в очереди', accepted: 'в работе', rejected: 'отклонена', unanswered: 'без ответа', closed: 'закрыта', returned: 'возвращена' },
   },
-  en: { offline: 'No connection to the server, trying again…', other: 'Русский', empty: 'Nothing yet', tabStory: 'One lead', tabDay: 'An agency’s day', tabConsole: 'Console', status: {} },
+  en: { offline: 'No connection to the server, trying again…', other: 'Русский', empty: 'Nothing yet', tabStory: 'One lead', tabDay: 'An agency’s day', tabWidget: 'Widget', tabConsole: 'Console', status: {} },
 };
 
 let lang = new URLSearchParams(location.search).get('lang') === 'en' ? 'en' : 'ru';

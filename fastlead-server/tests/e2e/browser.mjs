@@ -31,14 +31,39 @@ function browserPath() {
   throw new Error(`no Chromium on PATH: ${SETUP}`);
 }
 
-function playwright() {
+function installed() {
   const here = fileURLToPath(new URL('.', import.meta.url));
-  const require = createRequire(resolve(here, '../../../target/e2e/package.json'));
+  return createRequire(resolve(here, '../../../target/e2e/package.json'));
+}
+
+function playwright() {
   try {
-    return require('playwright-core');
+    return installed()('playwright-core');
   } catch (error) {
     throw new Error(`playwright-core is not installed: ${SETUP}`, { cause: error });
   }
+}
+
+// Gives every page of a context the means to be looked at by `accessible`.
+export async function withAxe(context) {
+  let path;
+  try {
+    path = installed().resolve('axe-core/axe.min.js');
+  } catch (error) {
+    throw new Error(`axe-core is not installed: ${SETUP}`, { cause: error });
+  }
+  await context.addInitScript({ path });
+}
+
+// WCAG 2.2 AA, as far as a program can tell, of what `selector` names.
+export async function accessible(page, selector, state) {
+  const found = await page.evaluate(async (include) => {
+    const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
+    const { violations, passes } = await window.axe.run({ include }, { runOnly: { type: 'tag', values: tags } });
+    return { passes: passes.length, violations: violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(' ')}`) };
+  }, selector);
+  assert.ok(found.passes > 3, `axe has looked at nothing (${state})`);
+  assert.deepEqual(found.violations, [], `WCAG (${state})`);
 }
 
 // Collects what must not happen: errors in the console and requests that leave the server.

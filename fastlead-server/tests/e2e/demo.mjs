@@ -110,9 +110,32 @@ async function story(browser, base, out, faults) {
   await context.close();
 }
 
+async function onAPage(browser, base, out, faults) {
+  const context = await browser.newContext({ viewport: { width: 1100, height: 900 }, locale: 'ru-RU', colorScheme: 'light' });
+  context.setDefaultTimeout(PATIENCE_MILLIS);
+  guard(context, base, faults);
+  const page = await context.newPage();
+  await page.goto(`${base}/demo`);
+  await page.getByRole('link', { name: 'Форма на сайте' }).click();
+  const form = page.locator('.place .form');
+  await form.getByRole('button', { name: 'Отправить' }).waitFor();
+  await page.getByRole('link', { name: 'Записаться' }).click();
+  await page.locator('dialog[open] .form').waitFor();
+  await page.keyboard.press('Escape');
+  await page.screenshot({ path: join(out, 'demo-widget.png') });
+  await page.setViewportSize({ width: 360, height: 740 });
+  await sideways(page);
+  await page.screenshot({ path: join(out, 'demo-widget-phone.png'), fullPage: true });
+  await page.getByRole('button', { name: 'English' }).click();
+  await form.getByRole('button', { name: 'Send' }).waitFor();
+  await page.screenshot({ path: join(out, 'demo-widget-english.png'), fullPage: true });
+  await context.close();
+}
+
 await run('demo', async (browser, base, out, faults) => {
   // Filled first and sent last, so that the story in between is the time a person needs for the form.
   const phone = await openWithoutScript(browser, base, faults);
   await story(browser, base, out, faults);
   await mendWithoutScript(phone, out);
+  await onAPage(browser, base, out, faults);
 });

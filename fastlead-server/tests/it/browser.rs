@@ -60,6 +60,16 @@ async fn a_policy_is_published_in_the_console() {
     play("tests/e2e/console-policies.mjs").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_widget_works_on_sites_of_other_people_in_a_browser() {
+    play("tests/e2e/widget.mjs").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_widget_keeps_what_its_server_cannot_take_in_a_browser() {
+    play("tests/e2e/widget-offline.mjs").await;
+}
+
 /// Runs a script on a demo of its own.
 async fn play(script: &str) {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -35,3 +35,4 @@ mod touch;
 mod trouble;
 mod unconfigured;
 mod unreadable;
+mod widget;

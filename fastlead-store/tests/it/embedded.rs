@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 fn privacy(text: &str) -> ConsentDocument {
     ConsentDocument {
         purpose: ConsentPurpose::PersonalData,
+        locale: None,
         document_id: "privacy".to_owned(),
         version: "1".to_owned(),
         label: "I agree".to_owned(),

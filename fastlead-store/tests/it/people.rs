@@ -59,6 +59,7 @@ fn policy() -> Policy {
 fn advertising() -> Vec<ConsentDocument> {
     vec![ConsentDocument {
         purpose: ConsentPurpose::Advertising,
+        locale: None,
         document_id: "advertising".to_owned(),
         version: "1".to_owned(),
         label: "Реклама".to_owned(),

@@ -29,6 +29,7 @@ fn visitor(world: &mut World, contact: Value) -> usize {
     let input: CaptureInput = serde_json::from_value(contact).unwrap();
     let document = crate::lead::ConsentDocument {
         purpose: ConsentPurpose::Advertising,
+        locale: None,
         document_id: "ads".into(),
         version: "1".into(),
         label: "Ads".into(),

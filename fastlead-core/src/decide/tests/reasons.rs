@@ -20,6 +20,7 @@ fn visitor(world: &mut World, capture: Value) -> Vec<Reason> {
     input.consents.insert(ConsentPurpose::Advertising, true.into());
     let document = crate::lead::ConsentDocument {
         purpose: ConsentPurpose::Advertising,
+        locale: None,
         document_id: "ads".into(),
         version: "1".into(),
         label: "Ads".into(),

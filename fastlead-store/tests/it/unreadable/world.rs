@@ -199,6 +199,7 @@ impl Tenant {
                 allowed_origins: Vec::new(),
                 consents: vec![ConsentDocument {
                     purpose: ConsentPurpose::PersonalData,
+                    locale: None,
                     document_id: "personal-data".to_owned(),
                     version: "1".to_owned(),
                     label: "Согласен".to_owned(),

@@ -46,6 +46,7 @@ pub async fn the_catalog_reads_back<H: StoreHarness>() -> Outcome {
     let mut source = tenant.source_record(tenant.source);
     source.consents = vec![ConsentDocument {
         purpose: ConsentPurpose::PersonalData,
+        locale: None,
         document_id: "pd".to_owned(),
         version: "3".to_owned(),
         label: "Согласие".to_owned(),
@@ -87,6 +88,7 @@ pub async fn consent_documents_are_kept<H: StoreHarness>() -> Outcome {
     let other = Tenant::new(&*store, Arc::clone(&tenant.ids)).await?;
     let document = |version: &str, text: &str| ConsentDocument {
         purpose: ConsentPurpose::PersonalData,
+        locale: None,
         document_id: "pd".to_owned(),
         version: version.to_owned(),
         label: "Согласие".to_owned(),
