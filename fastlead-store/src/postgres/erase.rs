@@ -191,7 +191,7 @@ async fn each(
     statement: &'static str,
     workspace: WorkspaceId,
     texts: &[String],
-    mut show: impl FnMut(&PgRow, &str, &str) -> Result<()>,
+    mut show: impl FnMut(&PgRow, &str, &str) -> Result<()> + Send,
 ) -> Result<()> {
     // All rows of a workspace are read, which takes as long as it takes.
     sqlx::query("SET LOCAL statement_timeout = 0").execute(&mut *connection).await.map_err(fault)?;
@@ -367,6 +367,7 @@ async fn erase_suppression(connection: &mut PgConnection, key: Uuid) -> Result<u
 
 async fn delete<T>(connection: &mut PgConnection, rows: &'static str, keys: &[T]) -> Result<u64>
 where
+    T: Sync,
     for<'a> &'a [T]: sqlx::Encode<'a, sqlx::Postgres> + sqlx::Type<sqlx::Postgres>,
 {
     if keys.is_empty() {

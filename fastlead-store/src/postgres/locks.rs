@@ -8,9 +8,7 @@ use sqlx::PgConnection;
 /// The number by which a workspace is locked. Two that share one wait for each other and no more.
 fn number(workspace: WorkspaceId) -> i64 {
     let bits = workspace.as_uuid().as_u128();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "all 64 bits are wanted")]
-    let folded = ((bits >> 64) ^ bits) as i64;
-    folded
+    ((bits >> 64) ^ bits) as i64
 }
 
 /// Waits until nobody else commits for these workspaces, and keeps them until the end of the transaction. Whatever is looked at

@@ -133,6 +133,7 @@ impl PostgresStore {
     /// Runs `work` in a transaction of its own.
     async fn run<T, F>(&self, operation: &'static str, work: F) -> Result<T>
     where
+        T: Send,
         F: for<'a> FnOnce(&'a mut PgConnection) -> BoxFuture<'a, Result<T>> + Send,
     {
         let mut connection = self.pool.acquire().await.map_err(|error| failed(operation, &error))?;
@@ -146,6 +147,7 @@ impl PostgresStore {
     /// The same for a change that is noted in the log of changes.
     async fn change<T, F>(&self, operation: &'static str, work: F) -> Result<T>
     where
+        T: Send,
         F: for<'a> FnOnce(&'a mut PgConnection) -> BoxFuture<'a, Result<T>> + Send,
     {
         let mut connection = self.pool.acquire().await.map_err(|error| failed(operation, &error))?;

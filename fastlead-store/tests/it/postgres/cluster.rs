@@ -98,17 +98,22 @@ fn now() -> u64 {
 async fn cluster() -> &'static Cluster {
     static CLUSTER: tokio::sync::OnceCell<Cluster> = tokio::sync::OnceCell::const_new();
     CLUSTER
-        .get_or_init(async || match std::env::var("DATABASE_URL") {
-            Ok(_) => given(),
-            Err(_) => private().await,
+        .get_or_init(async || match given_url() {
+            Some(_) => given(),
+            None => private().await,
         })
         .await
+}
+
+/// Address of a server that is to be used.
+fn given_url() -> Option<String> {
+    std::env::var_os("DATABASE_URL")?.into_string().ok()
 }
 
 fn given() -> Cluster {
     let cluster = Cluster {
         url: |_, name| {
-            let given = std::env::var("DATABASE_URL").unwrap();
+            let given = given_url().unwrap();
             let (before, parameters) = given
                 .split_once('?')
                 .map_or((&*given, String::new()), |(before, after)| (before, format!("?{after}")));
@@ -193,17 +198,17 @@ fn start(state: &Path, known: &Path) -> PathBuf {
     let started = pg_ctl.status().unwrap();
     assert!(started.success(), "the server does not start; see {}", folder.join("log").display());
     let prefix = if is_root() { "runuser -u postgres --" } else { "" };
-    Command::new("setsid")
-        .args(["sh", "-c", GUARDIAN, "guardian"])
+    let mut guardian = Command::new("setsid");
+    guardian
+        .args(["--fork", "sh", "-c", GUARDIAN, "guardian"])
         .args([state.join("users").as_path(), &folder, &programs])
         .arg(prefix)
         .arg(known)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .current_dir("/")
-        .spawn()
-        .unwrap();
+        .current_dir("/");
+    assert!(guardian.status().unwrap().success(), "the guardian of the server does not start");
     folder
 }
 
