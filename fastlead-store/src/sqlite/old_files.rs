@@ -1,17 +1,22 @@
 //! Files of earlier versions are opened, and the work in them goes on.
 
+use fastlead_core::decide::Event;
 use fastlead_core::delivery::{DeliveryState, Lease, Phase};
-use fastlead_core::id::{AccountId, ChannelId, DeliveryId, LeaseToken, PostingId, RandomIds, WorkspaceId};
-use fastlead_core::message::{MessageClass, Recipient};
+use fastlead_core::id::{
+    AccountId, ChannelId, DeliveryId, LeadId, LeaseToken, PostingId, RandomIds, WorkspaceId,
+};
+use fastlead_core::lead::{CaptureInput, Needle, Received};
+use fastlead_core::message::{Locale, MessageClass, Recipient};
 use fastlead_core::money::{Currency, Money};
 use fastlead_core::port::{
     AddressKey, Addresses as _, ChannelRoom, ClaimRequest, CommitOutcome, Entry, Identities as _,
-    Journal as _, Ledger as _, LedgerAccount, PageRequest, Posting, Store as _,
+    Journal as _, LeadFilter, Ledger as _, LedgerAccount, PageRequest, Posting, Store as _,
 };
 use fastlead_core::time::{Timestamp, from_millis, plus_seconds};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
+use super::leads::SEARCHED;
 use super::rows::blob;
 use super::{MIGRATIONS, SqliteOptions, SqliteStore};
 
@@ -201,5 +206,46 @@ async fn an_earlier_version_gets_a_ledger() {
         store.close().await.unwrap();
         let store = SqliteStore::open(options).await.unwrap();
         assert_eq!(store.posting(workspace, posting.id).await.unwrap(), Some(posting), "version {version}");
+    }
+}
+
+/// A lead of an earlier version is found by a part of its name and of its phone number.
+#[tokio::test]
+async fn leads_of_an_earlier_version_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (options, mut connection) = file(&folder, SEARCHED - 1).await;
+    let workspace = WorkspaceId::generate(&RandomIds, start());
+    let input = CaptureInput {
+        name: Some("Алёна Пример".into()),
+        phone: Some("+7 900 000-12-34".into()),
+        ..CaptureInput::default()
+    };
+    let capture = input.validate(&[], Locale::Ru, Received::at(start())).unwrap();
+    let event = serde_json::to_string(&Event::Captured(Box::new(capture))).unwrap();
+    for event in [event.as_str(), "{"] {
+        let lead = LeadId::generate(&RandomIds, start());
+        sqlx::query("INSERT INTO leads VALUES (?1, ?2, ?2, ?2, ?3, 1, 'open', NULL, ?2, 1, '{}')")
+            .bind(blob(lead.as_uuid()))
+            .bind(blob(workspace.as_uuid()))
+            .bind(start().timestamp_millis())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        let sql = "INSERT INTO events (id, workspace_id, lead_id, at, event, trace) VALUES (?1, ?2, ?1, ?3, ?4, '{}')";
+        sqlx::query(sql)
+            .bind(blob(lead.as_uuid()))
+            .bind(blob(workspace.as_uuid()))
+            .bind(start().timestamp_millis())
+            .bind(event)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+    connection.close().await.unwrap();
+    let store = SqliteStore::open(options).await.unwrap();
+    for (typed, found) in [("алена", 1), ("8 900 000-12", 1), ("олег", 0)] {
+        let filter = LeadFilter { text: Needle::new(typed), ..LeadFilter::default() };
+        let page = store.leads(workspace, filter, PageRequest::default()).await.unwrap();
+        assert_eq!(page.items.len(), found, "{typed}");
     }
 }
