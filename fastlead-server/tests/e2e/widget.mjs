@@ -97,7 +97,7 @@ async function w3To7UnderAStrictPolicyAndHostileStyles(world) {
   for (const [locator, name, value] of [
     [form, 'fontSize', '16px'], [form, 'textTransform', 'none'], [form, 'letterSpacing', 'normal'],
     [form.locator('button'), 'backgroundColor', 'rgb(1, 99, 3)'], [form.locator('button'), 'borderTopLeftRadius', '1.98px'],
-    [form.locator('h2'), 'color', 'rgb(27, 31, 39)'], [page.locator('#theirs'), 'borderTopWidth', '7px'],
+    [form.locator('h2'), 'color', 'rgb(27, 31, 39)'], [page.locator('[data-fastlead] > div'), 'display', 'block'], [page.locator('#theirs'), 'borderTopWidth', '7px'],
     [page.locator('#theirs'), 'paddingTop', '1px'], [page.locator('.call'), 'zIndex', '1000'], [page.locator('.call'), 'position', 'fixed'],
   ]) assert.equal(await style(locator, name), value, name);
   assert.ok(!(await style(form, 'fontFamily')).includes('monospace'));
