@@ -142,7 +142,8 @@ mod tests {
         }
         let rewritten = serde_json::from_slice::<serde_json::Value>(ESCAPED).unwrap().to_string();
         let bare = &EMPTY_SIGNED[7..];
-        let forged: [(&[(&str, &[u8])], &[u8]); 7] = [
+        type Forged<'a> = (&'a [(&'a str, &'a [u8])], &'a [u8]);
+        let forged: [Forged<'_>; 7] = [
             (&[], EMPTY),
             (&[(SIGNATURE_HEADER, b"")], EMPTY),
             (&[(SIGNATURE_HEADER, b"sha256=")], EMPTY),

@@ -111,7 +111,7 @@ async fn a_submission_counts_once_without_a_header() {
     assert_eq!((first.0, first.1), (202, false));
     assert_eq!(send("a-1_B", "+79000000000").await, (202, true, first.2, Value::Null));
     assert_eq!(send("a-1_B", "+79000000001").await.3, "idempotency_key_reused");
-    assert_eq!(send("other", "+79000000001").await.1, false);
+    assert!(!send("other", "+79000000001").await.1);
     // Whatever its caller has made of it, it tells two requests apart; an empty one tells nothing.
     for (id, replayed) in [("a%20b", true), ("%D1%8F", true), (&*"x".repeat(65), true), ("", false)] {
         let first = send(id, "+79000000002").await;
