@@ -244,7 +244,7 @@ flaws! {
     an_auction_that_goes_on_is_caught: ReopensAuctions as "";
     lost_news_is_caught: LosesNews as "never";
     a_forgotten_cursor_is_caught: ForgetsCursors as "rest";
-    a_rate_for_each_engine_is_caught: RatesForEachEngine as "the rate";
+    a_quota_for_each_engine_is_caught: RatesForEachEngine as "account:";
     a_hold_that_others_do_not_hear_of_is_caught: ForgetsHolds as "is held";
     a_lease_for_everybody_is_caught: LeasesToAll as "the lease";
 }
