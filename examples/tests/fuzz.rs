@@ -157,7 +157,7 @@ fn every_body_reads_something() {
     let policy = serde_json::to_string(&starter).unwrap();
     assert!(fastlead_testkit::policy::Document::parse(&policy).unwrap().policy().is_ok());
     bodies::policy(policy.as_bytes());
-    assert_eq!(bodies::channels().iter().filter(|channel| channel.webhook().is_some()).count(), 4);
+    assert_eq!(bodies::channels().iter().filter(|channel| channel.webhook().is_some()).count(), 6);
     bodies::webhook(br#"
 {"update_id": 1, "message": {"message_id": 1, "date": 1, "chat": {"id": 1, "type": "private", "first_name": "A"}, "text": "a"}}"#);
 }

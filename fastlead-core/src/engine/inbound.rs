@@ -119,11 +119,14 @@ impl Engine {
     /// Returns whether there is such a lead.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target; those of the store.
+    /// [`ErrorKind::NotFound`] where the policy that decides on the lead has no such target, and the lead was never offered to
+    /// one; those of the store.
     async fn knows_target(&self, workspace: WorkspaceId, lead: LeadId, target: &str) -> Result<bool> {
         let Some(record) = self.inner.store.lead(workspace, lead).await? else { return Ok(false) };
         let policy = self.policy(record.policy).await?;
-        if policy.policy.targets.contains_key(target) {
+        // Whom an earlier policy offered it to may answer, and is told what that is worth.
+        let was_told = record.state.offers.iter().any(|offer| offer.target == target);
+        if was_told || policy.policy.targets.contains_key(target) {
             return Ok(true);
         }
         let known: Vec<&str> = policy.policy.targets.keys().take(20).map(String::as_str).collect();

@@ -12,6 +12,7 @@ pub(crate) const EVENTS: [&str; 12] = [
     "reviewed",
     "confirmed",
     "slot_free",
+    "policy_changed",
     "returned",
     "closed",
     "erased",

@@ -722,6 +722,9 @@ async fn changes_are_told_as_they_happen() {
 async fn whoever_may_not_listen_any_more_hears_nothing_more() {
     let server = Fixture::start().await;
     let admin = server.admin().await;
+    let telegram = TelegramSim::start().await.unwrap();
+    server.bot(&admin, &telegram).await;
+    server.publish(&admin).await;
     let made =
         server.post("/v1/api-keys", &admin, json!({"name": "crm", "role": "operator"})).await.expect(201);
     let (id, key) = (made.text("id"), made.text("key"));

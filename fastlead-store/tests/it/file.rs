@@ -282,7 +282,7 @@ async fn what_is_no_whole_copy_is_not_put_back() {
         (vec!["DROP TRIGGER ledger_postings_stay"], "ledger_postings_stay"),
         (vec!["DROP TRIGGER ledger_postings_stay", named], "ledger_postings_stay"),
         (vec!["CREATE TRIGGER more AFTER INSERT ON leads BEGIN DELETE FROM timers; END"], "more"),
-        (vec!["DROP TABLE timers"], "timers"),
+        (vec!["DROP TABLE timers"], "timers_at_risk"),
     ] {
         std::fs::copy(&copy, &bad).unwrap();
         edit(&bad, &edits).await;

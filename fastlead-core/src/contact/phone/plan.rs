@@ -116,7 +116,8 @@ fn matched(form: &str, national: &str) -> Option<Matched> {
 
 /// Country codes whose numbers are longer than those of Russia without its code: Moldova, Armenia, Belarus, Ukraine,
 /// Tajikistan, Turkmenistan, Azerbaijan, Georgia, Kyrgyzstan and Uzbekistan.
-const NEIGHBOURS: [&str; 10] = ["373", "374", "375", "380", "992", "993", "994", "995", "996", "998"];
+pub(super) const NEIGHBOURS: [&str; 10] =
+    ["373", "374", "375", "380", "992", "993", "994", "995", "996", "998"];
 
 /// Reads digits as they are dialled in Russia, and gives the E.164 digits of a valid number.
 ///
@@ -145,7 +146,9 @@ fn neighbour(digits: &str) -> Option<String> {
 /// code (`+8 900 …`), where no country has it.
 pub(super) fn behind_plus(digits: &str) -> Option<String> {
     international(digits).or_else(|| {
+        // No country has `+89` or `+83`.
         let national = digits.strip_prefix('8').filter(|national| national.len() == 10)?;
+        let national = national.starts_with(['3', '9']).then_some(national)?;
         international(&format!("7{national}"))
     })
 }
