@@ -2,7 +2,7 @@
 //! know shows it as it is, for sets grow.
 
 /// Events of a lead's history.
-pub(crate) const EVENTS: [&str; 12] = [
+pub(crate) const EVENTS: [&str; 13] = [
     "captured",
     "delivery_ended",
     "revived",
