@@ -112,7 +112,7 @@ fn hold_left(until: Timestamp, now: Timestamp) -> Option<Duration> {
 /// let request = QuotaRequest { scope: "account:chn_1", limits: &limits, now: epoch() };
 /// assert_eq!(quota.take(request).await?, QuotaAnswer::Granted);
 /// assert_eq!(quota.take(request).await?, QuotaAnswer::Wait { left: Duration::from_secs(1) });
-/// # fastlead_core::Result::Ok(()) }).unwrap().unwrap();
+/// # Ok::<(), fastlead_core::Error>(()) }).unwrap().unwrap();
 /// ```
 #[derive(Debug, Clone)]
 pub struct LocalQuota(Arc<[Mutex<Shard>; SHARDS]>);

@@ -118,7 +118,7 @@ async function lead(page, base, t, station, { id, name }) {
   // Escape takes it back, and the focus returns.
   await page.keyboard.press('Escape');
   await dialog.waitFor({ state: 'detached' });
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), t.close);
+  await page.locator('button:focus', { hasText: t.close }).waitFor();
   await page.keyboard.press('Enter');
   await dialog.getByRole('button', { name: t.close, exact: true }).click();
   await page.locator('header').getByText(t.closed, { exact: true }).waitFor();
